@@ -1,0 +1,150 @@
+package jsonx
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Edit replaces Body[Start:End] with With.
+type Edit struct {
+	Start, End int
+	With       []byte
+}
+
+// Set returns the edit that gives a top-level member a new raw value: in its place, or behind the last
+// member when it is absent. At most one edit of a set may add a member.
+func (d *Doc) Set(name string, raw []byte) Edit {
+	for i := range d.Members {
+		if m := &d.Members[i]; m.Name == name {
+			return Edit{m.Start, m.End, raw}
+		}
+	}
+	with := make([]byte, 0, len(name)+len(raw)+4)
+	at := d.open + 1
+	if n := len(d.Members); n > 0 {
+		at = d.Members[n-1].End
+		with = append(with, ',')
+	}
+	with = AppendQuote(with, name)
+	with = append(with, ':')
+	with = append(with, raw...)
+	return Edit{at, at, with}
+}
+
+// Remove returns the edit that takes a top-level member out with its comma, and whether it was there.
+// Neighbouring members may not be removed in the same Splice.
+func (d *Doc) Remove(name string) (Edit, bool) {
+	for i := range d.Members {
+		m := &d.Members[i]
+		if m.Name != name {
+			continue
+		}
+		switch {
+		case i+1 < len(d.Members):
+			return Edit{Start: m.NameStart, End: d.Members[i+1].NameStart}, true
+		case i > 0:
+			return Edit{Start: d.Members[i-1].End, End: m.End}, true
+		default:
+			return Edit{Start: m.NameStart, End: m.End}, true
+		}
+	}
+	return Edit{}, false
+}
+
+// Splice appends src to dst with the edits made. Edits must not overlap; their order does not matter.
+func Splice(dst, src []byte, edits ...Edit) []byte {
+	slices.SortStableFunc(edits, func(a, b Edit) int { return a.Start - b.Start })
+	at := 0
+	for _, e := range edits {
+		if e.Start < at || e.End < e.Start || e.End > len(src) {
+			panic(fmt.Sprintf("jsonx: edit %d:%d behind %d", e.Start, e.End, at))
+		}
+		dst = append(dst, src[at:e.Start]...)
+		dst = append(dst, e.With...)
+		at = e.End
+	}
+	return append(dst, src[at:]...)
+}
+
+const hexDigits = "0123456789abcdef"
+
+// AppendQuote appends s as a JSON string. Invalid UTF-8 becomes U+FFFD. Nothing is escaped that need not be.
+func AppendQuote[T string | []byte](dst []byte, s T) []byte {
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, n := decodeRune(s[i:])
+			if r == utf8.RuneError && n == 1 {
+				dst = append(dst, s[from:i]...)
+				dst = append(dst, "\ufffd"...)
+				from = i + 1
+			}
+			i += n
+			continue
+		}
+		if c >= 0x20 && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		dst = append(dst, s[from:i]...)
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i++
+		from = i
+	}
+	dst = append(dst, s[from:]...)
+	return append(dst, '"')
+}
+
+func decodeRune[T string | []byte](s T) (rune, int) {
+	return utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
+}
+
+// AppendFloat appends a number as short as it can be.
+func AppendFloat(dst []byte, f float64) []byte { return strconv.AppendFloat(dst, f, 'g', -1, 64) }
+
+// Decode reads data into v, a pointer, case-sensitively, and refuses duplicate names and invalid UTF-8.
+// Unknown members are ignored.
+func Decode(data []byte, v any) error { return json.Unmarshal(data, v) }
+
+// DecodeStrict is Decode that refuses unknown members.
+func DecodeStrict(data []byte, v any) error {
+	return json.Unmarshal(data, v, json.RejectUnknownMembers(true))
+}
+
+// Encode writes v, with the names of a map in order, so that the same value gives the same bytes.
+func Encode(v any) ([]byte, error) { return json.Marshal(v, json.Deterministic(true)) }
+
+// EncodeIndent is Encode for people.
+func EncodeIndent(v any) ([]byte, error) {
+	return json.Marshal(v, json.Deterministic(true), jsontext.WithIndent("  "))
+}
+
+// Raw is a JSON value kept as its text, for struct fields of Decode and Encode.
+type Raw = jsontext.Value
+
+// Compact returns raw without insignificant white space.
+func Compact(raw []byte) ([]byte, error) {
+	v := Raw(slices.Clone(raw))
+	if err := v.Compact(); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
