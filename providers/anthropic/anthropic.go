@@ -1,0 +1,45 @@
+// Package anthropic is the provider kind anthropic: the Anthropic API (https://docs.anthropic.com/en/api).
+// It authenticates with x-api-key and always sends an anthropic-version. Claude on Bedrock or Vertex is not
+// this kind.
+package anthropic
+
+import (
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
+)
+
+// version is the API version that the codec writes; a client's own version passes in its place.
+const version = "2023-06-01"
+
+// Kind returns the kind.
+func Kind() providers.Kind {
+	return providers.Kind{
+		Name:    "anthropic",
+		Doc:     "The Anthropic API. `base_url` may end in `/v1` or not.",
+		KeyEnv:  "ANTHROPIC_API_KEY",
+		BaseURL: "https://api.anthropic.com",
+		Models:  []string{"claude-*"},
+		Sets:    []string{"x-api-key", "anthropic-version"},
+		New: func(env providers.Env, _ any) (providers.Adapter, error) {
+			return &providers.Fixed{
+				Base:      strings.TrimSuffix(env.BaseURL.EscapedPath(), "/v1"),
+				Endpoints: []providers.Endpoint{{Op: llm.OpChat, Codec: anthropicmessages.New(), Path: "/v1/messages"}},
+				Auth:      auth,
+				Models:    catalog.Anthropic,
+			}, nil
+		},
+	}
+}
+
+func auth(out *providers.Outbound) {
+	providers.KeyHeader("x-api-key")(out)
+	v := out.Client("anthropic-version")
+	if v == "" {
+		v = version
+	}
+	out.Set("anthropic-version", v)
+}

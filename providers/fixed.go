@@ -1,0 +1,101 @@
+package providers
+
+import (
+	"context"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+)
+
+// Endpoint is a path below the base URL where a provider takes an operation in a dialect.
+type Endpoint struct {
+	Op    llm.Op
+	Codec dialect.Client
+	Path  string
+}
+
+// Fixed is an Adapter for providers whose paths depend on nothing but operation and dialect, and whose
+// credential is a header. It is the whole of most kinds.
+type Fixed struct {
+	Base      string     // path prefix of the base URL, without a trailing slash
+	Endpoints []Endpoint // the first of an operation is used when none is in the client's dialect
+	Auth      func(out *Outbound)
+	Models    func(model string) catalog.Facts
+}
+
+var _ Adapter = (*Fixed)(nil)
+
+// Speaks implements Adapter.
+func (f *Fixed) Speaks(op llm.Op, _ string, client dialect.Name) (dialect.Client, bool) {
+	var first dialect.Client
+	for _, e := range f.Endpoints {
+		if e.Op != op {
+			continue
+		}
+		if e.Codec.Name() == client {
+			return e.Codec, true
+		}
+		if first == nil {
+			first = e.Codec
+		}
+	}
+	return first, first != nil
+}
+
+// Address implements Adapter.
+func (f *Fixed) Address(op llm.Op, d dialect.Name, _ string, _ bool) (string, error) {
+	for _, e := range f.Endpoints {
+		if e.Op == op && e.Codec.Name() == d {
+			return f.Base + e.Path, nil
+		}
+	}
+	return "", &llm.Error{Code: llm.CodeUnsupported, Op: "providers.address", Message: "the provider has no endpoint for " + op.String()}
+}
+
+// Sign implements Adapter.
+func (f *Fixed) Sign(_ context.Context, out *Outbound) error {
+	if f.Auth != nil {
+		f.Auth(out)
+	}
+	return nil
+}
+
+// Judge implements Adapter by status alone.
+func (f *Fixed) Judge(status int) (llm.Code, bool) { return JudgeStatus(status) }
+
+// Facts implements Adapter.
+func (f *Fixed) Facts(model string) catalog.Facts {
+	if f.Models == nil {
+		return catalog.Facts{}
+	}
+	return f.Models(model)
+}
+
+// JudgeStatus classes an HTTP status as most providers mean it (RFC 9110 §15, and 529 of Anthropic). ok is
+// false for 400 and its like, where only the body tells a wrong request from one that is too long.
+func JudgeStatus(status int) (llm.Code, bool) {
+	switch {
+	case status < 400:
+		return llm.CodeNone, true
+	case status == 401, status == 403:
+		return llm.CodeCredential, true
+	case status == 402:
+		return llm.CodeOverQuota, true
+	case status == 404:
+		return llm.CodeNotFound, true
+	case status == 408, status == 504:
+		return llm.CodeTimeout, true
+	case status == 413:
+		return llm.CodeTooLarge, true
+	case status == 409, status == 425:
+		return llm.CodeUpstream, true
+	case status == 429:
+		return llm.CodeRateLimited, true
+	case status == 503, status == 529:
+		return llm.CodeOverloaded, true
+	case status >= 500:
+		return llm.CodeUpstream, true
+	}
+	return llm.CodeInvalid, false
+}

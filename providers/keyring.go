@@ -1,0 +1,64 @@
+package providers
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/secret"
+)
+
+// Key is one credential of a provider. ID is safe to show.
+type Key struct {
+	ID     string
+	Secret secret.Value
+}
+
+// Keyring is the credentials of a provider, used in turn. It does not change once made.
+type Keyring struct {
+	keys []Key
+	turn atomic.Uint32
+}
+
+// NewKeyring makes a keyring. Without keys the provider is used without a credential.
+func NewKeyring(keys ...Key) *Keyring { return &Keyring{keys: keys} }
+
+// Len returns the number of keys.
+func (r *Keyring) Len() int { return len(r.keys) }
+
+// Find returns the key of an ID.
+func (r *Keyring) Find(id string) (Key, bool) {
+	for _, k := range r.keys {
+		if k.ID == id {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+// Pick returns up to n keys for one exchange, each turn beginning with the next key. Keys that rest are
+// left out; when all rest, the one that rests the shortest is given alone, with rested false.
+func (r *Keyring) Pick(n int, resting func(id string) (until time.Time, resting bool)) (ids []string, rested bool) {
+	if len(r.keys) == 0 {
+		return []string{""}, true
+	}
+	first := int(r.turn.Add(1)-1) % len(r.keys)
+	var soonest time.Time
+	least := ""
+	for i := range r.keys {
+		k := &r.keys[(first+i)%len(r.keys)]
+		until, rests := resting(k.ID)
+		if !rests {
+			if ids = append(ids, k.ID); len(ids) == n {
+				break
+			}
+			continue
+		}
+		if least == "" || until.Before(soonest) {
+			least, soonest = k.ID, until
+		}
+	}
+	if len(ids) > 0 {
+		return ids, true
+	}
+	return []string{least}, false
+}

@@ -1,0 +1,30 @@
+// Package openai is the provider kind openai: the OpenAI API (https://platform.openai.com/docs/api-reference).
+// It authenticates with a bearer key. Azure's and other vendors' variants are kinds of their own.
+package openai
+
+import (
+	"github.com/signalbox-ai/signalbox/internal/catalog"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+)
+
+// Kind returns the kind.
+func Kind() providers.Kind {
+	return providers.Kind{
+		Name:    "openai",
+		Doc:     "The OpenAI API. `base_url` ends in `/v1`.",
+		KeyEnv:  "OPENAI_API_KEY",
+		BaseURL: "https://api.openai.com/v1",
+		Models:  []string{"gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "codex-*"},
+		Sets:    []string{"authorization"},
+		New: func(env providers.Env, _ any) (providers.Adapter, error) {
+			return &providers.Fixed{
+				Base:      env.BaseURL.EscapedPath(),
+				Endpoints: []providers.Endpoint{{Op: llm.OpChat, Codec: openaichat.New(), Path: "/chat/completions"}},
+				Auth:      providers.Bearer,
+				Models:    catalog.OpenAI,
+			}, nil
+		},
+	}
+}

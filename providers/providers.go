@@ -1,0 +1,103 @@
+// Package providers defines what a kind of provider must know: which dialects it speaks, where its
+// endpoints are, how a request is signed, and what its answers' statuses mean. Its subpackages hold one
+// kind each; providers/all lists them.
+//
+// A provider opens no connection: Envoy does. It never sees a client's credential, and its own go only
+// into requests to its own host.
+package providers
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+)
+
+// Kind is what a provider's folder exports.
+type Kind struct {
+	Name    string
+	Doc     string     // one sentence for the reference
+	KeyEnv  string     // the variable that usually holds its key; "": it needs none
+	BaseURL string     // where it is; "": the configuration must say
+	Models  []string   // globs of model names that are its own, for use without any configured route
+	Sets    []string   // lower-case request headers that Sign may set
+	Params  func() any // pointer to a struct with the defaults of params; nil: it has none
+	New     func(env Env, params any) (Adapter, error)
+}
+
+// Env is what an adapter is made from.
+type Env struct {
+	Name    string   // of the provider, as configured
+	BaseURL *url.URL // never nil
+	Region  string
+}
+
+// Adapter is one configured provider, without its keys. Methods are safe for concurrent use.
+type Adapter interface {
+	// Speaks returns the codec to use toward the provider: the client's own dialect if it can.
+	Speaks(op llm.Op, model string, client dialect.Name) (dialect.Client, bool)
+	// Address returns the path (with query) for a request in dialect d.
+	Address(op llm.Op, d dialect.Name, model string, stream bool) (string, error)
+	// Sign adds what authenticates the request, last, over exactly these bytes.
+	Sign(ctx context.Context, out *Outbound) error
+	// Judge classes an answer's status; ok is false where the body must decide.
+	Judge(status int) (code llm.Code, ok bool)
+	// Facts returns what is known of a model.
+	Facts(model string) catalog.Facts
+}
+
+// Header is a request header to set.
+type Header struct{ Name, Value string }
+
+// Outbound is a request to a provider, as it will be sent.
+type Outbound struct {
+	Method  string
+	Host    string // the authority
+	Path    string // with query
+	Dialect dialect.Name
+	Stream  bool
+	Body    []byte
+	Key     secret.Value
+	Client  func(name string) string // the client's headers that pass on; lower-case names
+	Header  []Header                 // what Sign sets
+}
+
+// Set adds a header. Sign uses it.
+func (o *Outbound) Set(name, value string) { o.Header = append(o.Header, Header{name, value}) }
+
+// Provider is one configured instance of a kind.
+type Provider struct {
+	Name    string
+	Kind    string
+	Base    *url.URL
+	Region  string
+	Adapter Adapter
+	Keys    *Keyring
+}
+
+// Host returns the authority of requests to the provider.
+func (p *Provider) Host() string { return p.Base.Host }
+
+// ParseBase reads a base URL: http or https, a host, no user, query or fragment.
+func ParseBase(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("not a URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("the scheme must be https or http")
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("the host is missing")
+	case u.User != nil:
+		return nil, fmt.Errorf("a user or password does not belong here; use key")
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("a query or fragment does not belong here")
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	return u, nil
+}

@@ -1,0 +1,120 @@
+// Package routing decides where an exchange goes: which route matches, and which of its targets are tried
+// in which order. A decision is a function of the table and the View; the package does no I/O, starts no
+// goroutine and reads no clock.
+//
+//	View ─ Table.Match ─► Route ─ targets, order, cool-downs ─► Plan
+package routing
+
+import (
+	"fmt"
+	"time"
+)
+
+// Usage says how tokens of an openai-chat stream are learnt when its client did not ask for usage.
+type Usage uint8
+
+// Usage modes.
+const (
+	UsageExact    Usage = iota // ask the provider, and take the extra frame out again (worked path)
+	UsagePass                  // ask the provider, and let the frame pass (direct path)
+	UsageEstimate              // do not ask (direct path)
+)
+
+// Lossy says what happens to a request of which a target cannot carry everything.
+type Lossy uint8
+
+// Lossy modes.
+const (
+	LossyWarn   Lossy = iota // sent, logged, and named in an answer header
+	LossyRefuse              // the target is not used; 400 when none is left
+	LossySilent              // sent and logged
+)
+
+// Deadlines of an exchange. Zero: none.
+type Deadlines struct {
+	FirstToken    time.Duration // from sending an attempt to its first content (streams) or its head
+	BetweenTokens time.Duration // from content to content
+	Total         time.Duration // from admission to the last byte
+}
+
+// Failover says when and how often another target is tried.
+type Failover struct {
+	FirstToken  bool // hold a stream's head until its first content, while a target is left
+	ErrorBodies bool // read error bodies of whole answers too, for causes that the status does not tell
+	Attempts    int  // the most attempts in all; 0: as many as there are steps
+}
+
+// Target is a model at a provider.
+type Target struct {
+	Provider string
+	Model    string // the provider's name of it; "*": as the client named it
+	Weight   int    // share of first attempts, in a route ordered by weight
+	Like     string // the model whose facts count, where Model is not known by name
+}
+
+// String returns provider/model, as users write it.
+func (t Target) String() string { return t.Provider + "/" + t.Model }
+
+// Route is a named rule: which requests it matches, and what is done with them.
+type Route struct {
+	Name      string
+	Models    []string // exact names and globs (* any run, ? one character)
+	Targets   []Target
+	Weighted  bool // begin with a target drawn by weight; else in the order written
+	Deadlines Deadlines
+	Failover  Failover
+	Usage     Usage
+	Lossy     Lossy
+	Client    ClientHeaders
+	Show      bool // x-signalbox-target and -attempts on answers
+}
+
+// ClientHeaders says which x-signalbox-* request headers of a client count.
+type ClientHeaders struct {
+	Route   bool // x-signalbox-route names this route
+	Timeout bool // x-signalbox-timeout-ms shortens Deadlines.Total
+}
+
+// View is what a decision is made of.
+type View struct {
+	Model  string                                                          // as the client named it, aliases resolved
+	Keys   func(provider, model string, n int) (ids []string, rested bool) // up to n key IDs to use, best first
+	Draw   func(n int) int                                                 // a number in [0, n): weighted order
+	Usable func(t Target) (ok bool, why string)                            // whether the target can do the request
+}
+
+// Step is one attempt of a plan.
+type Step struct {
+	Provider string
+	Model    string // the provider's name
+	Like     string
+	Key      string // ID of the credential
+}
+
+// Target returns provider/model.
+func (s Step) Target() string { return s.Provider + "/" + s.Model }
+
+// Trace says what became of a target, for the log and for explanations.
+type Trace struct{ Target, Why string }
+
+// Plan is the ordered steps that an exchange will try.
+type Plan struct {
+	Route *Route
+	Steps []Step
+	Trace []Trace
+}
+
+// NoTarget is returned when no target of the route can be used at all.
+type NoTarget struct {
+	Route string
+	Trace []Trace
+}
+
+// Error names the route and what was wrong with each target.
+func (e *NoTarget) Error() string {
+	s := "route " + e.Route + " has no usable target"
+	for _, t := range e.Trace {
+		s += fmt.Sprintf("; %s: %s", t.Target, t.Why)
+	}
+	return s
+}
