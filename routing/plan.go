@@ -1,5 +1,7 @@
 package routing
 
+import "strings"
+
 // keysPerTarget is how many credentials of one provider an exchange tries before it moves on: a key that
 // is refused or used up says nothing about the next one, an outage does.
 const keysPerTarget = 2
@@ -15,7 +17,7 @@ func (r *Route) Plan(v View) (*Plan, error) {
 	var resting []Step
 	for _, t := range r.order(v.Draw) {
 		if t.Model == "*" {
-			t.Model = v.Model
+			t.Model = strings.TrimPrefix(v.Model, t.Provider+"/") // provider/model is how a client may name it
 		}
 		if v.Usable != nil {
 			if ok, why := v.Usable(t); !ok {
