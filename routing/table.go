@@ -86,23 +86,26 @@ func (t *Table) Models() []string {
 }
 
 // Near returns up to three listable names that look like model, nearest first, for an error message.
-func (t *Table) Near(model string) []string {
+func (t *Table) Near(model string) []string { return Nearest(model, t.Models()) }
+
+// Nearest returns up to three of names that look like name, nearest first.
+func Nearest(name string, names []string) []string {
 	type scored struct {
 		name string
 		d    int
 	}
 	var all []scored
-	for _, n := range t.Models() {
-		if d := distance(strings.ToLower(model), strings.ToLower(n)); d <= max(2, len(n)/3) {
+	for _, n := range names {
+		if d := distance(strings.ToLower(name), strings.ToLower(n)); d <= max(2, len(n)/3) {
 			all = append(all, scored{n, d})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b scored) int { return a.d - b.d })
-	var names []string
+	var near []string
 	for _, s := range all[:min(3, len(all))] {
-		names = append(names, s.name)
+		near = append(near, s.name)
 	}
-	return names
+	return near
 }
 
 // Glob reports whether name matches pattern: * stands for any run of characters, ? for one byte.
