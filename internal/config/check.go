@@ -1,0 +1,261 @@
+package config
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// embedded is the kind whose address, where none is configured, is the program itself.
+const embedded = "mock"
+
+// check finds what no single field shows.
+func (d *decoder) check(c *Config) {
+	d.checkListen(c)
+	for i := range c.Providers {
+		d.checkProvider(&c.Providers[i], fmt.Sprintf("providers[%d]", i))
+	}
+	unique(d, "providers", "provider", c.Providers, func(p Provider) string { return p.Name })
+	unique(d, "routes", "route", c.Routes, func(r Route) string { return r.Name })
+	unique(d, "keys", "key", c.Keys, func(k Key) string { return k.Name })
+	d.checkKeys(c.Keys)
+	d.checkHandling(&c.Defaults, "")
+	for i := range c.Routes {
+		d.checkRoute(c, i)
+	}
+	d.checkModels(c)
+	if c.Limits.Headers%(1<<10) != 0 && !d.bad["limits.headers"] {
+		d.fail("limits.headers", "headers: must be a whole number of KiB")
+	}
+	if !c.Envoy.Admin.Loopback() && !d.bad["envoy.admin"] {
+		d.fail("envoy.admin", "admin: Envoy's admin interface must be a Unix socket or on loopback")
+	}
+}
+
+// unique reports a second element of a name.
+func unique[T any](d *decoder, path, what string, all []T, name func(T) string) {
+	first := map[string]int{}
+	for i, e := range all {
+		n := name(e)
+		if n == "" {
+			continue
+		}
+		at := fmt.Sprintf("%s[%d].name", path, i)
+		if j, twice := first[n]; twice {
+			where := d.nodes[fmt.Sprintf("%s[%d].name", path, j)]
+			d.fail(at, "the %s %s is already there, in line %d", what, d.src.quote(n), where.line)
+			continue
+		}
+		first[n] = i
+	}
+}
+
+// checkListen refuses to serve strangers without authentication.
+func (d *decoder) checkListen(c *Config) {
+	l := c.Listen
+	for _, a := range []struct {
+		name    string
+		address Address
+	}{{"http", l.HTTP}, {"admin", l.Admin}} {
+		path := "listen." + a.name
+		if !d.bad[path] && !a.address.Loopback() && len(c.Keys) == 0 && d.nodes["keys"] == nil {
+			d.fail(path, "%s: listening beyond loopback needs keys; add keys, or listen on 127.0.0.1", a.name)
+		}
+	}
+	if !d.bad["listen.service"] && !l.Service.Loopback() {
+		d.fail("listen.service", "service: must be a Unix socket or on loopback, for it gives out providers' credentials")
+	}
+	t := l.TLS
+	switch {
+	case d.bad["listen.tls.cert"] || d.bad["listen.tls.key"]:
+	case (t.Cert == "") != (t.Key == ""):
+		d.fail("listen.tls", "tls: cert and key belong together")
+	case t.Cert == "" && t.ClientCA != "":
+		d.fail("listen.tls.client_ca", "client_ca: needs cert and key")
+	case t.Cert != "":
+		if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+			d.fail("listen.tls.cert", "cert: certificate and key do not fit: %v", err)
+		}
+	}
+	if t.ClientCA != "" && !d.bad["listen.tls.client_ca"] {
+		if err := authorities(t.ClientCA); err != nil {
+			d.fail("listen.tls.client_ca", "client_ca: %v", err)
+		}
+	}
+}
+
+// checkKeys refuses one key under two names.
+func (d *decoder) checkKeys(keys []Key) {
+	first := map[string]string{}
+	for i, k := range keys {
+		path := fmt.Sprintf("keys[%d].hash", i)
+		if d.bad[path] || k.Hash == "" {
+			continue
+		}
+		if n, twice := first[k.Hash]; twice {
+			d.fail(path, "hash: the same key as %s", d.src.quote(n))
+		}
+		first[k.Hash] = k.Name
+	}
+}
+
+// checkProvider checks one provider, and makes an adapter of it to see whether it can be made.
+func (d *decoder) checkProvider(p *Provider, path string) {
+	kind, ok := d.kinds.Kind(p.Kind)
+	if !ok {
+		return
+	}
+	d.checkBase(p, &kind, path)
+	d.checkRefs(p, &kind, path)
+	if p.CA != "" && !d.bad[path+".ca"] {
+		if err := authorities(p.CA); err != nil {
+			d.fail(path+".ca", "ca: %v", err)
+		} else if p.Base != nil && p.Base.Scheme == "http" {
+			d.fail(path+".ca", "ca: plain HTTP has no certificate")
+		}
+	}
+	before := len(d.errs)
+	d.params(p, &kind, path)
+	if len(d.errs) > before || d.bad[path+".base_url"] {
+		return
+	}
+	base := p.Base
+	if base == nil {
+		base = &url.URL{Scheme: "http", Host: "127.0.0.1"}
+	}
+	if _, err := kind.New(providers.Env{Name: p.Name, BaseURL: base, Region: p.Region}, p.Params); err != nil {
+		at, message := path, err.Error()
+		var e *llm.Error
+		if errors.As(err, &e) {
+			message = e.Message
+			if e.Param != "" {
+				at, message = path+"."+e.Param, e.Param+": "+e.Message
+			}
+		}
+		d.fail(at, "%s", message)
+	}
+}
+
+// params decodes what only the kind has.
+func (d *decoder) params(p *Provider, kind *providers.Kind, path string) {
+	n := d.nodes[path+".params"]
+	if kind.Params == nil {
+		if n != nil {
+			d.hideAll(n)
+			d.fail(path+".params", "the kind %s has no params", kind.Name)
+		}
+		return
+	}
+	p.Params = kind.Params()
+	if n != nil && n.shape != null {
+		d.value(n, reflect.ValueOf(p.Params).Elem(), path+".params", "")
+	}
+}
+
+// checkBase finds out where the provider is.
+func (d *decoder) checkBase(p *Provider, kind *providers.Kind, path string) {
+	at := path + ".base_url"
+	raw := p.BaseURL
+	if raw == "" {
+		raw = kind.BaseURL
+	}
+	switch {
+	case d.bad[at] || raw == "" && kind.Name == embedded:
+		return
+	case raw == "":
+		d.fail(at, "base_url is missing: the kind %s has no address of its own", kind.Name)
+		return
+	}
+	u, err := providers.ParseBase(raw)
+	if err == nil && !printable(u.Path) {
+		err = errors.New("the path has a control character")
+	}
+	if err != nil {
+		d.src.hide(raw)
+		d.fail(at, "base_url: %v", err)
+		return
+	}
+	if u.Scheme == "http" && !p.PlainHTTP && !near(u.Hostname()) {
+		d.fail(at, "base_url: http:// sends the key and all content unencrypted; use https://, or allow it with plain_http: true")
+		return
+	}
+	p.Base = u
+}
+
+// near reports whether a host is this machine or a private address.
+func near(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && (ip.Unmap().IsLoopback() || ip.Unmap().IsPrivate())
+}
+
+// checkRefs checks a provider's credentials.
+func (d *decoder) checkRefs(p *Provider, kind *providers.Kind, path string) {
+	key, keys := d.nodes[path+".key"] != nil, d.nodes[path+".keys"] != nil
+	switch {
+	case key && keys:
+		d.fail(path+".keys", "key and keys cannot both be given")
+	case !key && !keys && kind.KeyEnv != "" && p.BaseURL == "":
+		d.fail(path+".key", "key is missing; usual for the kind %s is env:%s", kind.Name, kind.KeyEnv)
+	}
+	seen := map[secret.Ref]bool{}
+	for i, r := range p.Keys {
+		if r != "" && seen[r] {
+			d.fail(fmt.Sprintf("%s.keys[%d]", path, i), "the reference is given twice")
+		}
+		seen[r] = true
+	}
+}
+
+// checkHandling checks deadlines. One that is inherited gives way to a shorter total; one that is written
+// beside it must fit.
+func (d *decoder) checkHandling(h *Handling, path string) {
+	if path == "" {
+		path = "defaults"
+	}
+	total := path + ".deadlines.total"
+	for _, f := range []struct {
+		name string
+		v    *time.Duration
+	}{{"first_token", &h.Deadlines.FirstToken}, {"between_tokens", &h.Deadlines.BetweenTokens}} {
+		at := path + ".deadlines." + f.name
+		switch {
+		case *f.v <= h.Deadlines.Total || d.bad[at] || d.bad[total]:
+		case d.has(at):
+			d.fail(at, "%s: longer than total (%s)", f.name, Duration(h.Deadlines.Total))
+		default:
+			*f.v = h.Deadlines.Total
+		}
+	}
+}
+
+// steps counts the attempts that a plan for the route would have if nothing bounded it.
+func steps(c *Config, r *Route) int {
+	keys := map[string]int{}
+	for i := range c.Providers {
+		keys[c.Providers[i].Name] = max(1, len(c.Providers[i].Refs()))
+	}
+	n := 0
+	_, _ = r.route().Plan(routing.View{
+		Model: "model",
+		Draw:  func(int) int { return 0 },
+		Keys: func(provider, _ string, most int) ([]string, bool) {
+			k := min(most, keys[provider])
+			n += k
+			return make([]string, k), true
+		},
+	})
+	return n
+}

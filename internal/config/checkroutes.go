@@ -1,0 +1,105 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// checkRoute checks one route.
+func (d *decoder) checkRoute(c *Config, i int) {
+	r, path := &c.Routes[i], fmt.Sprintf("routes[%d]", i)
+	d.checkHandling(&r.Handling, path)
+	if len(r.Match.Models) == 0 && !r.ClientHeaders.Route && !d.within(path+".match") {
+		d.fail(path+".match", "match.models is missing: no request would take the route")
+	}
+	var names []string
+	for _, p := range c.Providers {
+		names = append(names, p.Name)
+	}
+	weighted, sum, seen := false, 0, map[string]bool{}
+	for j := range r.Targets {
+		t, at := &r.Targets[j], fmt.Sprintf("%s.targets[%d]", path, j)
+		weighted = weighted || d.has(at+".weight")
+		if t.Target == "" || d.bad[at+".target"] {
+			continue
+		}
+		t.Provider, t.Model, _ = strings.Cut(t.Target, "/")
+		if !slices.Contains(names, t.Provider) && !d.bad["providers"] {
+			hint := ""
+			if near := routing.Nearest(t.Provider, names); len(near) > 0 {
+				hint = fmt.Sprintf("; did you mean %s?", d.src.quote(near[0]))
+			}
+			d.fail(at+".target", "unknown provider %s%s", d.src.quote(t.Provider), hint)
+		}
+		if seen[t.Target] {
+			d.fail(at+".target", "the target %s is given twice", d.src.quote(t.Target))
+		}
+		seen[t.Target] = true
+	}
+	for j := range r.Targets {
+		t, at := &r.Targets[j], fmt.Sprintf("%s.targets[%d].weight", path, j)
+		if weighted && d.nodes[at] == nil {
+			t.Weight = 1
+		}
+		sum += t.Weight
+	}
+	switch {
+	case d.within(path + ".targets"):
+	case weighted && sum == 0:
+		d.fail(path+".targets", "every weight is 0; leave weights out for the order written")
+	case len(r.Targets) <= routing.MaxSteps && steps(c, r) > routing.MaxSteps && r.Failover.Attempts == 0:
+		d.fail(path+".targets", "targets and their keys make %d attempts and the most is %d; name fewer targets, or set failover.attempts", steps(c, r), routing.MaxSteps)
+	}
+}
+
+// within reports whether there is an error at a path or below it.
+func (d *decoder) within(path string) bool {
+	for p := range d.bad {
+		if p == path || strings.HasPrefix(p, path+".") || strings.HasPrefix(p, path+"[") {
+			return true
+		}
+	}
+	return false
+}
+
+// checkModels checks what names mean: that every alias leads to a route at once, and that no name is given
+// to a route that it can never reach.
+func (d *decoder) checkModels(c *Config) {
+	first := map[string]string{}
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		for j, m := range r.Match.Models {
+			at := fmt.Sprintf("routes[%d].match.models[%d]", i, j)
+			if m == "" || d.bad[at] {
+				continue
+			}
+			if _, alias := c.Aliases[m]; alias {
+				d.fail(at, "the name %s is an alias, which goes first", d.src.quote(m))
+			}
+			other, taken := first[m]
+			switch {
+			case taken && other == r.Name:
+				d.fail(at, "the name %s is given twice", d.src.quote(m))
+			case taken && !r.ClientHeaders.Route:
+				d.fail(at, "the name %s is already taken by the route %s", d.src.quote(m), d.src.quote(other))
+			case !taken:
+				first[m] = r.Name
+			}
+		}
+	}
+	if d.within("aliases") || d.within("routes") || d.within("providers") {
+		return
+	}
+	c.build(d.kinds)
+	for a, to := range c.Aliases {
+		at := join("aliases", a)
+		if _, chain := c.Aliases[to]; chain {
+			d.fail(at, "the alias leads to another alias, %s; name the model itself", d.src.quote(to))
+		} else if c.table.Match(to) == nil {
+			d.fail(at, "the alias leads to %s, which no route matches", d.src.quote(to))
+		}
+	}
+}

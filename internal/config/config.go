@@ -1,0 +1,140 @@
+// Package config reads the one YAML file that configures Signalbox: strictly, whole, and with every error
+// shown where it stands. A Config that Parse has returned is valid and does not change.
+//
+//	bytes ─ tree ─► nodes with positions ─ decode ─► structs ─ check ─► Config ─► routing.Table
+//
+// It fetches no secret (secret.Ref does), makes no provider that lives on, and knows nothing of Envoy.
+//
+// The tags of the structs are the single source of the decoder, the JSON Schema and the reference
+// (internal/config/reference): yaml is the field's name; doc its meaning; enum its values; form, min and max
+// what a value must be; required, that it must be there; short, the field that a bare text stands for.
+package config
+
+//go:generate go test ./reference -run Golden -update
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// Config is a whole configuration, valid and immutable.
+type Config struct {
+	Listen    Listen            `yaml:"listen" doc:"Where Signalbox listens."`
+	Providers []Provider        `yaml:"providers" required:"true" doc:"The providers that requests can go to, each an instance of a kind."`
+	Aliases   map[string]string `yaml:"aliases" form:"model" doc:"Other names for models: what a client asks for, and the name that routes match in its place. An alias of an alias is refused."`
+	Defaults  Handling          `yaml:"defaults" doc:"How exchanges are handled where a route says nothing else."`
+	Routes    []Route           `yaml:"routes" doc:"Which requests go where. Without routes every provider gets one of its own name; see below."`
+	Keys      []Key             `yaml:"keys" doc:"The keys that clients authenticate with. Without keys anybody who can connect may use Signalbox, and it listens on loopback only."`
+	Limits    Limits            `yaml:"limits" doc:"Bounds on what clients and providers may send."`
+	Envoy     Envoy             `yaml:"envoy" doc:"The Envoy that Signalbox runs or configures."`
+	Log       Log               `yaml:"log" doc:"The program's own log."`
+	Drain     time.Duration     `yaml:"drain" doc:"How long running exchanges may go on after a stop was asked for."`
+
+	table *routing.Table
+	src   *source
+	nodes map[string]*node
+}
+
+// Listen is the addresses of the program.
+type Listen struct {
+	HTTP    Address `yaml:"http" form:"tcp" doc:"The clients' address: an IP address and a port. Beyond loopback, keys are required."`
+	Admin   Address `yaml:"admin" form:"tcp" doc:"The address of health checks and metrics. Beyond loopback, keys are required."`
+	Service Address `yaml:"service" form:"address" doc:"Where Envoy reaches the service: unix:PATH, or an address on loopback. Providers' credentials cross it."`
+	TLS     TLS     `yaml:"tls" doc:"TLS on the clients' address."`
+}
+
+// TLS is the files of a TLS server. They are read again when they change.
+type TLS struct {
+	Cert     string `yaml:"cert" form:"file" doc:"File of the certificate chain (PEM)."`
+	Key      string `yaml:"key" form:"file" doc:"File of the private key (PEM)."`
+	ClientCA string `yaml:"client_ca" form:"file" doc:"File of the authorities (PEM) of which clients must show a certificate."`
+}
+
+// On reports whether the listener has TLS.
+func (t TLS) On() bool { return t.Cert != "" }
+
+// Provider is an instance of a kind.
+type Provider struct {
+	Name           string        `yaml:"name" form:"name" required:"true" doc:"Its name, in targets, metrics and logs."`
+	Kind           string        `yaml:"kind" form:"kind" required:"true" doc:"What it is; see the list of kinds below."`
+	BaseURL        string        `yaml:"base_url" doc:"Where it is, where that is not the kind's own address."`
+	Key            secret.Ref    `yaml:"key" doc:"Its credential, by reference: env:NAME, file:PATH or exec:COMMAND."`
+	Keys           []secret.Ref  `yaml:"keys" max:"64" doc:"Several credentials, used in turn, in place of key."`
+	Region         string        `yaml:"region" form:"region" doc:"The region it runs in."`
+	CA             string        `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that its certificate is verified with, in place of the system's."`
+	PlainHTTP      bool          `yaml:"plain_http" doc:"Allows a base_url of http:// to hosts that are neither loopback nor private addresses."`
+	ConnectTimeout time.Duration `yaml:"connect_timeout" doc:"How long making a connection may take."`
+	Params         any           `yaml:"params" doc:"What only its kind has; see the list of kinds below."`
+
+	Base *url.URL `yaml:"-"` // base_url or the kind's own; nil for a mock that the program itself serves
+}
+
+// Refs returns the references of all the provider's credentials. An index into it is a stable name of one.
+func (p *Provider) Refs() []secret.Ref {
+	if p.Key != "" {
+		return []secret.Ref{p.Key}
+	}
+	return p.Keys
+}
+
+// Key is a static key of a client.
+type Key struct {
+	Name string `yaml:"name" form:"name" required:"true" doc:"Whose key it is, in logs and metrics."`
+	Hash string `yaml:"hash" form:"hash" required:"true" doc:"The key's SHA-256 as sha256:HEX; signalbox keys hash prints it."`
+}
+
+// Limits bounds what is held in memory for others.
+type Limits struct {
+	Body        Size `yaml:"body" min:"1024" max:"1073741824" doc:"Largest request body."`
+	Headers     Size `yaml:"headers" min:"1024" max:"8388608" doc:"Largest sum of a request's headers; a whole number of KiB."`
+	HeaderCount int  `yaml:"header_count" min:"1" max:"10000" doc:"Most headers of a request."`
+	Connections int  `yaml:"connections" min:"1" max:"1000000" doc:"Most client connections at once."`
+	Answer      Size `yaml:"answer" min:"1024" max:"1073741824" doc:"Largest answer that is read whole; streams have no such bound."`
+}
+
+// Envoy is the proxy.
+type Envoy struct {
+	Path        string  `yaml:"path" form:"path" doc:"The Envoy binary to run; empty: the first of $ENVOY, PATH and the cache."`
+	Admin       Address `yaml:"admin" form:"address" doc:"Envoy's admin interface: unix:PATH, or an address on loopback."`
+	Concurrency int     `yaml:"concurrency" max:"1024" doc:"Worker threads; 0: one for each processor."`
+	Heap        Size    `yaml:"heap" min:"67108864" doc:"Heap at which Envoy begins to refuse work."`
+	TrustedHops int     `yaml:"trusted_hops" max:"32" doc:"Proxies in front whose x-forwarded-for is believed."`
+	LogLevel    string  `yaml:"log_level" enum:"trace,debug,info,warning,error,critical,off" doc:"Level of Envoy's own log."`
+}
+
+// Log is the program's log.
+type Log struct {
+	Level  string `yaml:"level" enum:"debug,info,warn,error" doc:"The least level that is written."`
+	Format string `yaml:"format" enum:"text,json" doc:"The form of a line."`
+}
+
+// preset fills a Config with what holds where the file says nothing.
+func (c *Config) preset() {
+	c.Listen = Listen{HTTP: "127.0.0.1:8080", Admin: "127.0.0.1:9180", Service: "unix:run/signalbox.sock"}
+	c.Defaults = Handling{
+		Deadlines: Deadlines{FirstToken: time.Minute, BetweenTokens: 2 * time.Minute, Total: 30 * time.Minute},
+		Failover:  Failover{FirstToken: true},
+		Usage:     "exact",
+		Lossy:     "warn",
+	}
+	c.Limits = Limits{Body: 20 << 20, Headers: 60 << 10, HeaderCount: 100, Connections: 10000, Answer: 64 << 20}
+	c.Envoy = Envoy{Admin: "unix:run/envoy-admin.sock", Heap: 1 << 30, LogLevel: "warning"}
+	c.Log = Log{Level: "info", Format: "text"}
+	c.Drain = 30 * time.Second
+}
+
+// Preset returns what a file that says nothing would mean: the defaults of the reference. It is not valid,
+// having no provider.
+func Preset() (c Config, p Provider, r Route) {
+	c.preset()
+	p.preset(&c)
+	r.preset(&c)
+	return c, p, r
+}
+
+func (p *Provider) preset(*Config) { p.ConnectTimeout = 2 * time.Second }
+
+func (r *Route) preset(c *Config) { r.Handling = c.Defaults }

@@ -1,0 +1,178 @@
+package config
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+var (
+	named    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	region   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+	hashed   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+)
+
+// Pattern returns the regular expression of a form that has one, for the schema.
+func Pattern(form string) string {
+	switch form {
+	case "name", "kind":
+		return named.String()
+	case "region":
+		return region.String()
+	case "hash":
+		return hashed.String()
+	case "target":
+		return `^[a-z0-9][a-z0-9._-]{0,63}/[!-~]+$`
+	}
+	return ""
+}
+
+// form checks a text. Its errors do not repeat it.
+func (d *decoder) form(form, s string) error {
+	if s == "" {
+		return errors.New("the text is empty")
+	}
+	switch form {
+	case "name":
+		if !named.MatchString(s) {
+			return errors.New("a name has lower-case letters, digits, dot, dash and underscore, begins with a letter or digit, and has at most 64 characters")
+		}
+	case "region":
+		if !region.MatchString(s) {
+			return errors.New("a region has lower-case letters, digits and dashes")
+		}
+	case "hash":
+		if !hashed.MatchString(s) {
+			return errors.New("must be sha256: and 64 hexadecimal digits in lower case; signalbox keys hash prints it")
+		}
+	case "kind":
+		if _, ok := d.kinds.Kind(s); !ok {
+			return d.among(s, d.kinds.Names())
+		}
+	case "model":
+		return modelName(s)
+	case "pattern":
+		return modelPattern(s)
+	case "target":
+		return target(s)
+	case "path":
+		if !printable(s) {
+			return errors.New("the path has a control character")
+		}
+	case "file":
+		_, err := readFile(s)
+		return err
+	}
+	return nil
+}
+
+// modelName checks a model's name, which may become part of a path at a provider.
+func modelName(s string) error {
+	switch {
+	case s == "":
+		return errors.New("the model's name is empty")
+	case len(s) > 256:
+		return errors.New("a model's name has at most 256 bytes")
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errors.New("a model's name has no spaces, control characters or letters beyond ASCII")
+	case strings.ContainsAny(s, `?#%\@`):
+		return errors.New(`a model's name has none of ? # % \ @`)
+	case strings.Contains(s, ".."):
+		return errors.New("a model's name has no two dots in a row")
+	case s[0] == '/' || s[len(s)-1] == '/' || strings.Contains(s, "//"):
+		return errors.New("a slash stands between two parts of a model's name")
+	case routing.IsGlob(s):
+		return errors.New("a model's name has no wildcard here")
+	}
+	return nil
+}
+
+// modelPattern checks a name or glob.
+func modelPattern(s string) error {
+	if strings.ContainsAny(s, "[]{}") {
+		return errors.New("the wildcards are * and ? only")
+	}
+	if strings.Contains(s, "**") {
+		return errors.New("** says no more than *")
+	}
+	if s == "" || !routing.IsGlob(s) {
+		return modelName(s)
+	}
+	return modelName("x" + strings.NewReplacer("*", "x", "?", "x").Replace(s) + "x")
+}
+
+// target checks PROVIDER/MODEL.
+func target(s string) error {
+	provider, model, ok := strings.Cut(s, "/")
+	switch {
+	case !ok || provider == "":
+		return errors.New("a target is PROVIDER/MODEL")
+	case !named.MatchString(provider):
+		return errors.New("a target is PROVIDER/MODEL, and this is no provider's name")
+	case model == "*":
+		return nil
+	case routing.IsGlob(model):
+		return errors.New("a target's model is a name, or * for the one that was asked for; it is no pattern")
+	}
+	return modelName(model)
+}
+
+// printable reports whether a text has no control characters.
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 })
+}
+
+// maxRead bounds the files that a configuration names.
+const maxRead = 1 << 20
+
+// readFile reads a file that the configuration names.
+func readFile(path string) ([]byte, error) {
+	if !printable(path) {
+		return nil, errors.New("the path has a control character")
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the file cannot be read: %w", reason(err))
+	case !info.Mode().IsRegular():
+		return nil, errors.New("the file cannot be read: not a regular file")
+	case info.Size() > maxRead:
+		return nil, fmt.Errorf("the file is over %d bytes", maxRead)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the file cannot be read: %w", reason(err))
+	}
+	return b, nil
+}
+
+// reason gives the cause of a file error without the path, which stands in the excerpt.
+func reason(err error) error {
+	if err == nil {
+		return errors.New("it is a directory")
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// authorities checks that a file has certificates.
+func authorities(path string) error {
+	pem, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return errors.New("the file has no certificate in PEM form")
+	}
+	return nil
+}

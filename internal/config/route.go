@@ -1,0 +1,126 @@
+package config
+
+import (
+	"time"
+
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// Handling is what a route and the defaults both say.
+type Handling struct {
+	Deadlines     Deadlines     `yaml:"deadlines" doc:"How long an exchange may take. A total that is shorter than an inherited deadline shortens that too."`
+	Failover      Failover      `yaml:"failover" doc:"When and how often another target is tried."`
+	Usage         string        `yaml:"usage" enum:"exact,pass,estimate" doc:"How tokens of an openai-chat stream are learnt when its client did not ask for usage. exact asks the provider and takes the extra frame out again; pass asks and lets the frame pass; estimate does not ask."`
+	Lossy         string        `yaml:"lossy" enum:"warn,refuse,silent" doc:"What happens to a request of which a target cannot carry everything. warn sends it and names the losses in a header of the answer; refuse does not use the target; silent sends it. All are logged."`
+	ClientHeaders ClientHeaders `yaml:"client_headers" doc:"Which x-signalbox-* headers of clients count."`
+	AnswerHeaders bool          `yaml:"answer_headers" doc:"Puts x-signalbox-target and x-signalbox-attempts on answers."`
+}
+
+// Deadlines of an exchange.
+type Deadlines struct {
+	FirstToken    time.Duration `yaml:"first_token" doc:"From sending an attempt to its first content, or to its head where the answer is whole. Another target follows."`
+	BetweenTokens time.Duration `yaml:"between_tokens" doc:"From content to content of a stream."`
+	Total         time.Duration `yaml:"total" doc:"From admission to the last byte, over all attempts."`
+}
+
+// Failover says when another target is tried.
+type Failover struct {
+	FirstToken  bool `yaml:"first_token" doc:"Holds a stream's head until its first content while a target is left, so that a stream that begins with an error or nothing can still fail over."`
+	ErrorBodies bool `yaml:"error_bodies" doc:"Reads error bodies of whole answers too, for causes that the status does not tell."`
+	Attempts    int  `yaml:"attempts" min:"1" max:"8" zero:"as many as there are targets and keys" doc:"Most attempts in all."`
+}
+
+// ClientHeaders says what clients may decide.
+type ClientHeaders struct {
+	Route   bool `yaml:"route" doc:"x-signalbox-route may name this route."`
+	Timeout bool `yaml:"timeout" doc:"x-signalbox-timeout-ms may shorten deadlines.total."`
+}
+
+// Route says which requests go to which targets.
+type Route struct {
+	Name     string   `yaml:"name" form:"name" required:"true" doc:"Its name, in metrics and logs."`
+	Match    Match    `yaml:"match" doc:"Which requests it takes. Required, unless client_headers.route lets clients name it."`
+	Targets  []Target `yaml:"targets" required:"true" max:"8" doc:"What is tried, in this order; where any has a weight, in an order drawn by weight. A text stands for target alone."`
+	Handling `yaml:",inline"`
+}
+
+// Match is the condition of a route.
+type Match struct {
+	Models []string `yaml:"models" form:"pattern" doc:"Model names as clients write them, and patterns: * stands for any run of characters, ? for one."`
+}
+
+// Target is a model at a provider.
+type Target struct {
+	Target string `yaml:"target" form:"target" short:"true" required:"true" doc:"PROVIDER/MODEL. The model * is the name that the client asked for."`
+	Weight int    `yaml:"weight" max:"1000000" zero:"1 where another target of the route has a weight" doc:"Share of first attempts. With 0 it comes after the others."`
+	Like   string `yaml:"like" form:"model" doc:"A known model that this one is like, where its name says nothing: its limits and abilities are assumed."`
+
+	Provider string `yaml:"-"` // of Target
+	Model    string `yaml:"-"`
+}
+
+// Table returns the routes, ready to match.
+func (c *Config) Table() *routing.Table { return c.table }
+
+// build makes the table from the routes, or from the providers where there are none.
+func (c *Config) build(kinds *providers.Registry) {
+	var routes []*routing.Route
+	for i := range c.Routes {
+		routes = append(routes, c.Routes[i].route())
+	}
+	if len(routes) == 0 {
+		routes = c.implicit(kinds)
+	}
+	c.table = routing.NewTable(routes, c.Aliases)
+}
+
+// implicit gives every provider a route of its own name, for NAME/* and, to the first of a kind, for the
+// names of models that are known to be the kind's.
+func (c *Config) implicit(kinds *providers.Registry) []*routing.Route {
+	var routes []*routing.Route
+	seen := map[string]bool{}
+	for _, p := range c.Providers {
+		models := []string{p.Name + "/*"}
+		if k, ok := kinds.Kind(p.Kind); ok && !seen[p.Kind] {
+			seen[p.Kind] = true
+			for _, m := range k.Models {
+				if m != models[0] {
+					models = append(models, m)
+				}
+			}
+		}
+		r := Route{Name: p.Name, Match: Match{models}, Handling: c.Defaults, Targets: []Target{{Provider: p.Name, Model: "*"}}}
+		routes = append(routes, r.route())
+	}
+	return routes
+}
+
+// route gives the form that decisions are made with.
+func (r *Route) route() *routing.Route {
+	out := &routing.Route{
+		Name:      r.Name,
+		Models:    r.Match.Models,
+		Deadlines: routing.Deadlines{FirstToken: r.Deadlines.FirstToken, BetweenTokens: r.Deadlines.BetweenTokens, Total: r.Deadlines.Total},
+		Failover:  routing.Failover(r.Failover),
+		Client:    routing.ClientHeaders(r.ClientHeaders),
+		Show:      r.AnswerHeaders,
+	}
+	switch r.Usage {
+	case "pass":
+		out.Usage = routing.UsagePass
+	case "estimate":
+		out.Usage = routing.UsageEstimate
+	}
+	switch r.Lossy {
+	case "refuse":
+		out.Lossy = routing.LossyRefuse
+	case "silent":
+		out.Lossy = routing.LossySilent
+	}
+	for _, t := range r.Targets {
+		out.Targets = append(out.Targets, routing.Target{Provider: t.Provider, Model: t.Model, Weight: t.Weight, Like: t.Like})
+		out.Weighted = out.Weighted || t.Weight > 0
+	}
+	return out
+}
