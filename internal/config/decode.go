@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -268,29 +269,30 @@ func (d *decoder) set(s string, v reflect.Value, tag reflect.StructTag) error {
 func (d *decoder) ref(n *node, v reflect.Value, path string) {
 	r, err := secret.Parse(n.value)
 	if n.shape != text {
-		d.src.hide(n.value)
-		d.hideAll(n)
 		err = secret.ErrLiteral
 	}
 	scheme, rest, _ := strings.Cut(n.value, ":")
 	switch {
 	case err != nil:
 	case scheme == "env" && (!variable.MatchString(rest) || looksSecret(rest)):
-		err = fmt.Errorf("env: takes the name of an environment variable")
+		err = errors.New("env: takes the name of an environment variable")
 	case scheme == "file" && (!printable(rest) || looksSecret(rest)):
-		err = fmt.Errorf("file: takes the path of a file")
-	case scheme == "file":
-		if info, e := os.Stat(rest); e != nil || info.IsDir() {
-			err = fmt.Errorf("the file cannot be read: %w", reason(e))
-		}
+		err = errors.New("file: takes the path of a file")
 	}
 	if err != nil {
 		d.src.hide(n.value)
+		d.hideAll(n)
 		d.failAt(n, path, "%s: %v", last(path), err)
 		return
 	}
 	if scheme != "exec" {
 		d.src.show(n.value)
+	}
+	if scheme == "file" {
+		if info, err := os.Stat(rest); err != nil || info.IsDir() {
+			d.failAt(n, path, "%s: the file cannot be read: %v", last(path), reason(err))
+			return
+		}
 	}
 	v.SetString(string(r))
 }

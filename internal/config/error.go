@@ -18,6 +18,8 @@ type Error struct {
 	Path    string // as routes[0].targets[1]; "" where the file as a whole is meant
 	Message string
 	Excerpt string // the line, and a line of carets below it; values that may be secrets are masked
+
+	width int // of what is meant
 }
 
 // Error gives position and message on one line.
@@ -63,15 +65,20 @@ func (es Errors) Unwrap() []error {
 	return out
 }
 
-// sorted orders errors by position and drops those that are too many.
-func (es Errors) sorted() Errors {
+// finish orders errors by position, drops those that are too many, and adds the excerpts: at the end, when
+// all that the file may show is known.
+func (es Errors) finish(src *source) Errors {
 	slices.SortStableFunc(es, func(a, b *Error) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line
 		}
 		return a.Column - b.Column
 	})
-	return es[:min(len(es), mostErrors)]
+	es = es[:min(len(es), mostErrors)]
+	for _, e := range es {
+		e.Excerpt = src.excerpt(position{e.Line, e.Column, e.width})
+	}
+	return es
 }
 
 // Fault makes an error at a path of the configuration, for what only its user can find out, such as a
@@ -81,7 +88,7 @@ func (c *Config) Fault(path, message string) *Error {
 	if c.src == nil {
 		return &Error{File: "(default configuration)", Line: 1, Column: 1, Path: path, Message: message}
 	}
-	return c.src.fault(find(c.nodes, path), path, message)
+	return Errors{c.src.fault(find(c.nodes, path), path, message)}.finish(c.src)[0]
 }
 
 // find returns the node of a path, or of the nearest parent that the file has.

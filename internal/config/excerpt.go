@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 )
@@ -23,7 +24,27 @@ type source struct {
 }
 
 func newSource(file string, data []byte) *source {
-	return &source{file: file, lines: strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n"), open: map[string]bool{}, closed: map[string]bool{}}
+	s := &source{file: file, lines: strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n"), open: map[string]bool{}, closed: map[string]bool{}}
+	s.names(reflect.TypeFor[Config]())
+	return s
+}
+
+// names opens the names of all fields, which even a file that cannot be parsed may show.
+func (s *source) names(t reflect.Type) {
+	switch t.Kind() {
+	case reflect.Slice:
+		s.names(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			name, inline, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			if name != "" && name != "-" {
+				s.open[name] = true
+			}
+			if name != "" && name != "-" || inline != "" {
+				s.names(t.Field(i).Type)
+			}
+		}
+	}
 }
 
 // run finds what YAML's punctuation leaves.
@@ -100,7 +121,7 @@ func (s *source) fault(n *node, path, message string) *Error {
 func (s *source) faultAt(p position, path, message string) *Error {
 	p.line = min(max(p.line, 1), len(s.lines))
 	p.column = min(max(p.column, 1), len([]rune(s.lines[p.line-1]))+1)
-	return &Error{File: s.file, Line: p.line, Column: p.column, Path: path, Message: message, Excerpt: s.excerpt(p)}
+	return &Error{File: s.file, Line: p.line, Column: p.column, Path: path, Message: message, width: p.width}
 }
 
 // excerpt shows a line with carets below what is meant. Comments are left out.

@@ -27,7 +27,7 @@ func Parse(name string, data []byte, kinds *providers.Registry) (*Config, error)
 	root, err := parse(data)
 	var bad *badSyntax
 	if errors.As(err, &bad) {
-		return nil, Errors{src.faultAt(bad.at, "", bad.message)}
+		return nil, Errors{src.faultAt(bad.at, "", bad.message)}.finish(src)
 	}
 	c := &Config{}
 	c.preset()
@@ -35,7 +35,7 @@ func Parse(name string, data []byte, kinds *providers.Registry) (*Config, error)
 	d.value(root, reflect.ValueOf(c).Elem(), "", "")
 	d.check(c)
 	if len(d.errs) > 0 {
-		return nil, d.errs.sorted()
+		return nil, d.errs.finish(src)
 	}
 	c.build(kinds)
 	c.src, c.nodes = src, d.nodes

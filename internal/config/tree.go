@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -92,7 +93,11 @@ func parse(data []byte) (root *node, err error) {
 	case 1:
 		return convert(docs[0].Body, 0)
 	}
-	return nil, &badSyntax{at(docs[1].Body.GetToken()), "a second document does not belong here"}
+	second := position{1, 1, 1}
+	if n, err := convert(docs[1].Body, 0); err == nil {
+		second = position{n.line, n.column, n.width}
+	}
+	return nil, &badSyntax{second, "a second document does not belong here"}
 }
 
 // plausible refuses what is no text.
@@ -139,6 +144,9 @@ func shallow(tokens token.Tokens) error {
 	return nil
 }
 
+// sign is a quoted piece of punctuation, the only thing that a message may quote.
+var sign = regexp.MustCompile("(['\"`])[^A-Za-z0-9]{1,3}['\"`]")
+
 // syntax turns an error of the YAML library into ours. What it may quote of the file is left out.
 func syntax(err error) error {
 	bad := &badSyntax{position{1, 1, 1}, "the YAML cannot be read"}
@@ -146,7 +154,8 @@ func syntax(err error) error {
 	if !errors.As(err, &e) {
 		return bad
 	}
-	if m := strings.TrimSpace(e.GetMessage()); m != "" && !strings.ContainsAny(m, "\"'`\n") {
+	m := strings.TrimSpace(e.GetMessage())
+	if m != "" && !strings.ContainsAny(sign.ReplaceAllString(m, ""), "\"'`\n") {
 		bad.message = m
 	}
 	if t := e.GetToken(); t != nil && t.Position != nil {
@@ -192,19 +201,53 @@ func convert(n ast.Node, depth int) (*node, error) {
 		return convertMapping(out, []*ast.MappingValueNode{n}, false, depth)
 	case *ast.SequenceNode:
 		out.shape, out.width = list, 1
-		for _, v := range n.Values {
-			item, err := convert(v, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			out.items = append(out.items, item)
-		}
+		return convertList(out, n.Values, depth)
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
 		return nil, &badSyntax{p, "anchors, aliases, tags and merge keys are not supported; write the value out"}
 	default:
 		return nil, &badSyntax{p, "this form of YAML is not supported"}
 	}
 	return out, nil
+}
+
+// convertList makes a list.
+func convertList(out *node, values []ast.Node, depth int) (*node, error) {
+	for _, v := range values {
+		if whole := unsplit(v); whole != nil {
+			out.items = append(out.items, whole)
+			continue
+		}
+		item, err := convert(v, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out.items = append(out.items, item)
+	}
+	return out, nil
+}
+
+// unsplit puts together what the library takes apart: in a list within braces it reads a:b as a mapping of
+// a to b, where YAML 1.2 (§7.3.3) wants a space after the colon for that. It returns nil for a real mapping.
+func unsplit(n ast.Node) *node {
+	m, ok := n.(*ast.MappingNode)
+	if !ok || m.IsFlowStyle || len(m.Values) != 1 {
+		return nil
+	}
+	pair := m.Values[0]
+	key, colon, value := pair.Key.GetToken(), pair.Start, pair.Value.GetToken()
+	if pair.Value.Type() == ast.NullType || !unquoted(key) || !unquoted(value) {
+		return nil
+	}
+	k, c, v := at(key), at(colon), at(value)
+	if k.line != c.line || c.line != v.line || k.column+k.width != c.column || c.column+1 != v.column {
+		return nil
+	}
+	return &node{shape: text, value: key.Value + ":" + value.Value, line: k.line, column: k.column, width: k.width + 1 + v.width}
+}
+
+// unquoted reports whether a token is a scalar without quotes.
+func unquoted(t *token.Token) bool {
+	return t != nil && t.Position != nil && t.Indicator == token.NotIndicator
 }
 
 // convertMapping makes a mapping. A mapping without braces stands where its first key does.
