@@ -1,0 +1,196 @@
+package config_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// TestGood compares what every file in testdata/good means with the golden text beside it.
+func TestGood(t *testing.T) {
+	files, err := filepath.Glob("testdata/good/*.yaml")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, f := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".yaml"), func(t *testing.T) {
+			c, err := config.Load(f, kinds())
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, strings.TrimSuffix(f, ".yaml")+".txt", describe(c))
+		})
+	}
+}
+
+// describe writes a configuration out, with everything that is inherited.
+func describe(c *config.Config) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "listen %+v\nlimits %+v\nenvoy %+v\nlog %+v\ndrain %v\naliases %v\nfiles %v\n", c.Listen, c.Limits, c.Envoy, c.Log, c.Drain, c.Aliases, c.Files())
+	for _, k := range c.Keys {
+		fmt.Fprintf(&b, "key %s %s\n", k.Name, k.Hash)
+	}
+	for i := range c.Providers {
+		p := &c.Providers[i]
+		fmt.Fprintf(&b, "provider %s %s base=%v refs=%v region=%q ca=%q connect=%v params=%+v\n", p.Name, p.Kind, p.Base, p.Refs(), p.Region, p.CA, p.ConnectTimeout, p.Params)
+	}
+	for _, r := range c.Table().Routes() {
+		fmt.Fprintf(&b, "route %s %q weighted=%v usage=%v lossy=%v show=%v\n  first_token=%v between_tokens=%v total=%v\n  %+v\n  %+v\n", r.Name, r.Models, r.Weighted, r.Usage, r.Lossy, r.Show, r.Deadlines.FirstToken, r.Deadlines.BetweenTokens, r.Deadlines.Total, r.Failover, r.Client)
+		for _, t := range r.Targets {
+			fmt.Fprintf(&b, "  target %s weight=%d like=%q\n", t, t.Weight, t.Like)
+		}
+	}
+	return b.String()
+}
+
+func TestDefaultHasTheProvidersWhoseKeysAreSetAndTheMock(t *testing.T) {
+	env := map[string]string{"ANTHROPIC_API_KEY": "hunter2", "OPENAI_API_KEY": ""}
+	c := config.Default(kinds(), func(k string) (string, bool) { v, ok := env[k]; return v, ok })
+	var got []string
+	for _, p := range c.Providers {
+		got = append(got, fmt.Sprint(p.Name, " ", p.Kind, " ", p.Key, " ", p.Base))
+	}
+	want := []string{"anthropic anthropic env:ANTHROPIC_API_KEY https://api.anthropic.com", "mock mock  <nil>"}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("providers (-got +want):\n%s", diff)
+	}
+	for model, want := range map[string]string{"claude-x": "anthropic", "anthropic/y": "anthropic", "mock/echo": "mock", "gpt-5.1": ""} {
+		got := ""
+		if r := c.Table().Match(model); r != nil {
+			got = r.Name
+		}
+		if got != want {
+			t.Errorf("%s goes to %q, want %q", model, got, want)
+		}
+	}
+	if !c.Listen.HTTP.Loopback() || !c.Listen.Admin.Loopback() || !c.Listen.Service.Loopback() {
+		t.Errorf("the default listens beyond loopback: %+v", c.Listen)
+	}
+}
+
+func TestAddress(t *testing.T) {
+	for _, c := range []struct {
+		in, network, address string
+		loopback             bool
+	}{
+		{"127.0.0.1:8080", "tcp", "127.0.0.1:8080", true},
+		{"127.9.9.9:1", "tcp", "127.9.9.9:1", true},
+		{"localhost:0", "tcp", "127.0.0.1:0", true},
+		{"[::1]:80", "tcp", "[::1]:80", true},
+		{"[::]:80", "tcp", "[::]:80", false},
+		{"[::ffff:127.0.0.1]:80", "tcp", "[::ffff:127.0.0.1]:80", true},
+		{"0.0.0.0:80", "tcp", "0.0.0.0:80", false},
+		{"10.0.0.1:80", "tcp", "10.0.0.1:80", false},
+		{"unix:run/x.sock", "unix", "run/x.sock", true},
+	} {
+		network, address := config.Address(c.in).Split()
+		if network != c.network || address != c.address || config.Address(c.in).Loopback() != c.loopback {
+			t.Errorf("%s: got %s %s loopback %v", c.in, network, address, config.Address(c.in).Loopback())
+		}
+	}
+}
+
+func TestFaultShowsAPathThatOnlyItsUserCanJudge(t *testing.T) {
+	c, err := config.Load("testdata/good/full.yaml", kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Fault("providers[0].keys[1]", "env:OPENAI_KEY_2: the variable is not set").Report() + "\n" +
+		c.Fault("providers[3].key", "exec:pass: exit status 1").Report() + "\n" +
+		c.Fault("providers[0].base_url", "no such host").Report() + "\n"
+	golden(t, "testdata/fault.txt", got)
+	d := config.Default(kinds(), func(string) (string, bool) { return "", false })
+	if e := d.Fault("providers[0].key", "not set"); e.Line != 1 || e.Column != 1 || !strings.Contains(e.Report(), "not set") {
+		t.Errorf("got %q", e.Report())
+	}
+}
+
+func TestSizeAndDurationAreWrittenAsTheyAreRead(t *testing.T) {
+	for want, s := range map[string]config.Size{"20MiB": 20 << 20, "1GiB": 1 << 30, "60KiB": 60 << 10, "1000B": 1000} {
+		if s.String() != want {
+			t.Errorf("got %s, want %s", s, want)
+		}
+	}
+	for want, d := range map[string]time.Duration{"30m": 30 * time.Minute, "1h": time.Hour, "1m30s": 90 * time.Second, "2s": 2 * time.Second, "500ms": 500 * time.Millisecond} {
+		if got := config.Duration(d); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestLoadSaysWhichFileIsMissing(t *testing.T) {
+	_, err := config.Load("testdata/none.yaml", kinds())
+	if err == nil || !strings.Contains(err.Error(), "testdata/none.yaml") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRefsOfAProvider(t *testing.T) {
+	one := config.Provider{Key: "env:A"}
+	two := config.Provider{Keys: []secret.Ref{"env:A", "env:B"}}
+	if len(one.Refs()) != 1 || len(two.Refs()) != 2 || len((&config.Provider{}).Refs()) != 0 {
+		t.Errorf("got %v %v", one.Refs(), two.Refs())
+	}
+}
+
+// TestAnInheritedDeadlineGivesWay is the law that no route waits longer for a part than for the whole.
+func TestAnInheritedDeadlineGivesWay(t *testing.T) {
+	c, err := config.Load("testdata/good/full.yaml", kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]routing.Deadlines{
+		"main":   {FirstToken: 5 * time.Second, BetweenTokens: 45 * time.Second, Total: 45 * time.Second},
+		"canary": {FirstToken: 45 * time.Second, BetweenTokens: 45 * time.Second, Total: 45 * time.Second},
+	}
+	for name, d := range want {
+		got := c.Table().Route(name).Deadlines
+		if got.FirstToken != d.FirstToken || got.BetweenTokens != d.BetweenTokens || got.Total != d.Total {
+			t.Errorf("%s: got %+v, want %+v", name, got, d)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, glob := range []string{"testdata/bad/*.yaml", "testdata/good/*.yaml"} {
+		files, err := filepath.Glob(glob)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := config.Parse("f.yaml", data, kinds())
+		if err == nil {
+			if c.Table() == nil || len(c.Providers) == 0 {
+				t.Fatalf("a valid configuration without table or providers: %q", data)
+			}
+			return
+		}
+		errs, ok := err.(config.Errors)
+		if !ok || len(errs) == 0 || len(errs) > 20 {
+			t.Fatalf("got %T %v", err, err)
+		}
+		lines := strings.Count(string(data), "\n") + 1
+		for _, e := range errs {
+			if e.Line < 1 || e.Line > lines || e.Column < 1 || e.Message == "" || !strings.Contains(e.Excerpt, "^") {
+				t.Fatalf("an error without a place: %+v", e)
+			}
+		}
+	})
+}

@@ -1,0 +1,132 @@
+package config
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// settle is how long changes are waited for to end: an editor's save is several events.
+const settle = 100 * time.Millisecond
+
+// Watch calls onChange after the content of path or of one of the extra files (authorities, certificates,
+// file: references) has changed, until the context ends; then it returns nil. Calls do not overlap. It
+// watches folders, so that a file that is replaced by a rename, or that is a link which is set anew as in a
+// Kubernetes volume, is seen too.
+func Watch(ctx context.Context, path string, onChange func(), extra ...string) error {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watching %s: %w", path, err)
+	}
+	defer w.Close()
+	files := append([]string{path}, extra...)
+	for folder := range folders(files) {
+		if err := w.Add(folder); err != nil {
+			return fmt.Errorf("watching %s: %w", folder, err)
+		}
+	}
+	seen := contents(files)
+	events := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		debounce(ctx, events, settle, func() {
+			for folder := range folders(files) { // a folder may have been made anew; adding one twice does nothing
+				_ = w.Add(folder)
+			}
+			if now := contents(files); !maps.Equal(now, seen) {
+				seen = now
+				onChange()
+			}
+		})
+	}()
+	defer func() { <-done }()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, ok := <-w.Events:
+			if !ok {
+				return nil
+			}
+		case _, ok := <-w.Errors: // an overflow: something has changed
+			if !ok {
+				return nil
+			}
+		}
+		select {
+		case events <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// debounce calls f once no event has come for the time d. It takes events while it waits, not while f runs.
+func debounce(ctx context.Context, events <-chan struct{}, d time.Duration, f func()) {
+	quiet := time.NewTimer(d)
+	quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-events:
+			quiet.Reset(d)
+		case <-quiet.C:
+			f()
+		}
+	}
+}
+
+// folders gives the folders in which something happens when one of the files changes: where its name stands,
+// and where a link leads in the end.
+func folders(files []string) map[string]bool {
+	out := map[string]bool{}
+	for _, f := range files {
+		out[filepath.Dir(f)] = true
+		if real, err := filepath.EvalSymlinks(f); err == nil {
+			out[filepath.Dir(real)] = true
+		}
+	}
+	return out
+}
+
+// contents gives the sums of files. A file that cannot be read has none.
+func contents(files []string) map[string][sha256.Size]byte {
+	out := map[string][sha256.Size]byte{}
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err == nil {
+			out[f] = sha256.Sum256(b)
+		}
+	}
+	return out
+}
+
+// Files lists the files that the configuration names and whose change is a change of the configuration.
+func (c *Config) Files() []string {
+	var out []string
+	add := func(f string) {
+		if f != "" {
+			out = append(out, f)
+		}
+	}
+	add(c.Listen.TLS.Cert)
+	add(c.Listen.TLS.Key)
+	add(c.Listen.TLS.ClientCA)
+	for i := range c.Providers {
+		p := &c.Providers[i]
+		add(p.CA)
+		for _, r := range p.Refs() {
+			if f, ok := r.File(); ok {
+				add(f)
+			}
+		}
+	}
+	return out
+}
