@@ -1,0 +1,155 @@
+package routing_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+func table() *routing.Table {
+	return routing.NewTable([]*routing.Route{
+		{Name: "wide", Models: []string{"gpt-*", "*"}},
+		{Name: "narrow", Models: []string{"gpt-5.1", "gpt-5*", "claude-sonnet-4-5"}},
+		{Name: "late", Models: []string{"gpt-5.1", "gpt-5.1-mini", "claude-*"}},
+	}, map[string]string{"smart": "claude-sonnet-4-5", "gpt-5.1-mini": "gpt-5.1", "lost": "lost-model"})
+}
+
+func TestMatch(t *testing.T) {
+	for _, c := range []struct{ name, model, want string }{
+		{"an exact name goes before a glob of an earlier route", "gpt-5.1", "narrow"},
+		{"among exact names the first route wins", "gpt-5.1", "narrow"},
+		{"an exact name of a later route goes before every glob", "gpt-5.1-mini", "late"},
+		{"among globs the first route wins", "gpt-5-nano", "wide"},
+		{"a glob of a later route loses to an earlier catch-all", "claude-opus", "wide"},
+		{"a catch-all takes what nobody names", "llama", "wide"},
+		{"names are compared with their case", "GPT-5.1", "wide"},
+		{"match does not follow aliases", "smart", "wide"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := table().Match(c.model); got == nil || got.Name != c.want {
+				t.Errorf("got %+v, want %s", got, c.want)
+			}
+		})
+	}
+	if got := routing.NewTable(nil, nil).Match("x"); got != nil {
+		t.Errorf("an empty table matches %+v", got)
+	}
+}
+
+func TestAnAliasStandsForAnotherNameBeforeAnythingIsMatched(t *testing.T) {
+	for in, want := range map[string]string{
+		"smart":        "claude-sonnet-4-5",
+		"gpt-5.1-mini": "gpt-5.1", // though a route has the name
+		"gpt-5.1":      "gpt-5.1",
+		"unknown":      "unknown",
+	} {
+		if got := table().Resolve(in); got != want {
+			t.Errorf("%s: got %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestARouteIsFoundByItsName(t *testing.T) {
+	tab := table()
+	if r := tab.Route("late"); r == nil || r.Name != "late" {
+		t.Errorf("got %+v", r)
+	}
+	if r := tab.Route("nobody"); r != nil {
+		t.Errorf("got %+v", r)
+	}
+	var names []string
+	for _, r := range tab.Routes() {
+		names = append(names, r.Name)
+	}
+	if diff := cmp.Diff(names, []string{"wide", "narrow", "late"}); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestModelsListsExactNamesAndAliasesThatLeadSomewhere(t *testing.T) {
+	exact := routing.NewTable([]*routing.Route{
+		{Name: "a", Models: []string{"b", "x-*", "a"}},
+		{Name: "b", Models: []string{"b", "c"}},
+	}, map[string]string{"to-b": "b", "to-glob": "x-1", "to-nothing": "z", "c": "a"})
+	if diff := cmp.Diff(exact.Models(), []string{"a", "b", "c", "to-b", "to-glob"}); diff != "" {
+		t.Errorf("(-got +want):\n%s", diff)
+	}
+}
+
+func TestNear(t *testing.T) {
+	tab := routing.NewTable([]*routing.Route{{Name: "r", Models: []string{"gpt-5.1", "gpt-5.1-mini", "gpt-5", "gpt-4o", "gpt-6", "claude-sonnet-4-5", "x*"}}}, map[string]string{"smart": "gpt-5"})
+	for _, c := range []struct {
+		name, model string
+		want        []string
+	}{
+		{"nearest first, at most three", "gpt-51", []string{"gpt-5", "gpt-5.1", "gpt-4o"}},
+		{"case does not count", "SMART", []string{"smart"}},
+		{"a longer name may differ more", "claude-sonet-4.5", []string{"claude-sonnet-4-5"}},
+		{"nothing is near", "llama-3-70b-instruct", nil},
+		{"a very long name is no burden", strings.Repeat("gpt", 100000), nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if diff := cmp.Diff(tab.Near(c.model), c.want); diff != "" {
+				t.Errorf("(-got +want):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestGlob(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"*", "", true},
+		{"*", "a/b", true},
+		{"", "", true},
+		{"", "a", false},
+		{"?", "", false},
+		{"?", "a", true},
+		{"a?c", "abc", true},
+		{"a?c", "ac", false},
+		{"gpt-*", "gpt-", true},
+		{"gpt-*", "gpt", false},
+		{"gpt-*", "xgpt-1", false},
+		{"*-mini", "gpt-5-mini", true},
+		{"*-mini", "gpt-mini-5", false},
+		{"*a*b*", "xxaxxbxx", true},
+		{"*a*b*", "xxbxxaxx", false},
+		{"a*a", "a", false},
+		{"a**b", "ab", true},
+		{"mock/*", "mock/echo/x", true},
+		{"openai/gpt-?.?", "openai/gpt-5.1", true},
+	} {
+		if got := routing.Glob(c.pattern, c.name); got != c.want {
+			t.Errorf("Glob(%q, %q) = %v, want %v", c.pattern, c.name, got, c.want)
+		}
+	}
+}
+
+// TestGlobLaw compares Glob with the definition, on names and patterns of few letters so that they often fit.
+func TestGlobLaw(t *testing.T) {
+	var slow func(p, s string) bool
+	slow = func(p, s string) bool {
+		switch {
+		case p == "":
+			return s == ""
+		case p[0] == '*':
+			return slow(p[1:], s) || s != "" && slow(p, s[1:])
+		case s == "":
+			return false
+		}
+		return (p[0] == '?' || p[0] == s[0]) && slow(p[1:], s[1:])
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		p := rapid.StringMatching(`[ab*?]{0,8}`).Draw(t, "pattern")
+		s := rapid.StringMatching(`[ab]{0,10}`).Draw(t, "name")
+		if got, want := routing.Glob(p, s), slow(p, s); got != want {
+			t.Fatalf("Glob(%q, %q) = %v, want %v", p, s, got, want)
+		}
+	})
+}
