@@ -26,7 +26,7 @@ type Config struct {
 	Providers []Provider        `yaml:"providers" required:"true" doc:"The providers that requests can go to, each an instance of a kind."`
 	Aliases   map[string]string `yaml:"aliases" form:"model" doc:"Other names for models: what a client asks for, and the name that routes match in its place. An alias of an alias is refused."`
 	Defaults  Handling          `yaml:"defaults" doc:"How exchanges are handled where a route says nothing else."`
-	Routes    []Route           `yaml:"routes" doc:"Which requests go where. Without routes every provider gets one of its own name; see below."`
+	Routes    []Route           `yaml:"routes" doc:"Which requests go where. Without routes, every provider has one of its own name."`
 	Keys      []Key             `yaml:"keys" doc:"The keys that clients authenticate with. Without keys anybody who can connect may use Signalbox, and it listens on loopback only."`
 	Limits    Limits            `yaml:"limits" doc:"Bounds on what clients and providers may send."`
 	Envoy     Envoy             `yaml:"envoy" doc:"The Envoy that Signalbox runs or configures."`
@@ -59,7 +59,7 @@ func (t TLS) On() bool { return t.Cert != "" }
 // Provider is an instance of a kind.
 type Provider struct {
 	Name           string        `yaml:"name" form:"name" required:"true" doc:"Its name, in targets, metrics and logs."`
-	Kind           string        `yaml:"kind" form:"kind" required:"true" doc:"What it is; see the list of kinds below."`
+	Kind           string        `yaml:"kind" form:"kind" required:"true" doc:"What it is: one of the kinds of providers."`
 	BaseURL        string        `yaml:"base_url" doc:"Where it is, where that is not the kind's own address."`
 	Key            secret.Ref    `yaml:"key" doc:"Its credential, by reference: env:NAME, file:PATH or exec:COMMAND."`
 	Keys           []secret.Ref  `yaml:"keys" max:"64" doc:"Several credentials, used in turn, in place of key."`
@@ -67,7 +67,7 @@ type Provider struct {
 	CA             string        `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that its certificate is verified with, in place of the system's."`
 	PlainHTTP      bool          `yaml:"plain_http" doc:"Allows a base_url of http:// to hosts that are neither loopback nor private addresses."`
 	ConnectTimeout time.Duration `yaml:"connect_timeout" doc:"How long making a connection may take."`
-	Params         any           `yaml:"params" doc:"What only its kind has; see the list of kinds below."`
+	Params         any           `yaml:"params" doc:"What only its kind has."`
 
 	Base *url.URL `yaml:"-"` // base_url or the kind's own; nil for a mock that the program itself serves
 }

@@ -19,7 +19,7 @@ type Handling struct {
 
 // Deadlines of an exchange.
 type Deadlines struct {
-	FirstToken    time.Duration `yaml:"first_token" doc:"From sending an attempt to its first content, or to its head where the answer is whole. Another target follows."`
+	FirstToken    time.Duration `yaml:"first_token" doc:"From sending an attempt to the first content of a stream, or to the head of a whole answer. Then another target is tried."`
 	BetweenTokens time.Duration `yaml:"between_tokens" doc:"From content to content of a stream."`
 	Total         time.Duration `yaml:"total" doc:"From admission to the last byte, over all attempts."`
 }

@@ -44,6 +44,5 @@ func Kind() providers.Kind {
 
 // Params is what only this kind has.
 type Params struct {
-	// Speaks lists the dialects that the mock answers in. One alone makes every other client a cross-dialect one.
-	Speaks []string `yaml:"speaks" json:"speaks,omitempty"`
+	Speaks []string `yaml:"speaks" json:"speaks,omitempty" doc:"The dialects that the mock answers in, of openai-chat and anthropic-messages. With one alone, every other client is translated."`
 }
