@@ -208,31 +208,41 @@ func TestPlanLaws(t *testing.T) {
 		if len(p.Steps) == 0 || len(p.Steps) > most {
 			t.Fatalf("%d steps, the most is %d", len(p.Steps), most)
 		}
-		seen := map[routing.Step]bool{}
-		rested := false
-		for _, s := range p.Steps {
-			ids, _ := g.pick(s.Provider, s.Model, 2)
-			switch {
-			case seen[s]:
-				t.Fatalf("step %v twice", s)
-			case !usable[s.Provider]:
-				t.Fatalf("step %v cannot do the request", s)
-			case !slices.Contains(ids, s.Key) || s.Model != "m" || s.Like != "l"+s.Provider:
-				t.Fatalf("step %v is of no target", s)
-			case rested && !g.resting[s.Provider]:
-				t.Fatalf("ready step %v after a resting one", s)
-			}
-			seen[s] = true
-			rested = rested || g.resting[s.Provider]
-		}
+		checkSteps(t, p, g, usable)
 		if len(p.Steps) < most {
-			for _, target := range r.Targets {
-				step := slices.ContainsFunc(p.Steps, func(s routing.Step) bool { return s.Provider == target.Provider })
-				told := slices.ContainsFunc(p.Trace, func(w routing.Trace) bool { return w.Target == target.String() })
-				if step != usable[target.Provider] || !step && !told {
-					t.Fatalf("target %v: step %v, told %v", target, step, told)
-				}
-			}
+			checkExplained(t, p, usable)
 		}
 	})
+}
+
+// checkSteps checks what each step is, and that ready ones come first.
+func checkSteps(t *rapid.T, p *routing.Plan, g rig, usable map[string]bool) {
+	seen := map[routing.Step]bool{}
+	rested := false
+	for _, s := range p.Steps {
+		ids, _ := g.pick(s.Provider, s.Model, 2)
+		switch {
+		case seen[s]:
+			t.Fatalf("step %v twice", s)
+		case !usable[s.Provider]:
+			t.Fatalf("step %v cannot do the request", s)
+		case !slices.Contains(ids, s.Key) || s.Model != "m" || s.Like != "l"+s.Provider:
+			t.Fatalf("step %v is of no target", s)
+		case rested && !g.resting[s.Provider]:
+			t.Fatalf("ready step %v after a resting one", s)
+		}
+		seen[s] = true
+		rested = rested || g.resting[s.Provider]
+	}
+}
+
+// checkExplained checks a plan that no bound has cut: a target is a step, or the trace says why not.
+func checkExplained(t *rapid.T, p *routing.Plan, usable map[string]bool) {
+	for _, target := range p.Route.Targets {
+		step := slices.ContainsFunc(p.Steps, func(s routing.Step) bool { return s.Provider == target.Provider })
+		told := slices.ContainsFunc(p.Trace, func(w routing.Trace) bool { return w.Target == target.String() })
+		if step != usable[target.Provider] || !step && !told {
+			t.Fatalf("target %v: step %v, told %v", target, step, told)
+		}
+	}
 }

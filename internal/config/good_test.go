@@ -77,6 +77,18 @@ func TestDefaultHasTheProvidersWhoseKeysAreSetAndTheMock(t *testing.T) {
 	}
 }
 
+func TestAProvidersOwnNameIsNotTakenByTheModelsOfAKind(t *testing.T) {
+	c, err := config.Parse("f.yaml", []byte("providers:\n  - { name: a, kind: anthropic, key: env:K }\n  - { name: claude-proxy, kind: openai-compatible, base_url: http://127.0.0.1:1 }\n"), kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for model, want := range map[string]string{"claude-proxy/llama": "claude-proxy", "claude-x": "a"} {
+		if got := c.Table().Match(model); got == nil || got.Name != want {
+			t.Errorf("%s goes to %+v, want %s", model, got, want)
+		}
+	}
+}
+
 func TestAddress(t *testing.T) {
 	for _, c := range []struct {
 		in, network, address string

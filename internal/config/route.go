@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/providers"
@@ -93,7 +94,22 @@ func (c *Config) implicit(kinds *providers.Registry) []*routing.Route {
 		r := Route{Name: p.Name, Match: Match{models}, Handling: c.Defaults, Targets: []Target{{Provider: p.Name, Model: "*"}}}
 		routes = append(routes, r.route())
 	}
+	all := slices.Clone(routes)
+	slices.SortStableFunc(routes, func(a, b *routing.Route) int { return taken(b, all) - taken(a, all) })
 	return routes
+}
+
+// taken is 1 for an implicit route whose own NAME/* would fall to the model names of another kind, as
+// claude-proxy/* to claude-*: it goes first.
+func taken(r *routing.Route, routes []*routing.Route) int {
+	for _, other := range routes {
+		for _, m := range other.Models[1:] {
+			if other != r && routing.Glob(m, r.Models[0]) {
+				return 1
+			}
+		}
+	}
+	return 0
 }
 
 // route gives the form that decisions are made with.
