@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -177,8 +178,8 @@ func (d *decoder) checkBase(p *Provider, kind *providers.Kind, path string) {
 		return
 	}
 	u, err := providers.ParseBase(raw)
-	if err == nil && !printable(u.Path) {
-		err = errors.New("the path has a control character")
+	if err == nil {
+		err = baseForm(u)
 	}
 	if err != nil {
 		d.src.hide(raw)
@@ -190,6 +191,23 @@ func (d *decoder) checkBase(p *Provider, kind *providers.Kind, path string) {
 		return
 	}
 	p.Base = u
+}
+
+// baseForm checks the parts of a base URL that become an address and the beginning of paths.
+func baseForm(u *url.URL) error {
+	_, ip := netip.ParseAddr(u.Hostname())
+	port, portErr := strconv.ParseUint(u.Port(), 10, 16)
+	switch {
+	case ip != nil && !hostname.MatchString(u.Hostname()):
+		return errors.New("the host is neither a name nor an IP address")
+	case strings.HasSuffix(u.Host, ":") || u.Port() != "" && (portErr != nil || port == 0):
+		return errors.New("the port must be a number from 1 to 65535")
+	case strings.ContainsFunc(u.Path+u.RawPath, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`@\%`, r) }):
+		return errors.New(`the path has no spaces, letters beyond ASCII, or any of @ \ %`)
+	case strings.Contains(u.Path, "..") || strings.Contains(u.Path, "//"):
+		return errors.New("the path has no empty part and no two dots in a row")
+	}
+	return nil
 }
 
 // near reports whether a host is this machine or a private address.

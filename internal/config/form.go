@@ -16,6 +16,7 @@ var (
 	named    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 	region   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 	hashed   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	hostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$`)
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 )
 
