@@ -32,7 +32,8 @@ const (
 
 // Deadlines of an exchange. Zero: none.
 type Deadlines struct {
-	FirstToken    time.Duration // from sending an attempt to its first content (streams) or its head
+	FirstToken    time.Duration // streams: from sending an attempt to its first content
+	Answer        time.Duration // whole answers: from sending an attempt to its head
 	BetweenTokens time.Duration // from content to content
 	Total         time.Duration // from admission to the last byte
 }

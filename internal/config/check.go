@@ -247,7 +247,7 @@ func (d *decoder) checkHandling(h *Handling, path string) {
 	for _, f := range []struct {
 		name string
 		v    *time.Duration
-	}{{"first_token", &h.Deadlines.FirstToken}, {"between_tokens", &h.Deadlines.BetweenTokens}} {
+	}{{"first_token", &h.Deadlines.FirstToken}, {"answer", &h.Deadlines.Answer}, {"between_tokens", &h.Deadlines.BetweenTokens}} {
 		at := path + ".deadlines." + f.name
 		switch {
 		case *f.v <= h.Deadlines.Total || d.bad[at] || d.bad[total]:

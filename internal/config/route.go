@@ -20,7 +20,8 @@ type Handling struct {
 
 // Deadlines of an exchange.
 type Deadlines struct {
-	FirstToken    time.Duration `yaml:"first_token" doc:"From sending an attempt to the first content of a stream, or to the head of a whole answer. Then another target is tried."`
+	FirstToken    time.Duration `yaml:"first_token" doc:"Streams: from sending an attempt to its first content. Then another target is tried. Keep-alives, roles and empty deltas are not content."`
+	Answer        time.Duration `yaml:"answer" zero:"only total counts" doc:"Whole answers: from sending an attempt to its head, which most providers send when the answer is complete. Then another target is tried."`
 	BetweenTokens time.Duration `yaml:"between_tokens" doc:"From content to content of a stream."`
 	Total         time.Duration `yaml:"total" doc:"From admission to the last byte, over all attempts."`
 }
@@ -117,7 +118,7 @@ func (r *Route) route() *routing.Route {
 	out := &routing.Route{
 		Name:      r.Name,
 		Models:    r.Match.Models,
-		Deadlines: routing.Deadlines{FirstToken: r.Deadlines.FirstToken, BetweenTokens: r.Deadlines.BetweenTokens, Total: r.Deadlines.Total},
+		Deadlines: routing.Deadlines{FirstToken: r.Deadlines.FirstToken, Answer: r.Deadlines.Answer, BetweenTokens: r.Deadlines.BetweenTokens, Total: r.Deadlines.Total},
 		Failover:  routing.Failover(r.Failover),
 		Client:    routing.ClientHeaders(r.ClientHeaders),
 		Show:      r.AnswerHeaders,

@@ -1,0 +1,267 @@
+package exchange
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/inflate"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// phase is where an answer stands.
+type phase uint8
+
+const (
+	phNone   phase = iota // no head yet
+	phError               // the status is an error's; its body is collected
+	phHeld                // head and chunks wait for the first content
+	phWhole               // head and chunks wait for the end
+	phRelay               // every chunk is rewritten as it comes
+	phPassed              // nothing more is wanted
+)
+
+// maxErrorBody bounds how much of an error's body is read.
+const maxErrorBody = 64 << 10
+
+// ErrDeadline ends an attempt whose answer has begun and came to a halt. The client sees its stream reset.
+var ErrDeadline = errors.New("deadline between tokens or in total missed")
+
+// answering is the state of an attempt's answer.
+type answering struct {
+	phase   phase
+	status  int
+	header  Header
+	owed    int // chunks not replied to, while the head is held
+	pipe    pipe
+	inflate *inflate.Reader
+	body    []byte    // of an error
+	seen    int64     // bytes of a whole answer
+	last    time.Time // of the last content
+}
+
+// AnswerHead takes the head of the answer. It returns the replies that are due, in order: none while the
+// head is held.
+func (a *Attempt) AnswerHead(status int, h Header, end bool) []Reply {
+	s := &a.ans
+	s.status, s.header, s.last = status, h, a.x.core.now()
+	if enc := h.Get("content-encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		r, err := inflate.New(enc, inflate.Limits{Max: a.x.snap.MaxAnswer})
+		if err != nil {
+			return a.fail(&llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer has an encoding that is not read", Cause: err})
+		}
+		s.inflate = r
+	}
+	if status >= 300 {
+		s.phase = phError
+	} else if !a.open() {
+		s.phase = phPassed
+		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: status})
+		return []Reply{{To: ToAnswerHead, Done: true}}
+	}
+	if end {
+		return a.take(nil, true)
+	}
+	return nil
+}
+
+// open sets up what reads and writes the answer, and reports whether anything does.
+func (a *Attempt) open() bool {
+	s, x := &a.ans, a.x
+	ct := s.header.Get("content-type")
+	stream := strings.HasPrefix(ct, "text/event-stream") || x.Stream && !strings.HasPrefix(ct, "application/json")
+	s.phase = phHeld
+	if !x.Stream {
+		s.phase = phWhole
+	}
+	switch {
+	case a.client.Name() != x.Dialect:
+		s.pipe.reader = a.client.NewReader(a.req, stream)
+		s.pipe.writer = a.server.NewWriter(a.req, x.Stream)
+	case x.strips(a.client) && stream:
+		s.pipe.strip = a.client.(dialect.Stripper).NewStrip()
+		if x.Rules.Hold {
+			s.pipe.reader = a.client.NewReader(nil, true)
+		} else {
+			s.phase = phRelay // released with the first chunk
+		}
+	case x.Stream && stream && x.Rules.Hold:
+		s.pipe.reader = a.client.NewReader(nil, true)
+	default:
+		return false
+	}
+	return true
+}
+
+// AnswerChunk takes the next bytes of the answer. An error ends the stream and resets the client's.
+func (a *Attempt) AnswerChunk(chunk []byte, end bool) ([]Reply, error) {
+	s := &a.ans
+	if s.phase == phPassed {
+		return []Reply{{To: ToAnswerChunk}}, nil
+	}
+	s.owed++
+	if s.inflate != nil {
+		var err error
+		if chunk, err = s.inflate.Feed(chunk, end); err != nil {
+			e := &llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer could not be decompressed", Cause: err}
+			if s.phase == phRelay && s.pipe.sent {
+				return nil, e
+			}
+			return a.fail(e), nil
+		}
+	}
+	return a.take(chunk, end), nil
+}
+
+// take handles plain bytes of the answer.
+func (a *Attempt) take(chunk []byte, end bool) []Reply {
+	s := &a.ans
+	switch s.phase {
+	case phError:
+		s.body = append(s.body, chunk[:min(len(chunk), maxErrorBody-len(s.body))]...)
+		if !end && len(s.body) < maxErrorBody {
+			return nil
+		}
+		return a.failed()
+	case phRelay:
+		a.feed(chunk, end)
+		return a.release(end)
+	}
+	if s.seen += int64(len(chunk)); s.seen > a.x.snap.MaxAnswer {
+		return a.fail(&llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer is over the limit of " + strconv.FormatInt(a.x.snap.MaxAnswer, 10) + " bytes"})
+	}
+	a.feed(chunk, end)
+	p := &s.pipe
+	switch {
+	case p.failed != nil && (!p.content || s.phase == phWhole):
+		return a.fail(p.failed)
+	case p.empty(end):
+		return a.fail(&llm.Error{Code: llm.CodeUpstream, Reason: "empty_answer", Message: "the provider's answer is empty"})
+	case s.phase == phWhole && !end, s.phase == phHeld && !p.content && !p.ended && !end:
+		return nil
+	}
+	return a.release(end)
+}
+
+func (a *Attempt) feed(chunk []byte, end bool) {
+	p := &a.ans.pipe
+	before := p.news
+	if err := p.feed(chunk, end); err != nil && p.failed == nil {
+		p.failed = asError(err)
+	}
+	if p.news != before {
+		a.ans.last = a.x.core.now()
+	}
+}
+
+// release lets out what was held: the head, when it still is, and the chunks.
+func (a *Attempt) release(end bool) []Reply {
+	s := &a.ans
+	var rs []Reply
+	rewrites := s.pipe.writer != nil || s.pipe.strip != nil
+	if !s.pipe.sent {
+		s.pipe.sent = true
+		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Provider: providerID(s.header)})
+		h := Reply{To: ToAnswerHead}
+		if rewrites {
+			a.answerHeaders(&h, end)
+		}
+		rs = append(rs, h)
+	}
+	for i := range s.owed {
+		r := Reply{To: ToAnswerChunk}
+		if rewrites {
+			r.Replace = true
+			if i == s.owed-1 {
+				r.Body = s.pipe.take()
+			}
+		}
+		rs = append(rs, r)
+	}
+	s.owed = 0
+	switch {
+	case !rewrites || end:
+		s.phase = phPassed
+		rs[len(rs)-1].Done = !rewrites || end
+	default:
+		s.phase = phRelay
+		if s.pipe.writer == nil {
+			s.pipe.reader = nil // judged; the strip alone goes on
+		}
+	}
+	return rs
+}
+
+// answerHeaders makes the head fit the rewritten body.
+func (a *Attempt) answerHeaders(r *Reply, end bool) {
+	r.Remove = []string{"content-encoding"}
+	switch {
+	case a.ans.phase == phWhole && end && a.ans.owed > 0:
+		r.Set = append(r.Set, providers.Header{Name: "content-type", Value: "application/json"},
+			providers.Header{Name: "content-length", Value: strconv.Itoa(len(a.ans.pipe.out))})
+	default:
+		r.Set = append(r.Set, providers.Header{Name: "content-type", Value: "text/event-stream; charset=utf-8"})
+		r.Remove = append(r.Remove, "content-length")
+	}
+	if len(a.losses) > 0 && a.x.Rules.Lossy == routing.LossyWarn {
+		r.Set = append(r.Set, providers.Header{Name: headerLosses, Value: ascii(lossPaths(a.losses))})
+	}
+}
+
+// Deadline returns when Expire is due, if nothing comes before.
+func (a *Attempt) Deadline() (at time.Time, ok bool) {
+	r, s := a.x.Rules, &a.ans
+	earliest := func(t time.Time) {
+		if !ok || t.Before(at) {
+			at, ok = t, true
+		}
+	}
+	switch s.phase {
+	case phHeld, phWhole, phError:
+		if r.First > 0 {
+			earliest(a.sent.Add(r.First))
+		}
+	case phRelay:
+		if r.Between > 0 {
+			earliest(s.last.Add(r.Between))
+		}
+	default:
+		return time.Time{}, false
+	}
+	if r.Total > 0 {
+		earliest(a.x.began().Add(r.Total))
+	}
+	return at, ok
+}
+
+// Expire acts on a missed deadline: the next target before the first byte, a reset after it.
+func (a *Attempt) Expire() ([]Reply, error) {
+	if a.ans.phase == phRelay {
+		a.x.mu.Lock()
+		a.x.attempts[a.n-1].Err = &llm.Error{Code: llm.CodeTimeout, Message: "no content in time"}
+		a.x.mu.Unlock()
+		return nil, ErrDeadline
+	}
+	if t := a.x.Rules.Total; t > 0 && a.x.core.now().Sub(a.x.began()) >= t { // no time is left for another target
+		e := &llm.Error{Code: llm.CodeTimeout, Message: "no answer within " + t.String() + " in all", Status: http.StatusGatewayTimeout}
+		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: a.ans.status, Err: e})
+		a.ans.phase = phPassed
+		return []Reply{{To: ToAnswerHead, Done: true, Answer: answer(a.server, e, a.x.ID)}}, nil
+	}
+	return a.fail(&llm.Error{Code: llm.CodeTimeout, Reason: "first_token_timeout", Message: "no content within " + a.x.Rules.First.String()}), nil
+}
+
+// ascii replaces what may not stand in a header value.
+func ascii(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,151 @@
+package exchange
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+)
+
+// Attempt is one try at one target, as the attempt filter sees it.
+type Attempt struct {
+	x      *Exchange
+	n      int // from 1
+	leg    Leg
+	client dialect.Client
+	server dialect.Server
+	head   Header // of the request, as the filter got it
+	sent   time.Time
+	req    *llm.Request // decoded, where the answer is translated
+	losses []llm.Loss
+	ans    answering
+}
+
+// Try begins attempt n, at the target whose cluster Envoy chose. Where the attempt cannot be, it returns
+// the answer to give instead. work says that the request's body comes to be rewritten; otherwise it goes
+// out as the plan made it.
+func (c *Core) Try(ticket string, n int, cluster string, h Header) (*Attempt, *Answer) {
+	t, err := ReadTicket(ticket)
+	if err != nil {
+		return nil, c.fault(nil, h, err.Error())
+	}
+	x := c.live.get(t.ID)
+	if x == nil {
+		x = c.adopt(t)
+	}
+	i := n - 1
+	for i >= 0 && i < len(x.Steps) && x.Steps[i].Provider != cluster {
+		i++ // Envoy may have passed over a step; it never goes back
+	}
+	if i < 0 || i >= len(x.Steps) {
+		return nil, c.fault(x, h, "attempt "+strconv.Itoa(n)+" at "+cluster+" is not in the plan")
+	}
+	a := &Attempt{x: x, n: i + 1, leg: x.Steps[i], head: h, sent: c.now()}
+	var ok bool
+	if a.client, ok = x.codec(a.leg); !ok {
+		return nil, c.fault(x, h, "provider "+cluster+" is not configured any more")
+	}
+	a.server = x.snap.Servers[x.Dialect]
+	x.mu.Lock()
+	x.tried = max(x.tried, a.n)
+	x.attempts[i].Path = a.leg.Path
+	x.mu.Unlock()
+	return a, nil
+}
+
+// fault is the answer to a message that fits no exchange.
+func (c *Core) fault(x *Exchange, h Header, why string) *Answer {
+	s, id := c.snap.Load().Servers[dialect.OpenAIChat], h.Get("x-request-id")
+	if x != nil {
+		s, id = x.snap.Servers[x.Dialect], x.ID
+	}
+	c.log.Error("attempt refused", "exchange", id, "why", why)
+	return answer(s, &llm.Error{Code: llm.CodeInternal, Message: "internal error"}, id)
+}
+
+// Request makes the attempt's request from the body that Envoy stored, which is always in the client's
+// dialect: the plan stage changes single members of it and never translates it.
+func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
+	out, err := a.rewrite(ctx, body)
+	if err != nil {
+		e := asError(err)
+		a.x.core.log.Warn("attempt cannot be made", "exchange", a.x.ID, "attempt", a.n, "target", a.leg.Target(), "error", e.Error())
+		a.x.note(a.n, Attempted{Path: a.leg.Path, Err: e})
+		return Reply{To: ToRequestBody, Done: true, Answer: answer(a.server, e, a.x.ID)}
+	}
+	a.sent = a.x.core.now()
+	if n := len(a.losses); n > 0 {
+		a.x.core.seen.Lost(a.x.Dialect, out.Dialect, n)
+		a.x.core.log.Debug("request loses something", "exchange", a.x.ID, "attempt", a.n, "target", a.leg.Target(), "losses", lossPaths(a.losses))
+	}
+	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg)}}
+	r.Remove = append(a.head.stripped(out.Dialect), a.x.snap.Registry.Sets()...)
+	r.Set = append(requestHeaders(out), providers.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
+	return r
+}
+
+func (a *Attempt) rewrite(ctx context.Context, body []byte) (*providers.Outbound, error) {
+	x := a.x
+	if w := x.takeFirst(a.n); w != nil {
+		a.req, a.losses = w.req, w.losses
+		return x.outbound(ctx, a.leg, a.client.Name(), w.body, a.head)
+	}
+	in := dialect.Inbound{Op: x.Op, Path: x.Ticket.Path, Body: body}
+	if a.client.Name() == x.Dialect {
+		h, err := a.server.Peek(in)
+		if err != nil {
+			return nil, err
+		}
+		b, err := a.client.Splice(nil, h, dialect.Edits{Model: a.leg.Model, AskUsage: x.asksUsage()})
+		if err != nil {
+			return nil, err
+		}
+		return x.outbound(ctx, a.leg, a.client.Name(), b, a.head)
+	}
+	req, err := a.server.ReadRequest(in)
+	if err != nil {
+		return nil, err
+	}
+	req.Model, req.Usage = x.Model, x.Usage
+	b, losses, err := a.client.WriteRequest(nil, req, x.target(a.leg))
+	if err != nil {
+		return nil, err
+	}
+	a.req, a.losses = req, losses
+	return x.outbound(ctx, a.leg, a.client.Name(), b, a.head)
+}
+
+// takeFirst returns the body that the plan stage wrote for attempt 1, once.
+func (x *Exchange) takeFirst(n int) *written {
+	if n != 1 {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	w := x.first
+	x.first = nil
+	return w
+}
+
+// Losses returns what the request lost on its way into the target's dialect.
+func (a *Attempt) Losses() []llm.Loss { return a.losses }
+
+// End tells the attempt that its stream is over, for whatever reason. It keeps the usage that was read.
+func (a *Attempt) End() {
+	if a.ans.inflate != nil {
+		a.ans.inflate.Close()
+	}
+	u := a.ans.pipe.usage
+	if s := a.ans.pipe.strip; s != nil {
+		u.Merge(s.Usage())
+	}
+	if !u.Known() {
+		return
+	}
+	a.x.mu.Lock()
+	defer a.x.mu.Unlock()
+	a.x.usage, a.x.counted = u, true
+}

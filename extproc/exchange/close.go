@@ -1,0 +1,243 @@
+package exchange
+
+import (
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+)
+
+// Ending is how Envoy says that a request or an attempt ended.
+type Ending uint8
+
+// Endings.
+const (
+	EndedWell       Ending = iota
+	EndedConnect           // no connection: refused, DNS, TLS, no host
+	EndedTimeout           // a deadline that Envoy keeps
+	EndedReset             // the provider broke the connection
+	EndedByClient          // the client left
+	EndedInternally        // Envoy or the service failed
+)
+
+var endings = [...]struct {
+	name string
+	code llm.Code
+}{
+	EndedWell:       {"ok", llm.CodeNone},
+	EndedConnect:    {"connect", llm.CodeConnect},
+	EndedTimeout:    {"timeout", llm.CodeTimeout},
+	EndedReset:      {"reset", llm.CodeReset},
+	EndedByClient:   {"client_abort", llm.CodeNone},
+	EndedInternally: {"internal", llm.CodeInternal},
+}
+
+// String returns the word used in logs and metrics.
+func (e Ending) String() string { return endings[min(int(e), len(endings)-1)].name }
+
+// AttemptEntry is Envoy's log entry of an attempt.
+type AttemptEntry struct {
+	ID      string // x-request-id of the exchange
+	Cluster string // where it went; the inner cluster's name
+	Status  int    // of the answer; 0: none came
+	Ending  Ending
+	Why     string // Envoy's words, for the log
+	Took    time.Duration
+	First   time.Duration // to the first byte of the answer
+	Header  Header        // of the answer, as far as it is logged
+}
+
+// Outcome is Envoy's log entry of a request, or the sweep's judgement that none will come.
+type Outcome struct {
+	Ticket  string
+	Status  int
+	Ending  Ending
+	Why     string
+	Took    time.Duration
+	First   time.Duration
+	Sent    uint64    // bytes of the body toward the client
+	Usage   llm.Usage // as Envoy extracted it
+	Partial bool      // the extraction did not reach the end
+	Tries   int
+	Swept   bool
+}
+
+// Source says who read the usage.
+type Source string
+
+// Sources of usage, best first.
+const (
+	FromService Source = "service"
+	FromEnvoy   Source = "envoy"
+	FromNobody  Source = "none"
+)
+
+// Observer learns what happens, for metrics. Its methods are called on the hot path.
+type Observer interface {
+	Refused(Refusal)
+	Planned(Planned)
+	Lost(from, to dialect.Name, n int)
+	Attempt(AttemptSeen)
+	Closed(Closed)
+}
+
+// Refusal is an exchange that ended in the plan stage.
+type Refusal struct {
+	Dialect dialect.Name
+	Op      llm.Op
+	Code    llm.Code // CodeNone: answered by us, not refused
+	Took    time.Duration
+}
+
+// Planned is an exchange that was sent on its way.
+type Planned struct {
+	Route   string
+	Dialect dialect.Name
+	Path    Path // of attempt 1
+	Took    time.Duration
+}
+
+// AttemptSeen is an attempt that ended.
+type AttemptSeen struct {
+	Provider string
+	Path     Path
+	Code     llm.Code
+	Took     time.Duration
+	First    time.Duration
+}
+
+// Closed is an exchange that ended.
+type Closed struct {
+	Route, Provider string // Provider: of the last attempt
+	Dialect         dialect.Name
+	Ending          string
+	Status          int
+	Took            time.Duration
+	Usage           llm.Usage
+	Source          Source
+	Swept           bool
+}
+
+type nobody struct{}
+
+func (nobody) Refused(Refusal)               {}
+func (nobody) Planned(Planned)               {}
+func (nobody) Lost(_, _ dialect.Name, _ int) {}
+func (nobody) Attempt(AttemptSeen)           {}
+func (nobody) Closed(Closed)                 {}
+
+// AttemptLogged takes the log entry of an attempt. Entries of one exchange come in order.
+func (c *Core) AttemptLogged(e AttemptEntry) {
+	provider := strings.TrimSuffix(e.Cluster, ".dns")
+	if provider == ServiceCluster {
+		return
+	}
+	a := Attempted{Status: e.Status, Took: e.Took, First: e.First, Provider: providerID(e.Header)}
+	if code := e.code(); code != llm.CodeNone {
+		a.Err = &llm.Error{Code: code, After: retryAfter(e.Header, c.now())}
+	}
+	seen := AttemptSeen{Provider: provider, Took: e.Took, First: e.First}
+	if x := c.live.get(e.ID); x != nil {
+		n, leg, known := x.logged(provider)
+		if n > 0 {
+			seen.Provider, seen.Path = leg.Provider, leg.Path
+			x.note(n, a)
+			if known.Known {
+				a.Err = known.Err
+			} else if a.Err != nil {
+				c.cool(leg, a.Err)
+			}
+			c.log.Debug("attempt ended", "exchange", x.ID, "attempt", n, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", e.Status, "ending", e.Ending, "why", e.Why, "error", errText(a.Err), "took", e.Took, "first_byte", e.First, "provider_request_id", a.Provider)
+		}
+	}
+	if a.Err != nil {
+		seen.Code = a.Err.Code
+	}
+	c.seen.Attempt(seen)
+}
+
+// logged finds the attempt that the next log entry belongs to: the first without one, at the provider (a
+// connection that was never made is logged by the guard's name, which says nothing).
+func (x *Exchange) logged(provider string) (n int, leg Leg, known Attempted) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := x.entries; i < len(x.Steps); i++ {
+		if x.Steps[i].Provider == provider || x.snap.Providers[provider] == nil {
+			x.entries = i + 1
+			leg = x.Steps[i]
+			leg.Path = x.attempts[i].Path
+			return i + 1, leg, x.attempts[i]
+		}
+	}
+	return 0, Leg{}, Attempted{}
+}
+
+func (e *AttemptEntry) code() llm.Code {
+	if c := endings[e.Ending].code; c != llm.CodeNone {
+		return c
+	}
+	if e.Status >= 400 {
+		code, _ := providers.JudgeStatus(e.Status)
+		return code
+	}
+	return llm.CodeNone
+}
+
+// RequestLogged takes the log entry of a request, which ends its exchange.
+func (c *Core) RequestLogged(o Outcome) {
+	if o.Ticket == "" {
+		return // answered in the plan stage, or never seen by it
+	}
+	t, err := ReadTicket(o.Ticket)
+	if err != nil {
+		c.log.Error("log entry with a bad ticket", "error", err)
+		return
+	}
+	x := c.live.get(t.ID)
+	if x == nil {
+		x = c.adopt(t)
+	}
+	x.close(o)
+}
+
+// close ends the exchange, once.
+func (x *Exchange) close(o Outcome) {
+	x.mu.Lock()
+	if !x.move(stClosed) {
+		x.mu.Unlock()
+		return
+	}
+	x.closed = x.core.now()
+	x.first = nil
+	usage, source := x.usage, FromService
+	if !x.counted {
+		usage, source = o.Usage, FromEnvoy
+	}
+	if !usage.Known() {
+		source = FromNobody
+	}
+	last := x.Steps[min(max(o.Tries, x.tried, 1), len(x.Steps))-1]
+	x.mu.Unlock()
+	ending := o.Ending.String()
+	switch {
+	case o.Swept:
+		ending = "swept"
+	case o.Ending == EndedWell && o.Status >= 400:
+		ending = "error"
+	}
+	x.core.seen.Closed(Closed{
+		Route: x.Route, Provider: last.Provider, Dialect: x.Dialect, Ending: ending, Status: o.Status,
+		Took: o.Took, Usage: usage, Source: source, Swept: o.Swept,
+	})
+	x.core.log.Debug("exchange ended", "exchange", x.ID, "route", x.Route, "model", x.Model, "key", x.Who, "target", last.Target(), "status", o.Status, "ending", ending, "why", o.Why,
+		"attempts", o.Tries, "took", o.Took, "first_byte", o.First, "bytes", o.Sent, "usage_from", source, "input", usage.Input.N, "output", usage.Output.N, "cached", usage.Cached.N, "reasoning", usage.Reasoning.N, "partial", o.Partial)
+}
+
+func errText(e *llm.Error) string {
+	if e == nil {
+		return ""
+	}
+	return e.Error()
+}

@@ -1,0 +1,111 @@
+package exchange
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/health"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// Snapshot is everything built from one version of the configuration. It does not change; an exchange
+// keeps the one that it began with.
+type Snapshot struct {
+	Version   string
+	Table     *routing.Table
+	Providers map[string]*providers.Provider
+	Registry  *providers.Registry
+	Servers   map[dialect.Name]dialect.Server
+	Keys      *auth.Keys
+	MaxBody   int64 // bytes of a request
+	MaxAnswer int64 // bytes of an answer that has to be collected
+}
+
+// Core is what all exchanges of a process share. Its methods are safe for concurrent use.
+type Core struct {
+	snap  atomic.Pointer[Snapshot]
+	live  live
+	rests *health.Cooldowns
+	seen  Observer
+	log   *slog.Logger
+	now   func() time.Time
+	draw  func(n int) int
+}
+
+// Options of a Core. Zero fields get what a running service uses.
+type Options struct {
+	Log      *slog.Logger
+	Observer Observer
+	Rests    *health.Cooldowns
+	Now      func() time.Time
+	Draw     func(n int) int
+}
+
+// New makes a Core with its first snapshot.
+func New(s *Snapshot, o Options) *Core {
+	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, draw: o.Draw}
+	if c.rests == nil {
+		c.rests = health.NewCooldowns()
+	}
+	if c.seen == nil {
+		c.seen = nobody{}
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.draw == nil {
+		c.draw = mathrand.IntN
+	}
+	c.live.init()
+	c.snap.Store(s)
+	return c
+}
+
+// Swap puts a new snapshot in place for exchanges that begin from now on.
+func (c *Core) Swap(s *Snapshot) { c.snap.Store(s) }
+
+// Snapshot returns the current snapshot.
+func (c *Core) Snapshot() *Snapshot { return c.snap.Load() }
+
+// Live returns the number of exchanges that are not closed.
+func (c *Core) Live() int {
+	n := 0
+	for _, x := range c.live.all() {
+		x.mu.Lock()
+		if x.state != stClosed {
+			n++
+		}
+		x.mu.Unlock()
+	}
+	return n
+}
+
+// newID mints an exchange's id where Envoy gave none that can be used.
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
+
+// keys returns a planner's view of a provider's keys.
+func (s *Snapshot) keys(rests *health.Cooldowns, now time.Time) func(provider, model string, n int) ([]string, bool) {
+	return func(provider, model string, n int) ([]string, bool) {
+		p := s.Providers[provider]
+		if p == nil {
+			return nil, false
+		}
+		return p.Keys.Pick(n, func(id string) (time.Time, bool) {
+			return rests.Cooling(health.Subject{Provider: provider, Key: id, Model: model}, now)
+		})
+	}
+}

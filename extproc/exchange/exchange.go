@@ -1,0 +1,138 @@
+package exchange
+
+import (
+	"sync"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+)
+
+// state is where an exchange stands. moves says what may follow what; everything else is a fault.
+type state uint8
+
+const (
+	stNew     state = iota // nothing seen
+	stReading              // head accepted, body due
+	stRefused              // answered by us in the plan stage
+	stPlanned              // in Envoy's hands
+	stClosed               // its log entry came, or the sweep gave it up
+)
+
+var moves = [...][]state{
+	stNew:     {stReading, stRefused, stPlanned},
+	stReading: {stRefused, stPlanned},
+	stRefused: {},
+	stPlanned: {stClosed},
+	stClosed:  {},
+}
+
+// Exchange is one client request and its answer.
+type Exchange struct {
+	core *Core
+	snap *Snapshot
+	in   *intake // only in the plan stage
+
+	Ticket // set once, by the plan stage or from Envoy
+
+	mu       sync.Mutex
+	state    state
+	attempts []Attempted   // what each attempt came to, as far as known; index 0 is attempt 1
+	news     chan struct{} // closed and replaced whenever attempts changes
+	usage    llm.Usage
+	counted  bool // usage was read by the service
+	tried    int  // the highest attempt that reached the service
+	entries  int  // attempts whose log entry came
+	closed   time.Time
+	first    *written // attempt 1's body, until it is taken
+}
+
+// intake is what the plan stage knows before there is a plan.
+type intake struct {
+	row    dialect.Path
+	server dialect.Server
+	head   Header
+	path   string // with query
+	who    auth.Identity
+	began  time.Time
+}
+
+// written is a body that was translated while planning.
+type written struct {
+	step   int
+	body   []byte
+	losses []llm.Loss
+	req    *llm.Request
+}
+
+// Attempted is what an attempt came to.
+type Attempted struct {
+	Known    bool
+	Path     Path
+	Status   int // of the provider's answer; 0: none came
+	Err      *llm.Error
+	Provider string // the provider's own request id
+	Took     time.Duration
+	First    time.Duration // to the first byte; 0: none came
+}
+
+// Begin starts the plan stage of an exchange.
+func (c *Core) Begin() *Exchange {
+	return &Exchange{core: c, snap: c.snap.Load(), news: make(chan struct{}), in: &intake{began: c.now()}}
+}
+
+// move changes the state and reports whether the table of moves allows it.
+func (x *Exchange) move(to state) bool {
+	for _, s := range moves[x.state] {
+		if s == to {
+			x.state = to
+			return true
+		}
+	}
+	return false
+}
+
+// adopt makes an exchange of another process, or of an earlier life of this one, from its ticket.
+func (c *Core) adopt(t *Ticket) *Exchange {
+	x := &Exchange{core: c, snap: c.snap.Load(), Ticket: *t, state: stPlanned, news: make(chan struct{}), attempts: make([]Attempted, len(t.Steps))}
+	return c.live.add(x)
+}
+
+// began returns when the exchange was admitted.
+func (t *Ticket) began() time.Time { return time.UnixMilli(t.Began) }
+
+// note records what attempt n (from 1) came to. What the service itself saw stands against the log.
+func (x *Exchange) note(n int, a Attempted) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if n < 1 || n > len(x.attempts) {
+		return
+	}
+	old := &x.attempts[n-1]
+	if old.Known {
+		if old.Took == 0 {
+			old.Took, old.First = a.Took, a.First
+		}
+		if old.Provider == "" {
+			old.Provider = a.Provider
+		}
+		return
+	}
+	a.Known = true
+	*old = a
+	close(x.news)
+	x.news = make(chan struct{})
+}
+
+// known reports whether attempts 1 to n are all known; if not, wait is closed when something is learnt.
+func (x *Exchange) known(n int) (ok bool, wait <-chan struct{}) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range min(n, len(x.attempts)) {
+		if !x.attempts[i].Known {
+			return false, x.news
+		}
+	}
+	return true, nil
+}

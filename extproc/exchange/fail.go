@@ -1,0 +1,187 @@
+package exchange
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/health"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+)
+
+// failed judges an answer with an error status, whose body is complete.
+func (a *Attempt) failed() []Reply {
+	s := &a.ans
+	e := a.client.ReadError(s.status, s.body)
+	if e.After == 0 {
+		e.After = retryAfter(s.header, a.x.core.now())
+	}
+	if !e.Code.Retryable() && a.client.Name() == a.x.Dialect {
+		// The client's own fault, said in its own dialect: the provider's words pass as they are.
+		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)})
+		s.phase = phPassed
+		rs := []Reply{{To: ToAnswerHead}}
+		for range s.owed {
+			rs = append(rs, Reply{To: ToAnswerChunk})
+		}
+		s.owed = 0
+		rs[len(rs)-1].Done = true
+		return rs
+	}
+	return a.fail(e)
+}
+
+// fail ends the attempt before the client saw a byte of it: the next target is tried where one is left and
+// may do better; otherwise the client gets the error.
+func (a *Attempt) fail(e *llm.Error) []Reply {
+	s, x := &a.ans, a.x
+	x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)})
+	x.core.cool(a.leg, e)
+	s.phase = phPassed
+	if e.Code.Retryable() && a.n < len(x.Steps) {
+		status := s.status
+		if status < 400 {
+			status = http.StatusServiceUnavailable
+		}
+		rs := []Reply{{To: ToAnswerHead, Status: status, Set: []providers.Header{{Name: headerRetry, Value: "1"}}}}
+		for range s.owed {
+			rs = append(rs, Reply{To: ToAnswerChunk})
+		}
+		s.owed = 0
+		rs[len(rs)-1].Done = true
+		return rs
+	}
+	s.owed = 0
+	if e.Code.Retryable() {
+		e = x.verdict()
+	}
+	return []Reply{{To: ToAnswerHead, Done: true, Answer: answer(a.server, e, x.ID)}}
+}
+
+// cool lets a key rest that the provider refused, or asked us to spare.
+func (c *Core) cool(l Leg, e *llm.Error) {
+	s := health.Subject{Provider: l.Provider, Key: l.Key, Model: l.Model}
+	switch e.Code {
+	case llm.CodeCredential:
+		s.Model = ""
+		c.rests.Cool(s, c.now(), health.ForRefused)
+	case llm.CodeOverQuota:
+		s.Model = ""
+		c.rests.Cool(s, c.now(), health.ForQuota)
+	case llm.CodeRateLimited:
+		d := e.After
+		if d == 0 {
+			d = health.ForLimit
+		}
+		c.rests.Cool(s, c.now(), d)
+	case llm.CodeOverloaded:
+		c.rests.Cool(s, c.now(), e.After)
+	}
+}
+
+// verdictWait is how long the last answer waits for the log entries of attempts that the service did not
+// see. Envoy sends them within a tenth of a second.
+const verdictWait = 300 * time.Millisecond
+
+// Verdict is the answer when every target has failed: what each of them said.
+func (c *Core) Verdict(ctx context.Context, ticket string, h Header) *Answer {
+	t, err := ReadTicket(ticket)
+	if err != nil {
+		return c.fault(nil, h, err.Error())
+	}
+	x := c.live.get(t.ID)
+	if x == nil {
+		x = c.adopt(t)
+	}
+	late := time.NewTimer(verdictWait)
+	defer late.Stop()
+	for {
+		ok, news := x.known(len(x.Steps))
+		if ok {
+			break
+		}
+		select {
+		case <-news:
+			continue
+		case <-late.C:
+		case <-ctx.Done():
+		}
+		break
+	}
+	return answer(x.snap.Servers[x.Dialect], x.verdict(), x.ID)
+}
+
+// verdict composes the error of an exchange of which every attempt failed. Its code is the last attempt's.
+func (x *Exchange) verdict() *llm.Error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e := &llm.Error{Code: llm.CodeUpstream, Op: "exchange.verdict"}
+	var said []string
+	for i := range x.attempts {
+		a := &x.attempts[i]
+		if !a.Known && a.Err == nil {
+			said = append(said, x.Steps[i].Target()+": no answer")
+			continue
+		}
+		if a.Err == nil {
+			continue
+		}
+		e.Code, e.Reason, e.Param = a.Err.Code, a.Err.Reason, a.Err.Param
+		if d := a.Err.After; d > 0 && (e.After == 0 || d < e.After) {
+			e.After = d
+		}
+		what := x.Steps[i].Target() + ": " + strings.ReplaceAll(a.Err.Code.String(), "_", " ")
+		if a.Status >= 300 {
+			what += " (" + strconv.Itoa(a.Status) + ")"
+		}
+		if m := a.Err.Message; m != "" && a.Err.Code != llm.CodeCredential {
+			what += ": " + m
+		}
+		said = append(said, what)
+	}
+	e.Message = "no target could answer. " + strings.Join(said, "; ")
+	if only := x.attempts[0].Err; len(x.attempts) == 1 && only != nil && only.Message != "" && only.Code != llm.CodeCredential {
+		e.Message = only.Message // one target: its own words, which clients may look into
+	}
+	if e.Code == llm.CodeRateLimited && e.After == 0 {
+		e.After = health.ForLimit
+	}
+	return e
+}
+
+// providerID returns the provider's own id of a request.
+func providerID(h Header) string {
+	for _, n := range [...]string{"x-signalbox-upstream-request-id", "x-request-id", "request-id"} {
+		if v := h.Get(n); v != "" {
+			return clip(v)
+		}
+	}
+	return ""
+}
+
+// retryAfter reads when a provider wants to be asked again: retry-after-ms, retry-after (RFC 9110 §10.2.3,
+// seconds, also with a fraction, or a date), or how long until a rate limit is filled up again.
+func retryAfter(h Header, now time.Time) time.Duration {
+	clamp := func(d time.Duration) time.Duration { return min(max(d, 0), health.Longest) }
+	if ms, err := strconv.ParseFloat(h.Get("retry-after-ms"), 64); err == nil && ms > 0 {
+		return clamp(time.Duration(min(ms, 1e9)) * time.Millisecond)
+	}
+	v := strings.TrimSpace(h.Get("retry-after"))
+	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 {
+		return clamp(time.Duration(min(s, 1e6) * float64(time.Second)))
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return clamp(t.Sub(now))
+	}
+	for _, n := range [...]string{"x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"} {
+		if h.Get(strings.Replace(n, "reset", "remaining", 1)) == "0" {
+			if d, err := time.ParseDuration(h.Get(n)); err == nil {
+				return clamp(d)
+			}
+		}
+	}
+	return 0
+}

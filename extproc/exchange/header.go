@@ -1,0 +1,101 @@
+package exchange
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+)
+
+// Header is a request's or an answer's header as received, pseudo-headers included. Names are lower case.
+type Header []providers.Header
+
+// Get returns the first value of a name, or "".
+func (h Header) Get(name string) string {
+	for i := range h {
+		if h[i].Name == name {
+			return h[i].Value
+		}
+	}
+	return ""
+}
+
+// All returns the values of a name.
+func (h Header) All(name string) []string {
+	var all []string
+	for i := range h {
+		if h[i].Name == name {
+			all = append(all, h[i].Value)
+		}
+	}
+	return all
+}
+
+// Names of headers between the filters. Clients' own are removed before anything is read from them but
+// the two that a route may allow.
+const (
+	headerPrefix  = "x-signalbox-"
+	headerWatch   = headerPrefix + "watch"      // toward Envoy: the path of attempt 1
+	headerIdle    = headerPrefix + "idle"       // toward Envoy: which idle timer
+	headerRetry   = headerPrefix + "retry"      // toward Envoy, on an answer: try the next target
+	headerRoute   = headerPrefix + "route"      // from clients
+	headerTimeout = headerPrefix + "timeout-ms" // from clients
+	headerLosses  = headerPrefix + "losses"     // toward clients
+)
+
+// deniedPrefixes and denied are client headers that never pass on: those that steer proxies or providers,
+// those that say where the client is, and what only a gateway may say (RELIABILITY §7).
+var (
+	deniedPrefixes = [...]string{headerPrefix, "x-envoy-", "x-ai-eg-", "x-litellm-", "x-portkey-", "x-amzn-", "x-amz-", "x-goog-", "x-ms-", "x-forwarded-", "x-original-", "x-rewrite-", "proxy-", "cf-"}
+	denied         = [...]string{"forwarded", "x-real-ip", "x-http-method-override", "te", "expect", "accept-encoding", "openai-organization", "openai-project", "via", "true-client-ip"}
+	// dialectHeaders pass only to a target of the dialect.
+	dialectHeaders = map[string]dialect.Name{
+		"anthropic-version": dialect.AnthropicMessages,
+		"anthropic-beta":    dialect.AnthropicMessages,
+		"openai-beta":       dialect.OpenAIChat,
+	}
+)
+
+// keep are the client headers that a later attempt may need though an earlier one took them out.
+func (h Header) keep() map[string]string {
+	var kept map[string]string
+	for i := range h {
+		if _, ok := dialectHeaders[h[i].Name]; ok {
+			if kept == nil {
+				kept = map[string]string{}
+			}
+			kept[h[i].Name] = h[i].Value
+		}
+	}
+	return kept
+}
+
+// stripped returns the names of h that must not pass to an upstream of dialect to, credentials apart.
+func (h Header) stripped(to dialect.Name) []string {
+	var names []string
+	for i := range h {
+		n := h[i].Name
+		if n == "" || n[0] == ':' || n == "x-forwarded-proto" { // Envoy needs it; its last filter takes it out
+			continue
+		}
+		if d, ok := dialectHeaders[n]; ok && d == to {
+			continue
+		} else if ok || deniedName(n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+func deniedName(n string) bool {
+	if slices.Contains(denied[:], n) || strings.HasPrefix(n, "anthropic-") || strings.HasPrefix(n, "openai-") {
+		return true
+	}
+	for _, p := range deniedPrefixes {
+		if strings.HasPrefix(n, p) {
+			return true
+		}
+	}
+	return false
+}

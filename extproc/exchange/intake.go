@@ -1,0 +1,173 @@
+package exchange
+
+import (
+	"mime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+)
+
+// Head takes the request's head. end says that no body follows.
+func (x *Exchange) Head(h Header, end bool) Reply {
+	in := x.in
+	in.head = h
+	in.path = h.Get(":path")
+	x.ID = h.Get("x-request-id")
+	if !usableID(x.ID) || x.core.live.get(x.ID) != nil {
+		x.ID = newID()
+	}
+	path, _, _ := strings.Cut(in.path, "?")
+	var found bool
+	in.row, found = dialect.Find(h.Get(":method"), path, h.Get("anthropic-version") != "")
+	in.server = x.snap.Servers[in.row.Name]
+	x.Dialect, x.Op, x.Path = in.row.Name, in.row.Op, in.path
+	switch {
+	case !found:
+		return x.refuse(&llm.Error{Code: llm.CodeNotFound, Reason: "unknown_url", Message: "unknown path: " + clip(h.Get(":method")+" "+path)})
+	case in.row.Op == llm.OpUnknown:
+		return x.refuse(&llm.Error{Code: llm.CodeMethod, Message: "method " + clip(h.Get(":method")) + " is not allowed here, use " + in.row.Method}, providers.Header{Name: "allow", Value: in.row.Method})
+	}
+	if err := x.authenticate(h); err != nil {
+		return x.refuse(err)
+	}
+	if in.row.Op == llm.OpModels {
+		return x.models(path)
+	}
+	if err := checkBodyHeaders(h, x.snap.MaxBody); err != nil {
+		return x.refuse(err)
+	}
+	if end {
+		return x.refuse(&llm.Error{Code: llm.CodeInvalid, Message: "the request has no body"})
+	}
+	x.move(stReading)
+	return Reply{To: ToRequestHead}
+}
+
+// usableID reports whether an id may stand in logs and headers as it is.
+func usableID(id string) bool {
+	if len(id) < 8 || len(id) > 64 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+func (x *Exchange) authenticate(h Header) *llm.Error {
+	p, err := auth.FromHeaders(h.All)
+	if err == nil {
+		x.in.who, err = x.snap.Keys.Check(p)
+	}
+	if err != nil {
+		return asError(err)
+	}
+	x.Who = x.in.who.Name()
+	return nil
+}
+
+// checkBodyHeaders refuses what we do not read: RELIABILITY §9.
+func checkBodyHeaders(h Header, limit int64) *llm.Error {
+	ct := h.Get("content-type")
+	kind, params, err := mime.ParseMediaType(ct)
+	if err != nil || kind != "application/json" {
+		return &llm.Error{Code: llm.CodeMediaType, Param: "content-type", Message: "the body must be application/json, not " + strconv.Quote(clip(ct))}
+	}
+	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") && !strings.EqualFold(cs, "utf8") {
+		return &llm.Error{Code: llm.CodeMediaType, Param: "content-type", Message: "the charset must be utf-8, not " + strconv.Quote(clip(cs))}
+	}
+	if ce := h.Get("content-encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
+		return &llm.Error{Code: llm.CodeMediaType, Param: "content-encoding", Message: "a request may not be compressed"}
+	}
+	if n, err := strconv.ParseInt(h.Get("content-length"), 10, 64); err == nil && n > limit {
+		return tooLarge(limit)
+	}
+	return nil
+}
+
+func tooLarge(limit int64) *llm.Error {
+	return &llm.Error{Code: llm.CodeTooLarge, Message: "the body is over the limit of " + strconv.FormatInt(limit, 10) + " bytes"}
+}
+
+// models answers the list of models, or one.
+func (x *Exchange) models(path string) Reply {
+	l, ok := x.in.server.(dialect.Lister)
+	if !ok {
+		return x.refuse(&llm.Error{Code: llm.CodeNotFound, Message: "no model list in this dialect"})
+	}
+	names := x.snap.Table.Models()
+	var body []byte
+	if id, one := strings.CutPrefix(path, "/v1/models/"); one {
+		if x.snap.Table.Match(x.snap.Table.Resolve(id)) == nil {
+			return x.refuse(x.unknownModel(id))
+		}
+		body = l.WriteModel(modelInfo(id))
+	} else {
+		infos := make([]dialect.ModelInfo, len(names))
+		for i, n := range names {
+			infos[i] = modelInfo(n)
+		}
+		body = l.WriteModels(infos)
+	}
+	x.core.seen.Refused(Refusal{Dialect: x.Dialect, Op: x.Op, Code: llm.CodeNone, Took: x.core.now().Sub(x.in.began)})
+	x.move(stRefused)
+	return Reply{To: ToRequestHead, Done: true, Answer: &Answer{Status: 200, Body: body, Header: []providers.Header{{Name: "content-type", Value: "application/json"}}}}
+}
+
+func modelInfo(id string) dialect.ModelInfo { return dialect.ModelInfo{ID: id, Owner: "signalbox"} }
+
+func (x *Exchange) unknownModel(model string) *llm.Error {
+	e := &llm.Error{Code: llm.CodeNotFound, Reason: "model_not_found", Param: "model", Message: "the model " + strconv.Quote(clip(model)) + " does not exist here, or you may not use it"}
+	if near := x.snap.Table.Near(model); len(near) > 0 {
+		e.Message += "; did you mean " + strings.Join(near, ", ") + "?"
+	}
+	return e
+}
+
+// refuse ends the exchange in the plan stage with an error in the client's dialect.
+func (x *Exchange) refuse(e *llm.Error, extra ...providers.Header) Reply {
+	to := ToRequestHead
+	if x.state == stReading {
+		to = ToRequestBody
+	}
+	x.move(stRefused)
+	x.core.seen.Refused(Refusal{Dialect: x.Dialect, Op: x.Op, Code: e.Code, Took: x.core.now().Sub(x.in.began)})
+	x.core.log.Debug("exchange refused", "exchange", x.ID, "dialect", x.Dialect, "key", x.Who, "code", e.Code.String(), "error", e.Error(), "took", x.core.now().Sub(x.in.began))
+	a := answer(x.in.server, e, x.ID)
+	a.Header = append(a.Header, extra...)
+	return Reply{To: to, Answer: a, Done: true}
+}
+
+// timeout reads a client's wish for the total deadline. It may only shorten it.
+func timeout(h Header, most time.Duration) (time.Duration, *llm.Error) {
+	s := h.Get(headerTimeout)
+	if s == "" {
+		return most, nil
+	}
+	ms, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || ms <= 0 {
+		return 0, llm.Invalid(headerTimeout, "must be a whole number of milliseconds above 0, not "+strconv.Quote(clip(s)))
+	}
+	const longest = int64(24 * time.Hour / time.Millisecond)
+	d := time.Duration(min(ms, longest)) * time.Millisecond
+	if most > 0 {
+		d = min(d, most)
+	}
+	return d, nil
+}
+
+// clip shortens what a client sent for a message.
+func clip(s string) string {
+	const most = 120
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

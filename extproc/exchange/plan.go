@@ -1,0 +1,272 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// ServiceCluster is the cluster of the service itself. It stands behind the targets of every plan: when
+// all of them failed, Envoy's last attempt comes to us, and we say what each of them said.
+const ServiceCluster = "signalbox"
+
+// Body takes the whole request body: it reads, routes and plans, and makes attempt 1.
+func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
+	if x.state != stReading {
+		return x.refuse(&llm.Error{Code: llm.CodeInternal, Message: "internal error", Op: "exchange.body"})
+	}
+	if int64(len(body)) > x.snap.MaxBody {
+		return x.refuse(tooLarge(x.snap.MaxBody))
+	}
+	path, _, _ := strings.Cut(x.in.path, "?")
+	in := dialect.Inbound{Op: x.Op, Path: path, Body: body}
+	head, err := x.in.server.Peek(in)
+	if err != nil {
+		return x.refuse(asError(err))
+	}
+	route, model, rerr := x.route(head.Model)
+	if rerr != nil {
+		return x.refuse(rerr)
+	}
+	if rerr = x.admit(head, route); rerr != nil {
+		return x.refuse(rerr)
+	}
+	p := &planner{x: x, head: head, in: in}
+	plan, err := route.Plan(routing.View{
+		Model:  model,
+		Keys:   x.snap.keys(x.core.rests, x.in.began),
+		Draw:   x.core.draw,
+		Usable: p.usable,
+	})
+	if err != nil {
+		return x.refuse(p.noTarget(err))
+	}
+	return x.send(ctx, p, plan)
+}
+
+// route finds the route of a model name: the one that the client names, where that route allows it, else
+// the first that matches.
+func (x *Exchange) route(model string) (*routing.Route, string, *llm.Error) {
+	t := x.snap.Table
+	resolved := t.Resolve(model)
+	if name := x.in.head.Get(headerRoute); name != "" {
+		if r := t.Route(name); r != nil && r.Client.Route {
+			return r, resolved, nil
+		}
+		return nil, "", llm.Invalid(headerRoute, "there is no route "+strconv.Quote(clip(name))+" that may be named")
+	}
+	if r := t.Match(resolved); r != nil {
+		return r, resolved, nil
+	}
+	return nil, "", x.unknownModel(model)
+}
+
+// admit writes the ticket but for its steps.
+func (x *Exchange) admit(head *dialect.Head, r *routing.Route) *llm.Error {
+	d := r.Deadlines
+	if r.Client.Timeout {
+		var err *llm.Error
+		if d.Total, err = timeout(x.in.head, d.Total); err != nil {
+			return err
+		}
+	}
+	x.V = ticketVersion
+	x.Model, x.Stream, x.Usage = head.Model, head.Stream, head.Usage
+	x.Route, x.Began, x.Version = r.Name, x.in.began.UnixMilli(), x.snap.Version
+	x.Keep = x.in.head.keep()
+	x.Rules = Rules{First: d.FirstToken, Between: d.BetweenTokens, Total: d.Total, Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies}
+	if !head.Stream {
+		x.Rules.First = d.Answer
+	}
+	return nil
+}
+
+// send finishes the ticket and prepares attempt 1.
+func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Reply {
+	clusters := make([]string, 0, len(plan.Steps)+1)
+	for i, s := range plan.Steps {
+		leg := Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
+		leg.Path = x.path(leg, i+1 < len(plan.Steps))
+		x.Steps = append(x.Steps, leg)
+		clusters = append(clusters, s.Provider)
+	}
+	clusters = append(clusters, ServiceCluster)
+	ticket, err := x.Encode()
+	if err != nil {
+		return x.refuse(&llm.Error{Code: llm.CodeInternal, Message: "internal error", Op: "exchange.ticket", Cause: err})
+	}
+	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: ticket, Dialect: x.Dialect}}
+	leg := x.Steps[0]
+	to := x.Dialect
+	if leg.Path == Worked {
+		if c, _ := x.codec(leg); c != nil {
+			to = c.Name()
+		}
+	}
+	r.Remove = append(x.in.head.stripped(to), x.snap.Registry.Sets()...)
+	x.timers(&r, leg)
+	if leg.Path != Worked {
+		if err := x.first1(ctx, &r, p, leg); err != nil {
+			return x.refuse(asError(err))
+		}
+	} else {
+		x.first = p.written[leg.Target()]
+	}
+	x.attempts = make([]Attempted, len(x.Steps))
+	x.attempts[0].Path = leg.Path
+	x.move(stPlanned)
+	x.in = nil
+	x.core.live.add(x)
+	x.core.seen.Planned(Planned{Route: x.Route, Dialect: x.Dialect, Path: leg.Path, Took: x.core.now().Sub(x.began())})
+	x.core.log.Debug("exchange planned", "exchange", x.ID, "dialect", x.Dialect, "route", x.Route, "model", x.Model, "stream", x.Stream, "key", x.Who, "path", leg.Path, "steps", stepNames(x.Steps), "config", x.Version)
+	return r
+}
+
+func stepNames(legs []Leg) string {
+	var b strings.Builder
+	for i, l := range legs {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(l.Target())
+	}
+	return b.String()
+}
+
+// timers sets the headers by which Envoy keeps deadlines and retries.
+func (x *Exchange) timers(r *Reply, leg Leg) {
+	set := func(name, value string) { r.Set = append(r.Set, providers.Header{Name: name, Value: value}) }
+	set("x-request-id", x.ID)
+	set(headerWatch, strconv.Itoa(int(leg.Path)))
+	set("x-envoy-max-retries", strconv.Itoa(len(x.Steps)))
+	ms := func(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }
+	if x.Rules.Total > 0 {
+		set("x-envoy-upstream-rq-timeout-ms", ms(x.Rules.Total))
+	}
+	if x.Rules.First > 0 {
+		set("x-envoy-upstream-rq-per-try-timeout-ms", ms(x.Rules.First))
+	}
+	if x.Rules.Between > 0 && x.Stream {
+		set(headerIdle, ms(x.Rules.Between))
+	}
+}
+
+// first1 makes attempt 1 on the diagonal: the client's own bytes with the splices made.
+func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg Leg) error {
+	c, _ := x.codec(leg)
+	body, err := c.Splice(nil, p.head, dialect.Edits{Model: leg.Model, AskUsage: x.asksUsage()})
+	if err != nil {
+		return err
+	}
+	out, err := x.outbound(ctx, leg, c.Name(), body, x.in.head)
+	if err != nil {
+		return err
+	}
+	r.Set = append(r.Set, requestHeaders(out)...)
+	if string(body) != string(p.in.Body) {
+		r.Body, r.Replace = body, true
+		r.Set = append(r.Set, providers.Header{Name: "content-length", Value: strconv.Itoa(len(body))})
+	}
+	r.Attempt = &Prepared{Length: len(body), Target: x.shown(leg)}
+	return nil
+}
+
+// planner answers routing's questions about one request.
+type planner struct {
+	x       *Exchange
+	head    *dialect.Head
+	in      dialect.Inbound
+	req     *llm.Request // decoded once a target of another dialect asks
+	readErr *llm.Error
+	first   *llm.Error // why the first target that cannot do the request cannot
+	written map[string]*written
+}
+
+// usable reports whether a target can do the request. A target of another dialect is asked by writing the
+// request for it, which alone tells.
+func (p *planner) usable(t routing.Target) (bool, string) {
+	x := p.x
+	leg := Leg{Provider: t.Provider, Model: t.Model, Like: t.Like}
+	c, ok := x.codec(leg)
+	if !ok {
+		return p.cannot(&llm.Error{Code: llm.CodeUnsupported, Message: "the target has no endpoint for " + x.Op.String()})
+	}
+	if c.Name() == x.Dialect {
+		return true, ""
+	}
+	if p.req == nil && p.readErr == nil {
+		req, err := x.in.server.ReadRequest(p.in)
+		if err != nil {
+			p.readErr = asError(err)
+		}
+		p.req = req
+	}
+	if p.readErr != nil {
+		return p.cannot(p.readErr)
+	}
+	if w := p.written[leg.Target()]; w != nil {
+		return true, ""
+	}
+	body, losses, err := c.WriteRequest(nil, p.req, x.target(leg))
+	if err != nil {
+		return p.cannot(asError(err))
+	}
+	if len(losses) > 0 && x.Rules.Lossy == routing.LossyRefuse {
+		return p.cannot(&llm.Error{Code: llm.CodeUnsupported, Param: losses[0].Path, Message: "the target cannot carry " + lossPaths(losses)})
+	}
+	if p.written == nil {
+		p.written = map[string]*written{}
+	}
+	p.written[leg.Target()] = &written{body: body, losses: losses, req: p.req}
+	return true, ""
+}
+
+func (p *planner) cannot(e *llm.Error) (bool, string) {
+	if p.first == nil {
+		p.first = e
+	}
+	return false, e.Message
+}
+
+// noTarget turns a plan without steps into the client's error: its own fault where a target said so.
+func (p *planner) noTarget(err error) *llm.Error {
+	if p.first != nil {
+		return p.first
+	}
+	var none *routing.NoTarget
+	if errors.As(err, &none) {
+		return &llm.Error{Code: llm.CodeOverloaded, Message: none.Error(), After: time.Second}
+	}
+	return asError(err)
+}
+
+func lossPaths(losses []llm.Loss) string {
+	var b strings.Builder
+	for i, l := range losses {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if b.Len() > 900 {
+			b.WriteString("…")
+			break
+		}
+		b.WriteString(l.Path)
+	}
+	return b.String()
+}
+
+// asError makes any error one that may cross the edge.
+func asError(err error) *llm.Error {
+	var e *llm.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &llm.Error{Code: llm.CodeInternal, Message: "internal error", Cause: err}
+}

@@ -1,0 +1,97 @@
+package exchange
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// ticketVersion changes when an older process could not serve the ticket.
+const ticketVersion = 1
+
+// Ticket is what must survive to continue or close an exchange anywhere. It travels as dynamic metadata,
+// which clients cannot write, and holds no credential and nothing of the conversation.
+type Ticket struct {
+	V       int               `json:"v"`
+	ID      string            `json:"id"` // the exchange's, and the client's x-request-id
+	Dialect dialect.Name      `json:"d"`
+	Op      llm.Op            `json:"o"`
+	Path    string            `json:"a"` // request path, with query
+	Model   string            `json:"m"` // as the client named it
+	Stream  bool              `json:"s,omitzero"`
+	Usage   bool              `json:"u,omitzero"` // the client asked for usage in its stream
+	Route   string            `json:"r"`
+	Rules   Rules             `json:"l"`
+	Began   int64             `json:"t"`          // Unix milliseconds
+	Version string            `json:"c"`          // of the configuration that planned it
+	Who     string            `json:"k,omitzero"` // name of the client's key
+	Keep    map[string]string `json:"h,omitzero"` // client headers that a target of the dialect gets back
+	Steps   []Leg             `json:"p"`
+}
+
+// Rules are the route's rules as they were when the exchange was planned.
+type Rules struct {
+	First   time.Duration `json:"f,omitzero"`
+	Between time.Duration `json:"b,omitzero"`
+	Total   time.Duration `json:"t,omitzero"`
+	Lossy   routing.Lossy `json:"l,omitzero"`
+	Mode    routing.Usage `json:"u,omitzero"`
+	Show    bool          `json:"s,omitzero"`
+	Hold    bool          `json:"h,omitzero"` // first-token failover
+	Judge   bool          `json:"j,omitzero"` // read error bodies of whole answers
+}
+
+// Leg is a step of the plan with its path.
+type Leg struct {
+	Provider string `json:"p"`
+	Model    string `json:"m"`
+	Like     string `json:"l,omitzero"`
+	Key      string `json:"k,omitzero"`
+	Path     Path   `json:"w,omitzero"`
+}
+
+// Target returns provider/model.
+func (l Leg) Target() string { return l.Provider + "/" + l.Model }
+
+// Encode writes the ticket.
+func (t *Ticket) Encode() (string, error) {
+	b, err := jsonx.Encode(t)
+	return string(b), err
+}
+
+// ReadTicket reads a ticket. One that is foreign, damaged or of another version is refused whole.
+func ReadTicket(s string) (*Ticket, error) {
+	if s == "" {
+		return nil, fmt.Errorf("no ticket")
+	}
+	t := new(Ticket)
+	if err := jsonx.DecodeStrict([]byte(s), t); err != nil {
+		return nil, fmt.Errorf("ticket: %w", err)
+	}
+	switch {
+	case t.V != ticketVersion:
+		return nil, fmt.Errorf("ticket of version %d", t.V)
+	case t.ID == "" || t.Dialect == "" || len(t.Steps) == 0 || len(t.Steps) > routing.MaxSteps:
+		return nil, fmt.Errorf("incomplete ticket")
+	}
+	return t, nil
+}
+
+// Path is how much of an answer visits the service.
+type Path uint8
+
+// Paths, cheapest first.
+const (
+	Direct  Path = iota // nothing
+	Watched             // head and first content
+	Worked              // everything
+)
+
+var pathNames = [...]string{"direct", "watched", "worked"}
+
+// String returns the name used in logs and metrics.
+func (p Path) String() string { return pathNames[min(int(p), len(pathNames)-1)] }
