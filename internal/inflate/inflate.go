@@ -3,8 +3,8 @@
 //
 //	chunk → Feed → [gzip | deflate | br | zstd, the last coding first] → what could be inflated so far
 //
-// It does not compress, reads no headers but the value of content-encoding, and holds nothing back: a
-// block that the sender flushed comes out of the Feed that completed it.
+// It does not compress, reads no headers but the value of content-encoding, and holds nothing back: what
+// the sender flushed (deflate: a sync or full flush) comes out of the Feed that completed it.
 package inflate
 
 import (

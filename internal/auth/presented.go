@@ -1,0 +1,87 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
+
+const authorization = "authorization"
+
+// keyHeaders hold a key as it is, in the ways of Anthropic, Azure and Gemini.
+var keyHeaders = []string{"x-api-key", "api-key", "x-goog-api-key"}
+
+type kind uint8
+
+const (
+	nothing     kind = iota
+	otherScheme      // authorization, but not Bearer
+	aKey
+)
+
+// Presented is the credential of a request. The zero value is none. It holds the key's hash, never the key.
+type Presented struct {
+	kind kind
+	sum  [sha256.Size]byte
+}
+
+// Format hides the hash for every verb.
+func (p Presented) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
+
+// FromHeaders reads the credential: authorization: Bearer KEY, x-api-key, api-key or x-goog-api-key. get
+// returns all values of a header by its lower-case name. The same key may come in several headers. Two
+// that differ, a second authorization header, or a key that cannot be one are an *llm.Error with
+// CodeInvalid. No credential, and one of another scheme, are left to Check: Open does not ask for any.
+func FromHeaders(get func(name string) []string) (Presented, error) {
+	var p Presented
+	var from string
+	values := get(authorization)
+	if len(values) > 1 {
+		return Presented{}, llm.Invalid(authorization, "the authorization header was sent more than once")
+	}
+	for _, v := range values {
+		scheme, key, _ := strings.Cut(strings.Trim(v, " \t"), " ")
+		if scheme == "" {
+			continue
+		}
+		if !strings.EqualFold(scheme, "bearer") {
+			p.kind, from = otherScheme, authorization
+			continue
+		}
+		if err := p.add(&from, authorization, key); err != nil {
+			return Presented{}, err
+		}
+	}
+	for _, name := range keyHeaders {
+		for _, v := range get(name) {
+			if err := p.add(&from, name, v); err != nil {
+				return Presented{}, err
+			}
+		}
+	}
+	return p, nil
+}
+
+// add takes one more credential. An empty one is none. from is the header of those before.
+func (p *Presented) add(from *string, name, key string) error {
+	key = strings.Trim(key, " \t")
+	if key == "" {
+		return nil
+	}
+	if err := usable(key); err != nil {
+		return llm.Invalid(name, err.Error())
+	}
+	sum := sha256.Sum256([]byte(key))
+	switch {
+	case p.kind == nothing:
+		*p, *from = Presented{kind: aKey, sum: sum}, name
+	case p.kind == otherScheme || p.sum != sum:
+		if *from == name {
+			return llm.Invalid(name, "the header was sent twice with different keys")
+		}
+		return llm.Invalid(name, "two different credentials were sent, in "+*from+" and "+name)
+	}
+	return nil
+}
