@@ -10,12 +10,16 @@
 package openaichat
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/rand"
 	"strconv"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 )
 
 // Codec is the dialect's codec. It holds no state of any exchange and is safe for concurrent use.
@@ -25,6 +29,9 @@ type Codec struct {
 }
 
 var (
+	_ dialect.Server   = (*Codec)(nil)
+	_ dialect.Client   = (*Codec)(nil)
+	_ dialect.Stripper = (*Codec)(nil)
 	_ dialect.Lister   = (*Codec)(nil)
 )
 
@@ -37,6 +44,118 @@ func New() *Codec {
 func (c *Codec) Name() dialect.Name { return dialect.OpenAIChat }
 
 const name = string(dialect.OpenAIChat)
+
+// ReadError reads the body of an answer with an error status.
+func (c *Codec) ReadError(status int, body []byte) *llm.Error { return fault.Read(status, body) }
+
+// faces is how each class of error looks in the dialect: status, error.type, and error.code where the error
+// has no finer reason.
+var faces = [...]struct {
+	status       int
+	kind, reason string
+	message      string
+}{
+	llm.CodeNone:            {500, "server_error", "", "The server had an error."},
+	llm.CodeInvalid:         {400, "invalid_request_error", "", "The request is not valid."},
+	llm.CodeUnsupported:     {400, "invalid_request_error", "unsupported_parameter", "The request asks for what no target can do."},
+	llm.CodeUnauthenticated: {401, "invalid_request_error", "invalid_api_key", "You did not provide a valid API key."},
+	llm.CodeForbidden:       {403, "permission_error", "", "You do not have the right to do this."},
+	llm.CodeNotFound:        {404, "invalid_request_error", "", "Not found."},
+	llm.CodeMethod:          {405, "invalid_request_error", "", "The method is not allowed for this path."},
+	llm.CodeMediaType:       {415, "invalid_request_error", "", "The content-type must be application/json."},
+	llm.CodeTooLarge:        {413, "invalid_request_error", "", "The request is too large."},
+	llm.CodeContextTooLong:  {400, "invalid_request_error", "context_length_exceeded", "The prompt does not fit the model's context window."},
+	llm.CodeBlocked:         {400, "invalid_request_error", "content_filter", "The content was refused."},
+	llm.CodeOverQuota:       {429, "insufficient_quota", "insufficient_quota", "You exceeded your quota."},
+	llm.CodeRateLimited:     {429, "rate_limit_exceeded", "rate_limit_exceeded", "Too many requests."},
+	llm.CodeOverloaded:      {503, "server_error", "overloaded", "There is no capacity for now."},
+	llm.CodeTimeout:         {504, "timeout", "timeout", "The provider did not answer in time."},
+	llm.CodeConnect:         {502, "server_error", "upstream_error", "The provider could not be reached."},
+	llm.CodeReset:           {502, "server_error", "upstream_error", "The connection to the provider broke."},
+	llm.CodeCredential:      {502, "server_error", "upstream_error", "The provider refused the gateway."},
+	llm.CodeUpstream:        {502, "server_error", "upstream_error", "The provider had an error."},
+	llm.CodeInternal:        {500, "server_error", "internal_error", "The gateway had an error."},
+}
+
+// WriteError returns the status and the body of an error answer. The request's id goes into a header.
+func (c *Codec) WriteError(e *llm.Error, _ string) (status int, body []byte) {
+	status = faces[face(e.Code)].status
+	if e.Status != 0 {
+		status = e.Status
+	}
+	return status, appendError(nil, e)
+}
+
+func face(c llm.Code) llm.Code {
+	if int(c) < len(faces) {
+		return c
+	}
+	return llm.CodeInternal
+}
+
+// appendError appends an error's body. All four keys are there.
+func appendError(dst []byte, e *llm.Error) []byte {
+	f := faces[face(e.Code)]
+	null := func(name, value string) {
+		if dst = key(dst, name); value == "" {
+			dst = append(dst, "null"...)
+		} else {
+			dst = jsonx.AppendQuote(dst, value)
+		}
+	}
+	dst = append(dst, `{"error":{`...)
+	message := e.Message
+	if e.Code == llm.CodeCredential { // what the provider says of our key is not for clients
+		message = ""
+	}
+	dst = text(dst, "message", cmp.Or(message, f.message))
+	dst = text(dst, "type", f.kind)
+	null("param", e.Param)
+	reason := e.Reason
+	if e.Code == llm.CodeCredential {
+		reason = ""
+	}
+	null("code", cmp.Or(reason, f.reason))
+	return append(dst, "}}"...)
+}
+
+// WriteModels returns the list of models.
+func (c *Codec) WriteModels(models []dialect.ModelInfo) []byte {
+	b := append(make([]byte, 0, 64+96*len(models)), `{"object":"list","data":[`...)
+	for _, m := range models {
+		b = appendModel(comma(b), m)
+	}
+	return append(b, `]}`...)
+}
+
+// WriteModel returns the description of one model.
+func (c *Codec) WriteModel(m dialect.ModelInfo) []byte { return appendModel(nil, m) }
+
+func appendModel(b []byte, m dialect.ModelInfo) []byte {
+	b = append(b, `{"id":`...)
+	b = jsonx.AppendQuote(b, m.ID)
+	b = append(b, `,"object":"model","created":`...)
+	b = strconv.AppendInt(b, m.Created, 10)
+	b = append(b, `,"owned_by":`...)
+	b = jsonx.AppendQuote(b, m.Owner)
+	return append(b, '}')
+}
+
+// comma appends the comma that a further element or member needs.
+func comma(b []byte) []byte {
+	if n := len(b); n > 0 && b[n-1] != '[' && b[n-1] != '{' {
+		return append(b, ',')
+	}
+	return b
+}
+
+// key appends a member's name to an open object.
+func key(b []byte, name string) []byte {
+	return append(jsonx.AppendQuote(comma(b), name), ':')
+}
+
+// text appends a member whose value is a string.
+func text(b []byte, name, value string) []byte { return jsonx.AppendQuote(key(b, name), value) }
 
 // Splice appends the client's own body with the edits made, and leaves every other byte as it is.
 func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, error) {
@@ -78,40 +197,129 @@ func askUsage(doc *jsonx.Doc) (jsonx.Edit, error) {
 	return doc.Set("stream_options", []byte(on)), nil
 }
 
-// WriteModels returns the list of models.
-func (c *Codec) WriteModels(models []dialect.ModelInfo) []byte {
-	b := append(make([]byte, 0, 64+96*len(models)), `{"object":"list","data":[`...)
-	for _, m := range models {
-		b = appendModel(comma(b), m)
+// NewStrip makes a filter that takes the usage frame out of a stream.
+func (c *Codec) NewStrip() dialect.Strip { return new(strip) }
+
+// strip passes every byte but those of a frame whose choices are empty and that has usage.
+type strip struct {
+	held  []byte // an unfinished frame
+	seen  int    // bytes of held that were looked at for its end
+	flows bool   // the frame at hand is too large to be held: its rest passes as it comes
+	usage llm.Usage
+}
+
+// maxHeld is the largest frame that is held back. A usage frame is far smaller.
+const maxHeld = 64 << 10
+
+// Usage returns what the stream said of usage.
+func (s *strip) Usage() llm.Usage { return s.usage }
+
+// Feed appends to dst what the client gets of chunk.
+func (s *strip) Feed(dst, chunk []byte, eof bool) []byte {
+	src := chunk
+	if len(s.held) > 0 {
+		s.held = append(s.held, chunk...)
+		src = s.held
 	}
-	return append(b, `]}`...)
-}
-
-// WriteModel returns the description of one model.
-func (c *Codec) WriteModel(m dialect.ModelInfo) []byte { return appendModel(nil, m) }
-
-func appendModel(b []byte, m dialect.ModelInfo) []byte {
-	b = append(b, `{"id":`...)
-	b = jsonx.AppendQuote(b, m.ID)
-	b = append(b, `,"object":"model","created":`...)
-	b = strconv.AppendInt(b, m.Created, 10)
-	b = append(b, `,"owned_by":`...)
-	b = jsonx.AppendQuote(b, m.Owner)
-	return append(b, '}')
-}
-
-// comma appends the comma that a further element or member needs.
-func comma(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] != '[' && b[n-1] != '{' {
-		return append(b, ',')
+	for {
+		n := s.frame(src, eof)
+		if n == 0 {
+			break
+		}
+		if s.flows || !s.drop(src[:n]) {
+			dst = append(dst, src[:n]...)
+		}
+		s.flows, s.seen = false, 0
+		src = src[n:]
 	}
-	return b
+	switch {
+	case eof:
+		if len(src) > 0 && (s.flows || !s.drop(src)) {
+			dst = append(dst, src...)
+		}
+		s.held, s.seen = s.held[:0], 0
+		return dst
+	case len(src) > maxHeld || s.flows && len(src) > 4:
+		// Its last bytes stay: they may begin the blank line that ends it.
+		n := len(src) - 4
+		dst = append(dst, src[:n]...)
+		src, s.seen, s.flows = src[n:], 0, true
+	}
+	s.held = append(s.held[:0], src...)
+	return dst
 }
 
-// key appends a member's name to an open object.
-func key(b []byte, name string) []byte {
-	return append(jsonx.AppendQuote(comma(b), name), ':')
+// frame returns the length of the first frame of b with its blank line, or 0.
+func (s *strip) frame(b []byte, eof bool) int {
+	for i := s.seen; i < len(b); {
+		j := bytes.IndexAny(b[i:], "\r\n")
+		if j < 0 {
+			s.seen = max(0, len(b)-1)
+			return 0
+		}
+		i += j
+		end := i + lineEnd(b[i:])
+		if end >= len(b) || b[i] == '\r' && end == i+1 && end >= len(b) {
+			s.seen = i
+			return 0
+		}
+		if next := lineEnd(b[end:]); next > 0 {
+			if b[end] == '\r' && end+1 == len(b) && !eof { // a line feed may follow
+				s.seen = i
+				return 0
+			}
+			return end + next
+		}
+		i = end
+	}
+	return 0
 }
 
-// text appends a member whose value is a string.
-func text(b []byte, name, value string) []byte { return jsonx.AppendQuote(key(b, name), value) }
+// lineEnd is the length of the line end at the start of b, or 0.
+func lineEnd(b []byte) int {
+	switch {
+	case len(b) > 1 && b[0] == '\r' && b[1] == '\n':
+		return 2
+	case len(b) > 0 && (b[0] == '\r' || b[0] == '\n'):
+		return 1
+	}
+	return 0
+}
+
+// drop reports whether a frame is the usage frame. It takes note of usage wherever it stands.
+func (s *strip) drop(frame []byte) bool {
+	i := bytes.Index(frame, []byte(`"usage"`))
+	if i < 0 {
+		return false
+	}
+	rest := bytes.TrimLeft(frame[i+len(`"usage"`):], " \t:")
+	if len(rest) == 0 || rest[0] != '{' && !bytes.Contains(rest, []byte(`"usage"`)) {
+		return false // null, as in every frame but one
+	}
+	at := bytes.Index(frame, []byte("data:"))
+	if at < 0 {
+		return false
+	}
+	data, _, _ := bytes.Cut(frame[at+len("data:"):], []byte("\n"))
+	data = bytes.TrimSpace(data)
+	var f struct{ choices, usage []byte }
+	for n, v := range jsonx.Members(data) {
+		switch string(n) {
+		case "choices":
+			f.choices = v
+		case "usage":
+			f.usage = v
+		}
+	}
+	if jsonx.Kind(f.usage) != '{' {
+		return false
+	}
+	s.usage.Merge(readUsage(f.usage))
+	if jsonx.Kind(f.choices) != '[' {
+		return false
+	}
+	for range jsonx.Elements(f.choices) {
+		return false
+	}
+	return true
+}

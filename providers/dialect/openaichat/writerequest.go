@@ -2,11 +2,10 @@ package openaichat
 
 import (
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strconv"
-	"strings"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -79,182 +78,6 @@ func (w *requestWriter) member(own, anthropic string) string {
 		return anthropic
 	}
 	return own
-}
-
-func (w *requestWriter) tools() error {
-	if len(w.chat.Tools) == 0 {
-		return nil
-	}
-	old := w.deprecated()
-	if old {
-		w.key("functions")
-	} else {
-		w.key("tools")
-	}
-	w.dst = append(w.dst, '[')
-	for i := range w.chat.Tools {
-		t := &w.chat.Tools[i]
-		at := fmt.Sprintf("tools[%d]", i)
-		w.dst = comma(w.dst)
-		switch {
-		case t.Native != "" && !w.own:
-			return w.refuse(at, fmt.Sprintf("The tool type %q has no equal at this model's provider.", t.Native))
-		case t.Native != "":
-			w.dst = append(w.dst, t.Raw...)
-		case old:
-			w.function(t)
-		default:
-			w.dst = append(w.dst, `{"type":"function","function":`...)
-			w.function(t)
-			w.toolRest(t, at)
-			w.dst = append(w.dst, '}')
-		}
-	}
-	w.dst = append(w.dst, ']')
-	return nil
-}
-
-// deprecated reports whether the tools came as functions.
-func (w *requestWriter) deprecated() bool { return w.own && usesFunctions(w.chat) }
-
-// usesFunctions reports whether a request has functions, the form before tools.
-func usesFunctions(c *llm.Chat) bool {
-	return c != nil && len(c.Tools) > 0 && c.Tools[0].Native == "" && string(c.Tools[0].Raw) == deprecated
-}
-
-func (w *requestWriter) function(t *llm.Tool) {
-	w.dst = append(w.dst, '{')
-	w.text("name", w.toolName(t.Name))
-	if t.Description != "" {
-		w.text("description", t.Description)
-	}
-	if t.Schema != nil {
-		w.raw("parameters", t.Schema)
-	}
-	w.bool("strict", t.Strict)
-	for _, m := range t.Extra {
-		if n, inside := strings.CutPrefix(m.Name, inFunction); inside && w.own {
-			w.raw(n, m.Raw)
-		}
-	}
-	w.dst = append(w.dst, '}')
-}
-
-func (w *requestWriter) toolRest(t *llm.Tool, at string) {
-	if t.Cache != nil {
-		if w.own {
-			w.cache(t.Cache)
-		} else {
-			w.lose(at+".cache_control", "the dialect has no cache marks")
-		}
-	}
-	for _, m := range t.Extra {
-		switch {
-		case !w.own:
-			w.lose(at+"."+m.Name, "the dialect does not know the member")
-		case !strings.HasPrefix(m.Name, inFunction):
-			w.raw(m.Name, m.Raw)
-		}
-	}
-}
-
-func (w *requestWriter) cache(m *llm.CacheMark) {
-	w.key("cache_control")
-	w.dst = append(w.dst, `{"type":"ephemeral"`...)
-	if m.TTL != "" {
-		w.text("ttl", m.TTL)
-	}
-	w.dst = append(w.dst, '}')
-}
-
-// toolName returns a tool's name as the wire carries it: names of this dialect as they are, others made to
-// fit [a-zA-Z0-9_-]{1,64}, always in the same way. A reader of the answer turns it back.
-func (w *requestWriter) toolName(n string) string {
-	if w.own {
-		return n
-	}
-	return wireName(n)
-}
-
-func wireName(n string) string {
-	fits := len(n) > 0 && len(n) <= 64
-	clean := []byte(n)
-	for i, c := range clean {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' {
-			clean[i], fits = '_', false
-		}
-	}
-	if fits {
-		return n
-	}
-	h := fnv.New32a()
-	h.Write([]byte(n)) //nolint:errcheck // a hash never fails
-	return fmt.Sprintf("%s_%08x", clean[:min(len(clean), 55)], h.Sum32())
-}
-
-func (w *requestWriter) choice() error {
-	c := w.chat.Choice
-	if w.chat.Parallel != nil {
-		if len(w.chat.Tools) > 0 || w.own {
-			w.bool("parallel_tool_calls", w.chat.Parallel)
-		} else {
-			w.lose(w.member("parallel_tool_calls", "tool_choice.disable_parallel_tool_use"), "there are no tools")
-		}
-	}
-	if c.Mode == llm.ChoiceUnset {
-		return nil
-	}
-	member, old := "tool_choice", w.deprecated()
-	if old {
-		member = "function_call"
-	}
-	switch c.Mode {
-	case llm.ChoiceAuto, llm.ChoiceNone:
-		if len(w.chat.Tools) == 0 && !w.own {
-			return nil // the API refuses a choice without tools, and this is its default
-		}
-		w.text(member, map[llm.ChoiceMode]string{llm.ChoiceAuto: "auto", llm.ChoiceNone: "none"}[c.Mode])
-	case llm.ChoiceAny:
-		w.text(member, "required")
-	case llm.ChoiceOne:
-		if len(c.Names) == 0 {
-			return &llm.Error{Code: llm.CodeInvalid, Param: "tool_choice", Message: "tool_choice names no tool"}
-		}
-		w.key(member)
-		if old {
-			w.dst = append(w.dst, '{')
-			w.text("name", c.Names[0])
-			w.dst = append(w.dst, '}')
-		} else {
-			w.named(c.Names[0])
-		}
-	default:
-		w.key(member)
-		mode := "auto"
-		if c.Mode == llm.ChoiceSomeAny {
-			mode = "required"
-		}
-		w.dst = append(w.dst, `{"type":"allowed_tools","allowed_tools":{"mode":"`+mode+`","tools":[`...)
-		for _, n := range c.Names {
-			w.dst = comma(w.dst)
-			w.named(n)
-		}
-		w.dst = append(w.dst, "]}}"...)
-	}
-	return nil
-}
-
-// named appends the reference to one tool.
-func (w *requestWriter) named(n string) {
-	kind := "function"
-	for i := range w.chat.Tools {
-		if t := &w.chat.Tools[i]; t.Name == n && t.Native == "custom" {
-			kind = t.Native
-		}
-	}
-	w.dst = append(w.dst, `{"type":"`+kind+`","`+kind+`":{`...)
-	w.text("name", w.toolName(n))
-	w.dst = append(w.dst, "}}"...)
 }
 
 func (w *requestWriter) output() error {
@@ -331,4 +154,249 @@ func strictSchema(raw []byte) bool {
 		}
 	}
 	return true
+}
+
+// reasons reports whether the model will reason on this request.
+func (w *requestWriter) reasons() bool {
+	f := w.t.Facts
+	th := w.chat.Thinking
+	switch {
+	case f.ThinkAlways:
+		return true
+	case th == nil:
+		return f.ThinkDefault
+	case th.Mode == llm.ThinkOff || th.Effort == llm.EffortNone:
+		return false
+	}
+	return th.Mode != llm.ThinkUnset || th.Effort != "" || f.ThinkDefault
+}
+
+// ladder is the order of the efforts.
+var ladder = [...]string{
+	llm.EffortNone, llm.EffortMinimal, llm.EffortLow, llm.EffortMedium, llm.EffortHigh, llm.EffortXHigh, llm.EffortMax,
+}
+
+func (w *requestWriter) thinking() error {
+	th := w.chat.Thinking
+	if th == nil {
+		return nil
+	}
+	if th.Display != "" && !w.own {
+		w.lose("thinking.display", "the dialect does not say how reasoning is shown")
+	}
+	effort := wantedEffort(th, w.t.Facts.ThinkDefault)
+	if effort == "" {
+		return nil
+	}
+	at := w.member("reasoning_effort", "thinking")
+	f := w.t.Facts
+	if f.Efforts == nil && (w.own || f.Thinking != catalog.ThinkNone) {
+		w.text("reasoning_effort", effort)
+		return nil
+	}
+	if len(f.Efforts) == 0 {
+		if effort != llm.EffortNone {
+			w.lose(at, "the model is not asked to reason")
+		}
+		return nil
+	}
+	if got := nearestEffort(effort, f.Efforts); got != effort {
+		w.lose(at, fmt.Sprintf("the model does not take the effort %q; %q is sent", effort, got))
+		effort = got
+	}
+	w.text("reasoning_effort", effort)
+	return nil
+}
+
+// wantedEffort is the effort that a request asks for, "" for the model's own choice.
+func wantedEffort(th *llm.Thinking, byDefault bool) string {
+	switch {
+	case th.Mode == llm.ThinkOff:
+		return llm.EffortNone
+	case th.Effort != "":
+		return th.Effort
+	case th.Mode == llm.ThinkBudget:
+		switch b := th.Budget; {
+		case b <= 0:
+			return llm.EffortMedium
+		case b <= 4096:
+			return llm.EffortLow
+		case b <= 12288:
+			return llm.EffortMedium
+		case b < 24576:
+			return llm.EffortHigh
+		default:
+			return llm.EffortXHigh
+		}
+	case th.Mode == llm.ThinkAdaptive && !byDefault:
+		return llm.EffortMedium
+	}
+	return ""
+}
+
+// nearestEffort picks the accepted effort next below the wanted one, or else the weakest above. Reasoning
+// that was asked for is not turned off.
+func nearestEffort(want string, accepted []string) string {
+	at := slices.Index(ladder[:], want)
+	if at < 0 || slices.Contains(accepted, want) {
+		return want
+	}
+	for i := at - 1; i > 0; i-- {
+		if slices.Contains(accepted, ladder[i]) {
+			return ladder[i]
+		}
+	}
+	for _, e := range ladder[at+1:] {
+		if slices.Contains(accepted, e) {
+			return e
+		}
+	}
+	return want
+}
+
+func (w *requestWriter) limits() error {
+	if n := w.chat.MaxTokens; n > 0 {
+		if w.t.Facts.CompletionsMax {
+			w.int("max_completion_tokens", n)
+		} else {
+			w.int("max_tokens", n)
+		}
+	}
+	if n := w.chat.N; n > 0 {
+		w.int("n", int64(n))
+	}
+	stop := w.chat.Stop
+	if len(stop) == 0 {
+		return nil
+	}
+	at := w.member("stop", "stop_sequences")
+	switch {
+	case len(stop) > maxStop && !w.own:
+		return w.refuse(at, fmt.Sprintf("This model's provider takes at most %d stop sequences.", maxStop))
+	case w.t.Facts.CompletionsMax && (w.t.Facts.NoSampling || w.t.Facts.NoSamplingThink && w.reasons()):
+		return w.refuse(at, "This model does not take stop sequences.")
+	}
+	w.key("stop")
+	w.dst = append(w.dst, '[')
+	for _, s := range stop {
+		w.dst = jsonx.AppendQuote(comma(w.dst), s)
+	}
+	w.dst = append(w.dst, ']')
+	return nil
+}
+
+func (w *requestWriter) sampling() {
+	s := &w.chat.Sampling
+	why := ""
+	switch f := w.t.Facts; {
+	case f.NoSampling:
+		why = "the model does not take it"
+	case f.NoSamplingThink && w.reasons():
+		why = "the model does not take it while it reasons"
+	}
+	float := func(member string, v *float64) {
+		if v == nil {
+			return
+		}
+		if why != "" {
+			w.lose(member, why)
+			return
+		}
+		w.dst = jsonx.AppendFloat(key(w.dst, member), *v)
+	}
+	float("temperature", s.Temperature)
+	if w.t.Facts.OneSampling && s.Temperature != nil && s.TopP != nil && why == "" {
+		w.lose("top_p", "the model refuses it beside temperature")
+	} else {
+		float("top_p", s.TopP)
+	}
+	float("presence_penalty", s.PresencePenalty)
+	float("frequency_penalty", s.FrequencyPenalty)
+	if s.TopK != nil {
+		if w.own && why == "" {
+			w.int("top_k", *s.TopK)
+		} else {
+			w.lose("top_k", "the dialect has no top_k")
+		}
+	}
+	if s.Seed != nil {
+		w.int("seed", *s.Seed)
+	}
+	if s.LogitBias != nil {
+		if why == "" {
+			w.raw("logit_bias", s.LogitBias)
+		} else {
+			w.lose("logit_bias", why)
+		}
+	}
+	w.logprobs(why)
+}
+
+func (w *requestWriter) logprobs(why string) {
+	l := w.chat.Logprobs
+	switch {
+	case l == nil:
+	case why != "":
+		if l.On {
+			w.lose("logprobs", why)
+		}
+	default:
+		w.bool("logprobs", &l.On)
+		if l.Top != nil {
+			w.int("top_logprobs", *l.Top)
+		}
+	}
+}
+
+func (w *requestWriter) hints() {
+	h := &w.chat.Hints
+	for _, m := range [...]struct{ name, value string }{
+		{"user", h.User}, {"prompt_cache_key", h.CacheKey}, {"prompt_cache_retention", h.CacheTTL}, {"verbosity", h.Verbosity},
+	} {
+		if m.value != "" {
+			w.text(m.name, m.value)
+		}
+	}
+	switch {
+	case h.ServiceTier == "":
+	case w.own || h.ServiceTier == "auto": // the one tier that means the same everywhere
+		w.text("service_tier", h.ServiceTier)
+	default:
+		w.lose("service_tier", "the tier has no equal at this provider")
+	}
+	w.bool("store", h.Store)
+	if h.Metadata != nil {
+		w.raw("metadata", h.Metadata)
+	}
+}
+
+// stream always asks for usage, which meters need.
+func (w *requestWriter) stream() {
+	if !w.req.Stream {
+		return
+	}
+	w.raw("stream", []byte("true"))
+	w.key("stream_options")
+	w.dst = append(w.dst, `{"include_usage":true`...)
+	if w.own {
+		for _, m := range w.req.Extra.Members {
+			if m.Name == "stream_options" {
+				for n, v := range jsonx.Members(m.Raw) {
+					w.raw(string(n), v)
+				}
+			}
+		}
+	}
+	w.dst = append(w.dst, '}')
+}
+
+func (w *requestWriter) extras() {
+	for _, m := range w.req.Extra.Members {
+		switch {
+		case !w.own:
+			w.lose(m.Name, "the dialect does not know the member")
+		case m.Name != "stream_options":
+			w.raw(m.Name, m.Raw)
+		}
+	}
 }

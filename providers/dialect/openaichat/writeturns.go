@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
@@ -284,4 +285,117 @@ func (w *requestWriter) at(i, j int) string {
 		return base
 	}
 	return fmt.Sprintf("%s.content[%d]", base, j)
+}
+
+func quote(dst []byte, s string) []byte { return jsonx.AppendQuote(dst, s) }
+
+// part writes one part of an array of content.
+func (w *requestWriter) part(p *llm.Part, at string) error {
+	if p.Kind == llm.PartNative {
+		if !w.own {
+			return w.refuse(at, "A block of type \""+p.Name+"\" has no equal at this model's provider.")
+		}
+		w.dst = append(comma(w.dst), p.Raw...)
+		return nil
+	}
+	w.dst = append(comma(w.dst), `{"type":`...)
+	var err error
+	switch p.Kind {
+	case llm.PartText:
+		w.dst = append(w.dst, `"text"`...)
+		w.text("text", p.Text)
+	case llm.PartRefusal:
+		w.dst = append(w.dst, `"refusal"`...)
+		w.text("refusal", p.Text)
+	case llm.PartImage:
+		err = w.image(p.Media, at)
+	case llm.PartAudio:
+		err = w.audio(p.Media, at)
+	case llm.PartFile:
+		err = w.file(p.Media, at)
+	default:
+		err = w.refuse(at, "A part of kind "+p.Kind.String()+" cannot stand here.")
+	}
+	if err != nil {
+		return err
+	}
+	w.marks(p, at, true)
+	w.dst = append(w.dst, '}')
+	return nil
+}
+
+// assistant writes an answer of the model that the client sends back.
+func (w *requestWriter) assistant(i int, t *llm.Turn) error {
+	w.open("assistant", t)
+	var content, thoughts, calls []int
+	refusal := -1
+	for j := range t.Parts {
+		switch t.Parts[j].Kind {
+		case llm.PartThought:
+			thoughts = append(thoughts, j)
+		case llm.PartCall:
+			calls = append(calls, j)
+		case llm.PartRefusal:
+			if p := &t.Parts[j]; p.Cache == nil && p.Extra == nil && !laterText(t.Parts[j+1:]) {
+				refusal = j
+			} else {
+				content = append(content, j)
+			}
+		default:
+			content = append(content, j)
+		}
+	}
+	w.thoughts(i, t, thoughts)
+	w.key("content")
+	var err error
+	switch {
+	case len(content) == 0:
+		w.dst = append(w.dst, "null"...)
+	case w.own:
+		err = w.content(i, t, content)
+	default:
+		err = w.joined(i, t, content)
+	}
+	if err != nil {
+		return err
+	}
+	if refusal >= 0 {
+		w.text("refusal", t.Parts[refusal].Text)
+	}
+	w.calls(i, t, calls)
+	w.tail(i, t)
+	w.close(i, t)
+	return nil
+}
+
+func laterText(parts []llm.Part) bool {
+	for _, p := range parts {
+		if p.Kind == llm.PartText || p.Kind == llm.PartRefusal || p.Kind == llm.PartNative {
+			return true
+		}
+	}
+	return false
+}
+
+// joined writes the text of another dialect's answer as one string, which every compatible server takes.
+func (w *requestWriter) joined(i int, t *llm.Turn, content []int) error {
+	var b strings.Builder
+	for _, j := range content {
+		p := &t.Parts[j]
+		switch p.Kind {
+		case llm.PartText, llm.PartRefusal:
+			b.WriteString(p.Text)
+		case llm.PartNative:
+			return w.refuse(w.at(i, j), "A block of type \""+p.Name+"\" has no equal at this model's provider.")
+		default:
+			b.WriteString("[" + p.Kind.String() + " omitted]")
+			w.lose(w.at(i, j), "the dialect has no "+p.Kind.String()+" in an answer")
+		}
+		w.marks(p, w.at(i, j), false)
+		if p.Seal != "" {
+			w.lose(w.at(i, j), "a signature goes only to the provider that made it")
+		}
+	}
+	w.dst = quote(w.dst, b.String())
+	return nil
 }

@@ -1,0 +1,339 @@
+package openaichat
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
+
+// document gathers a choice for an answer in one piece.
+type document struct {
+	text, reasoning, refusal []byte
+	said                     bool   // a text began, be it empty
+	thoughts                 []byte // elements of thinking_blocks
+	annotations, images      []byte // elements
+	logText, logRefusal      []byte // elements of logprobs
+	logs                     bool
+	audio                    []byte
+	seal                     string
+	calls                    []docCall
+}
+
+type docCall struct {
+	id, name, seal string
+	custom         bool
+	args           []byte
+}
+
+func (d *document) call(c docCall) { d.calls = append(d.calls, c) }
+
+func (d *document) delta(b *outBlock, ev *llm.Event) {
+	switch b.part {
+	case llm.PartText:
+		d.said = true
+		d.text = append(d.text, ev.Text...)
+	case llm.PartThought:
+		d.reasoning = append(d.reasoning, ev.Text...)
+	case llm.PartRefusal:
+		d.refusal = append(d.refusal, ev.Text...)
+	case llm.PartCall:
+		d.calls[b.tool].args = append(d.calls[b.tool].args, ev.Text...)
+	case llm.PartAudio:
+		if ev.Raw != nil {
+			d.audio = append(d.audio[:0], ev.Raw...)
+		}
+	case llm.PartImage:
+		if ev.Raw != nil {
+			d.images = append(comma(d.images), ev.Raw...)
+		}
+	}
+	if ev.Cite != nil {
+		if a := appendCitation(nil, ev.Cite); a != nil {
+			d.annotations = append(comma(d.annotations), a...)
+		}
+	}
+	if ev.Logprobs != nil {
+		d.logs = true
+		for n, v := range jsonx.Members(ev.Logprobs) {
+			for _, e := range jsonx.Elements(v) {
+				switch string(n) {
+				case "content":
+					d.logText = append(comma(d.logText), e...)
+				case "refusal":
+					d.logRefusal = append(comma(d.logRefusal), e...)
+				}
+			}
+		}
+	}
+}
+
+// document appends the whole answer. Members that a strict client misses are there even when empty.
+func (w *writer) document(dst []byte) []byte {
+	dst = append(w.envelope(dst, "chat.completion"), `,"choices":[`...)
+	for i := range w.choices {
+		c := &w.choices[i]
+		dst = append(comma(dst), `{"index":`...)
+		dst = strconv.AppendInt(dst, int64(c.number), 10)
+		dst = append(dst, `,"message":`...)
+		dst = w.message(dst, c)
+		dst = append(dst, `,"logprobs":`...)
+		if d := &c.doc; d.logs {
+			dst = append(append(dst, `{"content":`...), list(d.logText)...)
+			dst = append(append(dst, `,"refusal":`...), list(d.logRefusal)...)
+			dst = append(dst, '}')
+		} else {
+			dst = append(dst, "null"...)
+		}
+		dst = text(dst, "finish_reason", w.reason(c))
+		dst = append(appendStop(dst, &c.stop), '}')
+	}
+	dst = append(dst, `],"usage":`...)
+	return append(appendUsage(dst, &w.total), '}')
+}
+
+// list closes a list of elements; null when there are none.
+func list(elements []byte) []byte {
+	if len(elements) == 0 {
+		return []byte("null")
+	}
+	return append(append([]byte{'['}, elements...), ']')
+}
+
+func (w *writer) message(dst []byte, c *outChoice) []byte {
+	d := &c.doc
+	dst = append(dst, `{"role":"assistant","content":`...)
+	if len(d.text) == 0 && (len(d.calls) > 0 || len(d.refusal) > 0 || d.audio != nil) {
+		dst = append(dst, "null"...)
+	} else {
+		dst = jsonx.AppendQuote(dst, d.text)
+	}
+	dst = append(dst, `,"refusal":`...)
+	if len(d.refusal) > 0 {
+		dst = jsonx.AppendQuote(dst, d.refusal)
+	} else {
+		dst = append(dst, "null"...)
+	}
+	dst = append(append(dst, `,"annotations":[`...), d.annotations...)
+	dst = append(dst, ']')
+	if len(d.reasoning) > 0 {
+		dst = jsonx.AppendQuote(key(dst, "reasoning_content"), d.reasoning)
+	}
+	if len(d.thoughts) > 0 {
+		dst = append(key(dst, "thinking_blocks"), list(d.thoughts)...)
+	}
+	if d.seal != "" {
+		dst = googleSeal(dst, d.seal)
+	}
+	if d.audio != nil {
+		dst = append(key(dst, "audio"), d.audio...)
+	}
+	if d.images != nil {
+		dst = append(key(dst, "images"), list(d.images)...)
+	}
+	switch {
+	case len(d.calls) == 0:
+	case w.functions:
+		dst = append(key(dst, "function_call"), '{')
+		dst = append(d.calls[0].body(dst, "arguments"), '}')
+	default:
+		dst = append(key(dst, "tool_calls"), '[')
+		for i := range d.calls {
+			dst = d.calls[i].append(comma(dst))
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+func (c *docCall) append(dst []byte) []byte {
+	dst = text(append(dst, '{'), "id", c.id)
+	if c.custom {
+		dst = c.body(append(dst, `,"type":"custom","custom":{`...), "input")
+	} else {
+		dst = c.body(append(dst, `,"type":"function","function":{`...), "arguments")
+	}
+	dst = append(dst, '}')
+	if c.seal != "" {
+		dst = googleSeal(dst, c.seal)
+	}
+	return append(dst, '}')
+}
+
+func (c *docCall) body(dst []byte, args string) []byte {
+	dst = key(text(dst, "name", c.name), args)
+	if len(c.args) == 0 && !c.custom {
+		return append(dst, `"{}"`...)
+	}
+	return jsonx.AppendQuote(dst, c.args)
+}
+
+// appendUsage appends usage as OpenAI counts it. Details hold what is known; what is not known is absent,
+// but for the three sums, which every client needs.
+func appendUsage(dst []byte, u *llm.Usage) []byte {
+	count := func(name string, c llm.Count) {
+		if c.Known {
+			dst = strconv.AppendInt(key(dst, name), c.N, 10)
+		}
+	}
+	dst = append(dst, '{')
+	count("prompt_tokens", llm.Tokens(u.Input.N))
+	count("completion_tokens", llm.Tokens(u.Output.N))
+	count("total_tokens", llm.Tokens(u.Input.N+u.Output.N))
+	dst = append(key(dst, "prompt_tokens_details"), '{')
+	count("cached_tokens", u.Cached)
+	count("cache_write_tokens", u.CacheWrite)
+	count("audio_tokens", u.AudioIn)
+	dst = append(key(append(dst, '}'), "completion_tokens_details"), '{')
+	count("reasoning_tokens", u.Reasoning)
+	count("audio_tokens", u.AudioOut)
+	return append(dst, "}}"...)
+}
+
+// appendCitation appends a citation as an annotation; nothing for one without a URL.
+func appendCitation(dst []byte, c *llm.Citation) []byte {
+	if c.From == name && c.Raw != nil {
+		return append(dst, c.Raw...)
+	}
+	if c.URL == "" {
+		return dst
+	}
+	dst = append(dst, `{"type":"url_citation","url_citation":{"start_index":`...)
+	dst = strconv.AppendInt(dst, int64(c.Start), 10)
+	dst = strconv.AppendInt(append(dst, `,"end_index":`...), int64(c.End), 10)
+	dst = text(text(dst, "url", c.URL), "title", c.Title)
+	if c.Text != "" {
+		dst = text(dst, "content", c.Text)
+	}
+	return append(dst, "}}"...)
+}
+
+// readStopReason reads why a choice ended, and whether it did.
+func readStopReason(finish, details, stopReason []byte) (s llm.Stop, ended bool) {
+	s.Native, _ = jsonx.String(finish)
+	if s.Native == "" { // old vision models have finish_details in its place
+		s.Native, _ = jsonx.String(jsonx.Get(details, "type"))
+	}
+	switch strings.ToLower(s.Native) {
+	case "":
+		return s, false
+	case "length", "max_tokens", "model_length":
+		s.Reason = llm.StopLength
+	case "tool_calls", "function_call", "tool_use":
+		s.Reason = llm.StopCalls
+	case "content_filter", "safety", "refusal":
+		s.Reason = llm.StopFilter
+	case "error", "insufficient_system_resource":
+		s.Reason = llm.StopFault
+	case "stop":
+		if seq, ok := jsonx.String(stopReason); ok && seq != "" { // vLLM names the sequence
+			s.Reason, s.Sequence = llm.StopSequence, seq
+		}
+	}
+	return s, true
+}
+
+func readCitation(raw []byte) *llm.Citation {
+	if u, ok := jsonx.String(raw); ok {
+		return &llm.Citation{URL: u}
+	}
+	if jsonx.Kind(raw) != '{' || jsonx.Valid(raw) != nil {
+		return nil
+	}
+	cite := new(llm.Citation)
+	body := raw
+	if jsonx.Get(raw, "type") != nil {
+		cite.Raw, cite.From = bytes.Clone(raw), name
+		body = jsonx.Get(raw, "url_citation")
+	}
+	cite.URL, _ = jsonx.String(jsonx.Get(body, "url"))
+	cite.Title, _ = jsonx.String(jsonx.Get(body, "title"))
+	cite.Text, _ = jsonx.String(jsonx.Get(body, "content"))
+	start, _ := jsonx.Int(jsonx.Get(body, "start_index"))
+	end, _ := jsonx.Int(jsonx.Get(body, "end_index"))
+	cite.Start, cite.End = int(start), int(end)
+	if cite.URL == "" && cite.Raw == nil {
+		return nil
+	}
+	return cite
+}
+
+// readUsage reads usage as OpenAI and its imitators count it, and makes Input and Output whole.
+func readUsage(raw []byte) llm.Usage {
+	var u llm.Usage
+	var total llm.Count
+	var sound bool
+	first := func(c *llm.Count, v []byte) {
+		if n, ok := jsonx.Int(v); ok && n >= 0 && !c.Known {
+			*c = llm.Tokens(n)
+		}
+	}
+	for n, v := range jsonx.Members(raw) {
+		switch string(n) {
+		case "prompt_tokens":
+			first(&u.Input, v)
+		case "completion_tokens":
+			first(&u.Output, v)
+		case "total_tokens":
+			first(&total, v)
+		case "prompt_tokens_details":
+			for n, v := range jsonx.Members(v) {
+				switch string(n) {
+				case "cached_tokens":
+					u.Cached = llm.Count{}
+					first(&u.Cached, v)
+				case "cache_write_tokens":
+					first(&u.CacheWrite, v)
+				case "audio_tokens":
+					first(&u.AudioIn, v)
+				}
+			}
+		case "completion_tokens_details":
+			for n, v := range jsonx.Members(v) {
+				switch string(n) {
+				case "reasoning_tokens":
+					first(&u.Reasoning, v)
+				case "audio_tokens":
+					first(&u.AudioOut, v)
+				}
+			}
+		case "prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens":
+			first(&u.Cached, v) // DeepSeek, Mistral, Moonshot, Claude behind a compatible front
+		case "cache_creation_input_tokens":
+			first(&u.CacheWrite, v)
+		case "cache_creation":
+			first(&u.CacheWrite1h, jsonx.Get(v, "ephemeral_1h_input_tokens"))
+		case "reasoning_tokens":
+			first(&u.Reasoning, v)
+		case "prompt_audio_seconds":
+			sound = !jsonx.IsNull(v)
+		case "num_search_queries":
+			first(&u.WebSearches, v)
+		case "server_tool_use":
+			first(&u.WebSearches, jsonx.Get(v, "web_search_requests"))
+		}
+	}
+	outside(&u, total, sound)
+	return u
+}
+
+// outside adds what is in the total only. xAI counts reasoning beside the completion, Gemini's compatible
+// front counts it nowhere else, and Mistral does so with sound in the prompt.
+func outside(u *llm.Usage, total llm.Count, sound bool) {
+	if !total.Known || !u.Input.Known || !u.Output.Known {
+		return
+	}
+	rest := total.N - u.Input.N - u.Output.N
+	switch {
+	case rest <= 0:
+	case sound:
+		u.Input.N += rest
+	case u.Reasoning.Known && u.Reasoning.N == rest:
+		u.Output.N += rest
+	case !u.Reasoning.Known || u.Reasoning.N == 0:
+		u.Output.N += rest
+		u.Reasoning = llm.Tokens(rest)
+	}
+}
