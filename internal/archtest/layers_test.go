@@ -34,6 +34,7 @@ var beside = []struct{ pattern, why string }{
 	{"internal/testkit/*", "what tests share"},
 	{"providers/providertest", "the contract of provider kinds"},
 	{"internal/quota/quotatest", "the contract of quota stores"},
+	{"internal/e2e", "proves on a real Envoy"},
 	{"internal/bench", "measures from outside"},
 	{"deploy", "loads the examples"},
 }

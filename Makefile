@@ -1,0 +1,124 @@
+# Signalbox. "make help" lists what can be asked for.
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := all
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+ARGS    ?=
+
+# Data that is not part of the repository: recorded traffic and the vulnerability database.
+DATA ?= $(if $(SIGNALBOX_DATA),$(SIGNALBOX_DATA),../shared/data)
+
+FUZZTIME  ?= 5s
+BENCH     ?= .
+BENCHTIME ?= 200ms
+OLD       ?= HEAD~1
+NEW       ?=
+
+# The tools' module has a go.mod of its own, so that what they need never reaches the program's.
+TOOL := $(GO) tool -modfile=tools/go.mod
+
+# Packages whose tests start a real Envoy: those that use the starter.
+E2E_PKGS = $(shell $(call pkgs_with,internal/testkit/stack"))
+# pkgs_with PATTERN prints the packages with a test file that has the pattern.
+pkgs_with = git ls-files --cached --others --exclude-standard '*_test.go' | grep -v '^internal/conformance/' | xargs grep -l -E '$(1)' | xargs -r -n1 dirname | sort -u | sed 's|^|./|'
+
+# pkgs_without_e2e prints all the others.
+pkgs_without_e2e = comm -23 <($(GO) list ./... | sort) <($(GO) list $(E2E_PKGS) </dev/null | sort)
+
+.PHONY: all
+all: lint test ## lint and test
+
+.PHONY: help
+help: ## show this list
+	@echo 'make run starts Signalbox with an Envoy beside it and prints a curl line to try; make test proves that it works here.'
+	@echo
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
+
+.PHONY: build
+build: ## build bin/signalbox
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/signalbox ./cmd/signalbox
+
+.PHONY: run
+run: check-tools build ## build and start it: ARGS="--config FILE" for a configuration of your own
+	bin/signalbox up $(ARGS)
+
+.PHONY: test
+test: check-tools unit e2e ## all tests: unit, golden files, laws, architecture, then those on a real Envoy
+
+.PHONY: unit
+unit: ## the tests that need neither Envoy nor network
+	$(GO) test -count=1 -timeout 10m $$($(pkgs_without_e2e))
+
+# One package at a time: each starts Envoys of its own, and two cores are enough for one of them.
+.PHONY: e2e
+e2e: check-tools build ## the tests on a real Envoy
+	@envoy=$$(bin/signalbox envoy path); echo "Envoy: $$envoy"; pkgs="$$(echo $(E2E_PKGS))"; \
+	[[ -n "$$pkgs" ]] || { echo 'no package has tests on a real Envoy' >&2; exit 1; }; \
+	set -x; ENVOY="$$envoy" SIGNALBOX_BINARY="$$PWD/bin/signalbox" SIGNALBOX_REQUIRE_ENVOY=1 $(GO) test -count=1 -timeout 20m -p 1 $$pkgs
+
+.PHONY: test-race
+test-race: ## unit tests under the race detector (needs gcc)
+	@tools/check race
+	$(GO) test -race -count=1 -timeout 20m $$($(pkgs_without_e2e))
+
+.PHONY: vet
+vet: ## gofmt and go vet
+	@bad=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs ls -d 2>/dev/null | xargs gofmt -s -l); [[ -z "$$bad" ]] || { echo "not formatted (make fmt does it):" >&2; echo "$$bad" >&2; exit 1; }
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: vet ## gofmt, go vet and golangci-lint
+	$(TOOL) golangci-lint run
+
+.PHONY: vuln
+vuln: ## govulncheck, with the offline database of DATA where it is there
+	@db=(); \
+	if [[ -f '$(DATA)/govdb.tar.xz' ]]; then \
+		tools/check xz; \
+		if [[ ! -d .cache/govdb || '$(DATA)/govdb.tar.xz' -nt .cache/govdb ]]; then \
+			rm -rf .cache/govdb; mkdir -p .cache; tar -C .cache --no-same-owner -xJmf '$(DATA)/govdb.tar.xz'; touch .cache/govdb; \
+		fi; \
+		db=(-db "file://$$PWD/.cache/govdb"); \
+	fi; \
+	set -x; $(TOOL) govulncheck "$${db[@]}" ./...
+
+.PHONY: fmt
+fmt: ## format the Go source
+	git ls-files --cached --others --exclude-standard '*.go' | xargs ls -d 2>/dev/null | xargs gofmt -s -w
+
+.PHONY: gen
+gen: ## write again what is generated: the schema and the reference of the configuration
+	$(GO) generate ./...
+
+.PHONY: golden
+golden: ## write golden files again; read the difference before you commit it
+	$(GO) test -count=1 $$($(call pkgs_with,flag\.Bool\("update")) -update
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME
+	@FUZZTIME='$(FUZZTIME)' tools/fuzz $$($(call pkgs_with,^func Fuzz))
+
+.PHONY: bench
+bench: ## Go benchmarks; compare within one run only, machines differ and drift
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime '$(BENCHTIME)' $$($(call pkgs_with,^func Benchmark))
+
+.PHONY: bench-compare
+bench-compare: ## benchmarks of OLD (HEAD~1) against NEW (the work tree), interleaved
+	@BENCH='$(BENCH)' BENCHTIME='$(BENCHTIME)' tools/bench-compare '$(OLD)' '$(NEW)'
+
+.PHONY: conformance
+conformance: check-tools build ## official SDKs and a small real model through the gateway
+	cd internal/conformance && ./run.sh
+
+.PHONY: check-tools
+check-tools: ## name what this machine lacks
+	@tools/check test
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin .cache
