@@ -9,11 +9,11 @@ import (
 
 // delta is a delta's or message's members, raw. Nulls are absent.
 type delta struct {
-	content, refusal            []byte
-	reasoning, details, blocks  []byte
-	calls, call                 []byte
-	annotations, audio, images  []byte
-	seal, logprobs, oldThinking []byte
+	content, refusal           []byte
+	reasoning, details, blocks []byte
+	calls, call                []byte
+	annotations, audio, images []byte
+	seal, logprobs             []byte
 }
 
 func (d *delta) read(raw []byte) {
@@ -317,6 +317,9 @@ func (r *reader) toolCall(c *inChoice, raw, seal []byte) error {
 	sig, _ := jsonx.String(seal)
 	call := c.find(key, id, toolName)
 	if call == nil {
+		if len(c.calls) >= maxCalls {
+			return r.fail(&llm.Error{Code: llm.CodeUpstream, Op: name + ".read", Message: "The provider sent too many tool calls."})
+		}
 		if err := r.newCall(c, key, id, toolName, sig); err != nil {
 			return err
 		}
@@ -480,22 +483,4 @@ func (r *reader) media(c *inChoice, kind llm.PartKind, raw, text []byte) error {
 	c.said = true
 	r.ev = llm.Event{Kind: llm.EvDelta, Choice: c.number, Index: c.openAt, Part: kind, Text: text, Raw: raw}
 	return r.emit(&r.ev)
-}
-
-// cite emits citations: annotations of a text, or a list of sources of the whole answer.
-func (r *reader) cite(c *inChoice, list []byte) error {
-	for _, e := range jsonx.Elements(list) {
-		cite := readCitation(e)
-		if cite == nil {
-			continue
-		}
-		if err := r.begin(c, llm.PartText); err != nil {
-			return err
-		}
-		r.ev = llm.Event{Kind: llm.EvDelta, Choice: c.number, Index: c.openAt, Part: llm.PartText, Cite: cite}
-		if err := r.emit(&r.ev); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -330,12 +330,17 @@ func (r *reader) fault(data []byte) error {
 }
 
 func (r *reader) fail(e *llm.Error) error {
+	if r.done {
+		return nil
+	}
 	r.done = true
 	if r.stopped {
 		return nil // the answer is whole; what comes after it is nobody's loss
 	}
 	r.ev = llm.Event{Kind: llm.EvFailed, Err: e}
-	return r.emit(&r.ev)
+	emit := r.emit
+	r.emit = func(*llm.Event) error { return nil } // what the frame at hand has yet to say is over
+	return emit(&r.ev)
 }
 
 // maxInChoices bounds how many answers one stream may claim to have.
@@ -458,4 +463,22 @@ type inCall struct {
 	depth  int
 	inText bool // within a string of its arguments
 	escape bool
+}
+
+// cite emits citations: annotations of a text, or a list of sources of the whole answer.
+func (r *reader) cite(c *inChoice, list []byte) error {
+	for _, e := range jsonx.Elements(list) {
+		cite := readCitation(e)
+		if cite == nil {
+			continue
+		}
+		if err := r.begin(c, llm.PartText); err != nil {
+			return err
+		}
+		r.ev = llm.Event{Kind: llm.EvDelta, Choice: c.number, Index: c.openAt, Part: llm.PartText, Cite: cite}
+		if err := r.emit(&r.ev); err != nil {
+			return err
+		}
+	}
+	return nil
 }
