@@ -224,17 +224,17 @@ func (a *Attempt) Deadline() (at time.Time, ok bool) {
 	switch s.phase {
 	case phHeld, phWhole, phError:
 		if r.First > 0 {
-			earliest(a.sent.Add(r.First))
+			earliest(a.sent.Add(r.First.D()))
 		}
 	case phRelay:
 		if r.Between > 0 {
-			earliest(s.last.Add(r.Between))
+			earliest(s.last.Add(r.Between.D()))
 		}
 	default:
 		return time.Time{}, false
 	}
 	if r.Total > 0 {
-		earliest(a.x.began().Add(r.Total))
+		earliest(a.x.began().Add(r.Total.D()))
 	}
 	return at, ok
 }
@@ -247,13 +247,13 @@ func (a *Attempt) Expire() ([]Reply, error) {
 		a.x.mu.Unlock()
 		return nil, ErrDeadline
 	}
-	if t := a.x.Rules.Total; t > 0 && a.x.core.now().Sub(a.x.began()) >= t { // no time is left for another target
+	if t := a.x.Rules.Total.D(); t > 0 && a.x.core.now().Sub(a.x.began()) >= t { // no time is left for another target
 		e := &llm.Error{Code: llm.CodeTimeout, Message: "no answer within " + t.String() + " in all", Status: http.StatusGatewayTimeout}
 		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: a.ans.status, Err: e})
 		a.ans.phase = phPassed
 		return []Reply{{To: ToAnswerHead, Done: true, Answer: answer(a.server, e, a.x.ID)}}, nil
 	}
-	return a.fail(&llm.Error{Code: llm.CodeTimeout, Reason: "first_token_timeout", Message: "no content within " + a.x.Rules.First.String()}), nil
+	return a.fail(&llm.Error{Code: llm.CodeTimeout, Reason: "first_token_timeout", Message: "no content within " + a.x.Rules.First.D().String()}), nil
 }
 
 // ascii replaces what may not stand in a header value.

@@ -89,7 +89,7 @@ func (c *Core) Sweep() int {
 		}
 		due := sweepNoEnd
 		if x.Rules.Total > 0 {
-			due = x.Rules.Total + sweepGrace
+			due = x.Rules.Total.D() + sweepGrace
 		}
 		if now.Sub(x.began()) >= due {
 			x.close(Outcome{Swept: true})

@@ -81,9 +81,9 @@ func (x *Exchange) admit(head *dialect.Head, r *routing.Route) *llm.Error {
 	x.Model, x.Stream, x.Usage = head.Model, head.Stream, head.Usage
 	x.Route, x.Began, x.Version = r.Name, x.in.began.UnixMilli(), x.snap.Version
 	x.Keep = x.in.head.keep()
-	x.Rules = Rules{First: d.FirstToken, Between: d.BetweenTokens, Total: d.Total, Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies}
+	x.Rules = Rules{First: millis(d.FirstToken), Between: millis(d.BetweenTokens), Total: millis(d.Total), Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies}
 	if !head.Stream {
-		x.Rules.First = d.Answer
+		x.Rules.First = millis(d.Answer)
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (x *Exchange) timers(r *Reply, leg Leg) {
 	set("x-request-id", x.ID)
 	set(headerWatch, strconv.Itoa(int(leg.Path)))
 	set("x-envoy-max-retries", strconv.Itoa(len(x.Steps)))
-	ms := func(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }
+	ms := func(m Millis) string { return strconv.FormatInt(int64(m), 10) }
 	if x.Rules.Total > 0 {
 		set("x-envoy-upstream-rq-timeout-ms", ms(x.Rules.Total))
 	}

@@ -35,14 +35,25 @@ type Ticket struct {
 
 // Rules are the route's rules as they were when the exchange was planned.
 type Rules struct {
-	First   time.Duration `json:"f,omitzero"`
-	Between time.Duration `json:"b,omitzero"`
-	Total   time.Duration `json:"t,omitzero"`
+	First   Millis        `json:"f,omitzero"`
+	Between Millis        `json:"b,omitzero"`
+	Total   Millis        `json:"t,omitzero"`
 	Lossy   routing.Lossy `json:"l,omitzero"`
 	Mode    routing.Usage `json:"u,omitzero"`
 	Show    bool          `json:"s,omitzero"`
 	Hold    bool          `json:"h,omitzero"` // first-token failover
 	Judge   bool          `json:"j,omitzero"` // read error bodies of whole answers
+}
+
+// Millis is a duration in the ticket, in milliseconds. 0: none.
+type Millis int64
+
+// D returns the duration.
+func (m Millis) D() time.Duration { return time.Duration(m) * time.Millisecond }
+
+// millis rounds up, so that a deadline never becomes none.
+func millis(d time.Duration) Millis {
+	return Millis((d + time.Millisecond - 1) / time.Millisecond)
 }
 
 // Leg is a step of the plan with its path.
