@@ -62,7 +62,9 @@ func (a *Attempt) AnswerHead(status int, h Header, end bool) []Reply {
 	} else if !a.open() {
 		s.phase = phPassed
 		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: status})
-		return []Reply{{To: ToAnswerHead, Done: true}}
+		r := a.passHead()
+		r.Done = true
+		return []Reply{r}
 	}
 	if end {
 		return a.take(nil, true)
@@ -167,8 +169,9 @@ func (a *Attempt) release(end bool) []Reply {
 	if !s.pipe.sent {
 		s.pipe.sent = true
 		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Provider: providerID(s.header)})
-		h := Reply{To: ToAnswerHead}
+		h := a.passHead()
 		if rewrites {
+			h = Reply{To: ToAnswerHead}
 			a.answerHeaders(&h, end)
 		}
 		rs = append(rs, h)
@@ -195,6 +198,16 @@ func (a *Attempt) release(end bool) []Reply {
 		}
 	}
 	return rs
+}
+
+// passHead lets the head through as it came. Envoy takes out the length of every body that a filter might
+// change; this one is not changed.
+func (a *Attempt) passHead() Reply {
+	r := Reply{To: ToAnswerHead}
+	if n := a.ans.header.Get("content-length"); n != "" {
+		r.Set = []providers.Header{{Name: "content-length", Value: n}}
+	}
+	return r
 }
 
 // answerHeaders makes the head fit the rewritten body.

@@ -23,7 +23,7 @@ func (a *Attempt) failed() []Reply {
 		// The client's own fault, said in its own dialect: the provider's words pass as they are.
 		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)})
 		s.phase = phPassed
-		rs := []Reply{{To: ToAnswerHead}}
+		rs := []Reply{a.passHead()}
 		for range s.owed {
 			rs = append(rs, Reply{To: ToAnswerChunk})
 		}
