@@ -41,7 +41,7 @@ var badNames = []string{"util", "utils", "common", "helper", "helpers", "type", 
 
 func applies(patterns, dir string) bool {
 	in := false
-	for _, p := range strings.Fields(patterns) {
+	for p := range strings.FieldsSeq(patterns) {
 		if except, ok := strings.CutPrefix(p, "!"); ok {
 			if matches(except, dir) {
 				return false
@@ -91,7 +91,7 @@ func (t *tree) imports(p *pkg, f *file, i imported) (out []violation) {
 		if f.test && !n.tests || !applies(n.in, p.dir) {
 			continue
 		}
-		for _, bad := range strings.Fields(n.imports) {
+		for bad := range strings.FieldsSeq(n.imports) {
 			if i.path == bad || within(i.path, bad) && strings.Contains(bad, ".") {
 				out = append(out, t.at("never", p.dir, i.pos, "%s imports %s: %s", p.dir, i.path, n.say))
 			}

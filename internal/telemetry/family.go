@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,9 +56,7 @@ func (f *family[V]) add(k key) V {
 		return v
 	}
 	next := make(map[key]V, len(old)+1)
-	for k, v := range old {
-		next[k] = v
-	}
+	maps.Copy(next, old)
 	v := f.make(k)
 	next[k] = v
 	f.seen.Store(&next)
