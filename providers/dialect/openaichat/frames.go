@@ -91,6 +91,9 @@ func (r *reader) fresh(c *inChoice, kind llm.PartKind, seal string) error {
 	if err := r.shut(c); err != nil {
 		return err
 	}
+	if err := r.endWhole(c); err != nil {
+		return err
+	}
 	c.isOpen, c.open, c.openAt = true, kind, c.next
 	c.next++
 	r.ev = llm.Event{Kind: llm.EvBlockStarted, Choice: c.number, Index: c.openAt, Part: kind, Seal: seal}
@@ -364,12 +367,8 @@ func (r *reader) newCall(c *inChoice, key int64, id, toolName, seal string) erro
 	if err := r.shut(c); err != nil {
 		return err
 	}
-	for i := range c.calls { // whole ones end now; one that is still open may be gone on with
-		if call := &c.calls[i]; call.begun && call.depth == 0 {
-			if err := r.endCall(c, call); err != nil {
-				return err
-			}
-		}
+	if err := r.endWhole(c); err != nil {
+		return err
 	}
 	if id == "" {
 		id = "call_" + r.codec.mint()
@@ -384,6 +383,18 @@ func (r *reader) newCall(c *inChoice, key int64, id, toolName, seal string) erro
 		Kind: llm.EvBlockStarted, Choice: c.number, Index: c.next - 1, Part: llm.PartCall, ID: id, Name: toolName, Seal: seal,
 	}
 	return r.emit(&r.ev)
+}
+
+// endWhole ends the calls whose arguments are whole: a call that is not may be gone on with.
+func (r *reader) endWhole(c *inChoice) error {
+	for i := range c.calls {
+		if call := &c.calls[i]; call.begun && call.depth == 0 {
+			if err := r.endCall(c, call); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (r *reader) endCall(c *inChoice, call *inCall) error {
