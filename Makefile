@@ -5,12 +5,18 @@ SHELL       := bash
 .DEFAULT_GOAL := all
 
 GO      ?= go
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -X main.version=$(VERSION)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := $(if $(VERSION),-X main.release=$(VERSION))
 ARGS    ?=
 
 # Data that is not part of the repository: recorded traffic and the vulnerability database.
 DATA ?= $(if $(SIGNALBOX_DATA),$(SIGNALBOX_DATA),../shared/data)
+
+# Where the data is, tests that read it may not be skipped.
+ifneq ($(wildcard $(DATA)/recorded),)
+export SIGNALBOX_DATA         := $(abspath $(DATA))
+export SIGNALBOX_REQUIRE_DATA := 1
+endif
 
 FUZZTIME  ?= 5s
 BENCH     ?= .
@@ -24,7 +30,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 # Packages whose tests start a real Envoy: those that use the starter.
 E2E_PKGS = $(shell $(call pkgs_with,internal/testkit/stack"))
 # pkgs_with PATTERN prints the packages with a test file that has the pattern.
-pkgs_with = git ls-files --cached --others --exclude-standard '*_test.go' | grep -v '^internal/conformance/' | xargs grep -l -E '$(1)' | xargs -r -n1 dirname | sort -u | sed 's|^|./|'
+pkgs_with = git ls-files --cached --others --exclude-standard '*_test.go' | grep -v '^internal/conformance/' | xargs grep -s -l -E '$(1)' | xargs -r -n1 dirname | sort -u | sed 's|^|./|'
 
 # pkgs_without_e2e prints all the others.
 pkgs_without_e2e = comm -23 <($(GO) list ./... | sort) <($(GO) list $(E2E_PKGS) </dev/null | sort)
@@ -97,7 +103,7 @@ gen: ## write again what is generated: the schema and the reference of the confi
 
 .PHONY: golden
 golden: ## write golden files again; read the difference before you commit it
-	$(GO) test -count=1 $$($(call pkgs_with,flag\.Bool\("update")) -update
+	$(GO) test -count=1 $$($(call pkgs_with,flag\.Bool.*"update")) -update
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME
