@@ -127,7 +127,7 @@ func (p *problem) coded(name string, raw []byte) {
 		}
 		return
 	}
-	if name == "code" {
+	if name == "code" && !strings.Contains(s, " ") { // xAI writes a sentence there
 		p.code = strings.TrimSpace(s + " " + p.code)
 	} else if p.kind == "" {
 		p.kind = s
