@@ -1,0 +1,24 @@
+// Package envoy is Signalbox's side toward Envoy's configuration: it renders a Spec into listeners, routes
+// and clusters, serves them over xDS, and prints them as a bootstrap or as one static file. It knows nothing
+// of our configuration and carries no traffic; finding and running an Envoy is envoy/binary.
+//
+//	Spec ─ listener.go, routes.go, clusters.go ─► protos ─┬─ Server.Set ─► ADS ─► Envoy
+//	                                                      └─ Bootstrap, Static ─► YAML
+//
+// A request passes these filters; the names in quotes are the filters' in Envoy's configuration:
+//
+//	client ─► "signalbox.edge"   takes out headers that only Envoy or we may set
+//	          "signalbox.plan"   ext_proc, stage plan: head and whole body
+//	          router: one attempt for each step of the plan, each through
+//	            "signalbox.watch"  ext_proc, stage watch: only attempt 1 whose x-signalbox-watch is 1
+//	            "signalbox.work"   ext_proc, stage work: attempt 1 whose x-signalbox-watch is neither 0 nor
+//	                               1, and every later attempt; it gets the request's stored body
+//	            "signalbox.usage"  token usage of the answer, into typed metadata
+//	            "signalbox.clean"  content-length back in, everything of ours out
+//	          ─► provider
+//
+// All attempts share one map of request headers, and so do the access logs: what "signalbox.clean" takes
+// out is missing from the log entries too. Therefore x-request-id, which the plan sets to the exchange's
+// id, is the one header of ours that reaches providers: it joins the log entries of attempts, and it is
+// where Envoy takes the x-request-id of answers from.
+package envoy

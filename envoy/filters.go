@@ -1,0 +1,207 @@
+package envoy
+
+import (
+	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
+	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	rulesv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	matchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
+	skipv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/matcher/action/v3"
+	aiv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ai_protocol_manager/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	codecv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/proto"
+)
+
+// Namespaces of dynamic metadata between the service and Envoy.
+const (
+	NamespacePlan    = "signalbox.plan"    // priority_groups: the steps
+	NamespaceTicket  = "signalbox.ticket"  // ticket, dialect
+	NamespaceAttempt = "signalbox.attempt" // len: of the body that is sent; target: shown to the client
+	NamespaceOwn     = "signalbox.own"     // body "1": an answer of the service, which passes as it is
+)
+
+const attemptCount = "x-envoy-attempt-count"
+
+// downstream are the filters that see a request once.
+func downstream(s *Spec) []*hcmv3.HttpFilter {
+	return []*hcmv3.HttpFilter{
+		filter("signalbox.edge", edge()),
+		filter("signalbox.plan", planFilter(s)),
+		filter("envoy.filters.http.router", &routerv3.Router{
+			SuppressEnvoyHeaders: true,
+			UpstreamLog:          attemptLog(),
+			UpstreamHttpFilters:  upstream(s),
+		}),
+	}
+}
+
+// upstream are the filters that see every attempt.
+func upstream(s *Spec) []*hcmv3.HttpFilter {
+	first := headerIs(attemptCount, "1")
+	watched := headerIs(headerWatch, "1")
+	prepared := either(headerIs(headerWatch, "0"), watched)
+	return []*hcmv3.HttpFilter{
+		filter("signalbox.watch", unless(not(both(first, watched)), attemptFilter(s, "watch", extprocv3.ProcessingMode_NONE))),
+		filter("signalbox.work", unless(both(first, prepared), attemptFilter(s, "work", extprocv3.ProcessingMode_BUFFERED))),
+		filter("signalbox.usage", &aiv3.AiProtocolManager{
+			ResponseHandling: &aiv3.ResponseHandling{TokenUsage: &aiv3.TokenUsageExtraction{IncludeUnconfiguredRoutes: true}},
+		}),
+		filter("signalbox.clean", clean()),
+		filter("envoy.filters.http.upstream_codec", &codecv3.UpstreamCodec{}),
+	}
+}
+
+func filter(name string, m proto.Message) *hcmv3.HttpFilter {
+	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(m)}}
+}
+
+func processor(stage string) *extprocv3.ExternalProcessor {
+	return &extprocv3.ExternalProcessor{
+		GrpcService:      toService(stage),
+		FailureModeAllow: false, // failing open would send the client's key and body to a provider
+		StatusOnError:    &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable},
+		ForwardRules: &extprocv3.HeaderForwardingRules{
+			DisallowedHeaders: &matcherv3.ListStringMatcher{Patterns: []*matcherv3.StringMatcher{exactly("cookie")}},
+		},
+		MutationRules: &rulesv3.HeaderMutationRules{AllowAllRouting: yes()},
+	}
+}
+
+func namespaces(names ...string) *extprocv3.MetadataOptions_MetadataNamespaces {
+	return &extprocv3.MetadataOptions_MetadataNamespaces{Untyped: names}
+}
+
+func planFilter(s *Spec) *extprocv3.ExternalProcessor {
+	p := processor("plan")
+	p.ProcessingMode = &extprocv3.ProcessingMode{
+		RequestHeaderMode:  extprocv3.ProcessingMode_SEND,
+		RequestBodyMode:    extprocv3.ProcessingMode_BUFFERED,
+		ResponseHeaderMode: extprocv3.ProcessingMode_SKIP,
+		ResponseBodyMode:   extprocv3.ProcessingMode_NONE,
+	}
+	p.MessageTimeout, p.MaxMessageTimeout = dur(s.Deadlines.Plan), dur(maxPlan)
+	p.MutationRules.AllowEnvoy = yes() // the plan sets retries and deadlines
+	p.MetadataOptions = &extprocv3.MetadataOptions{
+		ReceivingNamespaces: namespaces(NamespacePlan, NamespaceTicket, NamespaceAttempt, NamespaceOwn),
+	}
+	return p
+}
+
+// attemptFilter judges an attempt's answer; with a request body mode it also makes the attempt's request.
+func attemptFilter(s *Spec, stage string, body extprocv3.ProcessingMode_BodySendMode) *extprocv3.ExternalProcessor {
+	p := processor(stage)
+	p.ProcessingMode = &extprocv3.ProcessingMode{
+		RequestHeaderMode:  extprocv3.ProcessingMode_SEND,
+		RequestBodyMode:    body,
+		ResponseHeaderMode: extprocv3.ProcessingMode_SEND,
+		ResponseBodyMode:   extprocv3.ProcessingMode_STREAMED,
+	}
+	p.SendBodyWithoutWaitingForHeaderResponse = true // the answer's head is held until its first event is judged
+	p.AllowModeOverride = true
+	p.MessageTimeout = dur(s.Deadlines.Attempt)
+	p.RequestAttributes = []string{"upstream.request_attempt_count", "xds.cluster_name"}
+	p.MetadataOptions = &extprocv3.MetadataOptions{
+		ForwardingNamespaces: namespaces(NamespaceTicket),
+		ReceivingNamespaces:  namespaces(NamespaceAttempt, NamespaceOwn),
+	}
+	return p
+}
+
+// edge takes from clients what only Envoy and the service may say, before the plan sees it, and from
+// answers what is the provider's account's business or tells where the answer came from. What the service
+// reads of an answer's head it reads before that. x-signalbox-route and -timeout-ms are for the plan to
+// allow.
+func edge() *mutationv3.HeaderMutation {
+	m := &mutationv3.Mutations{
+		RequestMutations:  []*rulesv3.HeaderMutation{removeLike(beginning("x-envoy-"))},
+		ResponseMutations: []*rulesv3.HeaderMutation{},
+	}
+	for _, n := range [...]string{headerWatch, headerIdle, headerRetry} {
+		m.RequestMutations = append(m.RequestMutations, remove(n))
+	}
+	for _, p := range [...]string{"x-envoy-", "x-ratelimit-", "anthropic-ratelimit-", "cf-"} {
+		m.ResponseMutations = append(m.ResponseMutations, removeLike(beginning(p)))
+	}
+	for _, n := range [...]string{
+		"set-cookie", "via", "alt-svc", "strict-transport-security", "openai-organization", "openai-project",
+		"anthropic-organization-id", headerRetry,
+	} {
+		m.ResponseMutations = append(m.ResponseMutations, remove(n))
+	}
+	return &mutationv3.HeaderMutation{Mutations: m}
+}
+
+// clean is the last to touch an attempt's request. Content-length is missing wherever the service replaced
+// the body together with the head.
+func clean() *mutationv3.HeaderMutation {
+	m := &mutationv3.Mutations{RequestMutations: []*rulesv3.HeaderMutation{
+		{Action: &rulesv3.HeaderMutation_Append{Append: &corev3.HeaderValueOption{
+			Header:       &corev3.HeaderValue{Key: "content-length", Value: "%DYNAMIC_METADATA(" + NamespaceAttempt + ":len)%"},
+			AppendAction: corev3.HeaderValueOption_ADD_IF_ABSENT,
+		}}},
+		removeLike(beginning("x-signalbox-")),
+		removeLike(beginning("x-envoy-")),
+		removeLike(beginning("x-forwarded-")),
+	}}
+	return &mutationv3.HeaderMutation{Mutations: m}
+}
+
+func remove(name string) *rulesv3.HeaderMutation {
+	return &rulesv3.HeaderMutation{Action: &rulesv3.HeaderMutation_Remove{Remove: name}}
+}
+
+func removeLike(m *matcherv3.StringMatcher) *rulesv3.HeaderMutation {
+	return &rulesv3.HeaderMutation{Action: &rulesv3.HeaderMutation_RemoveOnMatch_{
+		RemoveOnMatch: &rulesv3.HeaderMutation_RemoveOnMatch{KeyMatcher: m},
+	}}
+}
+
+type predicate = xdsmatcherv3.Matcher_MatcherList_Predicate
+
+// unless skips an upstream ext_proc where the request matches.
+func unless(p *predicate, m *extprocv3.ExternalProcessor) *matchingv3.ExtensionWithMatcher {
+	return &matchingv3.ExtensionWithMatcher{
+		ExtensionConfig: &corev3.TypedExtensionConfig{Name: "envoy.filters.http.ext_proc", TypedConfig: packed(m)},
+		XdsMatcher: &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: &xdsmatcherv3.Matcher_MatcherList{
+			Matchers: []*xdsmatcherv3.Matcher_MatcherList_FieldMatcher{{
+				Predicate: p,
+				OnMatch: &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
+					Action: &xdscorev3.TypedExtensionConfig{Name: "skip", TypedConfig: packed(&skipv3.SkipFilter{})},
+				}},
+			}},
+		}}},
+	}
+}
+
+func headerIs(name, value string) *predicate {
+	return &predicate{MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_{
+		SinglePredicate: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate{
+			Input: &xdscorev3.TypedExtensionConfig{Name: name, TypedConfig: packed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: name})},
+			Matcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{
+				ValueMatch: &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_Exact{Exact: value}},
+			},
+		},
+	}}
+}
+
+func both(a, b *predicate) *predicate {
+	return &predicate{MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_AndMatcher{
+		AndMatcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_PredicateList{Predicate: []*predicate{a, b}},
+	}}
+}
+
+func either(a, b *predicate) *predicate {
+	return &predicate{MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_OrMatcher{
+		OrMatcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_PredicateList{Predicate: []*predicate{a, b}},
+	}}
+}
+
+func not(a *predicate) *predicate {
+	return &predicate{MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: a}}
+}

@@ -1,0 +1,109 @@
+package envoy
+
+import (
+	"time"
+
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	grpclogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/grpc/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+)
+
+// resourceName names the listener, the route table and the virtual host.
+const resourceName = "signalbox"
+
+// lineBuffer bounds what Envoy keeps of one direction of one connection while the other side is slow.
+// Request bodies are kept beyond it, up to their own limit.
+const lineBuffer = 1 << 20
+
+// listener renders the clients' listener. table is nil where the route table comes over xDS.
+func listener(s *Spec, table *routev3.RouteConfiguration, sds bool) *listenerv3.Listener {
+	host, port, _ := hostPort(s.Listen) // checked
+	m := manager(s)
+	if table != nil {
+		m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: table}
+	} else {
+		m.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: resourceName, ConfigSource: ads()}}
+	}
+	chain := &listenerv3.FilterChain{Filters: []*listenerv3.Filter{{
+		Name:       "envoy.filters.network.http_connection_manager",
+		ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(m)},
+	}}}
+	if s.TLS.On() {
+		chain.TransportSocket = serverTLS(s, sds)
+		chain.TransportSocketConnectTimeout = dur(10 * time.Second)
+	}
+	return &listenerv3.Listener{
+		Name:                          resourceName,
+		Address:                       socket(host, port),
+		FilterChains:                  []*listenerv3.FilterChain{chain},
+		PerConnectionBufferLimitBytes: u32(lineBuffer),
+		TrafficDirection:              corev3.TrafficDirection_INBOUND,
+	}
+}
+
+// manager renders the connection manager, but for its route table.
+func manager(s *Spec) *hcmv3.HttpConnectionManager {
+	return &hcmv3.HttpConnectionManager{
+		StatPrefix:  resourceName,
+		CodecType:   hcmv3.HttpConnectionManager_AUTO,
+		HttpFilters: downstream(s),
+		AccessLog:   []*accesslogv3.AccessLog{grpcLog("request", nil, nil)},
+
+		ServerName:       resourceName,
+		LocalReplyConfig: localReplies(),
+
+		GenerateRequestId:            yes(),
+		AlwaysSetRequestIdInResponse: true,
+		UseRemoteAddress:             yes(),
+		XffNumTrustedHops:            uint32(s.TrustedHops),
+		InternalAddressConfig:        &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // nobody is internal
+
+		NormalizePath:                yes(),
+		MergeSlashes:                 true,
+		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_UNESCAPE_AND_REDIRECT,
+
+		MaxRequestHeadersKb: u32(s.Limits.HeaderKiB),
+		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
+			MaxHeadersCount:              u32(s.Limits.Headers),
+			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST,
+			IdleTimeout:                  dur(time.Hour), // of a connection without requests
+		},
+		Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
+			MaxConcurrentStreams:        u32(s.Limits.Streams),
+			InitialStreamWindowSize:     u32(64 << 10),
+			InitialConnectionWindowSize: u32(1 << 20),
+		},
+
+		// Timers that would cut long answers stay off: the plan sets each request's own.
+		StreamIdleTimeout:     dur(0),
+		RequestTimeout:        dur(0),
+		RequestHeadersTimeout: dur(30 * time.Second),
+		DelayedCloseTimeout:   dur(100 * time.Millisecond), // or clients learn late of a reset in mid-stream
+	}
+}
+
+// attemptLog logs attempts. Such an entry has no metadata: x-request-id joins it to its exchange.
+func attemptLog() []*accesslogv3.AccessLog {
+	return []*accesslogv3.AccessLog{grpcLog("attempt",
+		[]string{"x-request-id"},
+		[]string{"retry-after", "retry-after-ms", "x-request-id", "request-id"})}
+}
+
+func grpcLog(name string, request, response []string) *accesslogv3.AccessLog {
+	return &accesslogv3.AccessLog{
+		Name: "envoy.access_loggers.http_grpc",
+		ConfigType: &accesslogv3.AccessLog_TypedConfig{TypedConfig: packed(&grpclogv3.HttpGrpcAccessLogConfig{
+			CommonConfig: &grpclogv3.CommonGrpcAccessLogConfig{
+				LogName:             name,
+				TransportApiVersion: corev3.ApiVersion_V3,
+				GrpcService:         toService(""),
+				BufferFlushInterval: dur(100 * time.Millisecond),
+			},
+			AdditionalRequestHeadersToLog:  request,
+			AdditionalResponseHeadersToLog: response,
+		})},
+	}
+}

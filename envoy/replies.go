@@ -1,0 +1,120 @@
+package envoy
+
+import (
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// failure is what clients are told of a failure that Envoy itself answers. Envoy's own words name sockets
+// and addresses: they belong into the log.
+type failure struct {
+	status    uint32 // 0: any other
+	message   string
+	openai    string // its type there, and its code
+	code      string
+	anthropic string // its type there
+}
+
+func failures() []failure {
+	const invalid = "invalid_request_error"
+	return []failure{
+		{400, "The request is malformed.", invalid, "bad_request", invalid},
+		{403, "The request is not allowed.", "permission_error", "forbidden", "permission_error"},
+		{404, "There is nothing at this path.", invalid, "not_found", "not_found_error"},
+		{408, "The request did not arrive in time.", "timeout_error", "request_timeout", "timeout_error"},
+		{413, "The request body is larger than this gateway accepts.", invalid, "request_too_large", "request_too_large"},
+		{414, "The request's path is too long.", invalid, "uri_too_long", invalid},
+		{426, "HTTP/1.1 or HTTP/2 is needed.", invalid, "upgrade_required", invalid},
+		{429, "Too many requests.", "rate_limit_error", "rate_limit_exceeded", "rate_limit_error"},
+		{431, "The request's header is larger than this gateway accepts.", invalid, "header_too_large", invalid},
+		{500, "The gateway has failed.", "server_error", "internal_error", "api_error"},
+		{502, "The model's provider sent an answer that cannot be read.", "server_error", "bad_gateway", "api_error"},
+		{503, "No model is available just now.", "server_error", "service_unavailable", "overloaded_error"},
+		{504, "The model's provider did not answer in time.", "server_error", "timeout", "timeout_error"},
+		{0, "The gateway cannot answer this request.", "server_error", "gateway_error", "api_error"},
+	}
+}
+
+const anthropicDialect = "anthropic-messages"
+
+// localReplies gives Envoy's own failures the client's dialect: the one that the plan found, else the one
+// that the path belongs to. The first mapper that matches counts; an answer of the service matches the
+// first and stays as it is.
+func localReplies() *hcmv3.LocalReplyConfig {
+	known := metadataIs(NamespaceTicket, "dialect", anthropicDialect, false)
+	guessed := and(metadataIs(NamespaceTicket, "dialect", anthropicDialect, true), pathBegins("/v1/messages"))
+	anthropic := or(known, guessed)
+	c := &hcmv3.LocalReplyConfig{Mappers: []*hcmv3.ResponseMapper{{Filter: metadataIs(NamespaceOwn, "body", "1", false)}}}
+	for _, f := range failures() {
+		c.Mappers = append(c.Mappers, mapper(and(anthropic, statusIs(f.status)), f, map[string]any{
+			"type":       "error",
+			"error":      map[string]any{"type": f.anthropic, "message": f.message},
+			"request_id": "%REQ(X-REQUEST-ID)%",
+		}))
+	}
+	for _, f := range failures() {
+		c.Mappers = append(c.Mappers, mapper(statusIs(f.status), f, map[string]any{
+			"error": map[string]any{"message": f.message, "type": f.openai, "param": nil, "code": f.code},
+		}))
+	}
+	return c
+}
+
+func mapper(when *accesslogv3.AccessLogFilter, f failure, body map[string]any) *hcmv3.ResponseMapper {
+	format, err := structpb.NewStruct(body)
+	if err != nil {
+		panic("envoy: " + err.Error()) // the bodies are constants
+	}
+	m := &hcmv3.ResponseMapper{
+		Filter: when,
+		BodyFormatOverride: &corev3.SubstitutionFormatString{
+			Format:      &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: format},
+			ContentType: "application/json",
+		},
+	}
+	if f.status == 503 {
+		m.HeadersToAdd = []*corev3.HeaderValueOption{add("retry-after", "1")}
+	}
+	return m
+}
+
+func metadataIs(namespace, key, value string, absent bool) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_MetadataFilter{MetadataFilter: &accesslogv3.MetadataFilter{
+		Matcher: &matcherv3.MetadataMatcher{
+			Filter: namespace,
+			Path:   []*matcherv3.MetadataMatcher_PathSegment{{Segment: &matcherv3.MetadataMatcher_PathSegment_Key{Key: key}}},
+			Value:  &matcherv3.ValueMatcher{MatchPattern: &matcherv3.ValueMatcher_StringMatch{StringMatch: exactly(value)}},
+		},
+		MatchIfKeyNotFound: wrapperspb.Bool(absent),
+	}}}
+}
+
+func pathBegins(prefix string) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_HeaderFilter{HeaderFilter: &accesslogv3.HeaderFilter{
+		Header: &routev3.HeaderMatcher{Name: ":path", HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: beginning(prefix)}},
+	}}}
+}
+
+// statusIs matches a status; 0 matches all.
+func statusIs(status uint32) *accesslogv3.AccessLogFilter {
+	op := accesslogv3.ComparisonFilter_EQ
+	if status == 0 {
+		op = accesslogv3.ComparisonFilter_GE
+	}
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{StatusCodeFilter: &accesslogv3.StatusCodeFilter{
+		Comparison: &accesslogv3.ComparisonFilter{Op: op, Value: &corev3.RuntimeUInt32{DefaultValue: status, RuntimeKey: "signalbox.status"}},
+	}}}
+}
+
+func and(fs ...*accesslogv3.AccessLogFilter) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_AndFilter{AndFilter: &accesslogv3.AndFilter{Filters: fs}}}
+}
+
+func or(fs ...*accesslogv3.AccessLogFilter) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_OrFilter{OrFilter: &accesslogv3.OrFilter{Filters: fs}}}
+}
