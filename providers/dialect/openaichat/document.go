@@ -337,3 +337,13 @@ func outside(u *llm.Usage, total llm.Count, sound bool) {
 		u.Reasoning = llm.Tokens(rest)
 	}
 }
+
+// anyLogprob reports whether log probabilities name any token.
+func anyLogprob(raw []byte) bool {
+	for _, v := range jsonx.Members(raw) {
+		for range jsonx.Elements(v) {
+			return true
+		}
+	}
+	return false
+}

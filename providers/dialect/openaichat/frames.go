@@ -60,12 +60,16 @@ func (d *delta) read(raw []byte) {
 
 // delta takes what a chunk adds to a choice, in the order in which a model makes it.
 func (r *reader) delta(c *inChoice, d *delta) error {
-	for _, step := range [...]func(*inChoice, *delta) error{r.thought, r.content, r.toolCalls, r.extras} {
-		if err := step(c, d); err != nil {
-			return err
-		}
+	if err := r.thought(c, d); err != nil {
+		return err
 	}
-	return nil
+	if err := r.content(c, d); err != nil {
+		return err
+	}
+	if err := r.toolCalls(c, d); err != nil {
+		return err
+	}
+	return r.extras(c, d)
 }
 
 // piece emits a piece of text of a kind, in the open block of that kind or a new one.
@@ -232,15 +236,6 @@ func (r *reader) content(c *inChoice, d *delta) error {
 		return r.piece(c, llm.PartText, nil, d.logprobs)
 	}
 	return nil
-}
-
-func anyLogprob(raw []byte) bool {
-	for _, v := range jsonx.Members(raw) {
-		for range jsonx.Elements(v) {
-			return true
-		}
-	}
-	return false
 }
 
 // text emits a string, with the log probabilities of the chunk if nothing took them yet.
