@@ -1,0 +1,273 @@
+package exchange_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+	"github.com/signalbox-ai/signalbox/providers/mock"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// rig is a process of ours with its configuration, and what Envoy keeps of the exchange at hand.
+type rig struct {
+	t   testing.TB
+	at  string   // file and line of the script
+	out []string // what the command at hand came to
+
+	config  config
+	core    *exchange.Core
+	stale   bool // the configuration changed since the snapshot was made
+	log     bytes.Buffer
+	secrets map[string]string // secret to its owner
+	envoy   envoy
+	n       int // requests so far
+}
+
+// config is what scripts set up.
+type config struct {
+	providers map[string]*providers.Provider
+	routes    []*routing.Route
+	aliases   map[string]string
+	clients   []auth.Key
+	maxBody   int64
+	maxAnswer int64
+	version   int
+}
+
+func newRig(t testing.TB) *rig {
+	return &rig{t: t, stale: true, secrets: map[string]string{}, config: config{
+		providers: map[string]*providers.Provider{}, aliases: map[string]string{}, maxBody: 1 << 20, maxAnswer: 1 << 20,
+	}}
+}
+
+func (r *rig) fatalf(format string, args ...any) {
+	r.t.Helper()
+	r.t.Fatalf("%s: %s", r.at, fmt.Sprintf(format, args...))
+}
+
+func (r *rig) sayf(format string, args ...any) { r.out = append(r.out, fmt.Sprintf(format, args...)) }
+
+// servers are the front doors.
+func servers() map[dialect.Name]dialect.Server {
+	return map[dialect.Name]dialect.Server{dialect.OpenAIChat: openaichat.New(), dialect.AnthropicMessages: anthropicmessages.New()}
+}
+
+func (r *rig) snapshot() *exchange.Snapshot {
+	c := &r.config
+	c.version++
+	keys := auth.Open()
+	if len(c.clients) > 0 {
+		keys = auth.NewKeys(c.clients)
+	}
+	ps := map[string]*providers.Provider{}
+	for n, p := range c.providers {
+		ps[n] = p
+	}
+	return &exchange.Snapshot{
+		Version: "config-" + itoa(c.version), Table: routing.NewTable(c.routes, c.aliases), Providers: ps, Registry: all.Kinds(),
+		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer,
+	}
+}
+
+// start puts the configuration in place, at first and after changes.
+func (r *rig) start() {
+	switch {
+	case !r.stale:
+	case r.core == nil:
+		r.core = exchange.New(r.snapshot(), exchange.Options{
+			Now: time.Now, Draw: func(int) int { return 0 }, Observer: journal{r},
+			Log: slog.New(slog.NewJSONHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		})
+	default:
+		r.core.Swap(r.snapshot())
+	}
+	r.stale = false
+}
+
+// finish checks what holds at the end of every script.
+func (r *rig) finish() {
+	for s, owner := range r.secrets {
+		if strings.Contains(r.log.String(), s) {
+			r.t.Errorf("%s: the secret of %s is in the log", r.at, owner)
+		}
+	}
+}
+
+// provider NAME KIND [base=URL] [speaks=DIALECT] [ID=SECRET]…
+func (r *rig) provider(args []string) {
+	name, base, speaks := args[0], "", ""
+	kind, ok := all.Kinds().Kind(args[1])
+	if !ok {
+		r.fatalf("unknown kind %q", args[1])
+	}
+	var keys []providers.Key
+	for _, a := range args[2:] {
+		n, v, _ := strings.Cut(a, "=")
+		switch n {
+		case "base":
+			base = v
+		case "speaks":
+			speaks = v
+		default:
+			keys = append(keys, providers.Key{ID: n, Secret: secret.New(v)})
+			r.secrets[v] = name
+		}
+	}
+	r.config.providers[name] = newProvider(r.t, kind, name, base, speaks, keys...)
+}
+
+func newProvider(t testing.TB, kind providers.Kind, name, base, speaks string, keys ...providers.Key) *providers.Provider {
+	t.Helper()
+	if base == "" {
+		if base = kind.BaseURL; base == "" {
+			base = "http://" + name + ".example/v1"
+		}
+	}
+	u, err := providers.ParseBase(base)
+	if err != nil {
+		t.Fatalf("provider %s: base: %v", name, err)
+	}
+	var params any
+	if kind.Params != nil {
+		params = kind.Params()
+		if m, ok := params.(*mock.Params); ok && speaks != "" {
+			m.Speaks = []string{speaks}
+		}
+	}
+	a, err := kind.New(providers.Env{Name: name, BaseURL: u}, params)
+	if err != nil {
+		t.Fatalf("provider %s: %v", name, err)
+	}
+	return &providers.Provider{Name: name, Kind: kind.Name, Base: u, Adapter: a, Keys: providers.NewKeyring(keys...)}
+}
+
+// route NAME MODELS… -> TARGETS… [option[=value]]…
+func (r *rig) route(args []string) {
+	rt := &routing.Route{Name: args[0], Failover: routing.Failover{FirstToken: true}}
+	targets := false
+	for _, a := range args[1:] {
+		n, v, set := strings.Cut(a, "=")
+		p, m, target := strings.Cut(a, "/")
+		switch {
+		case a == "->":
+			targets = true
+		case !targets:
+			rt.Models = append(rt.Models, a)
+		case target && !set:
+			rt.Targets = append(rt.Targets, routing.Target{Provider: p, Model: m})
+		default:
+			r.option(rt, n, v)
+		}
+	}
+	r.config.routes = append(r.config.routes, rt)
+}
+
+func (r *rig) option(rt *routing.Route, name, value string) {
+	d := &rt.Deadlines
+	switch name {
+	case "first":
+		d.FirstToken = r.duration(value)
+	case "answer":
+		d.Answer = r.duration(value)
+	case "between":
+		d.BetweenTokens = r.duration(value)
+	case "total":
+		d.Total = r.duration(value)
+	case "attempts":
+		rt.Failover.Attempts = r.int(value)
+	case "nohold":
+		rt.Failover.FirstToken = false
+	case "judge":
+		rt.Failover.ErrorBodies = true
+	case "usage":
+		rt.Usage = map[string]routing.Usage{"exact": routing.UsageExact, "pass": routing.UsagePass, "estimate": routing.UsageEstimate}[value]
+	case "lossy":
+		rt.Lossy = map[string]routing.Lossy{"warn": routing.LossyWarn, "refuse": routing.LossyRefuse, "silent": routing.LossySilent}[value]
+	case "show":
+		rt.Show = true
+	case "client-route":
+		rt.Client.Route = true
+	case "client-timeout":
+		rt.Client.Timeout = true
+	default:
+		r.fatalf("unknown option %q of a route", name)
+	}
+}
+
+func (r *rig) duration(s string) time.Duration {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		r.fatalf("%v", err)
+	}
+	return d
+}
+
+func (r *rig) int(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		r.fatalf("%v", err)
+	}
+	return n
+}
+
+// journal writes down what the Observer is told.
+type journal struct{ r *rig }
+
+func (j journal) Refused(e exchange.Refusal) {
+	j.r.sayf("seen refused %s %s %s%s", e.Dialect, e.Op, e.Code, span(" took ", e.Took))
+}
+
+func (j journal) Planned(e exchange.Planned) {
+	j.r.sayf("seen planned %s %s %s%s", e.Route, e.Dialect, e.Path, span(" took ", e.Took))
+}
+
+func (j journal) Lost(from, to dialect.Name, n int) { j.r.sayf("seen lost %d from %s to %s", n, from, to) }
+
+func (j journal) Attempt(e exchange.AttemptSeen) {
+	j.r.sayf("seen attempt %s %s %s%s%s", e.Provider, e.Path, e.Code, span(" took ", e.Took), span(" first ", e.First))
+}
+
+func (j journal) Closed(e exchange.Closed) {
+	s := fmt.Sprintf("seen closed %s %s %s %s %d", e.Route, e.Provider, e.Dialect, e.Ending, e.Status)
+	j.r.sayf("%s usage %s from %s%s", s, usage(e.Usage), e.Source, span(" took ", e.Took))
+}
+
+func span(what string, d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return what + d.String()
+}
+
+// usage writes the counts that are known.
+func usage(u llm.Usage) string {
+	var parts []string
+	for _, c := range []struct {
+		name string
+		n    llm.Count
+	}{{"input", u.Input}, {"output", u.Output}, {"cached", u.Cached}, {"reasoning", u.Reasoning}} {
+		if c.n.Known {
+			parts = append(parts, c.name+"="+itoa(int(c.n.N)))
+		}
+	}
+	if parts == nil {
+		return "unknown"
+	}
+	return strings.Join(parts, ",")
+}
