@@ -1,0 +1,272 @@
+package anthropicmessages
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
+
+// Messages, as the API words them. The member's path stands in Param; WriteError joins the two.
+const (
+	missing = "Field required"
+	extra   = "Extra inputs are not permitted"
+)
+
+func bad(param, message string) *llm.Error {
+	return &llm.Error{Code: llm.CodeInvalid, Op: name + ".read", Param: param, Message: message}
+}
+
+// syntax turns a scanner's error into ours.
+func syntax(err error) *llm.Error {
+	e := bad("", "The request body is not valid JSON: "+err.Error())
+	if s, ok := err.(*jsonx.SyntaxError); ok { //nolint:errorlint // the scanner returns it bare
+		e.Param = s.Name
+	}
+	return e
+}
+
+// plain returns the text of a string value, to be compared with known words; nil for any other value.
+func plain(raw []byte) []byte {
+	if n := len(raw); n >= 2 && raw[0] == '"' && raw[n-1] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : n-1]
+	}
+	b, _ := jsonx.AppendString(nil, raw)
+	return b
+}
+
+func wantString(at string, raw []byte) (string, error) {
+	s, ok := jsonx.String(raw)
+	switch {
+	case ok:
+		return s, nil
+	case raw == nil:
+		return "", bad(at, missing)
+	}
+	return "", bad(at, "Input should be a valid string")
+}
+
+func wantBool(at string, raw []byte) (bool, error) {
+	b, ok := jsonx.Bool(raw)
+	if !ok {
+		return false, bad(at, "Input should be a valid boolean")
+	}
+	return b, nil
+}
+
+func boolean(at string, raw []byte) (*bool, error) {
+	b, err := wantBool(at, raw)
+	if err != nil {
+		return nil, err
+	}
+	return &b, nil
+}
+
+func wantInt(at string, raw []byte, low int64) (int64, error) {
+	n, ok := jsonx.Int(raw)
+	switch {
+	case !ok && jsonx.Kind(raw) == '0':
+		return 0, bad(at, "Input should be a valid integer, without fraction or exponent and at most 2^53-1")
+	case !ok:
+		return 0, bad(at, "Input should be a valid integer")
+	case n < low:
+		return 0, bad(at, "Input should be greater than or equal to "+strconv.FormatInt(low, 10))
+	}
+	return n, nil
+}
+
+// wantUnit reads a number from 0 to 1.
+func wantUnit(at string, raw []byte) (*float64, error) {
+	f, ok := jsonx.Float(raw)
+	switch {
+	case !ok:
+		return nil, bad(at, "Input should be a valid number")
+	case f < 0 || f > 1:
+		return nil, bad(at, "range: 0..1")
+	}
+	return &f, nil
+}
+
+func wantObject(at string, raw []byte) error {
+	switch {
+	case jsonx.Kind(raw) == '{':
+		return nil
+	case raw == nil:
+		return bad(at, missing)
+	}
+	return bad(at, "Input should be an object")
+}
+
+func wantArray(at string, raw []byte) error {
+	switch {
+	case jsonx.Kind(raw) == '[':
+		return nil
+	case raw == nil:
+		return bad(at, missing)
+	}
+	return bad(at, "Input should be a valid list")
+}
+
+// wantURL reads an https address that a provider could fetch: no address of a private network.
+func wantURL(at string, raw []byte) (string, error) {
+	s, err := wantString(at, raw)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || !strings.EqualFold(u.Scheme, "https") {
+		return "", bad(at, "Only HTTPS URLs are supported")
+	}
+	host := strings.TrimSuffix(u.Hostname(), ".")
+	if strings.EqualFold(host, "localhost") || privateIP(host) {
+		return "", bad(at, "The URL is an address of a private network")
+	}
+	return s, nil
+}
+
+// privateIP reports whether a host is an address that only its own network reaches.
+func privateIP(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && !public(ip.Unmap())
+}
+
+func public(ip netip.Addr) bool {
+	return !ip.IsPrivate() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() && !ip.IsUnspecified() && !ip.IsMulticast()
+}
+
+func wantBase64(at string, raw []byte) (string, error) {
+	s, err := wantString(at, raw)
+	if err != nil {
+		return "", err
+	}
+	if !validBase64(s) {
+		return "", bad(at, "Input should be valid base64")
+	}
+	return s, nil
+}
+
+// validBase64 reports whether s is standard base64 with its padding, and not empty.
+func validBase64(s string) bool {
+	body := strings.TrimRight(s, "=")
+	if len(body) == 0 || len(s)%4 != 0 || len(s)-len(body) > 2 {
+		return false
+	}
+	for i := 0; i < len(body); i++ {
+		c := body[i]
+		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '+' && c != '/' {
+			return false
+		}
+	}
+	return true
+}
+
+// magics are the first characters, in base64, of the files that image blocks and PDF documents may hold.
+// WebP is told apart: its mark stands behind a length.
+var magics = [...]struct{ head, kind string }{
+	{"iVBORw0KGgo", "image/png"},
+	{"/9j/", "image/jpeg"},
+	{"R0lGODdh", "image/gif"},
+	{"R0lGODlh", "image/gif"},
+	{"JVBERi", "application/pdf"},
+}
+
+// sniff returns the media type of a file by its first bytes, "" for one that we do not know.
+func sniff(data string) string {
+	for _, m := range magics {
+		if strings.HasPrefix(data, m.head) {
+			return m.kind
+		}
+	}
+	if len(data) >= 16 && strings.HasPrefix(data, "UklGR") {
+		if head, err := base64.StdEncoding.DecodeString(data[:16]); err == nil && string(head[8:]) == "WEBP" {
+			return "image/webp"
+		}
+	}
+	return ""
+}
+
+// decodeText returns the words of a plain-text file.
+func decodeText(data string) (string, bool) {
+	b, err := base64.StdEncoding.DecodeString(data)
+	return string(b), err == nil && utf8.Valid(b)
+}
+
+// readCache returns a cache mark, or nil for what is none that the vocabulary can hold.
+func readCache(raw []byte) *llm.CacheMark {
+	m := new(llm.CacheMark)
+	ephemeral := false
+	for n, v := range jsonx.Members(raw) {
+		switch string(n) {
+		case "type":
+			ephemeral = string(plain(v)) == "ephemeral"
+		case "ttl":
+			m.TTL, _ = jsonx.String(v)
+		default:
+			return nil
+		}
+	}
+	if !ephemeral {
+		return nil
+	}
+	return m
+}
+
+// without returns an object less the named members, written anew, or nil when nothing is left.
+func without(obj []byte, names ...string) []byte {
+	var b []byte
+next:
+	for k, v := range jsonx.Members(obj) {
+		for _, n := range names {
+			if string(k) == n {
+				continue next
+			}
+		}
+		if b == nil {
+			b = []byte{'{'}
+		}
+		b = raw(b, string(k), v)
+	}
+	if b == nil {
+		return nil
+	}
+	return append(b, '}')
+}
+
+// maxDepth is the deepest nesting of what is decoded. Members that are only carried may nest deeper.
+const maxDepth = 64
+
+// deeper reports whether a validated value nests deeper than limit.
+func deeper(raw []byte, limit int) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > limit {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+func join(at, member string) string { return at + "." + member }
+
+func item(at string, i int) string { return at + "." + strconv.Itoa(i) }
+
+func tooMany(at string, limit int) *llm.Error {
+	return bad(at, fmt.Sprintf("List should have at most %d items", limit))
+}
