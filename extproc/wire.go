@@ -92,6 +92,7 @@ func dynamic(r *exchange.Reply) *structpb.Struct {
 		f := map[string]*structpb.Value{"len": structpb.NewStringValue(itoa(a.Length))}
 		if a.Target != "" {
 			f["target"] = structpb.NewStringValue(a.Target)
+			f["attempts"] = structpb.NewStringValue(itoa(a.Number))
 		}
 		m[NamespaceAttempt] = object(f)
 	}

@@ -81,7 +81,7 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 		a.x.core.seen.Lost(a.x.Dialect, out.Dialect, n)
 		a.x.core.log.Debug("request loses something", "exchange", a.x.ID, "attempt", a.n, "target", a.leg.Target(), "losses", lossPaths(a.losses))
 	}
-	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg)}}
+	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg), Number: a.n}}
 	r.Remove = append(a.head.stripped(out.Dialect), a.x.snap.Registry.Sets()...)
 	r.Set = append(requestHeaders(out), providers.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
 	return r

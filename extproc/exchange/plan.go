@@ -174,7 +174,7 @@ func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg Leg) er
 		r.Body, r.Replace = body, true
 		r.Set = append(r.Set, providers.Header{Name: "content-length", Value: strconv.Itoa(len(body))})
 	}
-	r.Attempt = &Prepared{Length: len(body), Target: x.shown(leg)}
+	r.Attempt = &Prepared{Length: len(body), Target: x.shown(leg), Number: 1}
 	return nil
 }
 

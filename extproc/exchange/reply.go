@@ -44,7 +44,8 @@ type Routed struct {
 // Prepared describes the attempt whose request is sent: what Envoy needs to finish it.
 type Prepared struct {
 	Length int    // of the body
-	Target string // shown to the client; "": not shown
+	Target string // shown to the client with Number; "": not shown
+	Number int    // of the attempt, from 1
 }
 
 // Answer is an answer of our own.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -53,9 +54,15 @@ func Clean() {
 // Output runs a program to its end and returns its standard output.
 func Output(t testing.TB, path string, args ...string) string {
 	t.Helper()
+	return OutputOf(t, "", path, args...)
+}
+
+// OutputOf is Output with a text on standard input.
+func OutputOf(t testing.TB, input, path string, args ...string) string {
+	t.Helper()
 	var out, errs bytes.Buffer
 	cmd := exec.Command(path, args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s %q: %v\n%s", path, args, err, errs.String())
 	}

@@ -1,0 +1,66 @@
+// Command signalbox is the LLM filter for Envoy: the service, the Envoy beside it, and the tools around
+// them. Run it with --help.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/signalbox-ai/signalbox/internal/config"
+)
+
+// cli is the command line.
+type cli struct {
+	Up        upCmd        `cmd:"" help:"Serve, with an Envoy as a child process."`
+	Serve     serveCmd     `cmd:"" help:"Serve for an Envoy that is already there."`
+	Check     checkCmd     `cmd:"" help:"Check a configuration file and say what is wrong."`
+	Envoy     envoyCmd     `cmd:"" help:"Find Envoy, or print its configuration."`
+	Mock      mockCmd      `cmd:"" help:"Run the scriptable mock provider alone."`
+	Translate translateCmd `cmd:"" help:"Show what requests and answers become, without Envoy or network."`
+	Replay    replayCmd    `cmd:"" help:"Serve recorded exchanges as a provider."`
+	Keys      keysCmd      `cmd:"" help:"Make client keys and their hashes."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+}
+
+// streams are what a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func main() { os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})) }
+
+// run is main without the process. It returns the exit status: 0 well, 1 failed, 2 wrong usage.
+func run(args []string, s streams) int {
+	var c cli
+	exit := -1
+	p, err := kong.New(&c, kong.Name("signalbox"),
+		kong.Description("Signalbox, the LLM filter for Envoy: one endpoint for every model and provider."),
+		kong.Writers(s.out, s.err), kong.Exit(func(code int) { exit = code }), kong.UsageOnError(), kong.Bind(s))
+	if err != nil {
+		fmt.Fprintln(s.err, "signalbox:", err)
+		return 1
+	}
+	ctx, err := p.Parse(args)
+	if exit >= 0 { // --help was served
+		return exit
+	}
+	if err != nil {
+		fmt.Fprintf(s.err, "signalbox: %v (see signalbox --help)\n", err)
+		return 2
+	}
+	if err := ctx.Run(); err != nil {
+		var faults config.Errors
+		if errors.As(err, &faults) {
+			fmt.Fprint(s.err, faults.Report())
+		} else {
+			fmt.Fprintln(s.err, "signalbox:", err)
+		}
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,70 @@
+package app
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+)
+
+// readiness says whether requests can be served, and why not.
+type readiness struct {
+	mu       sync.Mutex
+	envoy    bool // an Envoy has taken our configuration
+	child    bool // the Envoy that we run answers, or we run none
+	draining bool
+	first    []func() // called once, when everything is ready
+}
+
+func (r *readiness) set(f func(*readiness)) {
+	r.mu.Lock()
+	f(r)
+	var due []func()
+	if r.missing() == "" {
+		due, r.first = r.first, nil
+	}
+	r.mu.Unlock()
+	for _, f := range due {
+		f()
+	}
+}
+
+// missing says what is not ready, or "".
+func (r *readiness) missing() string {
+	switch {
+	case r.draining:
+		return "draining"
+	case !r.envoy:
+		return "no Envoy has taken its configuration yet"
+	case !r.child:
+		return "Envoy is starting"
+	}
+	return ""
+}
+
+func (r *readiness) why() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.missing()
+}
+
+// WhenReady calls f once, as soon as requests can be served.
+func (a *App) WhenReady(f func()) {
+	a.ready.set(func(r *readiness) { r.first = append(r.first, f) })
+}
+
+// admin serves health checks and metrics.
+func (a *App) admin() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "ok")
+	})
+	m.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if why := a.ready.why(); why != "" {
+			http.Error(w, why, http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	m.Handle("GET /metrics", a.metrics.Handler())
+	return m
+}

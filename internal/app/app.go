@@ -1,0 +1,183 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	grpchealth "google.golang.org/grpc/health"
+
+	"github.com/signalbox-ai/signalbox/envoy"
+	"github.com/signalbox-ai/signalbox/extproc"
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/telemetry"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/all"
+)
+
+// Options of an App.
+type Options struct {
+	Path    string    // of the configuration; "": the default, made from the environment
+	Errors  io.Writer // where the log goes
+	Version string
+}
+
+// App is a running Signalbox.
+type App struct {
+	opts    Options
+	kinds   *providers.Registry
+	log     *slog.Logger
+	core    *exchange.Core
+	metrics *telemetry.Metrics
+	gather  *prometheus.Registry
+	xds     *envoy.Server
+	rpc     *grpc.Server
+	health  *grpchealth.Server
+	build   *builder
+	mock    *embedded // nil: no provider needs it
+	ready   readiness
+
+	mu  sync.Mutex // one reload at a time
+	cfg *config.Config
+}
+
+// Load reads the configuration at path, or makes the default one.
+func Load(path string) (*config.Config, error) {
+	kinds := all.Kinds()
+	if path == "" {
+		return config.Default(kinds, os.LookupEnv), nil
+	}
+	return config.Load(path, kinds)
+}
+
+// New builds everything from the configuration and opens the embedded mock where it is needed. Errors of
+// the configuration are config.Errors.
+func New(ctx context.Context, o Options) (*App, error) {
+	cfg, err := Load(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{opts: o, kinds: all.Kinds(), cfg: cfg, gather: prometheus.NewRegistry()}
+	if a.log, err = newLogger(o.Errors, cfg); err != nil {
+		return nil, err
+	}
+	a.metrics = telemetry.New(a.gather)
+	a.metrics.Build(o.Version)
+	a.build = &builder{kinds: a.kinds}
+	if err := a.openMock(cfg); err != nil {
+		return nil, err
+	}
+	snap, err := a.build.snapshot(ctx, cfg)
+	if err != nil {
+		a.closeMock()
+		return nil, err
+	}
+	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: observer{a.metrics}})
+	a.xds = envoy.NewServer(nodeID)
+	a.health = grpchealth.NewServer()
+	a.rpc = newRPC(cfg, a.health)
+	extproc.NewServer(a.core, a.log).Register(a.rpc)
+	a.xds.Register(a.rpc)
+	return a, nil
+}
+
+// nodeID is Envoy's id toward the xDS server.
+const nodeID = "signalbox"
+
+// Core returns the exchanges of the process.
+func (a *App) Core() *exchange.Core { return a.core }
+
+// Config returns the configuration in use.
+func (a *App) Config() *config.Config {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cfg
+}
+
+// ackWait is how long a reload waits for Envoy to know what plans will name.
+const ackWait = 10 * time.Second
+
+// Reload reads the configuration again and puts it in place. On any error everything stays as it is.
+// Providers that are gone leave plans at once, and Envoy when no exchange can need them any more.
+func (a *App) Reload(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.reload(ctx)
+	a.metrics.Reload(err == nil)
+	if err != nil {
+		a.log.Error("configuration refused, the old one stays", "error", err)
+		return err
+	}
+	a.log.Info("configuration in place", "version", a.core.Snapshot().Version)
+	return nil
+}
+
+func (a *App) reload(ctx context.Context) error {
+	cfg, err := Load(a.opts.Path)
+	if err != nil {
+		return err
+	}
+	if err := fixed(a.cfg, cfg); err != nil {
+		return err
+	}
+	if err := a.openMock(cfg); err != nil {
+		return err
+	}
+	snap, err := a.build.snapshot(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if err := a.toEnvoy(ctx, cfg, snap.Version); err != nil {
+		if back := a.toEnvoy(ctx, a.cfg, a.core.Snapshot().Version); back != nil {
+			a.log.Error("envoy keeps what it has", "error", back)
+		}
+		return err
+	}
+	a.core.Swap(snap)
+	a.cfg = cfg
+	return nil
+}
+
+// toEnvoy hands a configuration to Envoy and waits until it is taken, so that plans never name a cluster
+// that Envoy does not know. Without an Envoy nothing is waited for.
+func (a *App) toEnvoy(ctx context.Context, cfg *config.Config, version string) error {
+	spec, err := a.spec(cfg)
+	if err != nil {
+		return err
+	}
+	if err := a.xds.Set(ctx, spec, version); err != nil {
+		return err
+	}
+	if a.xds.Connected() == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, ackWait)
+	defer cancel()
+	if err := a.xds.Acked(ctx, version); err != nil {
+		return fmt.Errorf("the configuration at Envoy: %w", err)
+	}
+	return nil
+}
+
+// fixed refuses changes that need a restart.
+func fixed(old, now *config.Config) error {
+	var errs []error
+	differs := func(what string, same bool) {
+		if !same {
+			errs = append(errs, fmt.Errorf("%s can only change with a restart", what))
+		}
+	}
+	differs("listen.service", old.Listen.Service == now.Listen.Service)
+	differs("listen.admin", old.Listen.Admin == now.Listen.Admin)
+	differs("envoy", old.Envoy == now.Envoy)
+	differs("log", old.Log == now.Log)
+	return errors.Join(errs...)
+}

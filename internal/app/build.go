@@ -1,0 +1,120 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+)
+
+// servers are the front doors.
+func servers() map[dialect.Name]dialect.Server {
+	return map[dialect.Name]dialect.Server{
+		dialect.OpenAIChat:        openaichat.New(),
+		dialect.AnthropicMessages: anthropicmessages.New(),
+	}
+}
+
+// builder makes snapshots. It fetches secrets and opens nothing else.
+type builder struct {
+	kinds *providers.Registry
+	mock  *url.URL // where the embedded mock is served
+	built int      // snapshots so far: two never share a version
+}
+
+// snapshot builds everything that exchanges need from a configuration.
+func (b *builder) snapshot(ctx context.Context, c *config.Config) (*exchange.Snapshot, error) {
+	s := &exchange.Snapshot{
+		Table:     c.Table(),
+		Providers: make(map[string]*providers.Provider, len(c.Providers)),
+		Registry:  b.kinds,
+		Servers:   servers(),
+		MaxBody:   int64(c.Limits.Body),
+		MaxAnswer: int64(c.Limits.Answer),
+	}
+	version := sha256.New()
+	var faults config.Errors
+	for i := range c.Providers {
+		p, err := b.provider(ctx, &c.Providers[i])
+		if err != nil {
+			faults = append(faults, c.Fault("providers["+strconv.Itoa(i)+"]", err.Error()))
+			continue
+		}
+		s.Providers[p.Name] = p
+		fmt.Fprintf(version, "%s %s %s\n", p.Name, p.Kind, p.Base)
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	for _, r := range s.Table.Routes() {
+		fmt.Fprintf(version, "%+v\n", *r)
+	}
+	b.built++
+	s.Version = hex.EncodeToString(version.Sum(nil)[:4]) + "-" + strconv.Itoa(b.built)
+	var err error
+	s.Keys, err = clientKeys(c.Keys)
+	return s, err
+}
+
+func clientKeys(keys []config.Key) (*auth.Keys, error) {
+	if len(keys) == 0 {
+		return auth.Open(), nil
+	}
+	list := make([]auth.Key, len(keys))
+	for i, k := range keys {
+		h, err := auth.ParseHash(k.Hash)
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", k.Name, err)
+		}
+		list[i] = auth.Key{Name: k.Name, Hash: h}
+	}
+	return auth.NewKeys(list), nil
+}
+
+// provider makes one provider with its credentials. The ID of a credential is its reference, which may be
+// shown, and stays the same when the secret behind it is rotated.
+func (b *builder) provider(ctx context.Context, c *config.Provider) (*providers.Provider, error) {
+	kind, ok := b.kinds.Kind(c.Kind)
+	if !ok {
+		return nil, fmt.Errorf("unknown kind %q", c.Kind)
+	}
+	base := c.Base
+	if base == nil {
+		if base = b.mock; base == nil {
+			return nil, fmt.Errorf("base_url is missing")
+		}
+	}
+	a, err := kind.New(providers.Env{Name: c.Name, BaseURL: base, Region: c.Region}, c.Params)
+	if err != nil {
+		return nil, err
+	}
+	var keys []providers.Key
+	for _, ref := range c.Refs() {
+		v, err := ref.Resolve(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("the credential cannot be fetched: %w", err)
+		}
+		keys = append(keys, providers.Key{ID: keyID(ref), Secret: v})
+	}
+	return &providers.Provider{Name: c.Name, Kind: c.Kind, Base: base, Region: c.Region, Adapter: a, Keys: providers.NewKeyring(keys...)}, nil
+}
+
+// keyID names a credential by its reference. A command may hold what should not be shown: it is hashed.
+func keyID(r secret.Ref) string {
+	if _, err := secret.Parse(string(r)); err != nil || len(r) > 64 || r[:5] == "exec:" {
+		sum := sha256.Sum256([]byte(r))
+		return "key-" + hex.EncodeToString(sum[:4])
+	}
+	return string(r)
+}

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/envoy"
+	"github.com/signalbox-ai/signalbox/envoy/binary"
+	"github.com/signalbox-ai/signalbox/internal/config"
+)
+
+// FindEnvoy returns the path of an Envoy, fetching one when there is none.
+func FindEnvoy(ctx context.Context) (string, error) { return binary.Find(ctx, binary.Options{}) }
+
+// child is the Envoy that this process runs.
+type child struct{ *binary.Process }
+
+// startEnvoy runs Envoy as a child. It is started again whenever it dies.
+func (a *App) startEnvoy(ctx context.Context, c *config.Config, spec envoy.Spec) (*child, error) {
+	path := c.Envoy.Path
+	if path == "" {
+		var err error
+		if path, err = binary.Find(ctx, binary.Options{Logf: func(f string, args ...any) { a.log.Info(fmt.Sprintf(f, args...)) }}); err != nil {
+			return nil, err
+		}
+	}
+	bootstrap, err := envoy.Bootstrap(spec)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "signalbox-envoy-")
+	if err != nil {
+		return nil, fmt.Errorf("a folder for Envoy: %w", err)
+	}
+	if admin, ok := c.Envoy.Admin.Unix(); ok {
+		if err := os.MkdirAll(filepath.Dir(admin), 0o700); err != nil {
+			return nil, fmt.Errorf("a folder for Envoy's admin socket: %w", err)
+		}
+	}
+	p, err := binary.Start(ctx, binary.Child{
+		Path: path, Bootstrap: bootstrap, Dir: dir, Admin: spec.Admin, Concurrency: c.Envoy.Concurrency,
+		LogLevel: c.Envoy.LogLevel, Grace: c.Drain, Log: a.log,
+	})
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
+	}
+	a.log.Info("envoy runs", "path", path, "pid", p.Pid())
+	return &child{p}, nil
+}
+
+// awaitReady notes when Envoy has taken its configuration, and answers where it is our child.
+func (a *App) awaitReady(ctx context.Context, c *child) {
+	if err := a.xds.Acked(ctx, a.core.Snapshot().Version); err != nil {
+		return
+	}
+	a.ready.set(func(r *readiness) { r.envoy = true })
+	if c != nil {
+		if err := c.Await(ctx); err != nil {
+			return
+		}
+	}
+	a.ready.set(func(r *readiness) { r.child = true })
+}
+
+// drain makes Envoy refuse new connections while what runs goes on.
+func (a *App) drainEnvoy(ctx context.Context, c *child) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := c.Drain(ctx); err != nil {
+		a.log.Warn("envoy cannot be drained", "error", err)
+	}
+}

@@ -1,0 +1,189 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/config"
+)
+
+// group runs the parts of a running App. The first that fails ends all.
+type group struct {
+	sync.WaitGroup
+	end context.CancelCauseFunc
+}
+
+func (g *group) start(what string, f func() error) {
+	g.Go(func() {
+		if err := f(); err != nil {
+			g.end(fmt.Errorf("%s: %w", what, err))
+		}
+	})
+}
+
+// Run serves until the context ends or the process is told to stop, then drains. withEnvoy says whether an
+// Envoy is run as a child. It returns nil after an orderly stop.
+func (a *App) Run(ctx context.Context, withEnvoy bool) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	defer a.closeMock()
+	work, end := context.WithCancelCause(context.WithoutCancel(ctx)) // outlives ctx by the drain
+	g := &group{end: end}
+	defer g.Wait()
+	defer end(nil)
+	page, err := a.serve(work, g)
+	if err != nil {
+		return err
+	}
+	defer page.Close()
+	defer a.rpc.Stop()
+	defer a.xds.Close()
+	var c *child
+	if withEnvoy {
+		spec, err := a.spec(a.cfg)
+		if err != nil {
+			return err
+		}
+		if c, err = a.startEnvoy(work, a.cfg, spec); err != nil {
+			return err
+		}
+		defer c.Stop()
+	}
+	g.start("readiness", func() error { a.awaitReady(work, c); return nil })
+	g.start("reload", func() error { a.watch(ctx); return nil })
+	a.log.Info("signalbox serves", "version", a.opts.Version, "config", a.core.Snapshot().Version, "service", a.cfg.Listen.Service, "admin", a.cfg.Listen.Admin)
+	select {
+	case <-ctx.Done():
+		stop() // a second signal ends the process at once
+		a.drain(c)
+		return nil
+	case <-work.Done():
+		return context.Cause(work)
+	}
+}
+
+// serve opens the sockets and starts everything but Envoy.
+func (a *App) serve(ctx context.Context, g *group) (*http.Server, error) {
+	service, err := listen(a.cfg.Listen.Service)
+	if err != nil {
+		return nil, err
+	}
+	admin, err := listen(a.cfg.Listen.Admin)
+	if err != nil {
+		_ = service.Close()
+		return nil, err
+	}
+	spec, err := a.spec(a.cfg)
+	if err == nil {
+		err = a.xds.Set(ctx, spec, a.core.Snapshot().Version)
+	}
+	if err != nil {
+		_, _ = service.Close(), admin.Close()
+		return nil, err
+	}
+	page := &http.Server{Handler: a.admin(), ReadHeaderTimeout: 5 * time.Second}
+	g.start("service", func() error { return a.rpc.Serve(service) })
+	g.start("admin", func() error {
+		if err := page.Serve(admin); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.start("sweep", func() error { a.sweep(ctx); return nil })
+	return page, nil
+}
+
+func (a *App) sweep(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			a.core.Sweep()
+			a.metrics.Live(a.core.Live())
+		}
+	}
+}
+
+// watch reloads when the configuration or a file that it names changes, and on SIGHUP.
+func (a *App) watch(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for ctx.Err() == nil {
+		round, next := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		if a.opts.Path != "" {
+			files := a.Config().Files()
+			wg.Go(func() {
+				if err := config.Watch(round, a.opts.Path, func() { _ = a.Reload(ctx); next() }, files...); err != nil {
+					a.log.Error("the configuration is not watched", "error", err)
+				}
+			})
+		}
+		select {
+		case <-round.Done():
+		case <-hup:
+			_ = a.Reload(ctx)
+		}
+		next() // the files to watch may be others now
+		wg.Wait()
+	}
+}
+
+// drain lets running exchanges end, up to the configured time. New requests are refused: by Envoy where it
+// is ours, by another replica's being preferred where it is not.
+func (a *App) drain(c *child) {
+	d := a.Config().Drain
+	a.ready.set(func(r *readiness) { r.draining = true })
+	a.log.Info("draining", "live", a.core.Live(), "at_most", d)
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	if c != nil {
+		a.drainEnvoy(ctx, c)
+	} else {
+		a.health.Shutdown()
+	}
+	t := time.NewTicker(50 * time.Millisecond)
+	defer t.Stop()
+	for a.core.Live() > 0 {
+		select {
+		case <-ctx.Done():
+			a.log.Warn("drain time is over", "live", a.core.Live())
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// listen opens an address. A Unix socket lies in a folder that only its owner may enter: providers'
+// credentials cross it.
+func listen(addr config.Address) (net.Listener, error) {
+	network, address := addr.Split()
+	if path, ok := addr.Unix(); ok {
+		if err := clearSocket(path); err != nil {
+			return nil, fmt.Errorf("listening on %s: %w", addr, err)
+		}
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", addr, err)
+	}
+	if path, ok := addr.Unix(); ok {
+		if err := os.Chmod(path, 0o600); err != nil {
+			_ = l.Close()
+			return nil, fmt.Errorf("listening on %s: %w", addr, err)
+		}
+	}
+	return l, nil
+}

@@ -1,0 +1,124 @@
+package app
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/envoy"
+	"github.com/signalbox-ai/signalbox/internal/config"
+)
+
+// margin is added to every time that Envoy waits for us, so that our own deadlines come first.
+const margin = 5 * time.Second
+
+// spec is what Envoy has to know of a configuration.
+func (a *App) spec(c *config.Config) (envoy.Spec, error) { return specOf(c, a.build) }
+
+func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
+	_, listen := c.Listen.HTTP.Split()
+	s := envoy.Spec{
+		Node:        nodeID,
+		Listen:      listen,
+		TLS:         envoy.TLS(c.Listen.TLS),
+		TrustedHops: c.Envoy.TrustedHops,
+		Limits: envoy.Limits{
+			Body: int64(c.Limits.Body), HeaderKiB: int(c.Limits.Headers >> 10), Headers: c.Limits.HeaderCount,
+			Connections: c.Limits.Connections, Heap: int64(c.Envoy.Heap),
+		},
+	}
+	var err error
+	if s.Service.Address, err = absolute(c.Listen.Service); err != nil {
+		return s, err
+	}
+	if s.Admin, err = absolute(c.Envoy.Admin); err != nil {
+		return s, err
+	}
+	var longest time.Duration
+	for _, r := range c.Table().Routes() {
+		longest = max(longest, r.Deadlines.Total, r.Deadlines.FirstToken, r.Deadlines.Answer)
+		if d := r.Deadlines.BetweenTokens; d > 0 {
+			s.Deadlines.Idle = append(s.Deadlines.Idle, (d + time.Millisecond - 1).Truncate(time.Millisecond))
+		}
+		s.AnswerHeaders = s.AnswerHeaders || r.Show
+	}
+	s.Deadlines.Attempt, s.Deadlines.Linger = longest+margin, longest+margin
+	for i := range c.Providers {
+		u, err := upstream(&c.Providers[i], b)
+		if err != nil {
+			return s, err
+		}
+		s.Providers = append(s.Providers, u)
+	}
+	return s, nil
+}
+
+func upstream(p *config.Provider, b *builder) (envoy.Upstream, error) {
+	base := p.Base
+	if base == nil {
+		base = b.mock
+	}
+	u := envoy.Upstream{Name: p.Name, Host: base.Hostname(), TLS: base.Scheme == "https", CAFile: p.CA, ConnectTimeout: p.ConnectTimeout}
+	u.Port = 80
+	if u.TLS {
+		u.Port = 443
+	}
+	if port := base.Port(); port != "" {
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			return u, fmt.Errorf("provider %s: port %q: %w", p.Name, port, err)
+		}
+		u.Port = n
+	}
+	return u, nil
+}
+
+// absolute makes the path of a Unix socket one that Envoy finds from any folder.
+func absolute(a config.Address) (string, error) {
+	path, ok := a.Unix()
+	if !ok {
+		_, address := a.Split()
+		return address, nil
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("the socket %s: %w", a, err)
+	}
+	return "unix:" + abs, nil
+}
+
+// Bootstrap renders the bootstrap for the configuration at path.
+func Bootstrap(path string) ([]byte, error) {
+	c, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := specOf(c, &builder{mock: nowhere()}) // a bootstrap names no provider
+	if err != nil {
+		return nil, err
+	}
+	return envoy.Bootstrap(s)
+}
+
+// Static renders everything for the configuration at path as one static file.
+func Static(path string) ([]byte, error) {
+	c, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	for i := range c.Providers {
+		if c.Providers[i].Base == nil {
+			return nil, config.Errors{c.Fault("providers["+strconv.Itoa(i)+"]", "an embedded mock has no address before the program runs; give it a base_url (signalbox mock)")}
+		}
+	}
+	s, err := specOf(c, &builder{})
+	if err != nil {
+		return nil, err
+	}
+	return envoy.Static(s)
+}
+
+// nowhere stands for the address of an embedded mock that is not served.
+func nowhere() *url.URL { return &url.URL{Scheme: "http", Host: "127.0.0.1:9"} }

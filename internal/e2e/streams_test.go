@@ -1,0 +1,292 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
+)
+
+// open starts a streamed request and returns its answer unread.
+func open(ctx context.Context, url, body string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("content-type", "application/json")
+	return client().Do(req)
+}
+
+// asked makes a request whose stream takes the direct path: its client asks for usage itself.
+func asked(model string) string {
+	return strings.Replace(chat(model, true), `"stream"`, `"stream_options":{"include_usage":true},"stream"`, 1)
+}
+
+func TestABrokenStreamNeverLooksComplete(t *testing.T) {
+	a := newProvider(t, "a")
+	s := stack.Up(t, fmt.Sprintf(`
+providers:
+  - { name: a, kind: mock, base_url: %s }
+  - { name: claude, kind: mock, base_url: %s, params: { speaks: [anthropic-messages] } }
+routes:
+  - { name: cut, match: { models: [cut] }, targets: ["a/cut:3", a/echo] }
+  - { name: truncate, match: { models: [truncate] }, targets: ["a/truncate:3", a/echo] }
+  - { name: error, match: { models: [error] }, targets: ["a/error-after:3", a/echo] }
+  - { name: xcut, match: { models: [xcut] }, targets: ["claude/cut:3", a/echo] }
+  - { name: xtruncate, match: { models: [xtruncate] }, targets: ["claude/truncate:3", a/echo] }
+  - { name: xerror, match: { models: [xerror] }, targets: ["claude/error-after:3", a/echo] }
+`, a.url, a.url))
+	for _, c := range []struct {
+		model, body string
+		reset       bool // the connection breaks; else an error stands in the stream
+	}{
+		{"cut", chat("cut", true), true},
+		{"cut", asked("cut"), true},
+		{"error", chat("error", true), false},
+		{"xcut", chat("xcut", true), true},
+		{"xtruncate", chat("xtruncate", true), false},
+		{"xerror", chat("xerror", true), false},
+	} {
+		got, err := send(context.Background(), s.Base+chatPath, c.body)
+		if err != nil {
+			t.Fatalf("%s: %v", c.model, err)
+		}
+		if strings.Contains(got.body, "[DONE]") || strings.Contains(got.body, `"finish_reason":"stop"`) {
+			t.Errorf("%s: a broken stream ends as if it were whole: %s", c.model, got.body)
+		}
+		if c.reset && got.err == nil {
+			t.Errorf("%s: the stream ended cleanly: %s", c.model, got.body)
+		}
+		if !c.reset && !strings.Contains(got.body, `"error"`) {
+			t.Errorf("%s: no error in the stream: %s", c.model, got.body)
+		}
+	}
+	got, err := send(context.Background(), s.Base+chatPath, asked("truncate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(got.body, "[DONE]") {
+		t.Errorf("truncate: the stream got an ending that its provider did not send: %s", got.body)
+	}
+}
+
+func TestAClientThatLeavesIsNoticedUpstream(t *testing.T) {
+	a := newProvider(t, "a")
+	s := stack.Up(t, fmt.Sprintf(`
+providers:
+  - { name: a, kind: mock, base_url: %s }
+  - { name: claude, kind: mock, base_url: %s, params: { speaks: [anthropic-messages] } }
+routes:
+  - { name: a, match: { models: ["a/*"] }, targets: ["a/*"] }
+  - { name: claude, match: { models: ["claude/*"] }, targets: ["claude/*"] }
+`, a.url, a.url))
+	for name, body := range map[string]string{
+		"before the answer, direct": chat("a/hang", false),
+		"before the answer, worked": chat("claude/hang", false),
+		"during the answer, direct": asked("a/pace:20ms+tokens:500"),
+		"during the answer, worked": chat("claude/pace:20ms+tokens:500", true),
+		"during the answer, strip":  chat("a/pace:20ms+tokens:500", true),
+		"before the first token":    chat("a/slow-first:30s", true),
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.Clear()
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				res, err := open(ctx, s.Base+chatPath, body)
+				if err != nil {
+					return
+				}
+				defer res.Body.Close()
+				for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+				}
+			}()
+			stack.Eventually(t, 10*time.Second, "the provider gets the request", func() error {
+				if len(a.Journal()) == 0 {
+					return fmt.Errorf("none yet")
+				}
+				return nil
+			})
+			time.Sleep(200 * time.Millisecond)
+			cancel()
+			<-done
+			stack.Eventually(t, 5*time.Second, "the provider sees the client go", func() error {
+				if j := a.Journal(); !j[len(j)-1].Aborted {
+					return fmt.Errorf("not aborted")
+				}
+				return nil
+			})
+		})
+	}
+	stack.Eventually(t, 5*time.Second, "the exchanges are closed as aborted", func() error {
+		if n := strings.Count(s.Log(), "ending=client_abort"); n < 6 {
+			return fmt.Errorf("%d of 6", n)
+		}
+		return nil
+	})
+}
+
+func TestTwoHundredStreamsAtOnce(t *testing.T) {
+	a := newProvider(t, "a")
+	s := stack.Up(t, fmt.Sprintf(`
+providers:
+  - { name: a, kind: mock, base_url: %s }
+  - { name: claude, kind: mock, base_url: %s, params: { speaks: [anthropic-messages] } }
+`, a.url, a.url))
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			body := []string{asked("a/pace:10ms+tokens:100"), chat("a/pace:10ms+tokens:100", true), chat("claude/pace:10ms+tokens:100", true)}[i%3]
+			got, err := send(context.Background(), s.Base+chatPath, body)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if got.status != 200 || got.err != nil || !strings.Contains(got.body, "[DONE]") || strings.Count(got.body, `"delta":{"content"`) < 100 {
+				t.Errorf("stream %d: status %d, error %v, %d bytes", i, got.status, got.err, len(got.body))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAServiceThatDiesBreaksNoDirectStream(t *testing.T) {
+	a := newProvider(t, "a")
+	s := stack.Apart(t, fmt.Sprintf("providers:\n  - { name: a, kind: mock, base_url: %s }\n", a.url))
+	const streams = 50
+	var wg sync.WaitGroup
+	begun := make(chan struct{}, streams)
+	for i := range streams {
+		wg.Go(func() {
+			res, err := open(context.Background(), s.Base+chatPath, asked("a/pace:20ms+tokens:150"))
+			if err != nil {
+				t.Errorf("stream %d: %v", i, err)
+				begun <- struct{}{}
+				return
+			}
+			defer res.Body.Close()
+			lines := bufio.NewScanner(res.Body)
+			n, whole := 0, false
+			for lines.Scan() {
+				if n++; n == 3 {
+					begun <- struct{}{}
+				}
+				whole = whole || lines.Text() == "data: [DONE]"
+			}
+			if !whole || lines.Err() != nil {
+				t.Errorf("stream %d ended after %d lines: %v", i, n, lines.Err())
+			}
+		})
+	}
+	for range streams {
+		<-begun
+	}
+	s.Service().Kill()
+	time.Sleep(200 * time.Millisecond)
+	s.Serve()
+	wg.Wait()
+	stack.Eventually(t, 10*time.Second, "the new process closes the streams of the old one", func() error {
+		if n := strings.Count(s.Log(), "exchange ended"); n < streams {
+			return fmt.Errorf("%d of %d", n, streams)
+		}
+		return nil
+	})
+	if n := strings.Count(s.Log(), "usage_from=envoy"); n < streams {
+		t.Errorf("got the usage of %d streams, want %d", n, streams)
+	}
+}
+
+func TestWhileTheServiceIsAwayRequestsFailClosed(t *testing.T) {
+	a := newProvider(t, "a")
+	s := stack.Apart(t, fmt.Sprintf("providers:\n  - { name: a, kind: mock, base_url: %s }\n", a.url))
+	stop := make(chan struct{})
+	var mu sync.Mutex
+	statuses := map[int]int{}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(10 * time.Millisecond):
+				}
+				got, err := send(context.Background(), s.Base+chatPath, chat("a/echo", false), "authorization: Bearer client-secret")
+				if err != nil {
+					continue // the connection was refused for another reason; counted as nothing
+				}
+				mu.Lock()
+				statuses[got.status]++
+				mu.Unlock()
+				if got.status != 200 && (got.status != 503 || field(t, got.body, "error", "type") == "") {
+					t.Errorf("got status %d while the service was away: %s", got.status, got.body)
+				}
+			}
+		})
+	}
+	time.Sleep(300 * time.Millisecond)
+	s.Service().Kill()
+	time.Sleep(700 * time.Millisecond)
+	s.Serve()
+	stack.Eventually(t, 15*time.Second, "requests are served again", func() error {
+		got, err := send(context.Background(), s.Base+chatPath, chat("a/echo", false))
+		if err != nil || got.status != 200 {
+			return fmt.Errorf("status %d, %v", got.status, err)
+		}
+		return nil
+	})
+	time.Sleep(300 * time.Millisecond)
+	close(stop)
+	wg.Wait()
+	mu.Lock()
+	defer mu.Unlock()
+	if statuses[503] == 0 || statuses[200] == 0 {
+		t.Errorf("got statuses %v, want both 200 and 503", statuses)
+	}
+	for _, r := range a.Journal() {
+		if strings.Contains(r.Header.Get("Authorization"), "client-secret") {
+			t.Fatal("a client's credential reached the provider")
+		}
+	}
+}
+
+func TestAnAttemptOfAnEarlierProcessIsServedFromItsTicket(t *testing.T) {
+	a, b := newProvider(t, "a"), newProvider(t, "b")
+	s := stack.Apart(t, fmt.Sprintf(`
+providers:
+  - { name: a, kind: mock, base_url: %s }
+  - { name: b, kind: mock, base_url: %s, params: { speaks: [anthropic-messages] } }
+routes:
+  - { name: r, match: { models: [r] }, targets: ["a/slow:2s+500", b/echo], deadlines: { answer: 20s } }
+`, a.url, b.url))
+	got := make(chan answer, 1)
+	go func() {
+		r, err := send(context.Background(), s.Base+chatPath, chat("r", false))
+		if err != nil {
+			t.Error(err)
+		}
+		got <- r
+	}()
+	stack.Eventually(t, 10*time.Second, "attempt 1 is on its way", func() error {
+		if len(a.Journal()) == 0 {
+			return fmt.Errorf("not yet")
+		}
+		return nil
+	})
+	s.Service().Signal(syscall.SIGKILL)
+	s.Serve()
+	r := <-got
+	r.want(t, 200, "Hello")
+	if n := len(b.Journal()); n != 1 {
+		t.Errorf("the second provider got %d requests, want 1", n)
+	}
+}
