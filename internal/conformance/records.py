@@ -1,0 +1,197 @@
+"""Cases made from recorded provider traffic: the request to send and what a plain reader finds in the answer.
+
+The plain readers here are deliberately naive: they know nothing of the gateway and nothing of the SDKs, so
+that they can judge both. They run once; the suites of every language read the cases that make_cases writes.
+"""
+import gzip
+import json
+import os
+import pathlib
+
+DIALECTS = {"chat": "chat", "messages": "messages"}
+
+
+def data_file():
+    """The recorded exchanges, or None when they are not here."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    folder = pathlib.Path(os.environ.get("SIGNALBOX_DATA") or root.parent / "shared" / "data")
+    path = folder / "recorded" / "exchanges.jsonl.gz"
+    return path if path.exists() else None
+
+
+def load(path):
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def sse(text):
+    """The data of each server-sent event, as the standard reads them."""
+    for block in text.replace("\r\n", "\n").replace("\r", "\n").split("\n\n"):
+        data = [line[5:].removeprefix(" ") for line in block.split("\n") if line.startswith("data:")]
+        if data:
+            yield "\n".join(data)
+
+
+def text_of(content):
+    """The text of a message's content: a string, or parts (some providers put reasoning into parts too)."""
+    if isinstance(content, str):
+        return content
+    return "".join(p.get("text") or "" for p in content or [] if isinstance(p, dict) and p.get("type") == "text")
+
+
+def arguments(text):
+    """Arguments as parsed; none at all counts as an empty object, text that is no JSON stays text."""
+    if isinstance(text, (dict, list)):
+        return text
+    try:
+        return json.loads(text) if (text or "").strip() else {}
+    except ValueError:
+        return text
+
+
+def empty():
+    return {"text": "", "thinking": "", "calls": [], "stop": None, "usage": None}
+
+
+def chat_usage(u):
+    return None if not u else {"input": u.get("prompt_tokens") or 0, "output": u.get("completion_tokens") or 0}
+
+
+def chat_whole(body):
+    a = empty()
+    choice = (body.get("choices") or [{}])[0]
+    m = choice.get("message") or {}
+    a["text"] = text_of(m.get("content"))
+    a["thinking"] = m.get("reasoning_content") or m.get("reasoning") or ""
+    for c in m.get("tool_calls") or []:
+        f = c.get("function") or {}
+        a["calls"].append({"name": f.get("name"), "args": arguments(f.get("arguments"))})
+    a["stop"] = choice.get("finish_reason")
+    a["usage"] = chat_usage(body.get("usage"))
+    return a
+
+
+def chat_stream(chunks):
+    """Adds up the chunks of the first choice. Calls are told apart by index, without one by their ids."""
+    a, calls = empty(), {}
+    for c in chunks:
+        if c.get("error"):
+            a["error"] = True
+        a["usage"] = chat_usage(c.get("usage")) or a["usage"]
+        for choice in c.get("choices") or []:
+            if choice.get("index") or 0:
+                continue
+            d = choice.get("delta") or {}
+            a["text"] += text_of(d.get("content"))
+            a["thinking"] += d.get("reasoning_content") or d.get("reasoning") or ""
+            for t in d.get("tool_calls") or []:
+                key = t.get("index")
+                if key is None:
+                    key = len(calls) if t.get("id") else max(len(calls) - 1, 0)
+                call = calls.setdefault(key, {"name": "", "args": ""})
+                f = t.get("function") or {}
+                call["name"] = call["name"] or f.get("name") or ""
+                call["args"] += f.get("arguments") or ""
+            a["stop"] = choice.get("finish_reason") or a["stop"]
+    a["calls"] = [{"name": c["name"], "args": arguments(c["args"])} for _, c in sorted(calls.items())]
+    return a
+
+
+def messages_usage(u):
+    return None if not u else {"input": u.get("input_tokens") or 0, "output": u.get("output_tokens") or 0,
+                               "cached": u.get("cache_read_input_tokens") or 0,
+                               "written": u.get("cache_creation_input_tokens") or 0}
+
+
+def messages_whole(body):
+    a = empty()
+    for b in body.get("content") or []:
+        if b.get("type") == "text":
+            a["text"] += b.get("text") or ""
+        elif b.get("type") == "thinking":
+            a["thinking"] += b.get("thinking") or ""
+        elif b.get("type") == "tool_use":
+            a["calls"].append({"name": b.get("name"), "args": b.get("input") or {}})
+    a["stop"] = body.get("stop_reason")
+    a["usage"] = messages_usage(body.get("usage"))
+    return a
+
+
+def messages_stream(events):
+    a, calls, usage = empty(), {}, {}
+    for e in events:
+        kind, i = e.get("type"), e.get("index")
+        if kind == "error":
+            a["error"] = True
+        elif kind == "message_start":
+            usage = dict(e["message"].get("usage") or {})
+        elif kind == "content_block_start" and e["content_block"].get("type") == "tool_use":
+            calls[i] = {"name": e["content_block"].get("name"), "args": "", "whole": e["content_block"].get("input")}
+        elif kind == "content_block_start":
+            a["text"] += e["content_block"].get("text") or ""
+        elif kind == "content_block_delta":
+            d = e["delta"]
+            a["text"] += d.get("text") or ""
+            a["thinking"] += d.get("thinking") or ""
+            if i in calls:
+                calls[i]["args"] += d.get("partial_json") or ""
+        elif kind == "message_delta":
+            a["stop"] = e["delta"].get("stop_reason") or a["stop"]
+            usage.update({k: v for k, v in (e.get("usage") or {}).items() if v is not None})
+    a["calls"] = [{"name": c["name"], "args": arguments(c["args"] or c["whole"])} for _, c in sorted(calls.items())]
+    a["usage"] = messages_usage(usage)
+    return a
+
+
+READERS = {("chat", False): chat_whole, ("chat", True): chat_stream,
+           ("messages", False): messages_whole, ("messages", True): messages_stream}
+
+
+def read(dialect, kind, body):
+    """What a recorded answer says, or None where it is no answer that can be read so."""
+    try:
+        if kind == "sse":
+            parts = [json.loads(d) for d in sse(body) if d.strip() != "[DONE]"]
+            return READERS[dialect, True]([p for p in parts if isinstance(p, dict)])
+        return READERS[dialect, False](json.loads(body))
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return None
+
+
+def usage_frame(case):
+    """The frame that a provider sends only because the gateway asked for usage, or None.
+
+    The gateway asks every openai-chat stream for usage and takes the extra frame out again where the client
+    had not asked; a recording whose provider sends it unasked loses it in the same way.
+    """
+    if case["dialect"] != "chat" or case["kind"] != "sse" or case["usage_asked"]:
+        return None
+    for block in case["body"].split("\n\n"):
+        for data in sse(block + "\n\n"):
+            if data.strip() == "[DONE]":
+                continue
+            chunk = json.loads(data)
+            if chunk.get("usage") and chunk.get("choices") == []:
+                return block + "\n\n"
+    return None
+
+
+def make_case(x):
+    request = x["request_json"]
+    if x["endpoint"] not in DIALECTS or x["response_body_kind"] not in ("json", "sse"):
+        return None
+    if request is not None and not isinstance(request.get("messages"), list):
+        return None
+    case = {"id": x["id"], "dialect": x["endpoint"], "provider": x["provider"], "model": x["model"],
+            "stream": x["response_body_kind"] == "sse", "kind": x["response_body_kind"],
+            "status": x["response_status"], "features": x["features"], "request": request,
+            "beta": (x["request_headers"] or {}).get("anthropic-beta"), "body": x["response_body"]}
+    case["usage_asked"] = bool(((request or {}).get("stream_options") or {}).get("include_usage"))
+    case["want"] = read(case["dialect"], case["kind"], case["body"]) if case["status"] < 300 else None
+    case["usage_frame"] = usage_frame(case)
+    return case
+
+
+def make_cases(path):
+    """The cases of all records that are chat completions or messages."""
+    return [c for c in map(make_case, load(path)) if c]

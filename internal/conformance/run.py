@@ -1,0 +1,199 @@
+"""Runs every suite twice, straight against the upstream and through the gateway, and prints a table.
+
+    python3 run.py [--only py,js,model] [--straight] [--keep]
+
+A case that passes straight must pass through the gateway; a case that only the gateway can run must pass.
+allow/SUITE.txt names the differences that are accepted ("CASE: reason", * stands for anything); an entry that nothing
+needs any more is an error. Exit status 1 on any failure.
+"""
+import argparse
+import collections
+import fnmatch
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import records
+import stack as stacks
+
+CACHE = pathlib.Path(os.environ.get("SIGNALBOX_CONFORMANCE_CACHE") or stacks.ROOT / ".cache" / "conformance")
+
+
+class Skip(Exception):
+    """Why a part cannot run here."""
+
+
+def install(stamp, sources, commands):
+    """Runs commands unless they have run for these very sources."""
+    state = "\n".join(f.read_text("utf-8") for f in sources)
+    mark = CACHE / (stamp + ".installed")
+    if mark.exists() and mark.read_text("utf-8") == state:
+        return
+    for command in commands:
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+        if done.returncode:
+            raise Skip(f"{' '.join(map(str, command[:4]))}…: {(done.stderr or done.stdout).strip()[-400:]}")
+    mark.write_text(state, "utf-8")
+
+
+def venv(name, requirements, *options):
+    """A virtual environment with exactly what the file of hashes pins; returns its Python."""
+    folder, file = CACHE / name, stacks.HERE / "py" / requirements
+    python = folder / "bin" / "python"
+    install(name, [file], [[sys.executable, "-m", "venv", "--clear", folder],
+                           [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", *options, "-r", file]])
+    return python
+
+
+def node():
+    """A folder with the runner and what its lock file pins."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        raise Skip("there is no node with npm")
+    folder, source = CACHE / "js", stacks.HERE / "js"
+    folder.mkdir(parents=True, exist_ok=True)
+    for f in source.glob("*.*"):
+        shutil.copy(f, folder / f.name)
+    install("js", [source / "package-lock.json"], [["npm", "ci", "--no-audit", "--no-fund", "--prefix", folder]])
+    return folder
+
+
+def python_suites(way, env, files):
+    python = venv("py", "requirements.txt")
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=short", *files]
+    return subprocess.run([str(c) for c in command], cwd=stacks.HERE / "py", env=env, capture_output=True, text=True)
+
+
+def node_suites(way, env, _):
+    return subprocess.run(["node", "run.mjs"], cwd=node(), env=env, capture_output=True, text=True)
+
+
+SDK_FILES = ["test_openai.py", "test_anthropic.py", "test_errors.py", "test_cross.py", "test_sweep.py"]
+
+
+def run(kind, way, env, folder, files=()):
+    """Runs the suites of a language one way and returns their results."""
+    out = folder / f"{kind}-{way}.jsonl"
+    env = {**os.environ, **env, "SB_RESULTS": str(out), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = {"py": python_suites, "js": node_suites}[kind](way, env, files)
+    (folder / f"{kind}-{way}.log").write_text(done.stdout + done.stderr, "utf-8")
+    lines = out.read_text("utf-8").splitlines() if out.exists() else []
+    results = {}
+    for r in map(json.loads, lines):
+        results[r["suite"], r["case"]] = r
+    if not results or done.returncode not in (0, 1):
+        results[kind, "runner"] = {"result": "failed", "why": f"status {done.returncode}: {(done.stderr or done.stdout)[-800:]}"}
+    return results
+
+
+def allowed(suite):
+    """The accepted differences of a suite, by pattern."""
+    file = stacks.HERE / "allow" / (suite.replace("/", "-") + ".txt")
+    if not file.exists():
+        return {}
+    lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
+    return dict(line.split(": ", 1) for line in lines if line and not line.startswith("#"))
+
+
+def counts(results, suite):
+    c = collections.Counter(r["result"] for (s, _), r in results.items() if s == suite)
+    return f"{c['passed']} passed" + "".join(f", {c[k]} {k}" for k in ("failed", "skipped") if c[k]) if c else "-"
+
+
+def judge(straight, gateway):
+    """Returns what went wrong: cases, and entries of the allow lists without use."""
+    wrong, used, lists = [], set(), {}
+    for (suite, case), r in gateway.items():
+        before = straight.get((suite, case), {}).get("result", "skipped")
+        lists.setdefault(suite, allowed(suite))
+        if r["result"] != "failed" and not (r["result"] == "skipped" and before == "passed"):
+            continue
+        if before == "failed":
+            continue
+        hit = next((p for p in lists[suite] if fnmatch.fnmatchcase(case, p.replace("[", "[[]"))), None)
+        if hit:
+            used.add((suite, hit))
+        else:
+            wrong.append(f"{suite} {case}: {r.get('why', '')}")
+    for suite, entries in lists.items():
+        wrong += [f"allow list of {suite}: nothing needs {p!r} any more" for p in entries if (suite, p) not in used]
+    return wrong
+
+
+def sdk_part(kinds, straight_only, folder):
+    """The SDK suites: recorded answers and the mock behind the gateway."""
+    file = records.data_file()
+    if not file and os.environ.get("SIGNALBOX_REQUIRE_DATA") == "1":
+        raise stacks.StackError("the recorded traffic is required and not present")
+    if not file:
+        print("skipped: all cases of recorded traffic, which is not present; the mock's cases run")
+    straight, gateway, paths = {}, {}, {}
+    with stacks.Stack(folder=folder / "sdk") as s:
+        ways = stacks.start(s, records.make_cases(file) if file else [], not straight_only)
+        for kind in kinds:
+            try:
+                node() if kind == "js" else venv("py", "requirements.txt")
+            except Skip as e:
+                print(f"skipped: {kind}: {e}")
+                continue
+            straight |= run(kind, "straight", ways["straight"], folder, SDK_FILES)
+            if not straight_only:
+                gateway |= run(kind, "gateway", ways["gateway"], folder, SDK_FILES)
+        if not straight_only:
+            paths = s.paths()
+    return straight, gateway, paths
+
+
+def model_part(straight_only, folder):
+    """A tiny real model behind the gateway; the suite starts its own stack."""
+    try:
+        server, _ = venv("model", "model-requirements.txt", "--no-deps"), venv("py", "requirements.txt")
+    except Skip as e:
+        print(f"skipped: model: {e}")
+        return {}, {}, {}
+    paths = folder / "model-paths.json"
+    env = {"SB_WAY": "gateway", "SB_BASE": "", "SB_MOCK": "", "SB_KEY": "", "SB_CASES": os.devnull, "SB_MODEL_PYTHON": str(server),
+           "SB_MODEL_FOLDER": str(folder / "model"), "SB_MODEL_PATHS": str(paths), "SB_MODEL_STRAIGHT": "1" if straight_only else ""}
+    got = run("py", "model", env, folder, ["model_test.py"])
+    return {}, got, json.loads(paths.read_text()) if paths.exists() else {}
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--only", default="py,js,model")
+    p.add_argument("--straight", action="store_true", help="without the gateway")
+    p.add_argument("--keep", action="store_true", help="keep the folder of logs and results")
+    a = p.parse_args()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    folder = pathlib.Path(stacks.tempfile.mkdtemp(prefix="sb-"))
+    only = a.only.split(",")
+    straight, gateway, paths = sdk_part([k for k in ("py", "js") if k in only], a.straight, folder) if {"py", "js"} & set(only) else ({}, {}, {})
+    if "model" in only:
+        more = model_part(a.straight, folder)
+        gateway |= more[1]
+        paths = dict(collections.Counter(paths) + collections.Counter(more[2]))
+    print(f"\n{'suite':<16} {'straight':<38} gateway")
+    for suite in sorted({s for s, _ in [*straight, *gateway]}):
+        print(f"{suite:<16} {counts(straight, suite):<38} {counts(gateway, suite)}")
+    wrong = judge(straight, gateway)
+    if a.straight:
+        wrong += [f"straight: {s} {c}: {r['why']}" for (s, c), r in straight.items() if r["result"] == "failed"]
+    else:
+        print("paths met: " + ", ".join(f"{p} {paths.get(p, 0)}" for p in ("direct", "watched", "worked")))
+        if {"py", "js"} & set(only):
+            wrong += [f"no exchange took the {p} path" for p in ("direct", "watched", "worked") if not paths.get(p)]
+    for w in wrong:
+        print("FAILED", w)
+    print("conformance:", f"{len(wrong)} failures; logs in {folder}" if wrong else "all passed")
+    if not wrong and not a.keep:
+        shutil.rmtree(folder)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except stacks.StackError as e:
+        sys.exit(f"conformance: {e}")
