@@ -44,7 +44,7 @@ type frames = iter.Seq[frame]
 
 const (
 	refusal = "I'm sorry, but I can't help with that."
-	thought = "The user wants an answer, so I think about it first. "
+	thought = "The user wants an answer, so I think about it first."
 )
 
 // vocabulary is what tokens and big are made of.

@@ -134,8 +134,13 @@ func (s *antStream) send(p phase, name string, v map[string]any) {
 	if s.done {
 		return
 	}
-	v["type"] = name
-	s.done = !s.yield(frame{p, event(name, encode(v))})
+	data := append([]byte(`{"type":"`), name...) // the type comes first, as it does from the provider
+	data = append(data, '"')
+	if len(v) > 0 {
+		data = append(data, ',')
+	}
+	data = append(data, encode(v)[1:]...)
+	s.done = !s.yield(frame{p, event(name, data)})
 }
 
 // block sends one content block.
