@@ -84,7 +84,7 @@ func (r *reader) block(src int64, raw, data []byte) error {
 		return err
 	}
 	for _, c := range jsonx.Elements(jsonx.Get(raw, "citations")) {
-		b.cites = append(b.cites, slices.Clone(c))
+		b.cites = append(b.cites, oneLine(c))
 	}
 	return r.seal(b, seal)
 }
@@ -145,7 +145,7 @@ func (r *reader) delta(f *frame) error {
 	case "signature_delta":
 		return r.seal(b, f.seal)
 	case "citations_delta":
-		b.cites = append(b.cites, slices.Clone(f.cite))
+		b.cites = append(b.cites, oneLine(f.cite))
 	}
 	return nil
 }
@@ -219,7 +219,7 @@ func (r *reader) stopped(obj []byte) {
 		case "stop_sequence":
 			s.Sequence, _ = jsonx.String(v)
 		case "stop_details":
-			s.Details = slices.Clone(v)
+			s.Details = oneLine(v)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package anthropicmessages
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strconv"
@@ -71,7 +72,7 @@ func (w *writer) Write(dst []byte, ev *llm.Event) ([]byte, error) {
 	case llm.EvFinished:
 		if !w.said.finished {
 			w.said.finished, w.stop = true, ev.Stop
-			w.stop.Details = slices.Clone(ev.Stop.Details)
+			w.stop.Details = oneLine(ev.Stop.Details)
 		}
 	case llm.EvBlockStarted:
 		if !w.said.finished {
@@ -194,7 +195,7 @@ func (w *writer) block(dst []byte, ev *llm.Event) []byte {
 		if block == nil { // another dialect's
 			return dst
 		}
-		b.native, b.fed = slices.Clone(block), true
+		b.native, b.fed = oneLine(block), true
 	default:
 		return dst
 	}
@@ -274,7 +275,7 @@ func (w *writer) into(dst *[]byte, b *outBlock, ev *llm.Event) {
 	}
 	if b.part == llm.PartNative {
 		if delta := jsonx.Get(ev.Raw, "delta"); delta != nil {
-			*to = append(append(w.deltaHead(*to, b), delta...), "}\n\n"...)
+			*to = append(append(w.deltaHead(*to, b), oneLine(delta)...), "}\n\n"...)
 		}
 		return
 	}
@@ -344,11 +345,21 @@ func (w *writer) advance(dst []byte) []byte {
 	return dst
 }
 
+// oneLine returns a copy of what an upstream wrote, without the line ends that would end a frame's data.
+func oneLine(value []byte) []byte {
+	if bytes.ContainsAny(value, "\r\n") {
+		if c, err := jsonx.Compact(value); err == nil {
+			return c
+		}
+	}
+	return slices.Clone(value)
+}
+
 // citation appends a citation in the dialect's form. What another dialect cites is a page on the web; its
 // index is empty, by which the server half knows it for ours when it comes back.
 func citation(dst []byte, c *llm.Citation) []byte {
 	if c.From == name && len(c.Raw) > 0 {
-		return append(dst, c.Raw...)
+		return append(dst, oneLine(c.Raw)...)
 	}
 	dst = append(dst, `{"type":"web_search_result_location"`...)
 	dst = text(dst, "cited_text", c.Text)
