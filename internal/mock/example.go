@@ -18,17 +18,23 @@ func at(array string, i int, member string) string {
 // properties, required, items, $ref into itself, anyOf, oneOf, allOf, the bounds of numbers and lengths, and
 // common formats. What cannot be met with that (a pattern) is left unmet.
 func example(schema []byte) []byte {
-	x := exampler{root: schema}
+	x := exampler{root: schema, left: maxValues}
 	return x.value(nil, schema, "value", 0)
 }
 
-type exampler struct{ root []byte }
+type exampler struct {
+	root []byte
+	left int // how many more values may be written
+}
+
+// maxValues bounds the values of an example, for schemas that refer to themselves many times.
+const maxValues = 5000
 
 // maxDepth bounds schemas that refer to themselves; below it optional members and elements are left out.
 const maxDepth = 12
 
 func (x *exampler) value(dst, schema []byte, name string, depth int) []byte {
-	if depth > 2*maxDepth {
+	if x.left--; x.left < 0 || depth > 2*maxDepth {
 		return append(dst, "null"...)
 	}
 	if ref, ok := jsonx.String(jsonx.Get(schema, "$ref")); ok {
