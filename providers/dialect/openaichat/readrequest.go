@@ -53,12 +53,13 @@ func (c *Codec) ReadRequest(in dialect.Inbound) (*llm.Request, error) {
 
 // requestReader decodes one request.
 type requestReader struct {
-	req    *llm.Request
-	chat   *llm.Chat
-	calls  int    // deprecated calls seen; they have no ids, so they are numbered
-	safety []byte // safety_identifier
-	tools  bool   // tools were given
-	old    bool   // functions were given
+	req     *llm.Request
+	chat    *llm.Chat
+	calls   int    // deprecated calls seen; they have no ids, so they are numbered
+	safety  []byte // safety_identifier
+	options []byte // what stream_options has beside include_usage
+	tools   bool   // tools were given
+	old     bool   // functions were given
 }
 
 func (r *requestReader) member(name string, raw []byte) error {
@@ -220,9 +221,7 @@ func (r *requestReader) hints(name string, raw []byte) (done bool, err error) {
 			err = wrongType(name, "an object", raw)
 		}
 	case "stream_options":
-		if rest := without(raw, "include_usage"); rest != nil {
-			r.extra(name, rest)
-		}
+		r.options = without(raw, "include_usage")
 	default:
 		return false, nil
 	}
@@ -233,6 +232,9 @@ func (r *requestReader) hints(name string, raw []byte) (done bool, err error) {
 func (r *requestReader) end() error {
 	if r.tools && r.old {
 		return bad("functions", reasonValue, "'functions' is the deprecated form of 'tools'; only one of them may be given.")
+	}
+	if r.options != nil {
+		r.extra("stream_options", r.options)
 	}
 	if r.safety != nil {
 		if r.chat.Hints.User == "" {
@@ -333,6 +335,9 @@ const inFunction = "function."
 
 func (r *requestReader) choice(at string, raw []byte) error {
 	c := &r.chat.Choice
+	if c.Mode != llm.ChoiceUnset {
+		return bad("function_call", reasonValue, "'function_call' is the deprecated form of 'tool_choice'; only one of them may be given.")
+	}
 	if jsonx.Kind(raw) == '"' {
 		switch string(plain(raw)) {
 		case "auto":

@@ -27,14 +27,9 @@ type record struct {
 
 // records returns every recorded exchange of the dialect: the few that lie in testdata, and all of the
 // shared data where it is there.
-func records(t *testing.T) []record {
+func records(t testing.TB) []record {
 	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", "records.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	all := readRecords(t, f)
+	all := ownRecords(t)
 	seen := map[string]bool{}
 	for _, r := range all {
 		seen[r.ID] = true
@@ -47,7 +42,18 @@ func records(t *testing.T) []record {
 	return all
 }
 
-func sharedRecords(t *testing.T) []record {
+// ownRecords returns the records in testdata.
+func ownRecords(t testing.TB) []record {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", "records.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	return readRecords(t, f)
+}
+
+func sharedRecords(t testing.TB) []record {
 	t.Helper()
 	dir := os.Getenv("SIGNALBOX_DATA")
 	if dir == "" {
@@ -69,7 +75,7 @@ func sharedRecords(t *testing.T) []record {
 	return readRecords(t, z)
 }
 
-func readRecords(t *testing.T, r io.Reader) []record {
+func readRecords(t testing.TB, r io.Reader) []record {
 	t.Helper()
 	var all []record
 	lines := bufio.NewScanner(r)

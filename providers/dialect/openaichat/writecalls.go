@@ -206,6 +206,7 @@ func (w *requestWriter) thoughts(i int, t *llm.Turn, thoughts []int) {
 	if !w.own {
 		for _, j := range thoughts {
 			w.lose(w.at(i, j), "the dialect does not take reasoning back")
+			w.marks(&t.Parts[j], w.at(i, j), false)
 		}
 		return
 	}

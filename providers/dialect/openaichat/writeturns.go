@@ -82,6 +82,9 @@ func (w *requestWriter) open(role string, t *llm.Turn) {
 
 // close ends a message with what the client's had beside our words.
 func (w *requestWriter) close(i int, t *llm.Turn) {
+	if n := len(t.Parts); n > 0 && w.own && t.Parts[n-1].Kind == llm.PartNative && t.Parts[n-1].Cache != nil {
+		w.cache(t.Parts[n-1].Cache) // the mark stood on the message: the part is as it was received
+	}
 	for _, m := range t.Extra {
 		if w.own {
 			w.raw(m.Name, m.Raw)
