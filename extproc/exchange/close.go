@@ -144,9 +144,9 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 		if n > 0 {
 			seen.Provider, seen.Path = leg.Provider, leg.Path
 			x.note(n, a)
-			if known.Known {
-				a.Err = known.Err
-			} else if a.Err != nil {
+			if known.Known && (known.Err != nil || e.Ending == EndedWell) {
+				a.Err = known.Err // of an answer that began well, only the log knows how it ended
+			} else if a.Err != nil && !known.Known {
 				c.cool(leg, a.Err)
 			}
 			c.log.Debug("attempt ended", "exchange", x.ID, "attempt", n, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", e.Status, "ending", e.Ending, "why", e.Why, "error", errText(a.Err), "took", e.Took, "first_byte", e.First, "provider_request_id", a.Provider)
