@@ -25,7 +25,10 @@ func (x *Exchange) Head(h Header, end bool) Reply {
 	var found bool
 	in.row, found = dialect.Find(h.Get(":method"), path, h.Get("anthropic-version") != "")
 	in.server = x.snap.Servers[in.row.Name]
-	x.Dialect, x.Op, x.Path = in.row.Name, in.row.Op, in.path
+	x.Dialect, x.Op, x.Path = in.row.Name, in.row.Op, path
+	if query := passing(in.path); query != "" {
+		x.Path += "?" + query // the ticket holds no credential
+	}
 	switch {
 	case !found:
 		return x.refuse(&llm.Error{Code: llm.CodeNotFound, Reason: "unknown_url", Message: "unknown path: " + clip(h.Get(":method")+" "+path)})
