@@ -146,7 +146,10 @@ func (x *Exchange) verdict() *llm.Error {
 	if only := x.attempts[0].Err; len(x.attempts) == 1 && only != nil && only.Message != "" && only.Code != llm.CodeCredential {
 		e.Message = only.Message // one target: its own words, which clients may look into
 	}
-	if e.Code == llm.CodeRateLimited && e.After == 0 {
+	switch {
+	case e.Code == llm.CodeOverQuota: // the gateway's account is empty; the client's quota is another matter
+		e.Code, e.Reason = llm.CodeUpstream, ""
+	case e.Code == llm.CodeRateLimited && e.After == 0:
 		e.After = health.ForLimit
 	}
 	return e
