@@ -118,34 +118,36 @@ func (r *rig) chunk(b []byte, end bool) {
 	r.replies(rs)
 }
 
-// content makes the bytes of a chunk: [sse|quoted|gzip|size N] [end].
+// content makes the bytes of a chunk: its lines as they are, or
 //
-// sse: each line is a frame, "data" or "event data"; a line that begins with a colon is a comment.
+//	sse     each line is a frame, "data" or "event data"; a line that begins with a colon is a comment
+//	quoted  the one line is a Go string
+//	size N  N spaces
+//
+// with gzip compressed, and with end the last.
 func (r *rig) content(c *command) []byte {
-	form := ""
-	if len(c.words) > 1 {
-		form = c.words[1]
-	}
-	text := strings.Join(c.input, "\n")
-	switch form {
-	case "sse":
-		return frames(c.input)
-	case "quoted":
-		s, err := strconv.Unquote(text)
-		if err != nil {
-			r.fatalf("%q: %v", text, err)
+	b := []byte(strings.Join(c.input, "\n"))
+	for i, form := range c.words[1:] {
+		switch form {
+		case "sse":
+			b = frames(c.input)
+		case "quoted":
+			s, err := strconv.Unquote(string(b))
+			if err != nil {
+				r.fatalf("%q: %v", b, err)
+			}
+			b = []byte(s)
+		case "size":
+			b = bytes.Repeat([]byte{' '}, r.int(c.words[i+2]))
+		case "gzip":
+			var z bytes.Buffer
+			w := gzip.NewWriter(&z)
+			_, _ = w.Write(b)
+			_ = w.Close()
+			b = z.Bytes()
 		}
-		return []byte(s)
-	case "gzip":
-		var b bytes.Buffer
-		w := gzip.NewWriter(&b)
-		_, _ = w.Write([]byte(text))
-		_ = w.Close()
-		return b.Bytes()
-	case "size":
-		return bytes.Repeat([]byte{' '}, r.int(c.words[2]))
 	}
-	return []byte(text)
+	return b
 }
 
 // frames writes server-sent events, one a line.

@@ -121,10 +121,8 @@ func (r *rig) planned(reply *exchange.Reply) {
 	if err != nil {
 		r.fatalf("the plan's ticket: %v", err)
 	}
-	for s := range r.secrets {
-		if strings.Contains(reply.Plan.Ticket, s) {
-			r.fatalf("a secret is in the ticket")
-		}
+	if strings.Contains(reply.Plan.Ticket, "sk-") { // how every credential of the scripts begins
+		r.fatalf("a credential is in the ticket: %s", reply.Plan.Ticket)
 	}
 	r.sayf("plan %s", strings.Join(reply.Plan.Clusters, " "))
 	for _, l := range t.Steps {
