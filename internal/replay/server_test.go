@@ -145,7 +145,7 @@ func TestEventsLeaveOneByOne(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	_, base := start(t, Options{ByID: map[string]Pace{"ee": {Status: 503}}})
+	_, base := start(t, Options{})
 	t.Run("reset before the head", func(t *testing.T) {
 		_, _, err := ask(t, "POST", base, `{"model":"aa;fault=reset"}`)
 		if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
@@ -170,6 +170,10 @@ func TestFaults(t *testing.T) {
 			t.Errorf("got %q, %v", body, err)
 		}
 	})
+}
+
+func TestFaultsWithoutABrokenConnection(t *testing.T) {
+	_, base := start(t, Options{ByID: map[string]Pace{"ee": {Status: 503}}})
 	t.Run("stall until the client leaves", func(t *testing.T) {
 		for model, want := range map[string]string{"bb;fault=stall": "", "bb;fault=stall;cut=3": "eve"} {
 			ctx, cancel := context.WithCancel(t.Context())
