@@ -33,24 +33,26 @@ def sse(text):
 
 
 def text_of(content):
-    """The text of a message's content: a string, or parts (some providers put reasoning into parts too)."""
+    """The text of a message's content: a string, parts (of which some are reasoning), or an object that is the JSON asked for."""
     if isinstance(content, str):
         return content
+    if isinstance(content, dict):
+        return json.dumps(content, separators=(",", ":"))
     return "".join(p.get("text") or "" for p in content or [] if isinstance(p, dict) and p.get("type") == "text")
 
 
 def arguments(text):
-    """Arguments as parsed; none at all counts as an empty object, text that is no JSON stays text."""
+    """Arguments as parsed; none at all and null count as an empty object, text that is no JSON stays text."""
     if isinstance(text, (dict, list)):
         return text
     try:
-        return json.loads(text) if (text or "").strip() else {}
+        return (json.loads(text) if (text or "").strip() else None) or {}
     except ValueError:
         return text
 
 
 def empty():
-    return {"text": "", "thinking": "", "calls": [], "stop": None, "usage": None}
+    return {"text": "", "refusal": "", "thinking": "", "calls": [], "stop": None, "usage": None}
 
 
 def chat_usage(u):
@@ -63,7 +65,9 @@ def chat_whole(body):
     m = choice.get("message") or {}
     a["text"] = text_of(m.get("content"))
     a["thinking"] = m.get("reasoning_content") or m.get("reasoning") or ""
-    for c in m.get("tool_calls") or []:
+    a["refusal"] = m.get("refusal") or ""
+    old = [{"function": m["function_call"]}] if m.get("function_call") else []
+    for c in m.get("tool_calls") or old:
         f = c.get("function") or {}
         a["calls"].append({"name": f.get("name"), "args": arguments(f.get("arguments"))})
     a["stop"] = choice.get("finish_reason")
@@ -83,6 +87,7 @@ def chat_stream(chunks):
                 continue
             d = choice.get("delta") or {}
             a["text"] += text_of(d.get("content"))
+            a["refusal"] += d.get("refusal") or ""
             a["thinking"] += d.get("reasoning_content") or d.get("reasoning") or ""
             for t in d.get("tool_calls") or []:
                 key = t.get("index")

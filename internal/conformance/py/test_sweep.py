@@ -69,5 +69,10 @@ def test_error(client, case):
     error = KINDS[case["dialect"]][3]
     with pytest.raises(error) as caught:
         send(client, case, cast_to=httpx2.Response)
+    if WAY == "gateway" and case["status"] in (401, 403):
+        # The provider refused the gateway's credential: not the client's fault, and no word of it for the client.
+        assert caught.value.status_code == 502
+        return
     assert caught.value.status_code == case["status"]
-    assert caught.value.response.content == case["body"].encode("utf-8")
+    if WAY == "straight" or case["status"] != 429:  # limits are told in the gateway's words, with what each attempt said
+        assert caught.value.response.content == case["body"].encode("utf-8")
