@@ -159,6 +159,18 @@ func (a *Attempt) feed(chunk []byte, end bool) {
 	if p.news != before {
 		a.ans.last = a.x.core.now()
 	}
+	if p.failed != nil && p.sent {
+		a.broke(p.failed)
+	}
+}
+
+// broke records that an answer which had begun did not end well: what was noted at its head stands corrected.
+func (a *Attempt) broke(e *llm.Error) {
+	a.x.mu.Lock()
+	defer a.x.mu.Unlock()
+	if at := &a.x.attempts[a.n-1]; at.Err == nil {
+		at.Err = e
+	}
 }
 
 // release lets out what was held: the head, when it still is, and the chunks.
@@ -168,7 +180,7 @@ func (a *Attempt) release(end bool) []Reply {
 	rewrites := s.pipe.writer != nil || s.pipe.strip != nil
 	if !s.pipe.sent {
 		s.pipe.sent = true
-		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Provider: providerID(s.header)})
+		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: s.pipe.failed, Provider: providerID(s.header)})
 		h := a.passHead()
 		if rewrites {
 			h = Reply{To: ToAnswerHead}
@@ -255,9 +267,7 @@ func (a *Attempt) Deadline() (at time.Time, ok bool) {
 // Expire acts on a missed deadline: the next target before the first byte, a reset after it.
 func (a *Attempt) Expire() ([]Reply, error) {
 	if a.ans.phase == phRelay {
-		a.x.mu.Lock()
-		a.x.attempts[a.n-1].Err = &llm.Error{Code: llm.CodeTimeout, Message: "no content in time"}
-		a.x.mu.Unlock()
+		a.broke(&llm.Error{Code: llm.CodeTimeout, Message: "no content in time"})
 		return nil, ErrDeadline
 	}
 	if t := a.x.Rules.Total.D(); t > 0 && a.x.core.now().Sub(a.x.began()) >= t { // no time is left for another target

@@ -139,6 +139,9 @@ func (a *Attempt) End() {
 		a.ans.inflate.Close()
 	}
 	u := a.ans.pipe.usage
+	if a.ans.pipe.writer == nil { // only judged: what follows was not read
+		u = llm.Usage{}
+	}
 	if s := a.ans.pipe.strip; s != nil {
 		u.Merge(s.Usage())
 	}

@@ -218,13 +218,14 @@ func (x *Exchange) close(o Outcome) {
 	if !usage.Known() {
 		source = FromNobody
 	}
-	last := x.Steps[min(max(o.Tries, x.tried, 1), len(x.Steps))-1]
+	n := min(max(o.Tries, x.tried, 1), len(x.Steps))
+	last, broke := x.Steps[n-1], x.attempts[n-1].Err != nil
 	x.mu.Unlock()
 	ending := o.Ending.String()
 	switch {
 	case o.Swept:
 		ending = "swept"
-	case o.Ending == EndedWell && o.Status >= 400:
+	case o.Ending == EndedWell && (o.Status >= 400 || broke):
 		ending = "error"
 	}
 	x.core.seen.Closed(Closed{

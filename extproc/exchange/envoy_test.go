@@ -36,20 +36,18 @@ type attempt struct {
 
 // mutate changes a header map as Envoy does: removals first, then each set in place of all values.
 func mutate(h exchange.Header, r *exchange.Reply) exchange.Header {
-	gone := map[string]bool{}
+	out := slices.Clone(h)
+	remove := func(name string) {
+		out = slices.DeleteFunc(out, func(f providers.Header) bool { return f.Name == name })
+	}
 	for _, n := range r.Remove {
-		gone[n] = true
+		remove(n)
 	}
 	for _, s := range r.Set {
-		gone[s.Name] = true
+		remove(s.Name)
+		out = append(out, s)
 	}
-	var out exchange.Header
-	for _, f := range h {
-		if !gone[f.Name] {
-			out = append(out, f)
-		}
-	}
-	return append(out, r.Set...)
+	return out
 }
 
 // request METHOD PATH [end], with headers and a body that stands behind bars.

@@ -41,7 +41,7 @@ func (a *Attempt) fail(e *llm.Error) []Reply {
 	x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)})
 	x.core.cool(a.leg, e)
 	s.phase = phPassed
-	if e.Code.Retryable() && a.n < len(x.Steps) {
+	if all, _ := x.known(len(x.Steps)); e.Code.Retryable() && (a.n < len(x.Steps) || !all) { // the last attempt of all waits for what is not known
 		status := s.status
 		if status < 400 {
 			status = http.StatusServiceUnavailable
@@ -147,6 +147,8 @@ func (x *Exchange) verdict() *llm.Error {
 		e.Message = only.Message // one target: its own words, which clients may look into
 	}
 	switch {
+	case e.Code == llm.CodeCredential: // the gateway's own: a 401 would blame the client's key
+		e.Code, e.Reason, e.Param = llm.CodeUpstream, "upstream_credential", ""
 	case e.Code == llm.CodeOverQuota: // the gateway's account is empty; the client's quota is another matter
 		e.Code, e.Reason = llm.CodeUpstream, ""
 	case e.Code == llm.CodeRateLimited && e.After == 0:

@@ -55,6 +55,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 // the first that matches.
 func (x *Exchange) route(model string) (*routing.Route, string, *llm.Error) {
 	t := x.snap.Table
+	if !plainName(model) {
+		return nil, "", x.unknownModel(model)
+	}
 	resolved := t.Resolve(model)
 	if name := x.in.head.Get(headerRoute); name != "" {
 		if r := t.Route(name); r != nil && r.Client.Route {
@@ -66,6 +69,16 @@ func (x *Exchange) route(model string) (*routing.Route, string, *llm.Error) {
 		return r, resolved, nil
 	}
 	return nil, "", x.unknownModel(model)
+}
+
+// plainName reports whether a client's name for a model may go on to a provider, in a body or a path, where
+// a route passes names on: printable ASCII without what steers a path (RELIABILITY §9).
+func plainName(model string) bool {
+	const longest = 256
+	if model == "" || len(model) > longest || strings.Contains(model, "..") {
+		return false
+	}
+	return !strings.ContainsFunc(model, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`?#%\@`, r) })
 }
 
 // admit writes the ticket but for its steps.
