@@ -56,7 +56,7 @@ func static(s *Spec) *bootstrapv3.Bootstrap {
 	b := frame(s)
 	clusters := []*clusterv3.Cluster{service(s), closed(s)}
 	for i := range s.Providers {
-		clusters = append(clusters, provider(&s.Providers[i])...)
+		clusters = append(clusters, provider(s, &s.Providers[i])...)
 	}
 	b.StaticResources = &bootstrapv3.Bootstrap_StaticResources{
 		Listeners: []*listenerv3.Listener{listener(s, routes(s), false)},

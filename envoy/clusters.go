@@ -28,12 +28,12 @@ const (
 // provider renders the two clusters of a provider. The one that plans name is an aggregate: while the inner
 // one has no host, the attempt goes to a closed port, which is a refused connection and so a retry; an
 // empty cluster would end the request.
-func provider(u *Upstream) []*clusterv3.Cluster {
+func provider(s *Spec, u *Upstream) []*clusterv3.Cluster {
 	inner := u.Name + dnsSuffix
 	c := &clusterv3.Cluster{
 		Name:                          inner,
 		ConnectTimeout:                dur(u.ConnectTimeout),
-		PerConnectionBufferLimitBytes: u32(lineBuffer),
+		PerConnectionBufferLimitBytes: u32(s.stored()), // a later attempt collects the body once more
 		CircuitBreakers:               open(),
 		LoadAssignment:                endpoints(inner, u.Host, socket(u.Host, uint32(u.Port))),
 		UpstreamConnectionOptions:     keepalive(),
@@ -53,7 +53,7 @@ func provider(u *Upstream) []*clusterv3.Cluster {
 	} else {
 		c.ClusterDiscoveryType = resolved()
 	}
-	return []*clusterv3.Cluster{guarded(u.Name, inner), c}
+	return []*clusterv3.Cluster{guarded(s, u.Name, inner), c}
 }
 
 // resolved is a cluster of every address that a name has.
@@ -68,11 +68,11 @@ func resolved() *clusterv3.Cluster_ClusterType {
 	}}
 }
 
-func guarded(name, inner string) *clusterv3.Cluster {
+func guarded(s *Spec, name, inner string) *clusterv3.Cluster {
 	return &clusterv3.Cluster{
 		Name:                          name,
 		ConnectTimeout:                dur(time.Second),
-		PerConnectionBufferLimitBytes: u32(lineBuffer),
+		PerConnectionBufferLimitBytes: u32(s.stored()),
 		LbPolicy:                      clusterv3.Cluster_CLUSTER_PROVIDED,
 		CircuitBreakers:               open(),
 		ClusterDiscoveryType: &clusterv3.Cluster_ClusterType{ClusterType: &clusterv3.Cluster_CustomClusterType{
@@ -85,11 +85,12 @@ func guarded(name, inner string) *clusterv3.Cluster {
 // closed is where connections are refused.
 func closed(s *Spec) *clusterv3.Cluster {
 	return &clusterv3.Cluster{
-		Name:                 ClusterClosed,
-		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
-		ConnectTimeout:       dur(time.Second),
-		CircuitBreakers:      open(),
-		LoadAssignment:       endpoints(ClusterClosed, "", socket("127.0.0.1", uint32(s.ClosedPort))),
+		Name:                          ClusterClosed,
+		ClusterDiscoveryType:          &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
+		ConnectTimeout:                dur(time.Second),
+		PerConnectionBufferLimitBytes: u32(s.stored()),
+		CircuitBreakers:               open(),
+		LoadAssignment:                endpoints(ClusterClosed, "", socket("127.0.0.1", uint32(s.ClosedPort))),
 	}
 }
 
@@ -99,7 +100,7 @@ func service(s *Spec) *clusterv3.Cluster {
 		Name:                          ClusterService,
 		ClusterDiscoveryType:          &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
 		ConnectTimeout:                dur(time.Second),
-		PerConnectionBufferLimitBytes: u32(s.Limits.Body + s.Limits.Body/2),
+		PerConnectionBufferLimitBytes: u32(s.stored()),
 		CircuitBreakers:               open(),
 		TypedExtensionProtocolOptions: protocol(&upstreamv3.HttpProtocolOptions{
 			UpstreamProtocolOptions: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{

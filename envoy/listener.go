@@ -15,7 +15,7 @@ import (
 const resourceName = "signalbox"
 
 // lineBuffer bounds what Envoy keeps of one direction of one connection while the other side is slow.
-// Request bodies are kept beyond it, up to their own limit.
+// Request bodies are kept beyond it, up to their own limit, which counts only where it is not smaller.
 const lineBuffer = 1 << 20
 
 // listener renders the clients' listener. table is nil where the route table comes over xDS.
@@ -39,7 +39,7 @@ func listener(s *Spec, table *routev3.RouteConfiguration, sds bool) *listenerv3.
 		Name:                          resourceName,
 		Address:                       socket(host, port),
 		FilterChains:                  []*listenerv3.FilterChain{chain},
-		PerConnectionBufferLimitBytes: u32(lineBuffer),
+		PerConnectionBufferLimitBytes: u32(min(lineBuffer, s.stored())),
 		TrafficDirection:              corev3.TrafficDirection_INBOUND,
 	}
 }

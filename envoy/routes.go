@@ -39,7 +39,7 @@ func routes(s *Spec) *routev3.RouteConfiguration {
 			Domains:                    []string{"*"},
 			Routes:                     rs,
 			IncludeRequestAttemptCount: true,
-			RequestBodyBufferLimit:     wrapperspb.UInt64(uint64(s.Limits.Body)),
+			RequestBodyBufferLimit:     wrapperspb.UInt64(uint64(s.stored())),
 			ResponseHeadersToAdd:       answerHeaders(s),
 		}},
 		ValidateClusters: wrapperspb.Bool(false), // plans name clusters, routes do not

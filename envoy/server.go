@@ -88,7 +88,7 @@ func (s *Server) departed(spec *Spec, now time.Time) map[string]departure {
 	if s.spec != nil {
 		for i := range s.spec.Providers {
 			p := &s.spec.Providers[i]
-			d := departure{clusters: provider(p)}
+			d := departure{clusters: provider(s.spec, p)}
 			if spec.Deadlines.Linger > 0 {
 				d.until = now.Add(spec.Deadlines.Linger)
 			}
@@ -170,7 +170,7 @@ func (s *Server) Connected() int { return s.acks.connected() }
 func (s *Server) publish(ctx context.Context, spec *Spec, leaving map[string]departure, version *string) error {
 	clusters := []types.Resource{service(spec), closed(spec)}
 	for i := range spec.Providers {
-		clusters = append(clusters, resources(provider(&spec.Providers[i]))...)
+		clusters = append(clusters, resources(provider(spec, &spec.Providers[i]))...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(leaving)) {
 		clusters = append(clusters, resources(leaving[name].clusters)...)

@@ -1,0 +1,234 @@
+package envoy_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/signalbox-ai/signalbox/envoy"
+)
+
+// raw sends bytes and returns the head and body of the answer.
+func (r *rig) raw(request string) string {
+	r.t.Helper()
+	c, err := net.DialTimeout("tcp", r.spec.Listen, patience)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(c, request); err != nil {
+		r.t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return "closed: " + err.Error()
+	}
+	defer res.Body.Close()
+	b, _ := io.ReadAll(res.Body)
+	return fmt.Sprintf("%d %s %s", res.StatusCode, res.Header.Get("location"), b)
+}
+
+func TestBadRequestsAreRefusedAtTheEdge(t *testing.T) {
+	t.Parallel()
+	r, _, good := two(t, nil)
+	const end = "\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"
+	line := "POST /v1/messages HTTP/1.1\r\nhost: h"
+	for _, tt := range []struct {
+		name, request, want string
+	}{
+		{"a header with an underscore", line + "\r\nx_signalbox_watch: 0" + end, `400 `},
+		{"too many headers", line + strings.Repeat("\r\nx-a: b", 101) + end, `431 `},
+		{"a head of 61 KiB", line + "\r\nx-a: " + strings.Repeat("a", 61<<10) + end, `431 `},
+		{"content-length and transfer-encoding", line + "\r\ntransfer-encoding: chunked" + end, `400 `},
+		{"escaped slashes", strings.Replace(line, "/v1/messages", "/v1%2Fmessages", 1) + end, `307 /v1/messages`},
+		{"an upgrade", line + "\r\nupgrade: websocket\r\nconnection: upgrade" + "\r\ncontent-length: 2\r\n\r\n{}", `403 `},
+		{"no HTTP", "\x16\x03\x01\x00\r\n\r\n", `400 `},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := r.raw(tt.request)
+			if !strings.HasPrefix(got, tt.want) {
+				t.Errorf("got %s, want %s…", got, tt.want)
+			}
+			if strings.HasPrefix(got, "4") && !strings.Contains(got, `{"error":{`) {
+				t.Errorf("the body is no error document: %s", got)
+			}
+		})
+	}
+	if n := len(good.requests()); n != 0 {
+		t.Errorf("%d requests reached the provider", n)
+	}
+}
+
+func TestTheEdgeSpeaksHTTP2(t *testing.T) {
+	t.Parallel()
+	r, _, _ := two(t, nil)
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	defer tr.CloseIdleConnections()
+	res, err := (&http.Client{Transport: tr, Timeout: patience}).Post(r.url("/v1/messages"), "application/json", strings.NewReader(`{"plan":["good"],"watch":"0"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.ProtoMajor != 2 || res.StatusCode != 200 {
+		t.Errorf("got %s %s", res.Proto, res.Status)
+	}
+}
+
+func TestTheAdminPageIsOnItsSocketOnly(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("reads /proc")
+	}
+	r, _, _ := two(t, nil)
+	if err := r.child.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	st, err := os.Stat(strings.TrimPrefix(r.spec.Admin, "unix:"))
+	if err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("the socket has mode %v (%v), want 0600", st.Mode(), err)
+	}
+	got := listening(t, r.child.Pid())
+	_, port, _ := net.SplitHostPort(r.spec.Listen)
+	var p int
+	_, _ = fmt.Sscan(port, &p)
+	if want := fmt.Sprintf("0100007F:%04X", p); len(got) != 1 || !got[want] {
+		t.Errorf("Envoy listens on %v, want %s alone", got, want)
+	}
+}
+
+// listening returns the TCP addresses on which a process listens, as /proc writes them.
+func listening(t *testing.T, pid int) map[string]bool {
+	t.Helper()
+	inodes := map[string]bool{}
+	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, fd := range fds {
+		if l, err := os.Readlink(fd); err == nil && strings.HasPrefix(l, "socket:[") {
+			inodes[strings.Trim(l, "socket:[]")] = true
+		}
+	}
+	addresses := map[string]bool{}
+	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); len(f) > 9 && f[3] == "0A" && inodes[f[9]] {
+				addresses[f[1]] = true
+			}
+		}
+	}
+	return addresses
+}
+
+func TestTheIdleTimerIsTheOneThatThePlanNames(t *testing.T) {
+	t.Parallel()
+	stall := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, "first ")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-time.After(time.Second):
+		case <-r.Context().Done():
+		}
+		_, _ = io.WriteString(w, "last")
+	})
+	u, _ := upstream(t, "slow", stall)
+	r := start(t, func(s *envoy.Spec) {
+		s.Providers = []envoy.Upstream{u}
+		s.Deadlines.Idle = []time.Duration{100 * time.Millisecond, 20 * time.Second}
+	})
+	for idle, whole := range map[string]bool{"100": false, "20000": true, "": true} {
+		a, err := r.try("/v1/messages", strings.NewReader(fmt.Sprintf(`{"plan":["slow"],"watch":"0","idle":%q}`, idle)))
+		if got := err == nil && a.body == "first last"; got != whole {
+			t.Errorf("idle %q: got %q, %v; want whole: %v", idle, a.body, err, whole)
+		}
+	}
+}
+
+func TestAServiceThatDrainsKeepsItsStreams(t *testing.T) {
+	t.Parallel()
+	r, _, _ := two(t, nil)
+	hold := make(chan struct{})
+	r.service.mu.Lock()
+	r.service.hold = hold
+	r.service.mu.Unlock()
+	type result struct {
+		a   answer
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		a, err := r.try("/v1/messages", strings.NewReader(`{"plan":["good"],"watch":"1"}`))
+		done <- result{a, err}
+	}()
+	eventually(t, "the answer is held", func() error {
+		r.service.mu.Lock()
+		defer r.service.mu.Unlock()
+		if len(r.service.attempts) == 0 {
+			return errors.New("no attempt yet")
+		}
+		return nil
+	})
+	r.health.Shutdown()
+	eventually(t, "new requests are refused", func() error {
+		if a := r.post("/v1/messages", `{"plan":["good"],"watch":"0"}`); a.status != 503 {
+			return fmt.Errorf("got %d", a.status)
+		}
+		return nil
+	})
+	close(hold)
+	if got := <-done; got.err != nil || got.a.status != 200 {
+		t.Errorf("the held answer: got %d %s, %v", got.a.status, got.a.body, got.err)
+	}
+	eventually(t, "its log entry still comes", func() error {
+		_, es := r.service.take()
+		for _, e := range es {
+			if e.log == "request" && e.GetResponse().GetResponseCode().GetValue() == 200 {
+				return nil
+			}
+		}
+		return errors.New("not yet")
+	})
+	r.health.Resume()
+	r.health.SetServingStatus("", healthv1.HealthCheckResponse_SERVING)
+	eventually(t, "the service is back", func() error {
+		if a := r.post("/v1/messages", `{"plan":["good"],"watch":"0"}`); a.status != 200 {
+			return fmt.Errorf("got %d", a.status)
+		}
+		return nil
+	})
+}
+
+func TestDrainTellsClientsToGo(t *testing.T) {
+	t.Parallel()
+	r, _, _ := two(t, nil)
+	if err := r.child.Drain(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "answers close their connection", func() error {
+		res, err := http.Post(r.url("/v1/messages"), "application/json", strings.NewReader(`{"plan":["good"],"watch":"0"}`))
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		if res.StatusCode != 200 || !res.Close {
+			return fmt.Errorf("got %s, close %v", res.Status, res.Close)
+		}
+		return nil
+	})
+}
