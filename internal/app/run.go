@@ -120,24 +120,23 @@ func (a *App) watch(ctx context.Context) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	for ctx.Err() == nil {
-		round, next := context.WithCancel(ctx)
-		var wg sync.WaitGroup
-		if a.opts.Path != "" {
-			files := a.Config().Files()
-			wg.Go(func() {
-				if err := config.Watch(round, a.opts.Path, func() { _ = a.Reload(ctx); next() }, files...); err != nil {
-					a.log.Error("the configuration is not watched", "error", err)
-				}
-			})
-		}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if a.opts.Path != "" {
+		wg.Go(func() {
+			files := func() []string { return a.Config().Files() }
+			if err := config.Watch(ctx, a.opts.Path, func() { _ = a.Reload(ctx) }, files); err != nil {
+				a.log.Error("the configuration is not watched", "error", err)
+			}
+		})
+	}
+	for {
 		select {
-		case <-round.Done():
+		case <-ctx.Done():
+			return
 		case <-hup:
 			_ = a.Reload(ctx)
 		}
-		next() // the files to watch may be others now
-		wg.Wait()
 	}
 }
 

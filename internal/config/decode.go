@@ -274,7 +274,7 @@ func (d *decoder) ref(n *node, v reflect.Value, path string) {
 	scheme, rest, _ := strings.Cut(n.value, ":")
 	switch {
 	case err != nil:
-	case scheme == "env" && (!variable.MatchString(rest) || looksSecret(rest)):
+	case scheme == "env" && (!variable.MatchString(rest) || looksSecret(rest) && !constant.MatchString(rest)):
 		err = errors.New("env: takes the name of an environment variable")
 	case scheme == "file" && (!printable(rest) || looksSecret(rest)):
 		err = errors.New("file: takes the path of a file")

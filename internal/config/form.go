@@ -17,6 +17,7 @@ var (
 	region   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 	hashed   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	hostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$`)
+	constant = regexp.MustCompile(`^[A-Z]{1,15}(_[A-Z0-9]{1,15})+$`) // KEY_A is a variable, though key_… may be a key
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 )
 

@@ -18,14 +18,20 @@ const settle = 100 * time.Millisecond
 // Watch calls onChange after the content of path or of one of the extra files (authorities, certificates,
 // file: references) has changed, until the context ends; then it returns nil. Calls do not overlap. It
 // watches folders, so that a file that is replaced by a rename, or that is a link which is set anew as in a
-// Kubernetes volume, is seen too.
-func Watch(ctx context.Context, path string, onChange func(), extra ...string) error {
+// Kubernetes volume, is seen too. extra is asked again after each change; nil: there are none.
+func Watch(ctx context.Context, path string, onChange func(), extra func() []string) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watching %s: %w", path, err)
 	}
 	defer w.Close()
-	files := append([]string{path}, extra...)
+	current := func() []string {
+		if extra == nil {
+			return []string{path}
+		}
+		return append([]string{path}, extra()...)
+	}
+	files := current()
 	for folder := range folders(files) {
 		if err := w.Add(folder); err != nil {
 			return fmt.Errorf("watching %s: %w", folder, err)
@@ -37,12 +43,12 @@ func Watch(ctx context.Context, path string, onChange func(), extra ...string) e
 	go func() {
 		defer close(done)
 		debounce(ctx, events, settle, func() {
-			for folder := range folders(files) { // a folder may have been made anew; adding one twice does nothing
-				_ = w.Add(folder)
-			}
+			files := current()
+			again(w, files)
 			if now := contents(files); !maps.Equal(now, seen) {
 				seen = now
 				onChange()
+				again(w, current())
 			}
 		})
 	}()
@@ -65,6 +71,13 @@ func Watch(ctx context.Context, path string, onChange func(), extra ...string) e
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// again watches the folders of files. One may have been made anew; adding one twice does nothing.
+func again(w *fsnotify.Watcher, files []string) {
+	for folder := range folders(files) {
+		_ = w.Add(folder)
 	}
 }
 

@@ -40,7 +40,7 @@ func watching(t *testing.T, path string, extra ...string) (wait func(what string
 	calls := make(chan struct{}, 100)
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { done <- Watch(ctx, path, func() { calls <- struct{}{} }, extra...) }()
+	go func() { done <- Watch(ctx, path, func() { calls <- struct{}{} }, func() []string { return extra }) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -128,7 +128,7 @@ func TestWatchSeesAKubernetesVolumeChange(t *testing.T) {
 }
 
 func TestWatchRefusesAFolderThatIsNotThere(t *testing.T) {
-	if err := Watch(t.Context(), filepath.Join(t.TempDir(), "none", "signalbox.yaml"), func() {}); err == nil {
+	if err := Watch(t.Context(), filepath.Join(t.TempDir(), "none", "signalbox.yaml"), func() {}, nil); err == nil {
 		t.Fatal("want an error")
 	}
 }

@@ -108,8 +108,8 @@ routes:
 		body = strings.Replace(body, "Hello", strings.Repeat("x", limit-len(body)), 1)
 		post(t, s.Base+chatPath, body).want(t, 200, "choices")
 		for _, r := range a.Journal() {
-			if r.Header.Get("Content-Length") != fmt.Sprint(len(r.Body)) || len(r.Body) < limit-200 {
-				t.Errorf("%s: the provider got %d bytes, content-length %s", model, len(r.Body), r.Header.Get("Content-Length"))
+			if r.Header.Get("Content-Length") != fmt.Sprint(r.Length) || r.Length < limit-200 {
+				t.Errorf("%s: the provider got %d bytes, content-length %s", model, r.Length, r.Header.Get("Content-Length"))
 			}
 		}
 		over := strings.Replace(chat(model, false), "Hello", strings.Repeat("x", limit), 1)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -36,12 +35,12 @@ providers:
   - { name: a, kind: mock, base_url: %s }
   - { name: claude, kind: mock, base_url: %s, params: { speaks: [anthropic-messages] } }
 routes:
-  - { name: cut, match: { models: [cut] }, targets: ["a/cut:3", a/echo] }
-  - { name: truncate, match: { models: [truncate] }, targets: ["a/truncate:3", a/echo] }
-  - { name: error, match: { models: [error] }, targets: ["a/error-after:3", a/echo] }
-  - { name: xcut, match: { models: [xcut] }, targets: ["claude/cut:3", a/echo] }
-  - { name: xtruncate, match: { models: [xtruncate] }, targets: ["claude/truncate:3", a/echo] }
-  - { name: xerror, match: { models: [xerror] }, targets: ["claude/error-after:3", a/echo] }
+  - { name: cut, match: { models: [cut] }, targets: ["a/pace:30ms+cut:3", a/echo] }
+  - { name: truncate, match: { models: [truncate] }, targets: ["a/pace:30ms+truncate:3", a/echo] }
+  - { name: error, match: { models: [error] }, targets: ["a/pace:30ms+error-after:3", a/echo] }
+  - { name: xcut, match: { models: [xcut] }, targets: ["claude/pace:30ms+cut:3", a/echo] }
+  - { name: xtruncate, match: { models: [xtruncate] }, targets: ["claude/pace:30ms+truncate:3", a/echo] }
+  - { name: xerror, match: { models: [xerror] }, targets: ["claude/pace:30ms+error-after:3", a/echo] }
 `, a.url, a.url))
 	for _, c := range []struct {
 		model, body string
@@ -282,7 +281,7 @@ routes:
 		}
 		return nil
 	})
-	s.Service().Signal(syscall.SIGKILL)
+	s.Service().Kill()
 	s.Serve()
 	r := <-got
 	r.want(t, 200, "Hello")
