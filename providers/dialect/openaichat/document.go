@@ -195,7 +195,7 @@ func appendUsage(dst []byte, u *llm.Usage) []byte {
 // appendCitation appends a citation as an annotation; nothing for one without a URL.
 func appendCitation(dst []byte, c *llm.Citation) []byte {
 	if c.From == name && c.Raw != nil {
-		return append(dst, c.Raw...)
+		return append(dst, flat(c.Raw)...)
 	}
 	if c.URL == "" {
 		return dst
@@ -211,7 +211,7 @@ func appendCitation(dst []byte, c *llm.Citation) []byte {
 }
 
 // readStopReason reads why a choice ended, and whether it did.
-func readStopReason(finish, details, stopReason []byte) (s llm.Stop, ended bool) {
+func readStopReason(finish, details []byte) (s llm.Stop, ended bool) {
 	s.Native, _ = jsonx.String(finish)
 	if s.Native == "" { // old vision models have finish_details in its place
 		s.Native, _ = jsonx.String(jsonx.Get(details, "type"))
@@ -227,10 +227,6 @@ func readStopReason(finish, details, stopReason []byte) (s llm.Stop, ended bool)
 		s.Reason = llm.StopFilter
 	case "error", "insufficient_system_resource":
 		s.Reason = llm.StopFault
-	case "stop":
-		if seq, ok := jsonx.String(stopReason); ok && seq != "" { // vLLM names the sequence
-			s.Reason, s.Sequence = llm.StopSequence, seq
-		}
 	}
 	return s, true
 }
@@ -316,6 +312,9 @@ func readUsage(raw []byte) llm.Usage {
 		}
 	}
 	outside(&u, total, sound)
+	if u.Input.Known && u.Cached.N > u.Input.N { // Grok counts a hidden prompt there, and Mistral its own
+		u.Cached.N = u.Input.N
+	}
 	return u
 }
 
@@ -346,4 +345,15 @@ func anyLogprob(raw []byte) bool {
 		}
 	}
 	return false
+}
+
+// flat returns a JSON value without line ends, which a stream of events cannot carry.
+func flat(raw []byte) []byte {
+	if bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') < 0 {
+		return raw
+	}
+	if c, err := jsonx.Compact(raw); err == nil {
+		return c
+	}
+	return []byte("null")
 }

@@ -57,8 +57,8 @@ func FuzzReader(f *testing.F) {
 			if to && whole.failed == nil && whole.stopped > 0 && !bytes.Contains(out, []byte(`data: {"error"`)) {
 				for _, line := range bytes.Split(out, []byte("\n")) {
 					data, found := bytes.CutPrefix(line, []byte("data: "))
-					if found && string(data) != "[DONE]" && jsonx.Valid(data) != nil {
-						t.Fatalf("not JSON: %s", data)
+					if len(line) > 0 && !found || found && string(data) != "[DONE]" && jsonx.Valid(data) != nil {
+						t.Fatalf("not a frame of JSON: %q", line)
 					}
 				}
 			}

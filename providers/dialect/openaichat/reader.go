@@ -2,6 +2,7 @@ package openaichat
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -19,12 +20,11 @@ const (
 func (c *Codec) NewReader(req *llm.Request, stream bool) dialect.Reader {
 	r := &reader{codec: c, document: !stream, parser: sse.Parser{Max: maxFrame}}
 	if req != nil {
-		r.expect = 1
-		if chat := req.Chat(); chat != nil {
-			r.expect = max(1, chat.N)
-			if req.Extra.Dialect != name {
-				r.names = originalNames(chat.Tools)
-			}
+		if r.chat = req.Chat(); r.chat == nil {
+			r.chat = new(llm.Chat)
+		}
+		if req.Extra.Dialect != name {
+			r.names = originalNames(r.chat.Tools)
 		}
 	}
 	r.onEvent = r.event
@@ -49,7 +49,7 @@ func originalNames(tools []llm.Tool) map[string]string {
 // stream was asked for.
 type reader struct {
 	codec    *Codec
-	expect   int               // answers asked for; 0: not known
+	chat     *llm.Chat         // what was asked; nil: not known
 	names    map[string]string // tool names as they were, by name on the wire
 	document bool
 	begun    bool
@@ -279,7 +279,7 @@ func (r *reader) settle(end bool) error {
 			return nil
 		}
 	}
-	if !end && (r.expect == 0 || len(r.choices) < r.expect) {
+	if !end && (r.chat == nil || len(r.choices) < r.chat.N) {
 		return nil
 	}
 	r.stopped = true
@@ -371,6 +371,9 @@ func (r *reader) choice(i int, raw []byte, f *frame, whole bool) error {
 			}
 		}
 	}
+	if r.stopped {
+		return nil // more than was asked for
+	}
 	number, ok := jsonx.Int(index)
 	if !ok || number < 0 || number > 1<<20 {
 		number = int64(i)
@@ -399,11 +402,22 @@ func (r *reader) choice(i int, raw []byte, f *frame, whole bool) error {
 	if err := r.delta(c, &d); err != nil {
 		return err
 	}
-	stop, ended := readStopReason(finish, details, stopReason)
+	stop, ended := readStopReason(finish, details)
+	if seq, _ := jsonx.String(stopReason); seq != "" && stop.Reason == llm.StopEnd && r.stopsAt(seq) {
+		stop.Reason, stop.Sequence = llm.StopSequence, seq // vLLM names the sequence
+	}
 	if !ended && !whole {
 		return nil
 	}
 	return r.finish(c, stop)
+}
+
+// stopsAt reports whether a stop_reason is a stop sequence, and not another's word for the end.
+func (r *reader) stopsAt(seq string) bool {
+	if r.chat != nil {
+		return slices.Contains(r.chat.Stop, seq)
+	}
+	return seq != "stop" && seq != "end_turn" && seq != "eos" && seq != "tool_use"
 }
 
 func (r *reader) at(number int) *inChoice {

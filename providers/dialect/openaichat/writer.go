@@ -247,13 +247,13 @@ func (w *writer) delta(dst []byte, c *outChoice, ev *llm.Event) []byte {
 		return w.piece(dst, c, `"refusal":`, ev)
 	case llm.PartAudio:
 		if ev.Raw != nil {
-			dst = append(append(w.open(dst, c), `"audio":`...), ev.Raw...)
+			dst = append(append(w.open(dst, c), `"audio":`...), flat(ev.Raw)...)
 			dst = shut(dst)
 		}
 		return dst
 	case llm.PartImage:
 		if ev.Raw != nil {
-			dst = append(append(w.open(dst, c), `"images":[`...), ev.Raw...)
+			dst = append(append(w.open(dst, c), `"images":[`...), flat(ev.Raw)...)
 			dst = shut(append(dst, ']'))
 		}
 		return dst
@@ -270,7 +270,7 @@ func (w *writer) piece(dst []byte, c *outChoice, member string, ev *llm.Event) [
 	if ev.Logprobs == nil {
 		return shut(dst)
 	}
-	dst = append(append(dst, `},"logprobs":`...), ev.Logprobs...)
+	dst = append(append(dst, `},"logprobs":`...), flat(ev.Logprobs)...)
 	return append(dst, ",\"finish_reason\":null}]}\n\n"...)
 }
 
