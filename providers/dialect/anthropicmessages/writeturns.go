@@ -421,8 +421,8 @@ func (w *requestWriter) media(p *llm.Part, at string) error {
 		return w.refuse(at, "A file id of another provider cannot be sent to this model's provider.")
 	case m.URL != "" && !w.own && !strings.HasPrefix(strings.ToLower(m.URL), "https:"):
 		return w.refuse(at, "This model's provider fetches only https URLs.")
-	case image && m.Data != "" && !w.own && !strings.HasPrefix(kind, "image/"):
-		return w.invalid(at, "The data is not an image.")
+	case image && m.Data != "" && !w.own && !pictured(kind):
+		return w.invalid(at, "This model's provider takes images as PNG, JPEG, GIF or WebP.")
 	case !image && m.Data != "" && !w.own && kind != "application/pdf":
 		if kind != "" && !strings.HasPrefix(kind, "text/plain") {
 			return w.refuse(at, "This model's provider takes documents as PDF or plain text, not as "+clip(kind)+".")
@@ -447,6 +447,15 @@ func (w *requestWriter) media(p *llm.Part, at string) error {
 	}
 	w.close(p, at)
 	return nil
+}
+
+// pictured reports whether the provider takes images of a type.
+func pictured(kind string) bool {
+	switch kind {
+	case "image/png", "image/jpeg", "image/gif", "image/webp":
+		return true
+	}
+	return false
 }
 
 func (w *requestWriter) source(m *llm.Media, kind, at string) error {
