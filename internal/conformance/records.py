@@ -66,7 +66,7 @@ def chat_whole(body):
     a["text"] = text_of(m.get("content"))
     a["thinking"] = m.get("reasoning_content") or m.get("reasoning") or ""
     a["refusal"] = m.get("refusal") or ""
-    old = [{"function": m["function_call"]}] if m.get("function_call") else []
+    old = [{"function": m["function_call"]}] if (m.get("function_call") or {}).get("name") else []
     for c in m.get("tool_calls") or old:
         f = c.get("function") or {}
         a["calls"].append({"name": f.get("name"), "args": arguments(f.get("arguments"))})

@@ -154,7 +154,7 @@ def model_part(straight_only, folder):
         print(f"skipped: model: {e}")
         return {}, {}, {}
     paths = folder / "model-paths.json"
-    env = {"SB_WAY": "gateway", "SB_BASE": "", "SB_MOCK": "", "SB_KEY": "", "SB_CASES": os.devnull, "SB_MODEL_PYTHON": str(server),
+    env = {"SB_WAY": "gateway", "SB_BASE": "", "SB_MOCK": "", "SB_KEY": "", "SB_CASES": "", "SB_MODEL_PYTHON": str(server),
            "SB_MODEL_FOLDER": str(folder / "model"), "SB_MODEL_PATHS": str(paths), "SB_MODEL_STRAIGHT": "1" if straight_only else ""}
     got = run("py", "model", env, folder, ["model_test.py"])
     return {}, got, json.loads(paths.read_text()) if paths.exists() else {}

@@ -67,7 +67,7 @@ def mock_routes():
     yield {"name": "mock-chat", "match": {"models": ["chat-only/*"]}, "targets": ["mock-chat/*"]}
     yield {"name": "mock-messages", "match": {"models": ["messages-only/*"]}, "targets": ["mock-messages/*"]}
     yield {"name": "hasty", "match": {"models": ["hasty/*"]}, "targets": ["mock/*"],
-           "deadlines": {"first_token": "400ms", "between_tokens": "400ms", "total": "5s"}}
+           "deadlines": {"first_token": "400ms", "answer": "400ms", "between_tokens": "400ms", "total": "5s"}}
     yield {"name": "moves-on", "match": {"models": ["moves-on"]}, "targets": ["mock/error-first", "mock/503", "mock/echo"],
            "deadlines": {"first_token": "5s"}}
 

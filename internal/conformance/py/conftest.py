@@ -16,7 +16,7 @@ WAY = os.environ["SB_WAY"]
 BASE = os.environ["SB_BASE"]
 MOCK = os.environ["SB_MOCK"]
 KEY = os.environ["SB_KEY"]
-CASES = json.loads(pathlib.Path(os.environ["SB_CASES"]).read_text("utf-8"))
+CASES = json.loads(pathlib.Path(os.environ["SB_CASES"]).read_text("utf-8")) if os.environ["SB_CASES"] else []
 
 
 def only_gateway():

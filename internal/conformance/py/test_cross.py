@@ -41,7 +41,9 @@ def messages(client, case, stream):
 def same(got, want, stops):
     assert got["text"] == (want["text"] or want["refusal"])  # Anthropic's API says a refusal as text
     assert got["calls"] == want["calls"]
-    if want["stop"] in stops:
+    if want["refusal"]:
+        assert got["stop"] == "refusal"
+    elif want["stop"] in stops:
         stop = stops[want["stop"]]
         if want["calls"] and stop in ("stop", "end_turn"):
             stop = {"stop": "tool_calls", "end_turn": "tool_use"}[stop]  # some providers do not say it
