@@ -67,7 +67,8 @@ func (a *Attempt) AnswerHead(status int, h Header, end bool) []Reply {
 		return []Reply{r}
 	}
 	if end {
-		return a.take(nil, true)
+		rs, _ := a.take(nil, true) // an error needs a head that is out
+		return rs
 	}
 	return nil
 }
@@ -117,37 +118,44 @@ func (a *Attempt) AnswerChunk(chunk []byte, end bool) ([]Reply, error) {
 			return a.fail(e), nil
 		}
 	}
-	return a.take(chunk, end), nil
+	return a.take(chunk, end)
 }
 
+// maxHeld bounds the chunks that wait with the head. Envoy 1.40.0 crashes when an upstream filter holds more
+// of an answer than its buffer; a head that has waited for so much content has been judged long ago.
+const maxHeld = 256 << 10
+
 // take handles plain bytes of the answer.
-func (a *Attempt) take(chunk []byte, end bool) []Reply {
+func (a *Attempt) take(chunk []byte, end bool) ([]Reply, error) {
 	s := &a.ans
-	switch s.phase {
-	case phError:
+	p := &s.pipe
+	if s.phase == phError {
 		s.body = append(s.body, chunk[:min(len(chunk), maxErrorBody-len(s.body))]...)
 		if !end && len(s.body) < maxErrorBody {
-			return nil
+			return nil, nil
 		}
-		return a.failed()
-	case phRelay:
+		return a.failed(), nil
+	}
+	whole := !a.x.Stream && p.writer != nil // nothing leaves before the end
+	s.seen += int64(len(chunk))
+	if tooMuch := s.seen > a.x.snap.MaxAnswer; tooMuch && (whole || s.phase != phRelay) {
+		p.failed = &llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer is over the limit of " + strconv.FormatInt(a.x.snap.MaxAnswer, 10) + " bytes"}
+	} else {
 		a.feed(chunk, end)
-		return a.release(end)
 	}
-	if s.seen += int64(len(chunk)); s.seen > a.x.snap.MaxAnswer {
-		return a.fail(&llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer is over the limit of " + strconv.FormatInt(a.x.snap.MaxAnswer, 10) + " bytes"})
-	}
-	a.feed(chunk, end)
-	p := &s.pipe
 	switch {
-	case p.failed != nil && (!p.content || s.phase == phWhole):
-		return a.fail(p.failed)
+	case s.phase == phRelay && whole && p.failed != nil:
+		return nil, p.failed // its head is out: a reset is all that is left
+	case s.phase == phRelay:
+	case p.failed != nil && (!p.content || whole):
+		return a.fail(p.failed), nil
 	case p.empty(end):
-		return a.fail(&llm.Error{Code: llm.CodeUpstream, Reason: "empty_answer", Message: "the provider's answer is empty"})
-	case s.phase == phWhole && !end, s.phase == phHeld && !p.content && !p.ended && !end:
-		return nil
+		return a.fail(&llm.Error{Code: llm.CodeUpstream, Reason: "empty_answer", Message: "the provider's answer is empty"}), nil
+	case end, s.seen > maxHeld:
+	case s.phase == phWhole, !p.content && !p.ended:
+		return nil, nil
 	}
-	return a.release(end)
+	return a.release(end), nil
 }
 
 func (a *Attempt) feed(chunk []byte, end bool) {
@@ -226,9 +234,13 @@ func (a *Attempt) passHead() Reply {
 func (a *Attempt) answerHeaders(r *Reply, end bool) {
 	r.Remove = []string{"content-encoding"}
 	switch {
-	case a.ans.phase == phWhole && end && a.ans.owed > 0:
-		r.Set = append(r.Set, providers.Header{Name: "content-type", Value: "application/json"},
-			providers.Header{Name: "content-length", Value: strconv.Itoa(len(a.ans.pipe.out))})
+	case !a.x.Stream && a.ans.pipe.writer != nil:
+		r.Set = append(r.Set, providers.Header{Name: "content-type", Value: "application/json"})
+		if end {
+			r.Set = append(r.Set, providers.Header{Name: "content-length", Value: strconv.Itoa(len(a.ans.pipe.out))})
+		} else {
+			r.Remove = append(r.Remove, "content-length")
+		}
 	default:
 		r.Set = append(r.Set, providers.Header{Name: "content-type", Value: "text/event-stream; charset=utf-8"})
 		r.Remove = append(r.Remove, "content-length")

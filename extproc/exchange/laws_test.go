@@ -1,0 +1,268 @@
+package exchange_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// counter counts what the observer is told of closed exchanges.
+type counter struct {
+	closed  int
+	sources []exchange.Source
+}
+
+func (*counter) Refused(exchange.Refusal)      {}
+func (*counter) Planned(exchange.Planned)      {}
+func (*counter) Lost(_, _ dialect.Name, _ int) {}
+func (*counter) Attempt(exchange.AttemptSeen)  {}
+func (c *counter) Closed(e exchange.Closed)    { c.closed++; c.sources = append(c.sources, e.Source) }
+
+// clock is a time that tests set.
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time { return c.t }
+
+// kindsRoute makes a core with one provider of each of the kinds, each with a key of its own that names it.
+func kindsRoute(t testing.TB, kinds []providers.Kind, o exchange.Options) *exchange.Core {
+	t.Helper()
+	ps := map[string]*providers.Provider{}
+	rt := &routing.Route{Name: "r", Models: []string{"*"}, Failover: routing.Failover{FirstToken: true, ErrorBodies: true}}
+	for i, k := range kinds {
+		name := fmt.Sprintf("%s-%d", k.Name, i)
+		ps[name] = newProvider(t, k, name, "", "", providers.Key{ID: "k", Secret: secret.New(keyOf(name))})
+		rt.Targets = append(rt.Targets, routing.Target{Provider: name, Model: "model-of-" + name})
+	}
+	return exchange.New(&exchange.Snapshot{
+		Version: "1", Table: routing.NewTable([]*routing.Route{rt}, nil), Providers: ps, Registry: all.Kinds(), Servers: servers(),
+		Keys: auth.Open(), MaxBody: 1 << 20, MaxAnswer: 1 << 20,
+	}, o)
+}
+
+func keyOf(provider string) string { return "sk-secret-of-" + provider + "-0123456789" }
+
+func everyKind(t testing.TB) []providers.Kind {
+	var ks []providers.Kind
+	for _, n := range all.Kinds().Names() {
+		k, ok := all.Kinds().Kind(n)
+		if !ok {
+			t.Fatal(n)
+		}
+		ks = append(ks, k)
+	}
+	return ks
+}
+
+// TestNoHeaderOfAnEarlierAttemptStays tries all ordered pairs and triples of provider kinds, for clients of
+// both dialects: after the mutations of an attempt on top of those before it, the request holds exactly its
+// own provider's credential, and nothing of ours or Envoy's but what Envoy's last filter takes out.
+func TestNoHeaderOfAnEarlierAttemptStays(t *testing.T) {
+	kinds := everyKind(t)
+	var orders [][]providers.Kind
+	for _, a := range kinds {
+		for _, b := range kinds {
+			orders = append(orders, []providers.Kind{a, b})
+			for _, c := range kinds {
+				orders = append(orders, []providers.Kind{a, b, c})
+			}
+		}
+	}
+	for _, order := range orders {
+		for _, client := range []string{"/v1/chat/completions", "/v1/messages"} {
+			for _, stream := range []bool{false, true} {
+				followAttempts(t, order, client, stream)
+			}
+		}
+	}
+}
+
+func followAttempts(t *testing.T, order []providers.Kind, path string, stream bool) {
+	t.Helper()
+	core := kindsRoute(t, order, exchange.Options{})
+	h := exchange.Header{
+		{Name: ":method", Value: "POST"}, {Name: ":path", Value: path}, {Name: "content-type", Value: "application/json"},
+		{Name: "anthropic-version", Value: "2023-06-01"}, {Name: "anthropic-beta", Value: "b"}, {Name: "openai-beta", Value: "o"},
+		{Name: "x-signalbox-retry", Value: "1"}, {Name: "x-signalbox-evil", Value: "1"}, {Name: "x-forwarded-for", Value: "10.0.0.1"},
+	}
+	for _, n := range all.Kinds().Sets() { // the same credential in every header that can hold one
+		switch n {
+		case "anthropic-version":
+		case "authorization":
+			h = append(h, providers.Header{Name: n, Value: "Bearer sk-of-the-client-0123456789"})
+		default:
+			h = append(h, providers.Header{Name: n, Value: "sk-of-the-client-0123456789"})
+		}
+	}
+	body := fmt.Appendf(nil, `{"model":"m","max_tokens":9,"stream":%t,"messages":[{"role":"user","content":"hi"}]}`, stream)
+	x := core.Begin()
+	if r := x.Head(h, false); r.Answer != nil {
+		t.Fatalf("refused: %v", r.Answer.Err)
+	}
+	r := x.Body(t.Context(), body)
+	if r.Plan == nil {
+		t.Fatalf("refused: %v", r.Answer.Err)
+	}
+	if r.Replace {
+		body = r.Body
+	}
+	h = mutate(h, &r)
+	for i, cluster := range r.Plan.Clusters[:len(r.Plan.Clusters)-1] {
+		if i > 0 || h.Get("x-signalbox-watch") == "2" {
+			a, answer := core.Try(r.Plan.Ticket, i+1, cluster, h)
+			if answer != nil {
+				t.Fatalf("attempt %d: %v", i+1, answer.Err)
+			}
+			reply := a.Request(t.Context(), body)
+			if reply.Answer != nil {
+				t.Fatalf("attempt %d: %v", i+1, reply.Answer.Err)
+			}
+			h = mutate(h, &reply)
+		}
+		checkSent(t, h, cluster)
+	}
+}
+
+// checkSent checks what a provider would get.
+func checkSent(t *testing.T, h exchange.Header, cluster string) {
+	t.Helper()
+	own := 0
+	for _, f := range h {
+		switch {
+		case strings.Contains(f.Value, keyOf(cluster)):
+			own++
+		case strings.Contains(f.Value, "sk-"):
+			t.Fatalf("%s would get %s: %s", cluster, f.Name, f.Value)
+		case removedByEnvoy(f.Name):
+		case strings.HasPrefix(f.Name, "x-signalbox-"), f.Name == "x-forwarded-for":
+			t.Fatalf("%s would get %s", cluster, f.Name)
+		case strings.HasPrefix(f.Name, "anthropic-") && !strings.HasSuffix(h.Get(":path"), "/messages"), strings.HasPrefix(f.Name, "openai-") && strings.HasSuffix(h.Get(":path"), "/messages"):
+			t.Fatalf("%s would get %s of another dialect", cluster, f.Name)
+		}
+	}
+	if own != 1 {
+		t.Fatalf("%s would get its own key %d times", cluster, own)
+	}
+}
+
+// drawTicket makes any ticket that may be written.
+func drawTicket(t *rapid.T) *exchange.Ticket {
+	word := rapid.StringN(1, 20, 60)
+	leg := rapid.Custom(func(t *rapid.T) exchange.Leg {
+		return exchange.Leg{Provider: word.Draw(t, "provider"), Model: word.Draw(t, "model"), Like: rapid.String().Draw(t, "like"), Key: rapid.String().Draw(t, "key"), Path: exchange.Path(rapid.IntRange(0, 2).Draw(t, "path"))}
+	})
+	k := &exchange.Ticket{
+		V: 1, ID: word.Draw(t, "id"), Dialect: dialect.Name(word.Draw(t, "dialect")), Op: llm.OpChat, Path: rapid.String().Draw(t, "a"), Model: rapid.String().Draw(t, "m"),
+		Stream: rapid.Bool().Draw(t, "s"), Usage: rapid.Bool().Draw(t, "u"), Route: rapid.String().Draw(t, "r"), Began: rapid.Int64Range(0, 1<<52).Draw(t, "t"),
+		Version: rapid.String().Draw(t, "c"), Who: rapid.String().Draw(t, "k"), Steps: rapid.SliceOfN(leg, 1, routing.MaxSteps).Draw(t, "p"),
+	}
+	k.Rules.Show, k.Rules.Hold, k.Rules.Judge = rapid.Bool().Draw(t, "show"), rapid.Bool().Draw(t, "hold"), rapid.Bool().Draw(t, "judge")
+	k.Rules.Lossy, k.Rules.Mode = routing.Lossy(rapid.IntRange(0, 2).Draw(t, "lossy")), routing.Usage(rapid.IntRange(0, 2).Draw(t, "mode"))
+	if rapid.Bool().Draw(t, "keep") {
+		k.Keep = map[string]string{"anthropic-beta": rapid.String().Draw(t, "beta")}
+	}
+	return k
+}
+
+func TestATicketIsReadAsItWasWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		k := drawTicket(t)
+		s, err := k.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := exchange.ReadTicket(s)
+		if err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+		if diff := cmp.Diff(got, k); diff != "" {
+			t.Fatalf("(-got +want):\n%s", diff)
+		}
+	})
+}
+
+// TestADamagedTicketIsRefusedWhole cuts tickets anywhere, and changes a byte anywhere: it is refused, or it is
+// a whole ticket, which is written as it was read.
+func TestADamagedTicketIsRefusedWhole(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, err := drawTicket(t).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := rapid.IntRange(0, len(s)-1).Draw(t, "where")
+		if _, err := exchange.ReadTicket(s[:i]); err == nil {
+			t.Fatalf("a ticket of %d of %d bytes is taken", i, len(s))
+		}
+		b := []byte(s)
+		b[i] = rapid.Byte().Draw(t, "byte")
+		got, err := exchange.ReadTicket(string(b))
+		if err != nil {
+			if got != nil {
+				t.Fatalf("half a ticket: %+v", got)
+			}
+			return
+		}
+		if got.V != 1 || got.ID == "" || got.Dialect == "" || len(got.Steps) == 0 || len(got.Steps) > routing.MaxSteps {
+			t.Fatalf("half a ticket: %+v", got)
+		}
+	})
+}
+
+// TestEveryExchangeClosesOnce plays attempts, log entries and sweeps in random orders.
+func TestEveryExchangeClosesOnce(t *testing.T) {
+	kinds := everyKind(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		c, seen := &clock{time.Unix(1e9, 0)}, &counter{}
+		core := kindsRoute(t, kinds[:2], exchange.Options{Now: c.now, Observer: seen})
+		h := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/v1/chat/completions"}, {Name: "content-type", Value: "application/json"}, {Name: "x-request-id", Value: "request-1"}}
+		x := core.Begin()
+		x.Head(h, false)
+		r := x.Body(t.Context(), []byte(goodChat))
+		if r.Plan == nil {
+			rt.Fatal("refused")
+		}
+		h = mutate(h, &r)
+		ended := false
+		for range rapid.IntRange(1, 12).Draw(rt, "events") {
+			switch rapid.IntRange(0, 4).Draw(rt, "event") {
+			case 0:
+				n := rapid.IntRange(0, 3).Draw(rt, "attempt")
+				if a, _ := core.Try(r.Plan.Ticket, n, r.Plan.Clusters[min(max(n-1, 0), 1)], h); a != nil {
+					a.Request(t.Context(), []byte(goodChat))
+					a.AnswerHead(rapid.SampledFrom([]int{200, 400, 429, 503}).Draw(rt, "status"), exchange.Header{{Name: "content-type", Value: "application/json"}}, rapid.Bool().Draw(rt, "end"))
+					a.End()
+				}
+			case 1:
+				core.AttemptLogged(exchange.AttemptEntry{ID: "request-1", Cluster: r.Plan.Clusters[rapid.IntRange(0, 2).Draw(rt, "cluster")], Status: rapid.IntRange(0, 599).Draw(rt, "status")})
+			case 2:
+				core.RequestLogged(exchange.Outcome{Ticket: r.Plan.Ticket, Status: 200, Tries: rapid.IntRange(-1, 9).Draw(rt, "tries")})
+				ended = true
+			case 3:
+				core.Sweep()
+			case 4: // less than the time for which a closed exchange is remembered, in all
+				c.t = c.t.Add(50 * time.Millisecond)
+			}
+		}
+		if want := map[bool]int{true: 1}[ended]; seen.closed != want {
+			rt.Fatalf("closed %d times, want %d", seen.closed, want)
+		}
+		c.t = c.t.Add(48 * time.Hour)
+		core.Sweep()
+		core.Sweep()
+		if seen.closed != 1 || core.Live() != 0 {
+			rt.Fatalf("closed %d times in the end, %d live", seen.closed, core.Live())
+		}
+	})
+}
