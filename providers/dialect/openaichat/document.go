@@ -357,3 +357,21 @@ func flat(raw []byte) []byte {
 	}
 	return []byte("null")
 }
+
+// cite emits citations: annotations of a text, or a list of sources of the whole answer.
+func (r *reader) cite(c *inChoice, list []byte) error {
+	for _, e := range jsonx.Elements(list) {
+		cite := readCitation(e)
+		if cite == nil {
+			continue
+		}
+		if err := r.begin(c, llm.PartText); err != nil {
+			return err
+		}
+		r.ev = llm.Event{Kind: llm.EvDelta, Choice: c.number, Index: c.openAt, Part: llm.PartText, Cite: cite}
+		if err := r.emit(&r.ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}

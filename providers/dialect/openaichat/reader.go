@@ -346,35 +346,49 @@ func (r *reader) fail(e *llm.Error) error {
 // maxInChoices bounds how many answers one stream may claim to have.
 const maxInChoices = 256
 
-// choice takes one element of choices.
-func (r *reader) choice(i int, raw []byte, f *frame, whole bool) error {
-	var dl, message, index, finish, details, stopReason, logprobs []byte
+// element is a choice's members, raw.
+type element struct {
+	delta, message, index       []byte
+	finish, details, stopReason []byte
+	logprobs, usage             []byte
+}
+
+func (e *element) read(raw []byte) {
 	for n, v := range jsonx.Members(raw) {
 		switch string(n) {
 		case "delta":
-			dl = v
+			e.delta = v
 		case "message":
-			message = v
+			e.message = v
 		case "index":
-			index = v
+			e.index = v
 		case "finish_reason":
-			finish = v
+			e.finish = v
 		case "finish_details":
-			details = v
+			e.details = v
 		case "stop_reason":
-			stopReason = v
+			e.stopReason = v
 		case "logprobs":
-			logprobs = v
-		case "usage": // Moonshot has it here
-			if f.usage == nil && jsonx.Kind(v) == '{' {
-				f.usage = v
+			e.logprobs = v
+		case "usage":
+			if jsonx.Kind(v) == '{' {
+				e.usage = v
 			}
 		}
+	}
+}
+
+// choice takes one element of choices.
+func (r *reader) choice(i int, raw []byte, f *frame, whole bool) error {
+	var e element
+	e.read(raw)
+	if f.usage == nil {
+		f.usage = e.usage // Moonshot has it here
 	}
 	if r.stopped {
 		return nil // more than was asked for
 	}
-	number, ok := jsonx.Int(index)
+	number, ok := jsonx.Int(e.index)
 	if !ok || number < 0 || number > 1<<20 {
 		number = int64(i)
 	}
@@ -386,13 +400,13 @@ func (r *reader) choice(i int, raw []byte, f *frame, whole bool) error {
 		return nil
 	}
 	var d delta
-	if jsonx.Kind(dl) == '{' {
-		d.read(dl)
+	if jsonx.Kind(e.delta) == '{' {
+		d.read(e.delta)
 	} else if !c.said {
-		d.read(message)
+		d.read(e.message)
 	}
-	if jsonx.Kind(logprobs) == '{' {
-		d.logprobs = logprobs
+	if jsonx.Kind(e.logprobs) == '{' {
+		d.logprobs = e.logprobs
 	}
 	if f.results != nil {
 		c.cites = append(c.cites[:0], f.results...)
@@ -402,8 +416,8 @@ func (r *reader) choice(i int, raw []byte, f *frame, whole bool) error {
 	if err := r.delta(c, &d); err != nil {
 		return err
 	}
-	stop, ended := readStopReason(finish, details)
-	if seq, _ := jsonx.String(stopReason); seq != "" && stop.Reason == llm.StopEnd && r.stopsAt(seq) {
+	stop, ended := readStopReason(e.finish, e.details)
+	if seq, _ := jsonx.String(e.stopReason); seq != "" && stop.Reason == llm.StopEnd && r.stopsAt(seq) {
 		stop.Reason, stop.Sequence = llm.StopSequence, seq // vLLM names the sequence
 	}
 	if !ended && !whole {
@@ -479,20 +493,3 @@ type inCall struct {
 	escape bool
 }
 
-// cite emits citations: annotations of a text, or a list of sources of the whole answer.
-func (r *reader) cite(c *inChoice, list []byte) error {
-	for _, e := range jsonx.Elements(list) {
-		cite := readCitation(e)
-		if cite == nil {
-			continue
-		}
-		if err := r.begin(c, llm.PartText); err != nil {
-			return err
-		}
-		r.ev = llm.Event{Kind: llm.EvDelta, Choice: c.number, Index: c.openAt, Part: llm.PartText, Cite: cite}
-		if err := r.emit(&r.ev); err != nil {
-			return err
-		}
-	}
-	return nil
-}
