@@ -28,13 +28,9 @@ type Attempt struct {
 // the answer to give instead. work says that the request's body comes to be rewritten; otherwise it goes
 // out as the plan made it.
 func (c *Core) Try(ticket string, n int, cluster string, h Header) (*Attempt, *Answer) {
-	t, err := ReadTicket(ticket)
+	x, err := c.find(ticket)
 	if err != nil {
 		return nil, c.fault(nil, h, err.Error())
-	}
-	x := c.live.get(t.ID)
-	if x == nil {
-		x = c.adopt(t)
 	}
 	i := n - 1
 	for i >= 0 && i < len(x.Steps) && x.Steps[i].Provider != cluster {

@@ -190,14 +190,10 @@ func (c *Core) RequestLogged(o Outcome) {
 	if o.Ticket == "" {
 		return // answered in the plan stage, or never seen by it
 	}
-	t, err := ReadTicket(o.Ticket)
+	x, err := c.find(o.Ticket)
 	if err != nil {
 		c.log.Error("log entry with a bad ticket", "error", err)
 		return
-	}
-	x := c.live.get(t.ID)
-	if x == nil {
-		x = c.adopt(t)
 	}
 	x.close(o)
 }

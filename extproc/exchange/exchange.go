@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -91,6 +92,21 @@ func (x *Exchange) move(to state) bool {
 		}
 	}
 	return false
+}
+
+// find returns the exchange of a ticket. One that this process cannot serve is refused.
+func (c *Core) find(ticket string) (*Exchange, error) {
+	t, err := ReadTicket(ticket)
+	if err != nil {
+		return nil, err
+	}
+	if x := c.live.get(t.ID); x != nil {
+		return x, nil
+	}
+	if c.snap.Load().Servers[t.Dialect] == nil {
+		return nil, fmt.Errorf("ticket of an unknown dialect %q", clip(string(t.Dialect)))
+	}
+	return c.adopt(t), nil
 }
 
 // adopt makes an exchange of another process, or of an earlier life of this one, from its ticket.

@@ -88,13 +88,9 @@ const verdictWait = 300 * time.Millisecond
 
 // Verdict is the answer when every target has failed: what each of them said.
 func (c *Core) Verdict(ctx context.Context, ticket string, h Header) *Answer {
-	t, err := ReadTicket(ticket)
+	x, err := c.find(ticket)
 	if err != nil {
 		return c.fault(nil, h, err.Error())
-	}
-	x := c.live.get(t.ID)
-	if x == nil {
-		x = c.adopt(t)
 	}
 	late := time.NewTimer(verdictWait)
 	defer late.Stop()
