@@ -492,4 +492,3 @@ type inCall struct {
 	inText bool // within a string of its arguments
 	escape bool
 }
-
