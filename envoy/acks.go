@@ -71,6 +71,8 @@ func (a *acks) OnStreamRequest(id int64, r *discoveryv3.DiscoveryRequest) error 
 		}
 		if e := r.GetErrorDetail(); e != nil {
 			p.refused[t], p.why[t] = p.sent[t], e.GetMessage()
+			// Or the cache would send what was refused again and again. The request now waits for another version.
+			r.VersionInfo = p.sent[t]
 			return
 		}
 		p.taken[t] = r.GetVersionInfo()
@@ -100,6 +102,20 @@ func (a *acks) connected() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.streams)
+}
+
+// refused reports whether an Envoy refused what is expected of it.
+func (a *acks) refused() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.streams {
+		for t, v := range a.want {
+			if p.refused[t] == v {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (a *acks) wait(ctx context.Context, version string) error {

@@ -33,6 +33,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	spec    *Spec // what was set last, filled
+	taken   *Spec // what was set last and not refused: what exchanges may be using
 	leaving map[string]departure
 	timer   *time.Timer
 }
@@ -73,6 +74,9 @@ func (s *Server) Set(ctx context.Context, spec Spec, version string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.acks.refused() {
+		s.taken = s.spec
+	}
 	leaving := s.departed(&spec, time.Now())
 	if err := s.publish(ctx, &spec, leaving, &version); err != nil {
 		return err
@@ -85,10 +89,10 @@ func (s *Server) Set(ctx context.Context, spec Spec, version string) error {
 // departed returns who leaves once spec is in place.
 func (s *Server) departed(spec *Spec, now time.Time) map[string]departure {
 	leaving := maps.Clone(s.leaving)
-	if s.spec != nil {
-		for i := range s.spec.Providers {
-			p := &s.spec.Providers[i]
-			d := departure{clusters: provider(s.spec, p)}
+	if s.taken != nil {
+		for i := range s.taken.Providers {
+			p := &s.taken.Providers[i]
+			d := departure{clusters: provider(s.taken, p)}
 			if spec.Deadlines.Linger > 0 {
 				d.until = now.Add(spec.Deadlines.Linger)
 			}

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"net/netip"
 	"path/filepath"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -77,18 +78,20 @@ func secrets(s *Spec) []*tlsv3.Secret {
 	return list
 }
 
-// clientTLS verifies a provider. The name comes from the host: auto_sni would keep the first attempt's.
+// clientTLS verifies a provider. The name comes from the host: auto_sni would keep the first attempt's. An
+// address is no server name, and stands in a certificate in a field of its own.
 func clientTLS(u *Upstream) *corev3.TransportSocket {
-	return transport(&tlsv3.UpstreamTlsContext{
-		AutoHostSni:          true,
-		AutoSniSanValidation: true,
-		CommonTlsContext: &tlsv3.CommonTlsContext{
-			TlsParams: params(),
-			ValidationContextType: &tlsv3.CommonTlsContext_ValidationContext{
-				ValidationContext: &tlsv3.CertificateValidationContext{TrustedCa: file(u.CAFile)},
-			},
-		},
-	})
+	v := &tlsv3.CertificateValidationContext{TrustedCa: file(u.CAFile)}
+	c := &tlsv3.UpstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
+		TlsParams:             params(),
+		ValidationContextType: &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: v},
+	}}
+	if ip, err := netip.ParseAddr(u.Host); err == nil {
+		v.MatchTypedSubjectAltNames = []*tlsv3.SubjectAltNameMatcher{{SanType: tlsv3.SubjectAltNameMatcher_IP_ADDRESS, Matcher: exactly(ip.String())}}
+	} else {
+		c.AutoHostSni, c.AutoSniSanValidation = true, true
+	}
+	return transport(c)
 }
 
 // serviceTLS verifies the service by its name, and shows Envoy's own certificate where there is one.
