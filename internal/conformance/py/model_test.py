@@ -151,8 +151,9 @@ def test_cancel_frees_the_slot(setup, way, sdk):
         s = setup.openai(way).chat.completions.create(model=MODEL, messages=story, stream=True, max_tokens=1500)
     else:
         s = setup.anthropic(way).messages.create(model=MODEL, messages=story, stream=True, max_tokens=1500)
+    events = iter(s)
     for _ in range(5):
-        next(iter(s))
+        next(events)
     assert setup.busy()
     s.close()
     assert eventually(lambda: not setup.busy(), 5), "the server still works for a client that left"
