@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/auth"
+)
+
+// startup bounds how long anything may take to come up.
+const startup = 60 * time.Second
+
+// lab starts what is compared, each with processes of its own.
+type lab struct {
+	binary, dir, out string
+	upstream         *upstream
+	pinned           bool
+	envoy            string // path of the Envoy
+	key              string // the client's
+	processes        []*process
+}
+
+// Close stops everything that was started.
+func (l *lab) Close() error {
+	for _, p := range slices.Backward(l.processes) {
+		p.stop()
+	}
+	l.processes = nil
+	return nil
+}
+
+// rows starts the subjects that are named, or all.
+func (l *lab) rows(ctx context.Context, only string) ([]*row, error) {
+	path, err := exec.CommandContext(ctx, l.binary, "envoy", "path").Output()
+	if err != nil {
+		return nil, fmt.Errorf("finding Envoy by %s: %w", l.binary, err)
+	}
+	l.envoy = strings.TrimSpace(string(path))
+	if l.key, err = auth.Generate("bench"); err != nil {
+		return nil, err
+	}
+	all := []struct {
+		row   row
+		start func(*row) error
+	}{
+		{row{name: "upstream", title: "upstream alone", whole: "none", stream: "none", usage: true}, func(r *row) error { r.addr = l.upstream.addr(); return nil }},
+		{row{name: "bare", title: "bare Envoy", whole: "none", stream: "none", usage: true}, l.bare},
+		{row{name: "direct", title: "direct", whole: "direct", stream: "direct", usage: true, path: "direct"}, l.signalbox},
+		{row{name: "watched", title: "watched", whole: "watched", stream: "watched", usage: true, path: "watched"}, l.signalbox},
+		{row{name: "worked", title: "worked: translation", whole: "worked", stream: "worked", usage: true, path: "worked"}, l.signalbox},
+		{row{name: "strip", title: "worked: usage stripped", stream: "strip", path: "worked"}, l.signalbox},
+	}
+	var rows []*row
+	for i := range all {
+		r := &all[i].row
+		if only != "" && !slices.Contains(strings.Split(only, ","), r.name) {
+			continue
+		}
+		r.key = l.key
+		if err := all[i].start(r); err != nil {
+			return nil, fmt.Errorf("starting %s: %w", r.name, err)
+		}
+		rows = append(rows, r)
+	}
+	if len(rows) == 0 {
+		return nil, fmt.Errorf("no row is named %q", only)
+	}
+	return rows, nil
+}
+
+func (l *lab) core() string {
+	if l.pinned {
+		return coreProxy
+	}
+	return ""
+}
+
+// run starts a program on the proxy's core.
+func (l *lab) run(label, name string, args ...string) (*process, error) {
+	p, err := start(l.core(), filepath.Join(l.out, label+".log"), []string{"BENCH_PROVIDER_KEY=sk-bench"}, name, args...)
+	if err == nil {
+		l.processes = append(l.processes, p)
+	}
+	return p, err
+}
+
+// bare starts an Envoy that only forwards.
+func (l *lab) bare(r *row) error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	r.addr = "127.0.0.1:" + port
+	_, upstream, _ := net.SplitHostPort(l.upstream.addr())
+	file := filepath.Join(l.dir, "bare.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, bareConfig, port, upstream), 0o600); err != nil {
+		return err
+	}
+	if r.envoy, err = l.run("bare-envoy", l.envoy, envoyArgs(file)...); err != nil {
+		return err
+	}
+	return l.await(r, r.envoy)
+}
+
+// signalbox starts a service and an Envoy that takes its configuration from it.
+func (l *lab) signalbox(r *row) error {
+	file, err := l.configure(r)
+	if err != nil {
+		return err
+	}
+	if r.service, err = l.run(r.name+"-service", l.binary, "serve", "--config", file); err != nil {
+		return err
+	}
+	bootstrap, err := exec.Command(l.binary, "envoy", "bootstrap", "--config", file).Output()
+	if err != nil {
+		return fmt.Errorf("printing the bootstrap: %w", err)
+	}
+	boot := filepath.Join(l.dir, r.name+"-bootstrap.yaml")
+	if err := os.WriteFile(boot, bootstrap, 0o600); err != nil {
+		return err
+	}
+	if r.envoy, err = l.run(r.name+"-envoy", l.envoy, envoyArgs(boot)...); err != nil {
+		return err
+	}
+	return l.await(r, r.envoy, r.service)
+}
+
+func envoyArgs(file string) []string {
+	return []string{"-c", file, "--concurrency", "1", "--disable-hot-restart", "-l", "warning"}
+}
+
+// configure writes a configuration of its own for a row, and gives the row its address.
+func (l *lab) configure(r *row) (string, error) {
+	port, err := freePort()
+	if err != nil {
+		return "", err
+	}
+	if r.admin, err = freePort(); err != nil {
+		return "", err
+	}
+	r.addr, r.admin = "127.0.0.1:"+port, "127.0.0.1:"+r.admin
+	dir := filepath.Join(l.dir, r.name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "signalbox.yaml")
+	text := fmt.Appendf(nil, signalboxConfig, r.addr, r.admin, dir, auth.HashKey(l.key), l.upstream.addr())
+	return file, os.WriteFile(file, text, 0o600)
+}
+
+// await waits until the row answers a request of its kind, and checks that it went the path it is named after.
+func (l *lab) await(r *row, ps ...*process) error {
+	var err error
+	for end := time.Now().Add(startup); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for _, p := range ps {
+			if gone := p.ended(); gone != nil {
+				return gone
+			}
+		}
+		if err = r.try(); err == nil {
+			return r.checkPath()
+		}
+	}
+	return err
+}
+
+// freePort returns a loopback port that was free a moment ago.
+func freePort() (string, error) {
+	a, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(a.Addr().String())
+	return port, errors.Join(err, a.Close())
+}

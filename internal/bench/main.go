@@ -1,0 +1,152 @@
+// Command bench measures Signalbox from outside, on a real Envoy, and prints a table of ratios to a bare
+// Envoy of the same run. It proves nothing about correctness and asserts no time: machines differ and drift.
+//
+// The proxy under test, Envoy and service together, is pinned to one core; this process, which is both the
+// load and the provider, is pinned to another. What is compared takes turns within each round, and what is
+// printed are medians over the rounds. Every sample is kept in a file.
+//
+//	load ──► [ Envoy ◄─► service ] ──► provider
+//	core 1        core 0               core 1
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Cores of the proxy under test and of everything else.
+const (
+	coreProxy = "0"
+	coreLoad  = "1"
+)
+
+// reserve is the time that is kept for what comes after the rounds.
+const reserve = 70 * time.Second
+
+// options are the flags.
+type options struct {
+	binary string
+	out    string
+	rows   string
+	rounds int
+	scale  float64
+	most   time.Duration
+	once   bool
+	pinned bool
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+		panic(err) // the one way to a status that is not 0 from here
+	}
+}
+
+func run(args []string, w io.Writer) error {
+	var o options
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.StringVar(&o.binary, "binary", "bin/signalbox", "the signalbox program")
+	f.StringVar(&o.out, "out", "bench/out", "folder for samples and logs")
+	f.StringVar(&o.rows, "rows", "", "rows to measure, separated by commas (all)")
+	f.IntVar(&o.rounds, "rounds", 3, "rounds")
+	f.Float64Var(&o.scale, "scale", 1, "factor on the length of each measurement")
+	f.DurationVar(&o.most, "most", 5*time.Minute, "begin no round that would end later")
+	f.BoolVar(&o.once, "once", true, "measure memory with open streams and the cold start too")
+	f.BoolVar(&o.pinned, "pinned", false, "set by the program itself, once it runs on its core")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if o.rounds < 1 || o.scale <= 0 {
+		return errors.New("rounds and scale must be above 0")
+	}
+	if !o.pinned && runtime.NumCPU() > 1 {
+		return again(args, w)
+	}
+	return measure(context.Background(), o, w)
+}
+
+// again runs the same program on the core of the load.
+func again(args []string, w io.Writer) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	c := exec.Command("taskset", append([]string{"-c", coreLoad, self, "-pinned"}, args...)...)
+	c.Stdout, c.Stderr = w, os.Stderr
+	return c.Run()
+}
+
+func measure(ctx context.Context, o options, w io.Writer) error {
+	if err := prepareOut(o.out); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "sbb") // short: a socket's path holds about a hundred bytes
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	up, err := newUpstream()
+	if err != nil {
+		return err
+	}
+	defer up.Close()
+	lab := &lab{binary: o.binary, dir: dir, out: o.out, upstream: up, pinned: o.pinned}
+	defer lab.Close()
+	began := time.Now()
+	rows, err := lab.rows(ctx, o.rows)
+	if err != nil {
+		return err
+	}
+	rec, err := newRecord(filepath.Join(o.out, "samples.jsonl"))
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	rounds, err := turns(o, rows, rec, began)
+	if err != nil {
+		return err
+	}
+	report(w, rows, rec, o)
+	if o.once {
+		if err := lab.once(ctx, w, rows, rec); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(w, "\n%d of %d rounds, %s in all; samples: %s\n", rounds, o.rounds, time.Since(began).Round(time.Second), rec.path)
+	return rec.Close()
+}
+
+// turns measures every row in each round. It returns how many rounds there was time for: a round begins only
+// if one as long as the longest still fits.
+func turns(o options, rows []*row, rec *record, began time.Time) (int, error) {
+	var longest time.Duration
+	for round := range o.rounds {
+		at := time.Now()
+		if round > 0 && at.Sub(began)+longest+reserve > o.most {
+			return round, nil
+		}
+		for _, r := range rows {
+			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, o.rounds, r.name)
+			if err := r.measure(round, o.scale, rec.add); err != nil {
+				return round, fmt.Errorf("%s: %w", r.name, err)
+			}
+		}
+		longest = max(longest, time.Since(at))
+	}
+	return o.rounds, nil
+}
+
+// prepareOut makes the folder of results, which keeps itself out of the repository.
+func prepareOut(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o644)
+}

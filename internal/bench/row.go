@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// row is one subject of the table, running.
+type row struct {
+	name, title    string
+	addr, admin    string
+	key            string
+	whole, stream  string // models to ask for; "": not measured
+	usage          bool   // streams ask for usage
+	path           string // that every exchange must take; "": no Signalbox
+	envoy, service *process
+}
+
+// sample is what one measurement of one row came to. Times are in microseconds.
+type sample struct {
+	Row     string    `json:"row"`
+	Cell    string    `json:"cell"`
+	Round   int       `json:"round"`
+	Count   int       `json:"count"`
+	Seconds float64   `json:"seconds"`
+	Envoy   float64   `json:"envoy_us"`   // CPU per request
+	Service float64   `json:"service_us"` // CPU per request
+	P50     float64   `json:"p50_us"`
+	P99     float64   `json:"p99_us"`
+	First   float64   `json:"first_us"` // median time to the first byte of a body
+	RSS     [2]int64  `json:"rss"`      // bytes, of Envoy and service
+	Foreign float64   `json:"foreign"`  // CPU that others took, in cores
+	Took    []float64 `json:"took_us,omitempty"`
+}
+
+// cell is one way to measure.
+type cell struct {
+	name   string
+	size   int
+	conns  int
+	warm   int // requests on each connection
+	stream bool
+	keep   bool // whether each latency is kept
+	alone  bool // only where there is a service
+	drive  func(l *load, scale float64)
+}
+
+// stretch scales a length of time.
+func stretch(d time.Duration, scale float64) time.Duration {
+	return time.Duration(float64(d) * scale)
+}
+
+func saturating(d time.Duration) func(*load, float64) {
+	return func(l *load, scale float64) { l.saturate(stretch(d, scale)) }
+}
+
+// Names of cells.
+const (
+	cell1K     = "1 KB"
+	cell100K   = "100 KB"
+	cell1M     = "1 MB"
+	cellRate   = "200/s"
+	cellOne    = "one connection"
+	cellStream = "stream"
+)
+
+var cells = []cell{
+	{name: cell1K, size: 1 << 10, conns: 64, warm: 8, drive: saturating(2 * time.Second)},
+	{name: cell100K, size: 100 << 10, conns: 32, warm: 4, drive: saturating(2 * time.Second)},
+	{name: cell1M, size: 1 << 20, conns: 8, warm: 4, alone: true, drive: saturating(2 * time.Second)},
+	{name: cellRate, size: 1 << 10, conns: 32, warm: 2, keep: true, drive: func(l *load, scale float64) { l.rate(5*time.Millisecond, stretch(2*time.Second, scale)) }},
+	{name: cellOne, size: 1 << 10, conns: 1, warm: 50, keep: true, drive: saturating(1500 * time.Millisecond)},
+	{name: cellStream, size: 1 << 10, conns: 8, warm: 1, keep: true, stream: true, drive: func(l *load, scale float64) { l.streams(max(8, int(32*scale))) }},
+}
+
+// measure takes every sample of a round.
+func (r *row) measure(round int, scale float64, add func(sample) error) error {
+	for _, c := range cells {
+		model := r.whole
+		if c.stream {
+			model = r.stream
+		}
+		if model == "" || c.alone && r.service == nil {
+			continue
+		}
+		l, err := newLoad(asked{addr: r.addr, key: r.key, model: model, size: c.size, stream: c.stream, usage: r.usage}, c.conns, c.warm)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		s := r.charge(func() { c.drive(l, scale) })
+		l.Close()
+		if err := l.fault(); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		s.Row, s.Cell, s.Round = r.name, c.name, round
+		s.fill(l, c.keep)
+		if err := add(s); err != nil {
+			return err
+		}
+	}
+	return r.checkPath()
+}
+
+// charge runs f and says what it cost the row's processes in all, in microseconds.
+func (r *row) charge(f func()) sample {
+	envoy, service, all, mine, began := r.envoy.cpu(), r.service.cpu(), busy(), own(), time.Now()
+	f()
+	took := time.Since(began)
+	envoy, service, all, mine = r.envoy.cpu()-envoy, r.service.cpu()-service, busy()-all, own()-mine
+	return sample{
+		Seconds: took.Seconds(),
+		Envoy:   micros(envoy),
+		Service: micros(service),
+		RSS:     [2]int64{r.envoy.rss(), r.service.rss()},
+		Foreign: max(0, (all-mine-envoy-service).Seconds()/took.Seconds()),
+	}
+}
+
+// fill turns totals into what each request came to.
+func (s *sample) fill(l *load, keep bool) {
+	var took, first []float64
+	for _, c := range l.clients {
+		for i := range c.took {
+			took = append(took, micros(c.took[i]))
+			first = append(first, micros(c.first[i]))
+		}
+	}
+	if keep {
+		s.Took = slices.Clone(took)
+	}
+	slices.Sort(took)
+	slices.Sort(first)
+	s.Count = len(took)
+	s.Envoy /= float64(s.Count)
+	s.Service /= float64(s.Count)
+	s.P50, s.P99, s.First = quantile(took, 0.5), quantile(took, 0.99), quantile(first, 0.5)
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+
+// quantile returns a quantile of sorted values; 0 where there are none.
+func quantile(v []float64, q float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	return v[int(q*float64(len(v)-1)+0.5)]
+}
+
+// try asks once, and returns what was wrong.
+func (r *row) try() error {
+	model, stream := r.whole, false
+	if model == "" {
+		model, stream = r.stream, true
+	}
+	l, err := newLoad(asked{addr: r.addr, key: r.key, model: model, size: 64, stream: stream, usage: r.usage}, 1, 1)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// checkPath compares the paths that exchanges went, by the service's metrics, with the one they should.
+func (r *row) checkPath() error {
+	if r.path == "" {
+		return nil
+	}
+	res, err := http.Get("http://" + r.admin + "/metrics")
+	if err != nil {
+		return fmt.Errorf("reading metrics: %w", err)
+	}
+	defer res.Body.Close()
+	went := map[string]float64{}
+	for s := bufio.NewScanner(res.Body); s.Scan(); {
+		rest, ok := strings.CutPrefix(s.Text(), `signalbox_paths_total{path="`)
+		if !ok {
+			continue
+		}
+		name, count, _ := strings.Cut(rest, `"} `)
+		went[name], _ = strconv.ParseFloat(count, 64)
+	}
+	for name, n := range went {
+		if name != r.path && n > 0 {
+			return fmt.Errorf("%v exchanges went the %s path, not %s", n, name, r.path)
+		}
+	}
+	if went[r.path] == 0 {
+		return fmt.Errorf("no exchange went the %s path", r.path)
+	}
+	return nil
+}
