@@ -501,3 +501,75 @@ func TestWebSearchOptionsBecomeTheProvidersTool(t *testing.T) {
 		t.Errorf("got %s, losses %q, want %s", got, lost, want)
 	}
 }
+
+func TestAnswersInARowShareTheirResults(t *testing.T) {
+	req := chat(func(ch *llm.Chat) {
+		ch.Turns = []llm.Turn{user("hi"), calls("a"), calls("b"), result("a", "1"), result("b", "2")}
+	})
+	got, _ := written(t, req, "claude-opus-4-8", "messages")
+	want := `{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"1"}]},{"type":"tool_result","tool_use_id":"b","content":[{"type":"text","text":"2"}]}]}]`
+	if !strings.HasSuffix(got, want) {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestOwnMembersGoToAModelThatNothingIsKnownOf(t *testing.T) {
+	const more = `"thinking":{"type":"enabled","budget_tokens":1024,"display":"omitted"},"output_config":{"effort":"max","format":{"type":"json_schema","schema":{"a":1}}},"temperature":0.5`
+	req, err := New().ReadRequest(in(strings.Replace(request(more), "64", "2000", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, lost := written(t, req, "house-model", "thinking", "output_config", "temperature")
+	want := `{"type":"enabled","budget_tokens":1024,"display":"omitted"} {"effort":"max","format":{"type":"json_schema","schema":{"a":1}}} -`
+	if got != want || lost != "temperature" {
+		t.Errorf("got %s, losses %q", got, lost)
+	}
+	for kind, mode := range map[string]llm.ThinkMode{"disabled": llm.ThinkOff, "adaptive": llm.ThinkAdaptive} {
+		req.Chat().Thinking = &llm.Thinking{Mode: mode}
+		if got, _ := written(t, req, "house-model", "thinking"); got != `{"type":"`+kind+`"}` {
+			t.Errorf("%s: got %s", kind, got)
+		}
+	}
+}
+
+func TestEffortsAreBentToWhatTheModelTakes(t *testing.T) {
+	for _, c := range []struct{ model, own, want, lost string }{
+		{"claude-opus-4-5", `"output_config":{"effort":"low"}`, `- {"effort":"low"}`, ""},
+		{"claude-opus-4-5", `"output_config":{"effort":"max"}`, `- {"effort":"high"}`, "output_config.effort"},
+		{"claude-haiku-4-5", `"output_config":{"effort":"max"}`, `- -`, "output_config.effort"},
+		{"claude-opus-4-6", `"output_config":{"effort":"xhigh"}`, `- {"effort":"max"}`, "output_config.effort"},
+		{"claude-opus-5", `"thinking":{"type":"disabled"},"output_config":{"effort":"xhigh"}`, `{"type":"disabled"} {"effort":"high"}`, "output_config.effort"},
+		{"claude-opus-5", `"thinking":{"type":"disabled"},"output_config":{"effort":"low"}`, `{"type":"disabled"} {"effort":"low"}`, ""},
+		{"claude-opus-4-5", `"thinking":{"type":"enabled","budget_tokens":1024},"output_config":{"effort":"low"}`, `{"type":"enabled","budget_tokens":1024} {"effort":"low"}`, ""},
+		{"claude-3-haiku", `"thinking":{"type":"adaptive","x":1}`, `- -`, "thinking thinking.x"},
+		{"claude-haiku-4-5", `"thinking":{"type":"adaptive"}`, `{"type":"enabled","budget_tokens":16384} -`, "max_tokens"},
+	} {
+		req, err := New().ReadRequest(in(strings.Replace(request(c.own), "64", "2000", 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, lost := written(t, req, c.model, "thinking", "output_config"); got != c.want || lost != c.lost {
+			t.Errorf("%s with %s: got %s, losses %q", c.model, c.own, got, lost)
+		}
+	}
+}
+
+func TestPathsOfLossesAreOfTheClientsDialect(t *testing.T) {
+	req, err := New().ReadRequest(in(`{"model":"m","max_tokens":9,"system":"s","messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"sb1.x"}]},{"role":"user","content":"y"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, lost := written(t, req, "claude-opus-4-8", "messages")
+	if want := `[{"role":"user","content":[{"type":"text","text":"x"}]},{"role":"user","content":[{"type":"text","text":"y"}]}]`; got != want || lost != "messages.1.content.0" {
+		t.Errorf("got %s, losses %q", got, lost)
+	}
+	req = chat(func(ch *llm.Chat) {
+		ch.Turns[0].Name, ch.Turns[0].Extra = "bob", []llm.Member{{Name: "z", Raw: []byte("1")}}
+		ch.Turns[0].Parts[0].Extra = []llm.Member{{Name: "y", Raw: []byte("1")}}
+		ch.Turns = append(ch.Turns, llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{words(" "), {Kind: llm.PartImage, Media: &llm.Media{}}}}, user("end"))
+	})
+	got, lost = written(t, req, "claude-opus-4-8", "messages")
+	if lost != "messages[0].content[0].y messages[0].name messages[0].z messages[1].content[1]" || !strings.Contains(got, "[image omitted]") {
+		t.Errorf("got %s, losses %q", got, lost)
+	}
+}

@@ -154,15 +154,17 @@ func (w *requestWriter) open(r llm.Role) {
 // ownTurn writes a message of this dialect as it stood.
 func (w *requestWriter) ownTurn(i int) error {
 	t := &w.chat.Turns[i]
-	w.open(t.Role)
 	from := len(w.dst)
+	w.open(t.Role)
+	empty := len(w.dst)
 	for j := range t.Parts {
 		if err := w.part(&t.Parts[j], w.at(i, j), t.Role); err != nil {
 			return err
 		}
 	}
-	if len(w.dst) == from && len(t.Parts) > 0 { // nothing but reasoning that cannot go back
-		w.dst = append(w.dst, `{"type":"text","text":"(no text)"}`...)
+	if len(w.dst) == empty && len(t.Parts) > 0 { // nothing but reasoning that cannot go back
+		w.dst = w.dst[:from]
+		return nil
 	}
 	w.dst = append(w.dst, ']')
 	w.rest(t.Extra, w.at(i, -1))
@@ -181,8 +183,8 @@ func (w *requestWriter) turns() error {
 		}
 		var err error
 		if t.Role == llm.RoleAssistant {
-			if err = w.assistant(i, t); err == nil {
-				err = w.results(i, t, done)
+			if err = w.assistant(i, t); err == nil && (i+1 == len(w.chat.Turns) || w.chat.Turns[i+1].Role != llm.RoleAssistant) {
+				err = w.results(i, done)
 			}
 		} else {
 			err = w.user(i, t, done)
@@ -217,16 +219,23 @@ func (w *requestWriter) assistant(i int, t *llm.Turn) error {
 	return nil
 }
 
-// results writes the message with the results of the calls in turn i, and notes them as done.
-func (w *requestWriter) results(i int, t *llm.Turn, done map[*llm.Part]bool) error {
+// results writes the message with the results of the calls in turn i and in those of the assistant directly
+// before it, which the provider joins, and notes them as done.
+func (w *requestWriter) results(i int, done map[*llm.Part]bool) error {
+	calls := make(map[string]bool)
+	for k := i; k >= 0 && w.chat.Turns[k].Role == llm.RoleAssistant; k-- {
+		for j := range w.chat.Turns[k].Parts {
+			if p := &w.chat.Turns[k].Parts[j]; p.Kind == llm.PartCall {
+				calls[p.Call.ID] = true
+			}
+		}
+	}
 	opened := false
 	for k := i + 1; k < len(w.chat.Turns) && w.chat.Turns[k].Role != llm.RoleAssistant; k++ {
 		u := &w.chat.Turns[k]
 		for j := range u.Parts {
 			p := &u.Parts[j]
-			if p.Kind != llm.PartReply || !slices.ContainsFunc(t.Parts, func(c llm.Part) bool {
-				return c.Kind == llm.PartCall && c.Call.ID == p.Reply.CallID
-			}) {
+			if p.Kind != llm.PartReply || !calls[p.Reply.CallID] {
 				continue
 			}
 			if !opened {
