@@ -149,6 +149,10 @@ func clean() *mutationv3.HeaderMutation {
 		removeLike(beginning("x-envoy-")),
 		removeLike(beginning("x-forwarded-")),
 	}}
+	// Trailers pass neither way: nothing has looked at them.
+	all := &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: ".*"}}}
+	m.RequestTrailersMutations = []*rulesv3.HeaderMutation{removeLike(all)}
+	m.ResponseTrailersMutations = []*rulesv3.HeaderMutation{removeLike(all)}
 	return &mutationv3.HeaderMutation{Mutations: m}
 }
 

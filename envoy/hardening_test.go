@@ -72,6 +72,7 @@ func TestEachHardeningLineIsThere(t *testing.T) {
 		hcm + "http2_protocol_options/initial_stream_window_size":             "65536",
 		hcm + "http2_protocol_options/initial_connection_window_size":         "1048576",
 		hcm + "request_headers_timeout":                                       "30s",
+		hcm + "request_timeout":                                               "30s",
 		hcm + "stream_idle_timeout":                                           "0s",
 		hcm + "delayed_close_timeout":                                         "0.100s",
 		hcm + "upgrade_configs":                                               "<nil>",

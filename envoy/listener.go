@@ -77,10 +77,11 @@ func manager(s *Spec) *hcmv3.HttpConnectionManager {
 			InitialConnectionWindowSize: u32(1 << 20),
 		},
 
-		// Timers that would cut long answers stay off: the plan sets each request's own.
+		// The timer that would cut long answers stays off: the plan sets each request's own. That of the
+		// request ends when it has gone through the filters.
 		StreamIdleTimeout:     dur(0),
-		RequestTimeout:        dur(0),
-		RequestHeadersTimeout: dur(30 * time.Second),
+		RequestTimeout:        dur(s.Deadlines.Request),
+		RequestHeadersTimeout: dur(min(s.Deadlines.Request, 30*time.Second)),
 		DelayedCloseTimeout:   dur(100 * time.Millisecond), // or clients learn late of a reset in mid-stream
 	}
 }

@@ -160,6 +160,27 @@ func TestTheIdleTimerIsTheOneThatThePlanNames(t *testing.T) {
 	}
 }
 
+func TestSlowRequestsAreEnded(t *testing.T) {
+	t.Parallel()
+	p, _ := upstream(t, "slow", slow("a", 300*time.Millisecond))
+	r := start(t, func(s *envoy.Spec) {
+		s.Providers = []envoy.Upstream{p}
+		s.Deadlines.Request = 400 * time.Millisecond
+	})
+	for request, want := range map[string]string{
+		"POST /v1/messages HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n{":         `408  {"error":{"message":"The request did not arrive in time.","type":"timeout_error"},"request_id":`,
+		"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n{": `408  {"error":{"code":"request_timeout","message":"The request did not arrive in time.","param":null,"type":"timeout_error"}}`,
+		"POST /v1/messages HTTP/1.1\r\nhost":                                          `408  `,
+	} {
+		if got := r.raw(request); !strings.HasPrefix(got, want) {
+			t.Errorf("%q: got %s, want %s", request, got, want)
+		}
+	}
+	if a := r.post("/v1/messages", `{"plan":["slow"],"watch":"0"}`); a.body != "a0 a1 a2 " {
+		t.Errorf("an answer that takes longer: got %d %s", a.status, a.body)
+	}
+}
+
 func TestAServiceThatDrainsKeepsItsStreams(t *testing.T) {
 	t.Parallel()
 	r, _, _ := two(t, nil)

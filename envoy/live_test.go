@@ -31,12 +31,17 @@ import (
 // patience bounds how long anything may take on a busy machine.
 const patience = 30 * time.Second
 
+// found is the Envoy of this machine, looked for once: it may have to be brought.
+var found = sync.OnceValues(func() (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	return binary.Find(ctx, binary.Options{})
+})
+
 // findEnvoy returns a real Envoy. Without one the test is skipped, unless one is required.
 func findEnvoy(t *testing.T) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	path, err := binary.Find(ctx, binary.Options{})
+	path, err := found()
 	if err != nil {
 		if os.Getenv("SIGNALBOX_REQUIRE_ENVOY") == "1" {
 			t.Fatal(err)

@@ -130,6 +130,48 @@ func TestProvidersAreVerified(t *testing.T) {
 	}
 }
 
+func TestTrailersPassNeitherWay(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	got := make(chan http.Header, 1)
+	p := secure(t, "one", "localhost", a.issue("one", "one", "localhost"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		got <- r.Trailer
+		w.Header().Set("Trailer", "X-After")
+		_, _ = io.WriteString(w, r.Proto)
+		w.Header().Set("X-After", "1")
+	}))
+	r := start(t, func(s *envoy.Spec) { s.CAFile, s.Providers = a.path("ca.pem"), []envoy.Upstream{p} })
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	defer tr.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url("/v1/messages"), strings.NewReader(`{"plan":["one"],"watch":"0"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ContentLength = -1
+	req.Trailer = http.Header{"X-Smuggled": {"1"}}
+	res, err := (&http.Client{Transport: tr, Timeout: patience}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || string(body) != "HTTP/2.0" {
+		t.Fatalf("got %s %s, %v", res.Status, body, err)
+	}
+	for n, v := range <-got {
+		if len(v) > 0 {
+			t.Errorf("the provider got the trailer %s", n)
+		}
+	}
+	for n, v := range res.Trailer {
+		if len(v) > 0 {
+			t.Errorf("the client got the trailer %s", n)
+		}
+	}
+}
+
 func TestTheListenersCertificateRotates(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)

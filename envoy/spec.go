@@ -62,6 +62,7 @@ type Limits struct {
 
 // Deadlines are the times that Envoy keeps.
 type Deadlines struct {
+	Request time.Duration   // until a request has arrived whole and is planned; default 30 s
 	Plan    time.Duration   // of the plan stage; default 10 s
 	Attempt time.Duration   // for one message of an attempt; longer than any answer head is held; default 10 min
 	Idle    []time.Duration // one for each value that the plan may put into x-signalbox-idle, in whole ms
@@ -111,6 +112,7 @@ func (s Spec) filled() (Spec, error) {
 	def(&s.Limits.Connections, 10_000)
 	def(&s.Limits.Streams, 100)
 	def(&s.Limits.Heap, 1<<30)
+	def(&s.Deadlines.Request, 30*time.Second)
 	def(&s.Deadlines.Plan, 10*time.Second)
 	def(&s.Deadlines.Attempt, defaultAttempt)
 	def(&s.Retry.Max, 8)
@@ -182,6 +184,7 @@ func (s *Spec) check() error {
 	positive("Limits.Connections", int64(s.Limits.Connections))
 	positive("Limits.Streams", int64(s.Limits.Streams))
 	positive("Limits.Heap", s.Limits.Heap)
+	positive("Deadlines.Request", int64(s.Deadlines.Request))
 	positive("Deadlines.Attempt", int64(s.Deadlines.Attempt))
 	if s.Limits.Body > maxBody {
 		fault("Limits.Body", "at most %d bytes, not %d", maxBody, s.Limits.Body)
