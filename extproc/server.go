@@ -73,10 +73,14 @@ func (s *Server) Process(st extprocv3.ExternalProcessor_ProcessServer) error {
 // plan serves the plan stage: head, body, and no more.
 func (s *Server) plan(st extprocv3.ExternalProcessor_ProcessServer) error {
 	x := s.core.Begin()
+	var at position
 	for {
 		m, err := st.Recv()
 		if err != nil {
 			return err
+		}
+		if !at.advance(m) {
+			return unexpected(StagePlan, m)
 		}
 		var r exchange.Reply
 		switch q := m.Request.(type) {
@@ -98,6 +102,41 @@ func (s *Server) plan(st extprocv3.ExternalProcessor_ProcessServer) error {
 
 func unexpected(stage string, m *extprocv3.ProcessingRequest) error {
 	return status.Errorf(codes.InvalidArgument, "unexpected %T in stage %s", m.Request, stage)
+}
+
+// position is how far the messages of a stream have come. Envoy sends them in this order, each once but for
+// the answer's chunks; anything else would reach the state machine in a state that knows no answer to it.
+type position uint8
+
+const (
+	atStart position = iota
+	atRequestHead
+	atRequestBody
+	atAnswerHead
+	atAnswerChunk
+)
+
+// advance moves on to a message and reports whether it may come now.
+func (p *position) advance(m *extprocv3.ProcessingRequest) bool {
+	var to position
+	switch m.Request.(type) {
+	case *extprocv3.ProcessingRequest_RequestHeaders:
+		to = atRequestHead
+	case *extprocv3.ProcessingRequest_RequestBody:
+		to = atRequestBody
+	case *extprocv3.ProcessingRequest_ResponseHeaders:
+		to = atAnswerHead
+	case *extprocv3.ProcessingRequest_ResponseBody:
+		to = atAnswerChunk
+	}
+	ok := to > *p && (*p != atStart || to == atRequestHead)
+	if to == atAnswerChunk {
+		ok = *p >= atAnswerHead
+	}
+	if ok {
+		*p = to
+	}
+	return ok
 }
 
 // received is a message from Envoy, or the end.
@@ -153,6 +192,7 @@ type attemptStream struct {
 	*Server
 	st   extprocv3.ExternalProcessor_ProcessServer
 	work bool
+	at   position
 	a    *exchange.Attempt
 }
 
@@ -188,6 +228,9 @@ func (h *attemptStream) expired() (bool, error) {
 }
 
 func (h *attemptStream) message(ctx context.Context, m *extprocv3.ProcessingRequest) (bool, error) {
+	if !h.at.advance(m) {
+		return true, unexpected(StageWork, m)
+	}
 	if h.a == nil {
 		return h.begin(ctx, m)
 	}
