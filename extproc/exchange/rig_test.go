@@ -237,7 +237,9 @@ func (j journal) Planned(e exchange.Planned) {
 	j.r.sayf("seen planned %s %s %s%s", e.Route, e.Dialect, e.Path, span(" took ", e.Took))
 }
 
-func (j journal) Lost(from, to dialect.Name, n int) { j.r.sayf("seen lost %d from %s to %s", n, from, to) }
+func (j journal) Lost(from, to dialect.Name, n int) {
+	j.r.sayf("seen lost %d from %s to %s", n, from, to)
+}
 
 func (j journal) Attempt(e exchange.AttemptSeen) {
 	j.r.sayf("seen attempt %s %s %s%s%s", e.Provider, e.Path, e.Code, span(" took ", e.Took), span(" first ", e.First))
