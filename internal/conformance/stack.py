@@ -52,13 +52,16 @@ def provider_of(case):
 def record_routes(cases):
     """A route per record: the model named by the record's id, like the model that was really asked.
 
-    The pattern lets a suite append settings of the replay, as ID;cut=100.
+    The pattern lets a suite append settings of the replay, as ID;cut=100. Streams have a second route with another
+    target behind: until their first content the gateway holds them, and watches.
     """
     for c in cases:
         target = {"target": provider_of(c) + "/*"}
         if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/-]*", c["model"] or ""):  # some recordings hide the name
             target["like"] = c["model"]
         yield {"name": "record-" + c["id"], "match": {"models": [c["id"], c["id"] + ";*"]}, "targets": [target]}
+        if c["stream"]:
+            yield {"name": "spare-" + c["id"], "match": {"models": ["spare/" + c["id"]]}, "targets": [target, "mock/text"]}
 
 
 def mock_routes():

@@ -16,9 +16,9 @@ TO_MESSAGES = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_u
                "content_filter": "refusal"}
 
 
-def chat(client, case, stream):
+def chat(client, case, stream, settings=""):
     """An OpenAI client's answer, as the plain reader gives it."""
-    options = dict(model=case["id"], messages=HELLO)
+    options = dict(model=case["id"] + settings, messages=HELLO)
     if case["want"]["calls"]:
         options["tools"] = [CHAT_TOOL]
     if not stream:
@@ -27,9 +27,9 @@ def chat(client, case, stream):
     return records.chat_stream([c.to_dict() for c in chunks])
 
 
-def messages(client, case, stream):
+def messages(client, case, stream, settings=""):
     """An Anthropic client's answer, by the SDK's accumulator for streams."""
-    options = dict(model=case["id"], max_tokens=500, messages=HELLO)
+    options = dict(model=case["id"] + settings, max_tokens=500, messages=HELLO)
     if case["want"]["calls"]:
         options["tools"] = [TOOL]
     if not stream:
@@ -75,6 +75,15 @@ def test_anthropic_sdk_on_openai_answer(ant, case):
     same(got, case["want"], TO_MESSAGES)
     if case["want"]["usage"]:
         assert chat_total(got["usage"]) == case["want"]["usage"]["input"]
+
+
+@pytest.mark.parametrize("case", [c for c in SWEEP if c["stream"] and c["want"]["calls"] and c["provider"] in ("openai", "anthropic")], ids=name)
+def test_stream_in_small_pieces(oai, ant, case):
+    """The provider's bytes arrive seven at a time."""
+    if case["dialect"] == "messages":
+        same(chat(oai, case, True, ";chunk=bytes:7"), case["want"], TO_CHAT)
+    else:
+        same(messages(ant, case, True, ";chunk=bytes:7"), case["want"], TO_MESSAGES)
 
 
 @WAYS

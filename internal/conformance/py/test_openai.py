@@ -1,8 +1,7 @@
 """The OpenAI SDK against recorded answers of OpenAI's API: what users do with it."""
-import json
-
 import pytest
 
+import records
 from conftest import pick
 
 
@@ -23,7 +22,7 @@ def tools_of(case):
 
 
 def calls_of(message):
-    return [{"name": c.function.name, "args": json.loads(c.function.arguments or "{}")} for c in message.tool_calls or []]
+    return [{"name": c.function.name, "args": records.arguments(c.function.arguments)} for c in message.tool_calls or []]
 
 
 def plain(c):

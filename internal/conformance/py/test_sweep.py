@@ -8,7 +8,7 @@ from anthropic.types import Message, RawMessageStreamEvent
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 import records
-from conftest import CASES, WAY
+from conftest import CASES, WAY, only_gateway
 
 SWEEP = [c for c in CASES if c["request"]]
 KINDS = {"chat": ("/chat/completions", ChatCompletion, openai.Stream[ChatCompletionChunk], openai.APIStatusError),
@@ -19,11 +19,11 @@ def name(c):
     return f"{c['provider']}-{c['id']}"
 
 
-def send(client, case, **how):
+def send(client, case, prefix="", **how):
     """Posts the recorded request; only the model is another, the record's id."""
     path = KINDS[case["dialect"]][0]
     headers = {"anthropic-beta": case["beta"]} if case["beta"] else {}
-    return client.post(path, body={**case["request"], "model": case["id"]}, options={"headers": headers}, **how)
+    return client.post(path, body={**case["request"], "model": prefix + case["id"]}, options={"headers": headers}, **how)
 
 
 def expected(case):
@@ -42,6 +42,13 @@ def client(case, oai, ant):
 @pytest.mark.parametrize("case", [c for c in SWEEP if c["status"] == 200], ids=name)
 def test_bytes(client, case):
     assert send(client, case, cast_to=httpx2.Response).content == expected(case)
+
+
+@only_gateway()
+@pytest.mark.parametrize("case", [c for c in SWEEP if c["status"] == 200 and c["stream"]], ids=name)
+def test_bytes_with_another_target_behind(client, case):
+    """Held until its first content and watched, a stream is the same to the byte."""
+    assert send(client, case, "spare/", cast_to=httpx2.Response).content == expected(case)
 
 
 @pytest.mark.parametrize("case", [c for c in SWEEP if c["status"] == 200 and c["want"]], ids=name)
