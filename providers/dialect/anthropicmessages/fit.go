@@ -218,3 +218,12 @@ func closedSchema(schema []byte, description string) []byte {
 	}
 	return append(b, '}')
 }
+
+// pictured reports whether the provider takes images of a type.
+func pictured(kind string) bool {
+	switch kind {
+	case "image/png", "image/jpeg", "image/gif", "image/webp":
+		return true
+	}
+	return false
+}

@@ -458,15 +458,6 @@ func (w *requestWriter) media(p *llm.Part, at string) error {
 	return nil
 }
 
-// pictured reports whether the provider takes images of a type.
-func pictured(kind string) bool {
-	switch kind {
-	case "image/png", "image/jpeg", "image/gif", "image/webp":
-		return true
-	}
-	return false
-}
-
 func (w *requestWriter) source(m *llm.Media, kind, at string) error {
 	for _, x := range m.Extra {
 		if x.Name == sourceMember && w.own {
