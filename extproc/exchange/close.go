@@ -167,7 +167,6 @@ func (x *Exchange) logged(provider string) (n int, leg Leg, known Attempted) {
 		if x.Steps[i].Provider == provider || x.snap.Providers[provider] == nil {
 			x.entries = i + 1
 			leg = x.Steps[i]
-			leg.Path = x.attempts[i].Path
 			return i + 1, leg, x.attempts[i]
 		}
 	}
