@@ -197,6 +197,11 @@ def start(stack, cases, with_gateway=True):
     return ways
 
 
+def end_well():
+    """Makes a stop from outside end the process as Ctrl-C does, so that what it started ends too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -210,6 +215,7 @@ def main():
 
 
 if __name__ == "__main__":
+    end_well()
     try:
         sys.exit(main())
     except StackError as e:
