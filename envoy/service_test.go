@@ -116,7 +116,7 @@ func planned(body []byte) *extprocv3.ProcessingResponse {
 	dm, err := structpb.NewStruct(map[string]any{
 		envoy.NamespacePlan:    map[string]any{"priority_groups": groups},
 		envoy.NamespaceTicket:  map[string]any{"ticket": "t-1", "dialect": o.Dialect},
-		envoy.NamespaceAttempt: map[string]any{"len": strconv.Itoa(len(sent)), "target": o.Target},
+		envoy.NamespaceAttempt: prepared(len(sent), o.Target),
 	})
 	if err != nil {
 		return own(500, err.Error())
@@ -137,6 +137,15 @@ func planned(body []byte) *extprocv3.ProcessingResponse {
 			BodyMutation:    &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_Body{Body: []byte(sent)}},
 		}}},
 	}
+}
+
+// prepared is what the service says of an attempt; an empty target is not said.
+func prepared(length int, target string) map[string]any {
+	m := map[string]any{"len": strconv.Itoa(length)}
+	if target != "" {
+		m["target"] = target
+	}
+	return m
 }
 
 func (s *service) attempt(st extprocv3.ExternalProcessor_ProcessServer, stage string) error {

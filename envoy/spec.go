@@ -31,7 +31,7 @@ type Spec struct {
 	Retry         Retry
 	Providers     []Upstream
 	TrustedHops   int  // proxies in front whose x-forwarded-for counts
-	AnswerHeaders bool // x-signalbox-target and x-signalbox-attempts on answers
+	AnswerHeaders bool // x-signalbox-target and x-signalbox-attempts on answers whose target the service shows
 }
 
 // TLS names the PEM files of a listener's TLS. Envoy reads them, and reads them again when a file is moved
