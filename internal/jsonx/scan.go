@@ -3,6 +3,7 @@ package jsonx
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -39,7 +40,8 @@ type Doc struct {
 // Scan validates b, which must hold one JSON object and nothing else, and indexes its members. The error
 // is a *SyntaxError. Doc keeps b, which must not change while Doc is in use. It takes linear time.
 func Scan(b []byte) (*Doc, error) {
-	s := scanner{b: b}
+	var room scanRoom
+	s := scanner{b: b, stack: room.stack[:0], names: room.names[:0], text: room.text[:0], cuts: room.cuts[:0]}
 	i := s.space(0)
 	if i >= len(b) {
 		return nil, &SyntaxError{Offset: i, What: "empty document"}
@@ -59,6 +61,10 @@ func Scan(b []byte) (*Doc, error) {
 	d.close = end - 1
 	if i = s.space(end); i < len(b) {
 		return nil, &SyntaxError{Offset: i, What: "data after the document"}
+	}
+	text, from := string(s.text), 0
+	for k, to := range s.cuts {
+		d.Members[k].Name, from = text[from:to], to
 	}
 	return d, nil
 }
@@ -110,6 +116,16 @@ type scanner struct {
 	doc   *Doc    // gets the members of depth 1; nil: none wanted
 	stack []frame // open containers
 	names []name  // of all open objects, innermost last
+	text  []byte  // names of doc's members, one behind the other: they share one string
+	cuts  []int   // ends of the names in text
+}
+
+// scanRoom is room, taken at once, for what a scanner of common documents keeps.
+type scanRoom struct {
+	stack [8]frame
+	names [24]name
+	text  [192]byte
+	cuts  [16]int
 }
 
 type frame struct {
@@ -118,7 +134,10 @@ type frame struct {
 	set    map[string]struct{} // names, once there are many
 }
 
-type name struct{ start, end int } // without quotes
+type name struct {
+	start, end int // without quotes
+	escaped    bool
+}
 
 // many is the number of names from which an object's names are kept in a map.
 const many = 24
@@ -241,7 +260,9 @@ func (s *scanner) key(i int) (int, error) {
 	}
 	j = s.space(j + 1)
 	if s.doc != nil && len(s.stack) == 1 {
-		s.doc.Members = append(s.doc.Members, Member{Name: unescape(s.b[i+1 : end-1]), NameStart: i, Start: j})
+		s.text = appendUnescaped(s.text, s.b[i+1:end-1])
+		s.cuts = append(s.cuts, len(s.text))
+		s.doc.Members = append(s.doc.Members, Member{NameStart: i, Start: j})
 	}
 	return j, nil
 }
@@ -268,11 +289,11 @@ func (s *scanner) seen(start, end int) bool {
 	}
 	for _, m := range mine {
 		o := s.b[m.start:m.end]
-		if string(o) == string(n) || (escaped || hasEscape(o)) && unescape(o) == unescape(n) {
+		if string(o) == string(n) || (escaped || m.escaped) && unescape(o) == unescape(n) {
 			return true
 		}
 	}
-	s.names = append(s.names, name{start, end})
+	s.names = append(s.names, name{start, end, escaped})
 	return false
 }
 
@@ -290,7 +311,8 @@ func (s *scanner) str(i int) (int, error) {
 		for i+8 <= len(b) {
 			w := binary.LittleEndian.Uint64(b[i:])
 			q, e := w^(ones*'"'), w^(ones*'\\')
-			if (w|(w-ones*0x20)&^w|(q-ones)&^q|(e-ones)&^e)&highs != 0 {
+			if odd := (w | (w-ones*0x20)&^w | (q-ones)&^q | (e-ones)&^e) & highs; odd != 0 { // its lowest bit is exact
+				i += bits.TrailingZeros64(odd) / 8
 				break
 			}
 			i += 8
@@ -312,11 +334,13 @@ func (s *scanner) str(i int) (int, error) {
 		case c < utf8.RuneSelf:
 			i++
 		default:
-			r, n := utf8.DecodeRune(b[i:])
-			if r == utf8.RuneError && n == 1 {
-				return i, s.fail(i, "invalid UTF-8")
+			for i < len(b) && b[i] >= utf8.RuneSelf { // text beyond ASCII comes in runs
+				r, n := utf8.DecodeRune(b[i:])
+				if r == utf8.RuneError && n == 1 {
+					return i, s.fail(i, "invalid UTF-8")
+				}
+				i += n
 			}
-			i += n
 		}
 	}
 }

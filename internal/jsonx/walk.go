@@ -284,8 +284,9 @@ func appendUnescaped(dst, b []byte) []byte {
 			r, ok := hex4(b, 2)
 			n = min(6, len(b))
 			if utf16.IsSurrogate(r) {
-				lo, ok2 := hex4(b, 8)
-				if r = utf16.DecodeRune(r, lo); ok2 && r != utf8.RuneError {
+				lo, low := hex4(b, 8)
+				low = low && b[6] == '\\' && b[7] == 'u'
+				if r = utf16.DecodeRune(r, lo); low && r != utf8.RuneError {
 					n = 12
 				} else {
 					r = utf8.RuneError

@@ -37,7 +37,8 @@ func (d *Doc) Set(name string, raw []byte) Edit {
 }
 
 // Remove returns the edit that takes a top-level member out with its comma, and whether it was there.
-// Neighbouring members may not be removed in the same Splice.
+// Neighbouring members may not be removed in the same Splice, nor may one be added where the only one is
+// removed.
 func (d *Doc) Remove(name string) (Edit, bool) {
 	for i := range d.Members {
 		m := &d.Members[i]
@@ -56,7 +57,8 @@ func (d *Doc) Remove(name string) (Edit, bool) {
 	return Edit{}, false
 }
 
-// Splice appends src to dst with the edits made. Edits must not overlap; their order does not matter.
+// Splice appends src to dst with the edits made. Edits must not overlap; their order does not matter, and
+// is changed.
 func Splice(dst, src []byte, edits ...Edit) []byte {
 	slices.SortStableFunc(edits, func(a, b Edit) int { return a.Start - b.Start })
 	at := 0
@@ -117,7 +119,7 @@ func decodeRune[T string | []byte](s T) (rune, int) {
 	return utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
 }
 
-// AppendFloat appends a number as short as it can be.
+// AppendFloat appends a finite number as short as it can be.
 func AppendFloat(dst []byte, f float64) []byte { return strconv.AppendFloat(dst, f, 'g', -1, 64) }
 
 // Decode reads data into v, a pointer, case-sensitively, and refuses duplicate names and invalid UTF-8.
