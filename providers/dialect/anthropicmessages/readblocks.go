@@ -133,6 +133,10 @@ func (r *reader) delta(f *frame) error {
 		}
 		b = r.find(f.index)
 	}
+	// What is passed on as it came must be JSON; words are decoded, which mends them.
+	if kind := string(f.deltaKind); (b.part == llm.PartNative || kind == "citations_delta") && jsonx.Valid(f.data) != nil {
+		return r.fail(llm.CodeUpstream, notJSON)
+	}
 	if b.part == llm.PartNative {
 		r.on(llm.EvDelta, b).Raw = f.data
 		return r.send()

@@ -13,6 +13,8 @@ import (
 const (
 	maxAnswer = 64 << 20 // bytes of an answer in one document
 	maxFrame  = 8 << 20  // bytes of one event of a stream
+
+	notJSON = "an event of the provider's answer is not JSON"
 )
 
 // NewReader makes a reader of one answer. What the answer is decides its first byte, whatever stream says:
@@ -196,7 +198,7 @@ func (r *reader) frame(e *sse.Event) error {
 		return r.delta(&f)
 	}
 	if err := jsonx.Valid(e.Data); err != nil {
-		return r.fail(llm.CodeUpstream, "an event of the provider's answer is not JSON")
+		return r.fail(llm.CodeUpstream, notJSON)
 	}
 	switch string(kind) {
 	case "message_start":
