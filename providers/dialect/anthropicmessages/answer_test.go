@@ -451,3 +451,29 @@ func TestModelsAreListed(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// A thought with a signature and no text is not a redacted one, whatever the client's dialect makes of it.
+func TestAHiddenThoughtKeepsItsKindOnTheWayThroughAnotherDialect(t *testing.T) {
+	doc := `{"id":"m","type":"message","role":"assistant","model":"c","content":[{"type":"thinking","thinking":"","signature":"S"},{"type":"redacted_thinking","data":"D"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}`
+	evs := read(t, New().NewReader(nil, false), []byte(doc), whole)
+	var seals []string
+	for _, e := range evs {
+		if e.Seal != "" {
+			seals = append(seals, e.Seal)
+		}
+	}
+	req := chat(func(ch *llm.Chat) {
+		turn := llm.Turn{Role: llm.RoleAssistant}
+		for _, s := range seals {
+			turn.Parts = append(turn.Parts, llm.Part{Kind: llm.PartThought, Seal: s, From: name})
+		}
+		ch.Turns = append(ch.Turns, turn, user("end"))
+	})
+	got, _ := written(t, req, "claude-opus-4-8", "messages")
+	if want := `{"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"S"},{"type":"redacted_thinking","data":"D"}]}`; !strings.Contains(got, want) {
+		t.Errorf("got %s", got)
+	}
+	if again := content(t, evs...); again != `[{"type":"thinking","thinking":"","signature":"S"},{"type":"redacted_thinking","data":"D"}]` {
+		t.Errorf("written back as %s", again)
+	}
+}

@@ -117,6 +117,9 @@ func (r *reader) seal(b *inBlock, raw []byte) error {
 	if s == "" {
 		return nil
 	}
+	if !b.fed {
+		s = hiddenPrefix + s
+	}
 	r.on(llm.EvDelta, b).Seal = s
 	return r.send()
 }

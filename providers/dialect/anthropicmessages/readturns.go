@@ -7,14 +7,13 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
 
-// Marks in Part.Name of parts that would else read alike.
-const (
-	// thinkingName is on a thought whose text the provider kept to itself: it has a seal and no text like
-	// a redacted one, but goes back in another block.
-	thinkingName = "thinking"
-	// sourceMember holds, in Media.Extra, the source of a document that is more than our words say.
-	sourceMember = "source"
-)
+// sourceMember holds, in Media.Extra, the source of a document that is more than our words say.
+const sourceMember = "source"
+
+// hiddenPrefix marks, in events and requests, the signature of a thought whose text the provider kept to
+// itself. It has a seal and no text like a redacted thought, and must go back in another block; the mark
+// stays with it on the way through a client of another dialect. It is on no wire of this one.
+const hiddenPrefix = "sbt1."
 
 // system reads the system prompt as the first turn.
 func (r *requestReader) system(raw []byte) error {
@@ -236,8 +235,8 @@ func (b *block) thought() (err error) {
 	default:
 		p.From = name
 	}
-	if p.Text == "" {
-		p.Name = thinkingName
+	if p.Text == "" && p.Seal != "" {
+		p.Seal = hiddenPrefix + p.Seal
 	}
 	return nil
 }

@@ -103,9 +103,9 @@ func (w *requestWriter) wanted(th *llm.Thinking) {
 	case th.Mode == llm.ThinkUnset && th.Effort == "":
 	case f.Thinking != catalog.ThinkBudget && f.Thinking != catalog.ThinkAdaptive:
 		w.lose(at, "the model is not asked to reason")
-	case !bare && w.unsealed():
+	case !bare && !(f.ThinkAlways && f.ThinkDefault) && w.unsealed():
 		w.lose(at, "the results of tools follow an answer whose reasoning did not come back with them")
-		if f.ThinkDefault && !f.ThinkAlways {
+		if f.ThinkDefault {
 			w.think.form = "disabled"
 		}
 	case bare:

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -184,7 +185,9 @@ func (w *writer) block(dst []byte, ev *llm.Event) []byte {
 	switch ev.Part {
 	case llm.PartText, llm.PartRefusal:
 	case llm.PartThought:
-		b.seal, b.held = ev.Seal, ev.Seal != ""
+		var hidden bool
+		b.seal, hidden = strings.CutPrefix(ev.Seal, hiddenPrefix)
+		b.held = b.seal != "" && !hidden
 	case llm.PartCall:
 		w.said.calls = true
 		if b.id == "" {
@@ -263,7 +266,7 @@ func (w *writer) into(dst *[]byte, b *outBlock, ev *llm.Event) {
 		b.fed = true
 	}
 	if ev.Seal != "" && b.part == llm.PartThought {
-		b.seal = ev.Seal
+		b.seal = strings.TrimPrefix(ev.Seal, hiddenPrefix)
 	}
 	if !w.stream {
 		w.collect(b, ev)

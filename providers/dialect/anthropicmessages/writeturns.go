@@ -333,6 +333,7 @@ func (w *requestWriter) text(p *llm.Part, at string) {
 		if p.Cache != nil {
 			w.lose(at+".cache_control", "the text is blank")
 		}
+		w.rest(p.Extra, at) // of another dialect, so nothing is written
 		return
 	}
 	w.dst = append(comma(w.dst), `{"type":"text"`...)
@@ -348,13 +349,13 @@ func (w *requestWriter) thought(p *llm.Part, at string) {
 		w.lose(at, "reasoning goes back only to the provider that signed it")
 		return
 	}
-	if p.Text == "" && p.Name != thinkingName {
+	if seal, hidden := strings.CutPrefix(p.Seal, hiddenPrefix); p.Text == "" && !hidden {
 		w.dst = append(comma(w.dst), `{"type":"redacted_thinking"`...)
 		w.dst = text(w.dst, "data", p.Seal)
 	} else {
 		w.dst = append(comma(w.dst), `{"type":"thinking"`...)
 		w.dst = text(w.dst, "thinking", p.Text)
-		w.dst = text(w.dst, "signature", p.Seal)
+		w.dst = text(w.dst, "signature", seal)
 	}
 	if p.Cache != nil && !w.own {
 		w.lose(at+".cache_control", "a mark cannot stand behind reasoning")
