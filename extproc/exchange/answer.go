@@ -121,8 +121,9 @@ func (a *Attempt) AnswerChunk(chunk []byte, end bool) ([]Reply, error) {
 	return a.take(chunk, end)
 }
 
-// maxHeld bounds the chunks that wait with the head. Envoy 1.40.0 crashes when an upstream filter holds more
-// of an answer than its buffer; a head that has waited for so much content has been judged long ago.
+// maxHeld bounds the chunks that wait with the head: Envoy stops reading from the provider when a filter holds
+// more of an answer than its buffer, and neither side would go on. A head that has waited for so much
+// content has been judged long ago.
 const maxHeld = 256 << 10
 
 // take handles plain bytes of the answer.

@@ -16,6 +16,9 @@ import (
 func (a *Attempt) failed() []Reply {
 	s := &a.ans
 	e := a.client.ReadError(s.status, s.body)
+	if e.Code == llm.CodeForbidden { // what a provider forbids, it forbids the gateway's account
+		e.Code = llm.CodeCredential
+	}
 	if e.After == 0 {
 		e.After = retryAfter(s.header, a.x.core.now())
 	}
