@@ -1,0 +1,146 @@
+package translate_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
+	"github.com/signalbox-ai/signalbox/internal/translate"
+	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+func translator() *translate.Translator {
+	return translate.New(all.Kinds(), map[dialect.Name]dialect.Server{dialect.OpenAIChat: openaichat.New(), dialect.AnthropicMessages: anthropicmessages.New()})
+}
+
+// varying is what differs from run to run: the time in answers that carry one.
+var varying = regexp.MustCompile(`(\\"created\\":)\d{9,}`)
+
+// TestBatch holds the results of testdata/records.jsonl against testdata/results.jsonl.
+func TestBatch(t *testing.T) {
+	in, err := os.ReadFile("testdata/records.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := translator().Batch(t.Context(), bytes.NewReader(in), &out); err != nil {
+		t.Fatal(err)
+	}
+	got := varying.ReplaceAll(out.Bytes(), []byte("${1}0"))
+	if *update {
+		if err := os.WriteFile("testdata/results.jsonl", got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/results.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(got), "\n"), strings.Split(string(want), "\n")); diff != "" {
+		t.Errorf("(-got +want):\n%s", diff)
+	}
+	if bytes.Contains(got, []byte("sk-of-the-client")) {
+		t.Error("a client's credential is in a result")
+	}
+}
+
+func TestBatchKeepsTheOrder(t *testing.T) {
+	const n = 500
+	var in strings.Builder
+	for i := range n {
+		pad := strings.Repeat("x", (i*7919)%5000) // lines that take different times
+		fmt.Fprintf(&in, `{"id":"r%d","client":"openai-chat","request_json":{"model":"m","messages":[{"role":"user","content":"%s"}]},"target":{"kind":"openai","model":"gpt-5.1"}}`+"\n", i, pad)
+	}
+	var out bytes.Buffer
+	if err := translator().Batch(t.Context(), strings.NewReader(in.String()), &out); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if len(lines) != n {
+		t.Fatalf("%d results for %d records", len(lines), n)
+	}
+	for i, l := range lines {
+		if id, _ := jsonx.String(jsonx.Get([]byte(l), "id")); id != fmt.Sprint("r", i) {
+			t.Fatalf("line %d is of %q", i+1, id)
+		}
+	}
+}
+
+type broken struct{}
+
+var errBroken = errors.New("broken pipe")
+
+func (broken) Read([]byte) (int, error)  { return 0, errBroken }
+func (broken) Write([]byte) (int, error) { return 0, errBroken }
+
+func TestBatchEndsWhenReadingOrWritingFails(t *testing.T) {
+	line := `{"id":"r","client":"openai-chat","request_json":{"model":"m","messages":[{"role":"user","content":"hi"}]},"target":{"kind":"openai","model":"gpt-5.1"}}` + "\n"
+	if err := translator().Batch(t.Context(), strings.NewReader(strings.Repeat(line, 2000)), broken{}); !errors.Is(err, errBroken) {
+		t.Errorf("writing: got %v", err)
+	}
+	if err := translator().Batch(t.Context(), broken{}, &bytes.Buffer{}); !errors.Is(err, errBroken) {
+		t.Errorf("reading: got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := translator().Batch(ctx, strings.NewReader(strings.Repeat(line, 2000)), &bytes.Buffer{}); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v", err)
+	}
+}
+
+func TestOne(t *testing.T) {
+	b, err := translator().One(t.Context(), []byte("{\n\"id\":\"r\",\n\"client\":\"openai-chat\",\"request_json\":{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]},\"target\":{\"kind\":\"openai\",\"model\":\"gpt-5.1\"}}"))
+	if err != nil || jsonx.Valid(b) != nil || !bytes.Contains(b, []byte("\n")) {
+		t.Errorf("got %s, %v", b, err)
+	}
+	if body, _ := jsonx.String(jsonx.Get(jsonx.Get(b, "upstream"), "body")); body != `{"model":"gpt-5.1","messages":[{"role":"user","content":"hi"}]}` {
+		t.Errorf("upstream gets %s", body)
+	}
+	if _, err := translator().One(t.Context(), []byte("{")); err == nil || !strings.Contains(err.Error(), "the record") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestRecordedTraffic translates all recorded exchanges of chat and messages to both providers: each has a
+// request to send or says why not, and an answer of another API is said to be one.
+func TestRecordedTraffic(t *testing.T) {
+	tr := translator()
+	keep := func(x *recorded.Exchange) bool {
+		return (x.Endpoint == "chat" || x.Endpoint == "messages") && len(x.RequestJSON) > 4
+	}
+	recorded.Each(t, keep, func(t *testing.T, x *recorded.Exchange) {
+		for _, target := range []translate.Target{{Kind: "openai", Model: "gpt-5.1"}, {Kind: "anthropic", Model: "claude-sonnet-4-5"}} {
+			r := &translate.Record{
+				ID: x.ID, Client: map[string]string{"chat": "openai-chat", "messages": "anthropic-messages"}[x.Endpoint], RequestHeaders: x.RequestHeaders,
+				RequestJSON: x.RequestJSON, Target: target, Status: x.Status, Headers: x.ResponseHeaders, BodyKind: x.BodyKind, Body: &x.RawBody,
+			}
+			res := tr.Translate(t.Context(), r)
+			switch {
+			case res.Error != nil && (res.Error.Code == "internal" || res.Error.Message == "" || res.Error.Code == ""):
+				t.Errorf("%s: %+v", target.Kind, res.Error)
+			case res.Error == nil && (res.Upstream == nil || res.Answer == nil):
+				t.Errorf("%s: no error, and nothing else: %+v", target.Kind, res)
+			case res.Upstream != nil && (res.Upstream.Body == nil || jsonx.Valid([]byte(*res.Upstream.Body)) != nil):
+				t.Errorf("%s: the provider gets no JSON", target.Kind)
+			}
+			if b, err := jsonx.Encode(res); err != nil || jsonx.Valid(b) != nil {
+				t.Errorf("%s: the result cannot be written: %v", target.Kind, err)
+			}
+		}
+	})
+}
