@@ -15,11 +15,15 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import records
 import stack as stacks
 
 CACHE = pathlib.Path(os.environ.get("SIGNALBOX_CONFORMANCE_CACHE") or stacks.ROOT / ".cache" / "conformance")
+
+
+PATHS = ("direct", "watched", "worked")
 
 
 class Skip(Exception):
@@ -99,11 +103,11 @@ def allowed(suite):
 
 def counts(results, suite):
     c = collections.Counter(r["result"] for (s, _), r in results.items() if s == suite)
-    return f"{c['passed']} passed" + "".join(f", {c[k]} {k}" for k in ("failed", "skipped") if c[k]) if c else "-"
+    return f"{c['passed']} passed" + "".join(f", {c[k]} {k}" for k in ("failed", "as straight", "accepted", "skipped") if c[k]) if c else "-"
 
 
 def judge(straight, gateway):
-    """Returns what went wrong: cases, and entries of the allow lists without use."""
+    """Returns what went wrong: cases, and entries of the allow lists without use. Marks the failures that are none."""
     wrong, used, lists = [], set(), {}
     for (suite, case), r in gateway.items():
         before = straight.get((suite, case), {}).get("result", "skipped")
@@ -111,10 +115,12 @@ def judge(straight, gateway):
         if r["result"] != "failed" and not (r["result"] == "skipped" and before == "passed"):
             continue
         if before == "failed":
+            r["result"] = "as straight"
             continue
         hit = next((p for p in lists[suite] if fits(case, p)), None)
         if hit:
             used.add((suite, hit))
+            r["result"] = "accepted"
         else:
             wrong.append(f"{suite} {case}: {r.get('why', '')}")
     for suite, entries in lists.items():
@@ -187,35 +193,48 @@ def model_part(straight_only, folder):
     return straight, gateway, json.loads(paths.read_text()) if paths.exists() else {}
 
 
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--only", default="py,js,model")
-    p.add_argument("--straight", action="store_true", help="without the gateway")
-    p.add_argument("--keep", action="store_true", help="keep the folder of logs and results")
-    a = p.parse_args()
-    CACHE.mkdir(parents=True, exist_ok=True)
-    folder = pathlib.Path(stacks.tempfile.mkdtemp(prefix="sb-"))
-    only = a.only.split(",")
-    straight, gateway, paths = sdk_part([k for k in ("py", "js") if k in only], a.straight, folder) if {"py", "js"} & set(only) else ({}, {}, {})
-    if "model" in only:
-        more = model_part(a.straight, folder)
-        straight, gateway = straight | more[0], gateway | more[1]
-        paths = dict(collections.Counter(paths) + collections.Counter(more[2]))
+def report(straight, gateway, paths):
+    """Prints the table and returns what went wrong."""
+    wrong = judge(straight, gateway)
     print(f"\n{'suite':<16} {'straight':<38} gateway")
     for suite in sorted({s for s, _ in [*straight, *gateway]}):
         print(f"{suite:<16} {counts(straight, suite):<38} {counts(gateway, suite)}")
-    wrong = judge(straight, gateway)
     wrong += straight_failures(straight)
-    if not a.straight:
-        print("paths met: " + ", ".join(f"{p} {paths.get(p, 0)}" for p in ("direct", "watched", "worked")))
-        if any(s != "py/model_test" for s, _ in gateway):
-            wrong += [f"no exchange took the {p} path" for p in ("direct", "watched", "worked") if not paths.get(p)]
+    if gateway:
+        print("paths met: " + ", ".join(f"{p} {paths.get(p, 0)}" for p in PATHS))
+    if any(suite != "py/model_test" for suite, _ in gateway):
+        wrong += [f"no exchange took the {p} path" for p in PATHS if not paths.get(p)]
     if not straight and not gateway:
         wrong.append("nothing could run")
+    return wrong
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--only", default="py,js,model", help="parts, with commas between")
+    p.add_argument("--straight", action="store_true", help="without the gateway")
+    p.add_argument("--keep", action="store_true", help="keep the folder of logs and results")
+    a = p.parse_args()
+    only = set(a.only.split(","))
+    if unknown := only - {"py", "js", "model"}:
+        p.error(f"--only: no part {', '.join(sorted(unknown))}; there are py, js and model")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="sb-"))
+    straight, gateway, paths = {}, {}, collections.Counter()
+    if kinds := [k for k in ("py", "js") if k in only]:
+        straight, gateway, met = sdk_part(kinds, a.straight, folder)
+        paths.update(met)
+    if "model" in only:
+        more, through, met = model_part(a.straight, folder)
+        straight, gateway = straight | more, gateway | through
+        paths.update(met)
+    wrong = report(straight, gateway, paths)
     for w in wrong:
         print("FAILED", w)
     print("conformance:", f"{len(wrong)} failures; logs in {folder}" if wrong else "all passed")
-    if not wrong and not a.keep:
+    if a.keep and not wrong:
+        print("logs in", folder)
+    elif not wrong:
         shutil.rmtree(folder)
     return 1 if wrong else 0
 
