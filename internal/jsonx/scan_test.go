@@ -202,6 +202,17 @@ func TestManyNamesAreIndexed(t *testing.T) {
 	}
 }
 
+// Names that are compared one by one must stay few, or a hostile object takes the square of its size.
+func TestFewNamesAreComparedOneByOne(t *testing.T) {
+	s := scanner{b: []byte(numbered(50_000, `"end":{}`))}
+	if _, err := s.value(0); err != nil {
+		t.Fatal(err)
+	}
+	if n := cap(s.names); n > 4*many {
+		t.Errorf("room for %d names to compare", n)
+	}
+}
+
 func TestValidTakesOneValueOfAnyKind(t *testing.T) {
 	for in, want := range map[string]string{
 		`1`: "", ` "a" `: "", `[1,{"a":[]}]`: "", `null`: "", `{}`: "", "-0.0": "",

@@ -74,6 +74,7 @@ func TestStringsAreUnescaped(t *testing.T) {
 		{`""`, "", true}, {` "a" `, "a", true}, {`"é日😀"`, "é日😀", true}, {`"\"\\\/\b\f\n\r\t"`, "\"\\/\b\f\n\r\t", true},
 		{`"\u0000\u00e9\u65E5\ud83d\ude00"`, "\x00é日😀", true}, {`"a\u005cnb"`, `a\nb`, true}, {`"\\u0041"`, `\u0041`, true}, {`"\\\\"`, `\\`, true},
 		{`"x\\"`, `x\`, true}, {`"\\\""`, `\"`, true}, {`"\ufeff\ufffd"`, "\ufeff\ufffd", true},
+		{`"\ud83dxxde00"`, "\ufffdxxde00", true}, {`"\ud83d"`, "\ufffd", true}, {`"\u12"`, "\ufffd", true}, // never validated
 		{`1`, "", false}, {`null`, "", false}, {``, "", false}, {`["a"]`, "", false}, {`"a`, "", false}, {`"a\"`, "", false}, {`"`, "", false},
 	} {
 		if got, ok := String([]byte(tt.in)); got != tt.want || ok != tt.ok {

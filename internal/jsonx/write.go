@@ -1,6 +1,7 @@
 package jsonx
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -124,11 +125,34 @@ func AppendFloat(dst []byte, f float64) []byte { return strconv.AppendFloat(dst,
 
 // Decode reads data into v, a pointer, case-sensitively, and refuses duplicate names and invalid UTF-8.
 // Unknown members are ignored.
-func Decode(data []byte, v any) error { return json.Unmarshal(data, v) }
+func Decode(data []byte, v any) error { return plain(json.Unmarshal(data, v)) }
 
 // DecodeStrict is Decode that refuses unknown members.
 func DecodeStrict(data []byte, v any) error {
-	return json.Unmarshal(data, v, json.RejectUnknownMembers(true))
+	return plain(json.Unmarshal(data, v, json.RejectUnknownMembers(true)))
+}
+
+// plain words an error of the library. The library's own words vary from run to run, on purpose.
+func plain(err error) error {
+	if err == nil {
+		return nil
+	}
+	var wrong *json.SemanticError
+	if errors.As(err, &wrong) {
+		what := "has the wrong type"
+		switch {
+		case errors.Is(wrong.Err, json.ErrUnknownName):
+			what = "is unknown"
+		case wrong.JSONKind != 0:
+			what = "cannot be a " + wrong.JSONKind.String()
+		}
+		return fmt.Errorf("member %s %s, at byte %d", wrong.JSONPointer, what, wrong.ByteOffset)
+	}
+	var bad *jsontext.SyntacticError
+	if errors.As(err, &bad) {
+		return fmt.Errorf("not valid JSON at byte %d (%w)", bad.ByteOffset, bad.Err)
+	}
+	return err
 }
 
 // Encode writes v, with the names of a map in order, so that the same value gives the same bytes.
