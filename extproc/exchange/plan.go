@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,20 +56,25 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 // the first that matches.
 func (x *Exchange) route(model string) (*routing.Route, string, *llm.Error) {
 	t := x.snap.Table
-	if !plainName(model) {
-		return nil, "", x.unknownModel(model)
-	}
 	resolved := t.Resolve(model)
 	if name := x.in.head.Get(headerRoute); name != "" {
 		if r := t.Route(name); r != nil && r.Client.Route {
+			if passesOn(r) && !plainName(resolved) {
+				return nil, "", x.unknownModel(model)
+			}
 			return r, resolved, nil
 		}
 		return nil, "", llm.Invalid(headerRoute, "there is no route "+strconv.Quote(clip(name))+" that may be named")
 	}
-	if r := t.Match(resolved); r != nil {
+	if r := t.Match(resolved); r != nil && (plainName(resolved) || !passesOn(r)) {
 		return r, resolved, nil
 	}
 	return nil, "", x.unknownModel(model)
+}
+
+// passesOn reports whether a route hands the client's own name for the model to a provider.
+func passesOn(r *routing.Route) bool {
+	return slices.ContainsFunc(r.Targets, func(t routing.Target) bool { return t.Model == "*" })
 }
 
 // plainName reports whether a client's name for a model may go on to a provider, in a body or a path, where

@@ -132,6 +132,8 @@ func DecodeStrict(data []byte, v any) error {
 	return plain(json.Unmarshal(data, v, json.RejectUnknownMembers(true)))
 }
 
+var kinds = map[jsontext.Kind]string{'n': "null", 'f': "a boolean", 't': "a boolean", '"': "a string", '0': "a number", '{': "an object", '[': "an array"}
+
 // plain words an error of the library. The library's own words vary from run to run, on purpose.
 func plain(err error) error {
 	if err == nil {
@@ -144,9 +146,13 @@ func plain(err error) error {
 		case errors.Is(wrong.Err, json.ErrUnknownName):
 			what = "is unknown"
 		case wrong.JSONKind != 0:
-			what = "cannot be a " + wrong.JSONKind.String()
+			what = "cannot be " + kinds[wrong.JSONKind]
 		}
-		return fmt.Errorf("member %s %s, at byte %d", wrong.JSONPointer, what, wrong.ByteOffset)
+		where := "the document"
+		if wrong.JSONPointer != "" {
+			where = "member " + string(wrong.JSONPointer)
+		}
+		return fmt.Errorf("%s %s, at byte %d", where, what, wrong.ByteOffset)
 	}
 	var bad *jsontext.SyntacticError
 	if errors.As(err, &bad) {

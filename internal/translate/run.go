@@ -93,8 +93,7 @@ func (t *Translator) begin(r *Record) (*walk, error) {
 	}
 	route := &routing.Route{
 		Name: "translate", Models: []string{"*"},
-		Targets:  []routing.Target{{Provider: w.provider.Name, Model: r.Target.Model, Like: r.Target.Like}},
-		Failover: routing.Failover{FirstToken: true, ErrorBodies: true},
+		Targets: []routing.Target{{Provider: w.provider.Name, Model: r.Target.Model, Like: r.Target.Like}},
 	}
 	w.core = exchange.New(&exchange.Snapshot{
 		Version: "translate", Table: routing.NewTable([]*routing.Route{route}, nil),
