@@ -113,6 +113,7 @@ func (a *Attempt) AnswerChunk(chunk []byte, end bool) ([]Reply, error) {
 		if chunk, err = s.inflate.Feed(chunk, end); err != nil {
 			e := &llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer could not be decompressed", Cause: err}
 			if s.phase == phRelay && s.pipe.sent {
+				a.broke(e)
 				return nil, e
 			}
 			return a.fail(e), nil
