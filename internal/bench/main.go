@@ -36,6 +36,7 @@ type options struct {
 	binary string
 	out    string
 	rows   string
+	cells  string
 	rounds int
 	scale  float64
 	most   time.Duration
@@ -55,6 +56,7 @@ func run(args []string, w io.Writer) error {
 	f.StringVar(&o.binary, "binary", "bin/signalbox", "the signalbox program")
 	f.StringVar(&o.out, "out", "bench/out", "folder for samples and logs")
 	f.StringVar(&o.rows, "rows", "", "rows to measure, separated by commas (all)")
+	f.StringVar(&o.cells, "cells", "", "cells to measure, separated by commas (all)")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds")
 	f.Float64Var(&o.scale, "scale", 1, "factor on the length of each measurement")
 	f.DurationVar(&o.most, "most", 5*time.Minute, "begin no round that would end later")
@@ -134,7 +136,7 @@ func turns(o options, rows []*row, rec *record, began time.Time) (int, error) {
 		}
 		for _, r := range rows {
 			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, o.rounds, r.name)
-			if err := r.measure(round, o.scale, rec.add); err != nil {
+			if err := r.measure(round, o, rec.add); err != nil {
 				return round, fmt.Errorf("%s: %w", r.name, err)
 			}
 		}

@@ -78,9 +78,12 @@ var cells = []cell{
 	{name: cellStream, size: 1 << 10, conns: 8, warm: 1, keep: true, stream: true, drive: func(l *load, scale float64) { l.streams(max(8, int(32*scale))) }},
 }
 
-// measure takes every sample of a round.
-func (r *row) measure(round int, scale float64, add func(sample) error) error {
+// measure takes the samples of a round.
+func (r *row) measure(round int, o options, add func(sample) error) error {
 	for _, c := range cells {
+		if o.cells != "" && !slices.Contains(strings.Split(o.cells, ","), c.name) {
+			continue
+		}
 		model := r.whole
 		if c.stream {
 			model = r.stream
@@ -92,7 +95,7 @@ func (r *row) measure(round int, scale float64, add func(sample) error) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		s := r.charge(func() { c.drive(l, scale) })
+		s := r.charge(func() { c.drive(l, o.scale) })
 		l.Close()
 		if err := l.fault(); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
