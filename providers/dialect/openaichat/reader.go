@@ -400,7 +400,8 @@ func (r *reader) choice(i int, raw []byte, f *frame, whole bool) error {
 		return nil
 	}
 	var d delta
-	if jsonx.Kind(e.delta) == '{' {
+	document := whole && jsonx.Kind(e.message) == '{' // Perplexity's documents have an empty delta too
+	if jsonx.Kind(e.delta) == '{' && !document {
 		d.read(e.delta)
 	} else if !c.said {
 		d.read(e.message)
