@@ -151,7 +151,7 @@ func (a *Attempt) take(chunk []byte, end bool) ([]Reply, error) {
 	case s.phase == phRelay:
 	case p.failed != nil && (!p.content || whole):
 		return a.fail(p.failed), nil
-	case p.empty(end):
+	case p.empty(end) && a.n < len(a.x.Steps): // the last target's answer is what it is
 		return a.fail(&llm.Error{Code: llm.CodeUpstream, Reason: "empty_answer", Message: "the provider's answer is empty"}), nil
 	case end, s.seen > maxHeld:
 	case s.phase == phWhole, !p.content && !p.ended:
