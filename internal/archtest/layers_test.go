@@ -11,7 +11,7 @@ import (
 // plain name wins over a pattern.
 var layers = []string{
 	"internal/llm proto/*",
-	"internal/jsonx internal/secret internal/telemetry internal/inflate",
+	"internal/jsonx internal/secret internal/telemetry internal/inflate envoy/binary",
 	"internal/catalog internal/health internal/quota internal/auth internal/ledger internal/replay providers/wire/*",
 	"tokenizer providers/dialect providers/dialect/*/* providers/sign internal/quota/* internal/ledger/*",
 	"providers/dialect/* internal/cache internal/guard",
@@ -19,10 +19,10 @@ var layers = []string{
 	"providers/*",
 	"providers/all routing",
 	"routing/policy",
-	"internal/config",
+	"internal/config extproc/ticket",
 	"extproc/exchange internal/config/*",
 	"extproc envoy internal/translate",
-	"internal/admin internal/app envoy/*",
+	"internal/admin internal/app",
 	"cmd/*",
 }
 

@@ -1,5 +1,6 @@
 // Package translate shows what requests and answers become, without Envoy and without a network: it feeds
-// recorded exchanges to the same state machine that serves live ones and writes down what it replies.
+// recorded exchanges to the same state machine that serves live ones and writes down what it replies. It
+// decides nothing itself, and sends nothing anywhere.
 //
 //	line of JSON ─► Record ─► extproc/exchange ─► Result ─► line of JSON
 package translate
