@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -12,9 +14,14 @@ import (
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
+// failer is what a test, a fuzzed one and a law have in common.
+type failer interface {
+	Fatalf(format string, args ...any)
+}
+
 // gate checks that replies answer what waits: each message once, in order, and nothing after the last.
 type gate struct {
-	t             testing.TB
+	t             failer
 	heads, chunks int
 	done          bool
 }
@@ -96,40 +103,53 @@ func FuzzAttempt(f *testing.F) {
 		if len(events) > 200 {
 			return
 		}
-		c, seen := &clock{time.Unix(1e9, 0)}, &counter{}
-		core := fuzzCore(t, setup, c, seen)
-		path, body := "/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":`
-		if client&1 != 0 {
-			path, body = "/v1/messages", `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"stream":`
-		}
-		body += map[bool]string{true: "true}", false: "false}"}[client&2 != 0]
-		h := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: path}, {Name: "content-type", Value: "application/json"}}
-		x := core.Begin()
-		x.Head(h, false)
-		r := x.Body(t.Context(), []byte(body))
-		if r.Plan == nil {
-			t.Fatalf("refused: %v", r.Answer.Err)
-		}
-		a, answer := core.Try(r.Plan.Ticket, 1, r.Plan.Clusters[0], mutate(h, &r))
-		if answer != nil {
-			t.Fatalf("no attempt: %v", answer.Err)
-		}
-		if client&4 == 0 {
-			if q := a.Request(t.Context(), []byte(body)); q.Answer != nil {
-				t.Fatalf("no request: %v", q.Answer.Err)
-			}
-		}
-		play(t, a, c, events)
-		a.End()
-		core.RequestLogged(exchange.Outcome{Ticket: r.Plan.Ticket, Status: 200, Tries: 1})
-		if seen.closed != 1 {
-			t.Fatalf("closed %d times", seen.closed)
-		}
+		attemptOnce(t, t, setup, client, events)
 	})
 }
 
+// TestRepliesAnswerEveryMessageOnce is the same as a law, with fresh events in every run.
+func TestRepliesAnswerEveryMessageOnce(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		setup, client := rapid.ByteMax(31).Draw(rt, "setup"), rapid.ByteMax(7).Draw(rt, "client")
+		attemptOnce(t, rt, setup, client, rapid.SliceOfN(rapid.Byte(), 0, 30).Draw(rt, "events"))
+	})
+}
+
+// attemptOnce plans a request, plays events on its first attempt and closes the exchange.
+func attemptOnce(t *testing.T, f failer, setup, client byte, events []byte) {
+	c, seen := &clock{time.Unix(1e9, 0)}, &counter{}
+	core := fuzzCore(t, setup, c, seen)
+	path, body := "/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":`
+	if client&1 != 0 {
+		path, body = "/v1/messages", `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"stream":`
+	}
+	body += map[bool]string{true: "true}", false: "false}"}[client&2 != 0]
+	h := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: path}, {Name: "content-type", Value: "application/json"}}
+	x := core.Begin()
+	x.Head(h, false)
+	r := x.Body(t.Context(), []byte(body))
+	if r.Plan == nil {
+		f.Fatalf("refused: %v", r.Answer.Err)
+	}
+	a, answer := core.Try(r.Plan.Ticket, 1, r.Plan.Clusters[0], mutate(h, &r))
+	if answer != nil {
+		f.Fatalf("no attempt: %v", answer.Err)
+	}
+	if client&4 == 0 {
+		if q := a.Request(t.Context(), []byte(body)); q.Answer != nil {
+			f.Fatalf("no request: %v", q.Answer.Err)
+		}
+	}
+	play(f, a, c, events)
+	a.End()
+	core.RequestLogged(exchange.Outcome{Ticket: r.Plan.Ticket, Status: 200, Tries: 1})
+	if seen.closed != 1 {
+		f.Fatalf("closed %d times", seen.closed)
+	}
+}
+
 // play turns bytes into events. The first is the head.
-func play(t *testing.T, a *exchange.Attempt, c *clock, events []byte) {
+func play(t failer, a *exchange.Attempt, c *clock, events []byte) {
 	g := &gate{t: t}
 	if len(events) == 0 {
 		return
