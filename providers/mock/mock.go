@@ -18,7 +18,7 @@ func Kind() providers.Kind {
 	return providers.Kind{
 		Name:   "mock",
 		Doc:    "The embedded scriptable provider; the model name says what it does (`signalbox mock --list`). With `base_url` it is a mock that runs elsewhere.",
-		Models: []string{"mock/*"},
+		Models: []string{"mock/text", "mock/echo", "mock/tools", "mock/reasoning", "mock/error-first", "mock/429", "mock/*"}, // a few to be listed
 		Sets:   []string{"authorization"},
 		Params: func() any { return &Params{Speaks: []string{"openai-chat", "anthropic-messages"}} },
 		New: func(env providers.Env, params any) (providers.Adapter, error) {
