@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // Bootstrap returns, as YAML, what an Envoy needs to take everything else from the service's xDS server.
@@ -70,6 +71,7 @@ func frame(s *Spec) *bootstrapv3.Bootstrap {
 	b := &bootstrapv3.Bootstrap{
 		Node:               &corev3.Node{Id: s.Node, Cluster: resourceName},
 		OverloadManager:    overload(s),
+		LayeredRuntime:     runtime(),
 		StatsFlushInterval: dur(5 * time.Second),
 	}
 	if path, ok := strings.CutPrefix(s.Admin, unixScheme); ok {
@@ -81,6 +83,18 @@ func frame(s *Spec) *bootstrapv3.Bootstrap {
 		b.Admin = &bootstrapv3.Admin{Address: socket(host, port)}
 	}
 	return b
+}
+
+// runtime turns off the flow control between a filter and its stream to the service, of which Envoy dies in
+// an upstream filter (see neverFull). An Envoy with a bootstrap of its own has the large window only.
+func runtime() *bootstrapv3.LayeredRuntime {
+	layer, err := structpb.NewStruct(map[string]any{"envoy.reloadable_features.grpc_side_stream_flow_control": false})
+	if err != nil {
+		panic("envoy: " + err.Error()) // it is a constant
+	}
+	return &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{
+		Name: resourceName, LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: layer},
+	}}}
 }
 
 // ads says that a resource comes over the one stream to the service.

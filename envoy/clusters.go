@@ -94,24 +94,19 @@ func closed(s *Spec) *clusterv3.Cluster {
 	}
 }
 
-// serviceWindow is the HTTP/2 window toward the service, which is also how much Envoy keeps of one stream that
-// is not sent yet. It is larger than any body or answer: when a stream of an upstream filter reaches it,
-// Envoy 1.40.0 crashes (seen with answers of 2 MB and the window of 1 MB).
-const serviceWindow = 1 << 30
-
 // service is the cluster of the gRPC service: processors, logs and, from the bootstrap, xDS.
 func service(s *Spec) *clusterv3.Cluster {
 	c := &clusterv3.Cluster{
 		Name:                          ClusterService,
 		ClusterDiscoveryType:          &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
 		ConnectTimeout:                dur(time.Second),
-		PerConnectionBufferLimitBytes: u32(s.stored()),
+		PerConnectionBufferLimitBytes: u32(neverFull),
 		CircuitBreakers:               open(),
 		TypedExtensionProtocolOptions: protocol(&upstreamv3.HttpProtocolOptions{
 			UpstreamProtocolOptions: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
 				ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
-					InitialStreamWindowSize:     u32(serviceWindow),
-					InitialConnectionWindowSize: u32(serviceWindow),
+					InitialStreamWindowSize:     u32(neverFull),
+					InitialConnectionWindowSize: u32(neverFull),
 				}},
 			}},
 		}),

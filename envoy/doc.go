@@ -8,6 +8,7 @@
 // A request passes these filters; the names in quotes are the filters' in Envoy's configuration:
 //
 //	client ─► "signalbox.edge"   takes out headers that only Envoy or we may set
+//	          "signalbox.limit"  refuses bodies that are too large
 //	          "signalbox.plan"   ext_proc, stage plan: head and whole body
 //	          router: one attempt for each step of the plan, each through
 //	            "signalbox.watch"  ext_proc, stage watch: only attempt 1 whose x-signalbox-watch is 1

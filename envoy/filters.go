@@ -8,6 +8,7 @@ import (
 	matchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
 	skipv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/matcher/action/v3"
 	aiv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ai_protocol_manager/v3"
+	limitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/body_size_limit/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
@@ -16,6 +17,7 @@ import (
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Namespaces of dynamic metadata between the service and Envoy.
@@ -32,6 +34,7 @@ const attemptCount = "x-envoy-attempt-count"
 func downstream(s *Spec) []*hcmv3.HttpFilter {
 	return []*hcmv3.HttpFilter{
 		filter("signalbox.edge", edge()),
+		filter("signalbox.limit", &limitv3.BodySizeLimit{MaxRequestBytes: wrapperspb.UInt64(uint64(s.Limits.Body))}),
 		filter("signalbox.plan", planFilter(s)),
 		filter("envoy.filters.http.router", &routerv3.Router{
 			SuppressEnvoyHeaders: true,

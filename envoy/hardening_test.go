@@ -35,7 +35,7 @@ func sections() map[string]string {
 		listener = "static_resources/listeners/0/"
 		chain    = listener + "filter_chains/0/"
 		hcm      = chain + "filters/0/typed_config/"
-		upstream = hcm + "http_filters/2/typed_config/upstream_http_filters/"
+		upstream = hcm + "http_filters/3/typed_config/upstream_http_filters/"
 		vhost    = hcm + "route_config/virtual_hosts/0/"
 	)
 	return map[string]string{
@@ -43,7 +43,8 @@ func sections() map[string]string {
 		"listener": listener,
 		"hcm":      hcm,
 		"server":   chain + "transport_socket/typed_config/",
-		"plan":     hcm + "http_filters/1/typed_config/",
+		"limit":    hcm + "http_filters/1/typed_config/",
+		"plan":     hcm + "http_filters/2/typed_config/",
 		"watch":    upstream + "0/typed_config/extension_config/typed_config/",
 		"work":     upstream + "1/typed_config/extension_config/typed_config/",
 		"vhost":    vhost,

@@ -14,9 +14,11 @@ import (
 // resourceName names the listener, the route table and the virtual host.
 const resourceName = "signalbox"
 
-// lineBuffer bounds what Envoy keeps of one direction of one connection while the other side is slow.
-// Request bodies are kept beyond it, up to their own limit, which counts only where it is not smaller.
-const lineBuffer = 1 << 20
+// neverFull is the limit of buffers that must not reach one. Envoy 1.40.0 dies when the chunks of an answer
+// that wait for the service fill the buffer of an upstream filter, whose size is the listener's, or the
+// window of its stream: there is nothing that could be told to stop. What bounds memory instead are the
+// limit of request bodies, the service's limit of answers, and the overload manager.
+const neverFull = 1 << 30
 
 // listener renders the clients' listener. table is nil where the route table comes over xDS.
 func listener(s *Spec, table *routev3.RouteConfiguration, sds bool) *listenerv3.Listener {
@@ -39,7 +41,7 @@ func listener(s *Spec, table *routev3.RouteConfiguration, sds bool) *listenerv3.
 		Name:                          resourceName,
 		Address:                       socket(host, port),
 		FilterChains:                  []*listenerv3.FilterChain{chain},
-		PerConnectionBufferLimitBytes: u32(min(lineBuffer, s.stored())),
+		PerConnectionBufferLimitBytes: u32(neverFull),
 		TrafficDirection:              corev3.TrafficDirection_INBOUND,
 	}
 }

@@ -160,6 +160,71 @@ func TestTheIdleTimerIsTheOneThatThePlanNames(t *testing.T) {
 	}
 }
 
+func TestDeadlinesOfThePlanHold(t *testing.T) {
+	t.Parallel()
+	hang := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	h, _ := upstream(t, "hang", hang)
+	s, _ := upstream(t, "slow", slow("a", 300*time.Millisecond))
+	r := start(t, func(spec *envoy.Spec) { spec.Providers = []envoy.Upstream{h, s} })
+	for order, want := range map[string]string{
+		`{"plan":["hang"],"watch":"0","total":"200"}`:                              `504 {"error":{"code":"timeout","message":"The model's provider did not answer in time.","param":null,"type":"server_error"}}`,
+		`{"plan":["hang"],"watch":"0","try":"100","dialect":"anthropic-messages"}`: `504 {"error":{"message":"The model's provider did not answer in time.","type":"timeout_error"},"request_id":"exchange-1","type":"error"}`,
+		`{"plan":["hang","slow"],"watch":"0","try":"200"}`:                         `200 a0 a1 a2 `,
+		`{"plan":["hang","slow"],"watch":"1","try":"200","total":"10000"}`:         `200 a0 a1 a2 `,
+	} {
+		if a := r.post("/v1/chat", order); fmt.Sprintf("%d %s", a.status, strings.TrimSuffix(a.body, "\n")) != want {
+			t.Errorf("%s: got %d %s, want %s", order, a.status, a.body, want)
+		}
+	}
+	if a, err := r.try("/v1/chat", strings.NewReader(`{"plan":["slow"],"watch":"0","total":"450"}`)); err == nil || a.body == "a0 a1 a2 " {
+		t.Errorf("an answer beyond its total deadline came whole: %d %q, %v", a.status, a.body, err)
+	}
+}
+
+func TestConnectionsHaveALimit(t *testing.T) {
+	t.Parallel()
+	p, _ := upstream(t, "one", &recorder{})
+	r := start(t, func(s *envoy.Spec) {
+		s.Providers = []envoy.Upstream{p}
+		s.Limits.Connections = 2
+	})
+	open := func() net.Conn {
+		c, err := net.DialTimeout("tcp", r.spec.Listen, patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	served := func(c net.Conn) bool {
+		_ = c.SetDeadline(time.Now().Add(patience))
+		if _, err := io.WriteString(c, "POST /v1/messages HTTP/1.1\r\nhost: h\r\ncontent-length: 29\r\n\r\n"+`{"plan":["one"],"watch":"0"} `); err != nil {
+			return false
+		}
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		return err == nil && res.Body.Close() == nil && res.StatusCode == 200
+	}
+	a, b := open(), open()
+	defer a.Close()
+	if !served(a) || !served(b) {
+		t.Fatal("the first two are not served")
+	}
+	if c := open(); served(c) {
+		t.Error("a third connection was served")
+	}
+	_ = b.Close()
+	eventually(t, "there is room again", func() error {
+		c := open()
+		defer c.Close()
+		if !served(c) {
+			return errors.New("not served")
+		}
+		return nil
+	})
+}
+
 func TestSlowRequestsAreEnded(t *testing.T) {
 	t.Parallel()
 	p, _ := upstream(t, "slow", slow("a", 300*time.Millisecond))

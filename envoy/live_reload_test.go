@@ -134,6 +134,22 @@ func (r *rig) gone(cluster string) {
 	})
 }
 
+func TestANewProviderMayBeNamedOnceItIsAcknowledged(t *testing.T) {
+	t.Parallel()
+	one, _ := upstream(t, "one", &recorder{})
+	r := start(t, func(s *envoy.Spec) { s.Providers = []envoy.Upstream{one} })
+	for i := range 10 { // before Envoy has asked for its address: the attempt moves on, the request goes on
+		version := fmt.Sprintf("v%d", i)
+		u := envoy.Upstream{Name: version, Host: version + ".invalid", Port: 80}
+		r.spec.Providers = append(r.spec.Providers, u)
+		r.set(version)
+		r.acked(version)
+		if a := r.post("/v1/messages", fmt.Sprintf(`{"plan":[%q,"one"],"watch":"0"}`, version)); a.status != 200 {
+			t.Errorf("%s: got %d %s", version, a.status, a.body)
+		}
+	}
+}
+
 func TestDepartedProvidersLinger(t *testing.T) {
 	t.Parallel()
 	p, _ := upstream(t, "one", &recorder{})

@@ -3,9 +3,11 @@ package envoy_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -189,8 +191,39 @@ func TestLargeBodiesReachEveryAttempt(t *testing.T) {
 			}
 		}
 	}
-	if a := r.post("/v1/messages", strings.Repeat("x", limit+64<<10+1)); a.status != 413 {
-		t.Errorf("a body over the limit: got %d %s", a.status, a.body)
+	over := strings.Repeat("x", limit+1)
+	for name, body := range map[string]io.Reader{"with its length": strings.NewReader(over), "in chunks": io.MultiReader(strings.NewReader(over))} {
+		if a, err := r.try("/v1/messages", body); err != nil || a.status != 413 || !strings.Contains(a.body, "request_too_large") {
+			t.Errorf("a body over the limit %s: got %d %s, %v", name, a.status, a.body, err)
+		}
+	}
+}
+
+func TestLargeAnswersMayVisitTheService(t *testing.T) {
+	t.Parallel()
+	const size = 16 << 20
+	p, _ := upstream(t, "large", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		part := strings.Repeat("x", 64<<10)
+		for range size / len(part) {
+			_, _ = io.WriteString(w, part)
+		}
+	}))
+	r := start(t, func(s *envoy.Spec) { s.Providers = []envoy.Upstream{p} })
+	r.service.every = true
+	pid := r.child.Pid()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			a, err := r.try("/v1/messages", strings.NewReader(`{"plan":["large"],"watch":"2"}`))
+			if err != nil || a.status != 200 || len(a.body) != size {
+				t.Errorf("got %d and %d bytes, %v", a.status, len(a.body), err)
+			}
+		})
+	}
+	wg.Wait()
+	if r.child.Pid() != pid {
+		t.Errorf("Envoy died: %v", r.child.Last())
 	}
 }
 
@@ -211,7 +244,7 @@ func TestAnswersOfTheServicePassAsTheyAre(t *testing.T) {
 func TestFailuresOfEnvoySpeakTheClientsDialect(t *testing.T) {
 	t.Parallel()
 	r, _, _ := two(t, func(s *envoy.Spec) { s.Limits.Body = 1000 })
-	big := strings.Repeat("x", 1000+64<<10+1)
+	big := strings.Repeat("x", 1001)
 	openai := func(message, kind, code string) string {
 		return fmt.Sprintf(`{"error":{"code":%q,"message":%q,"param":null,"type":%q}}`, code, message, kind)
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
@@ -27,6 +28,8 @@ type order struct {
 	Own     bool     `json:"own"`    // answer in the plan stage
 	Pad     string   `json:"pad"`    // anything
 	Target  string   `json:"target"` // shown to the client
+	Total   string   `json:"total"`  // ms
+	Try     string   `json:"try"`    // ms to the head of each attempt's answer
 }
 
 // service is a small ext_proc and log service.
@@ -37,6 +40,7 @@ type service struct {
 	mu       sync.Mutex
 	attempts []string      // "stage n cluster ticket"
 	hold     chan struct{} // while open, heads of answers are held
+	every    bool          // chunks of answers are looked at one by one, slowly
 	plans    []map[string]string
 	entries  []entry
 }
@@ -126,8 +130,12 @@ func planned(body []byte) *extprocv3.ProcessingResponse {
 		header("authorization", "Bearer key-1"), header("x-envoy-max-retries", strconv.Itoa(len(o.Plan)-1)),
 		header("content-length", strconv.Itoa(len(sent))), header("x-signalbox-target", "secret"),
 	}
-	if o.Idle != "" {
-		set = append(set, header("x-signalbox-idle", o.Idle))
+	for name, value := range map[string]string{
+		"x-signalbox-idle": o.Idle, "x-envoy-upstream-rq-timeout-ms": o.Total, "x-envoy-upstream-rq-per-try-timeout-ms": o.Try,
+	} {
+		if value != "" {
+			set = append(set, header(name, value))
+		}
 	}
 	return &extprocv3.ProcessingResponse{
 		DynamicMetadata: dm,
@@ -175,6 +183,7 @@ func (s *service) attempt(st extprocv3.ExternalProcessor_ProcessServer, stage st
 		case *extprocv3.ProcessingRequest_ResponseHeaders:
 			s.mu.Lock()
 			hold := s.hold
+			done = !s.every
 			s.mu.Unlock()
 			if hold != nil {
 				select {
@@ -184,7 +193,9 @@ func (s *service) attempt(st extprocv3.ExternalProcessor_ProcessServer, stage st
 				}
 			}
 			out = &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{}}}
-			done = true
+		case *extprocv3.ProcessingRequest_ResponseBody:
+			time.Sleep(time.Millisecond)
+			out = &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: &extprocv3.BodyResponse{}}}
 		default:
 			return fmt.Errorf("unexpected %T", q)
 		}
