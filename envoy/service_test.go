@@ -194,7 +194,7 @@ func (s *service) attempt(st extprocv3.ExternalProcessor_ProcessServer, stage st
 			}
 			out = &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{}}}
 		case *extprocv3.ProcessingRequest_ResponseBody:
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // slower than the provider writes
 			out = &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: &extprocv3.BodyResponse{}}}
 		default:
 			return fmt.Errorf("unexpected %T", q)
