@@ -170,6 +170,9 @@ func drawTicket(t *rapid.T) *exchange.Ticket {
 	}
 	k.Rules.Show, k.Rules.Hold, k.Rules.Judge = rapid.Bool().Draw(t, "show"), rapid.Bool().Draw(t, "hold"), rapid.Bool().Draw(t, "judge")
 	k.Rules.Lossy, k.Rules.Mode = routing.Lossy(rapid.IntRange(0, 2).Draw(t, "lossy")), routing.Usage(rapid.IntRange(0, 2).Draw(t, "mode"))
+	for _, d := range []*exchange.Millis{&k.Rules.First, &k.Rules.Between, &k.Rules.Total} {
+		*d = exchange.Millis(rapid.Int64Range(0, 1<<40).Draw(t, "deadline"))
+	}
 	if rapid.Bool().Draw(t, "keep") {
 		k.Keep = map[string]string{"anthropic-beta": rapid.String().Draw(t, "beta")}
 	}
