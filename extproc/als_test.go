@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
 
@@ -114,11 +115,11 @@ func TestAttemptEntry(t *testing.T) {
 	}
 }
 
-func requestEntry(t testing.TB, ticket string, u *aiv3.TokenUsage) *logv3.HTTPAccessLogEntry {
+func requestEntry(t testing.TB, held string, u *aiv3.TokenUsage) *logv3.HTTPAccessLogEntry {
 	t.Helper()
 	c := &logv3.AccessLogCommon{
 		Duration: durationpb.New(5 * time.Second), TimeToFirstDownstreamTxByte: durationpb.New(2 * time.Second), UpstreamRequestAttemptCount: 2,
-		Metadata: &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{NamespaceTicket: {Fields: map[string]*structpb.Value{"ticket": structpb.NewStringValue(ticket)}}}},
+		Metadata: &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{NamespaceTicket: {Fields: map[string]*structpb.Value{"ticket": structpb.NewStringValue(held)}}}},
 	}
 	if u != nil {
 		a, err := anypb.New(u)
@@ -188,7 +189,7 @@ func (*entries) SendAndClose(*accesslogv3.StreamAccessLogsResponse) error { retu
 func TestTheNameOfALogIsSaidOnce(t *testing.T) {
 	seen := &log{}
 	s := newServer(t, seen)
-	ticket := plan(t, s)
+	held := plan(t, s)
 	message := func(name string, es ...*logv3.HTTPAccessLogEntry) *accesslogv3.StreamAccessLogsMessage {
 		m := &accesslogv3.StreamAccessLogsMessage{LogEntries: &accesslogv3.StreamAccessLogsMessage_HttpLogs{HttpLogs: &accesslogv3.StreamAccessLogsMessage_HTTPAccessLogEntries{LogEntry: es}}}
 		if name != "" {
@@ -203,13 +204,13 @@ func TestTheNameOfALogIsSaidOnce(t *testing.T) {
 		}
 	}
 	attempts := &entries{in: []*accesslogv3.StreamAccessLogsMessage{message(LogAttempt, try("openai", 503)), message("", try("anthropic", 200), try("signalbox", 200)), {}}}
-	requests := &entries{in: []*accesslogv3.StreamAccessLogsMessage{message(LogRequest), message("", requestEntry(t, ticket, nil), requestEntry(t, "", nil), requestEntry(t, "{", nil))}}
+	requests := &entries{in: []*accesslogv3.StreamAccessLogsMessage{message(LogRequest), message("", requestEntry(t, held, nil), requestEntry(t, "", nil), requestEntry(t, "{", nil))}}
 	for _, st := range []*entries{attempts, requests} {
 		if err := s.StreamAccessLogs(st); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := []exchange.AttemptSeen{{Provider: "openai", Path: exchange.Watched, Code: llm.CodeOverloaded}, {Provider: "anthropic", Path: exchange.Worked}}
+	want := []exchange.AttemptSeen{{Provider: "openai", Path: ticket.Watched, Code: llm.CodeOverloaded}, {Provider: "anthropic", Path: ticket.Worked}}
 	if diff := cmp.Diff(seen.attempts, want); diff != "" {
 		t.Errorf("attempts (-got +want):\n%s", diff)
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -14,7 +15,7 @@ import (
 type Attempt struct {
 	x      *Exchange
 	n      int // from 1
-	leg    Leg
+	leg    ticket.Leg
 	client dialect.Client
 	server dialect.Server
 	head   Header // of the request, as the filter got it
@@ -27,8 +28,8 @@ type Attempt struct {
 // Try begins attempt n, at the target whose cluster Envoy chose. Where the attempt cannot be, it returns
 // the answer to give instead. work says that the request's body comes to be rewritten; otherwise it goes
 // out as the plan made it.
-func (c *Core) Try(ticket string, n int, cluster string, h Header) (*Attempt, *Answer) {
-	x, err := c.find(ticket)
+func (c *Core) Try(held string, n int, cluster string, h Header) (*Attempt, *Answer) {
+	x, err := c.find(held)
 	if err != nil {
 		return nil, c.fault(nil, h, err.Error())
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/providers"
 )
 
@@ -73,7 +74,7 @@ func benchTicket(tb testing.TB) string {
 }
 
 func BenchmarkTicketEncode(b *testing.B) {
-	k, err := exchange.ReadTicket(benchTicket(b))
+	k, err := ticket.Read(benchTicket(b))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func BenchmarkTicketRead(b *testing.B) {
 	s := benchTicket(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := exchange.ReadTicket(s); err != nil {
+		if _, err := ticket.Read(s); err != nil {
 			b.Fatal(err)
 		}
 	}

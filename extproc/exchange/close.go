@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -95,14 +96,14 @@ type Refusal struct {
 type Planned struct {
 	Route   string
 	Dialect dialect.Name
-	Path    Path // of attempt 1
+	Path    ticket.Path // of attempt 1
 	Took    time.Duration
 }
 
 // AttemptSeen is an attempt that ended.
 type AttemptSeen struct {
 	Provider string
-	Path     Path
+	Path     ticket.Path
 	Code     llm.Code
 	Took     time.Duration
 	First    time.Duration
@@ -160,7 +161,7 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 
 // logged finds the attempt that the next log entry belongs to: the first without one, at the provider (a
 // connection that was never made is logged by the guard's name, which says nothing).
-func (x *Exchange) logged(provider string) (n int, leg Leg, known Attempted) {
+func (x *Exchange) logged(provider string) (n int, leg ticket.Leg, known Attempted) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := x.entries; i < len(x.Steps); i++ {
@@ -170,7 +171,7 @@ func (x *Exchange) logged(provider string) (n int, leg Leg, known Attempted) {
 			return i + 1, leg, x.attempts[i]
 		}
 	}
-	return 0, Leg{}, Attempted{}
+	return 0, ticket.Leg{}, Attempted{}
 }
 
 func (e *AttemptEntry) code() llm.Code {

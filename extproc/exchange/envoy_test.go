@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
 )
@@ -115,7 +116,7 @@ func (r *rig) inputHeaders(c *command, h map[string][]string) string {
 }
 
 func (r *rig) planned(reply *exchange.Reply) {
-	t, err := exchange.ReadTicket(reply.Plan.Ticket)
+	t, err := ticket.Read(reply.Plan.Ticket)
 	if err != nil {
 		r.fatalf("the plan's ticket: %v", err)
 	}

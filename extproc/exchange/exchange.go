@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -35,7 +36,7 @@ type Exchange struct {
 	snap *Snapshot
 	in   *intake // only in the plan stage
 
-	Ticket // set once, by the plan stage or from Envoy
+	ticket.Ticket // set once, by the plan stage or from Envoy
 
 	mu       sync.Mutex
 	state    state
@@ -70,7 +71,7 @@ type written struct {
 // Attempted is what an attempt came to.
 type Attempted struct {
 	Known    bool
-	Path     Path
+	Path     ticket.Path
 	Status   int // of the provider's answer; 0: none came
 	Err      *llm.Error
 	Provider string // the provider's own request id
@@ -95,8 +96,8 @@ func (x *Exchange) move(to state) bool {
 }
 
 // find returns the exchange of a ticket. One that this process cannot serve is refused.
-func (c *Core) find(ticket string) (*Exchange, error) {
-	t, err := ReadTicket(ticket)
+func (c *Core) find(held string) (*Exchange, error) {
+	t, err := ticket.Read(held)
 	if err != nil {
 		return nil, err
 	}
@@ -110,13 +111,13 @@ func (c *Core) find(ticket string) (*Exchange, error) {
 }
 
 // adopt makes an exchange of another process, or of an earlier life of this one, from its ticket.
-func (c *Core) adopt(t *Ticket) *Exchange {
+func (c *Core) adopt(t *ticket.Ticket) *Exchange {
 	x := &Exchange{core: c, snap: c.snap.Load(), Ticket: *t, state: stPlanned, news: make(chan struct{}), attempts: make([]Attempted, len(t.Steps))}
 	return c.live.add(x)
 }
 
 // began returns when the exchange was admitted.
-func (t *Ticket) began() time.Time { return time.UnixMilli(t.Began) }
+func (x *Exchange) began() time.Time { return time.UnixMilli(x.Began) }
 
 // note records what attempt n (from 1) came to. What the service itself saw stands against the log.
 func (x *Exchange) note(n int, a Attempted) {

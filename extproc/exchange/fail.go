@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -65,7 +66,7 @@ func (a *Attempt) fail(e *llm.Error) []Reply {
 }
 
 // cool lets a key rest that the provider refused, or asked us to spare.
-func (c *Core) cool(l Leg, e *llm.Error) {
+func (c *Core) cool(l ticket.Leg, e *llm.Error) {
 	s := health.Subject{Provider: l.Provider, Key: l.Key, Model: l.Model}
 	switch e.Code {
 	case llm.CodeCredential:
@@ -90,8 +91,8 @@ func (c *Core) cool(l Leg, e *llm.Error) {
 const verdictWait = 300 * time.Millisecond
 
 // Verdict is the answer when every target has failed: what each of them said.
-func (c *Core) Verdict(ctx context.Context, ticket string, h Header) *Answer {
-	x, err := c.find(ticket)
+func (c *Core) Verdict(ctx context.Context, held string, h Header) *Answer {
+	x, err := c.find(held)
 	if err != nil {
 		return c.fault(nil, h, err.Error())
 	}

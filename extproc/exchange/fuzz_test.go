@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -214,7 +215,7 @@ func chunk(a *exchange.Attempt, g *gate, s string, end bool) ([]exchange.Reply, 
 
 // FuzzReadTicket reads foreign and damaged metadata: refused, or whole and written as it was read.
 func FuzzReadTicket(f *testing.F) {
-	good := &exchange.Ticket{V: 1, ID: "request-1", Dialect: "openai-chat", Op: llm.OpChat, Path: "/v1/chat/completions", Model: "m", Route: "r", Began: 1, Version: "c", Steps: []exchange.Leg{{Provider: "o", Model: "m", Key: "k", Path: exchange.Worked}}}
+	good := &ticket.Ticket{V: 1, ID: "request-1", Dialect: "openai-chat", Op: llm.OpChat, Path: "/v1/chat/completions", Model: "m", Route: "r", Began: 1, Version: "c", Steps: []ticket.Leg{{Provider: "o", Model: "m", Key: "k", Path: ticket.Worked}}}
 	s, err := good.Encode()
 	if err != nil {
 		f.Fatal(err)
@@ -223,7 +224,7 @@ func FuzzReadTicket(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		k, err := exchange.ReadTicket(s)
+		k, err := ticket.Read(s)
 		if err != nil {
 			if k != nil {
 				t.Fatalf("half a ticket: %+v", k)

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
@@ -158,20 +159,20 @@ func checkSent(t *testing.T, h exchange.Header, cluster string) {
 }
 
 // drawTicket makes any ticket that may be written.
-func drawTicket(t *rapid.T) *exchange.Ticket {
+func drawTicket(t *rapid.T) *ticket.Ticket {
 	word := rapid.StringN(1, 20, 60)
-	leg := rapid.Custom(func(t *rapid.T) exchange.Leg {
-		return exchange.Leg{Provider: word.Draw(t, "provider"), Model: word.Draw(t, "model"), Like: rapid.String().Draw(t, "like"), Key: rapid.String().Draw(t, "key"), Path: exchange.Path(rapid.IntRange(0, 2).Draw(t, "path"))}
+	leg := rapid.Custom(func(t *rapid.T) ticket.Leg {
+		return ticket.Leg{Provider: word.Draw(t, "provider"), Model: word.Draw(t, "model"), Like: rapid.String().Draw(t, "like"), Key: rapid.String().Draw(t, "key"), Path: ticket.Path(rapid.IntRange(0, 2).Draw(t, "path"))}
 	})
-	k := &exchange.Ticket{
+	k := &ticket.Ticket{
 		V: 1, ID: word.Draw(t, "id"), Dialect: dialect.Name(word.Draw(t, "dialect")), Op: llm.OpChat, Path: rapid.String().Draw(t, "a"), Model: rapid.String().Draw(t, "m"),
 		Stream: rapid.Bool().Draw(t, "s"), Usage: rapid.Bool().Draw(t, "u"), Route: rapid.String().Draw(t, "r"), Began: rapid.Int64Range(0, 1<<52).Draw(t, "t"),
 		Version: rapid.String().Draw(t, "c"), Who: rapid.String().Draw(t, "k"), Steps: rapid.SliceOfN(leg, 1, routing.MaxSteps).Draw(t, "p"),
 	}
 	k.Rules.Show, k.Rules.Hold, k.Rules.Judge = rapid.Bool().Draw(t, "show"), rapid.Bool().Draw(t, "hold"), rapid.Bool().Draw(t, "judge")
 	k.Rules.Lossy, k.Rules.Mode = routing.Lossy(rapid.IntRange(0, 2).Draw(t, "lossy")), routing.Usage(rapid.IntRange(0, 2).Draw(t, "mode"))
-	for _, d := range []*exchange.Millis{&k.Rules.First, &k.Rules.Between, &k.Rules.Total} {
-		*d = exchange.Millis(rapid.Int64Range(0, 1<<40).Draw(t, "deadline"))
+	for _, d := range []*ticket.Millis{&k.Rules.First, &k.Rules.Between, &k.Rules.Total} {
+		*d = ticket.Millis(rapid.Int64Range(0, 1<<40).Draw(t, "deadline"))
 	}
 	if rapid.Bool().Draw(t, "keep") {
 		k.Keep = map[string]string{"anthropic-beta": rapid.String().Draw(t, "beta")}
@@ -186,7 +187,7 @@ func TestATicketIsReadAsItWasWritten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := exchange.ReadTicket(s)
+		got, err := ticket.Read(s)
 		if err != nil {
 			t.Fatalf("%s: %v", s, err)
 		}
@@ -205,12 +206,12 @@ func TestADamagedTicketIsRefusedWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 		i := rapid.IntRange(0, len(s)-1).Draw(t, "where")
-		if _, err := exchange.ReadTicket(s[:i]); err == nil {
+		if _, err := ticket.Read(s[:i]); err == nil {
 			t.Fatalf("a ticket of %d of %d bytes is taken", i, len(s))
 		}
 		b := []byte(s)
 		b[i] = rapid.Byte().Draw(t, "byte")
-		got, err := exchange.ReadTicket(string(b))
+		got, err := ticket.Read(string(b))
 		if err != nil {
 			if got != nil {
 				t.Fatalf("half a ticket: %+v", got)

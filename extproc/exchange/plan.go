@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -96,13 +97,13 @@ func (x *Exchange) admit(head *dialect.Head, r *routing.Route) *llm.Error {
 			return err
 		}
 	}
-	x.V = ticketVersion
+	x.V = ticket.Version
 	x.Model, x.Stream, x.Usage = head.Model, head.Stream, head.Usage
 	x.Route, x.Began, x.Version = r.Name, x.in.began.UnixMilli(), x.snap.Version
 	x.Keep = x.in.head.keep()
-	x.Rules = Rules{First: millis(d.FirstToken), Between: millis(d.BetweenTokens), Total: millis(d.Total), Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies}
+	x.Rules = ticket.Rules{First: ticket.Ms(d.FirstToken), Between: ticket.Ms(d.BetweenTokens), Total: ticket.Ms(d.Total), Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies}
 	if !head.Stream {
-		x.Rules.First = millis(d.Answer)
+		x.Rules.First = ticket.Ms(d.Answer)
 	}
 	return nil
 }
@@ -111,27 +112,27 @@ func (x *Exchange) admit(head *dialect.Head, r *routing.Route) *llm.Error {
 func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Reply {
 	clusters := make([]string, 0, len(plan.Steps)+1)
 	for i, s := range plan.Steps {
-		leg := Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
+		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
 		leg.Path = x.path(leg, i+1 < len(plan.Steps))
 		x.Steps = append(x.Steps, leg)
 		clusters = append(clusters, s.Provider)
 	}
 	clusters = append(clusters, ServiceCluster)
-	ticket, err := x.Encode()
+	encoded, err := x.Encode()
 	if err != nil {
 		return x.refuse(&llm.Error{Code: llm.CodeInternal, Message: "internal error", Op: "exchange.ticket", Cause: err})
 	}
-	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: ticket, Dialect: x.Dialect}}
+	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: encoded, Dialect: x.Dialect}}
 	leg := x.Steps[0]
 	to := x.Dialect
-	if leg.Path == Worked {
+	if leg.Path == ticket.Worked {
 		if c, _ := x.codec(leg); c != nil {
 			to = c.Name()
 		}
 	}
 	r.Remove = append(x.in.head.stripped(to), x.snap.Registry.Sets()...)
 	x.timers(&r, leg)
-	if leg.Path != Worked {
+	if leg.Path != ticket.Worked {
 		if err := x.first1(ctx, &r, p, leg); err != nil {
 			return x.refuse(asError(err))
 		}
@@ -148,7 +149,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Rep
 	return r
 }
 
-func stepNames(legs []Leg) string {
+func stepNames(legs []ticket.Leg) string {
 	var b strings.Builder
 	for i, l := range legs {
 		if i > 0 {
@@ -160,12 +161,12 @@ func stepNames(legs []Leg) string {
 }
 
 // timers sets the headers by which Envoy keeps deadlines and retries.
-func (x *Exchange) timers(r *Reply, leg Leg) {
+func (x *Exchange) timers(r *Reply, leg ticket.Leg) {
 	set := func(name, value string) { r.Set = append(r.Set, providers.Header{Name: name, Value: value}) }
 	set("x-request-id", x.ID)
 	set(headerWatch, strconv.Itoa(int(leg.Path)))
 	set("x-envoy-max-retries", strconv.Itoa(len(x.Steps)))
-	ms := func(m Millis) string { return strconv.FormatInt(int64(m), 10) }
+	ms := func(m ticket.Millis) string { return strconv.FormatInt(int64(m), 10) }
 	if x.Rules.Total > 0 {
 		set("x-envoy-upstream-rq-timeout-ms", ms(x.Rules.Total))
 	}
@@ -178,7 +179,7 @@ func (x *Exchange) timers(r *Reply, leg Leg) {
 }
 
 // first1 makes attempt 1 on the diagonal: the client's own bytes with the splices made.
-func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg Leg) error {
+func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.Leg) error {
 	c, _ := x.codec(leg)
 	body, err := c.Splice(nil, p.head, dialect.Edits{Model: leg.Model, AskUsage: x.asksUsage()})
 	if err != nil {
@@ -212,7 +213,7 @@ type planner struct {
 // request for it, which alone tells.
 func (p *planner) usable(t routing.Target) (bool, string) {
 	x := p.x
-	leg := Leg{Provider: t.Provider, Model: t.Model, Like: t.Like}
+	leg := ticket.Leg{Provider: t.Provider, Model: t.Model, Like: t.Like}
 	c, ok := x.codec(leg)
 	if !ok {
 		return p.cannot(&llm.Error{Code: llm.CodeUnsupported, Message: "the target has no endpoint for " + x.Op.String()})
@@ -288,4 +289,114 @@ func asError(err error) *llm.Error {
 		return e
 	}
 	return &llm.Error{Code: llm.CodeInternal, Message: "internal error", Cause: err}
+}
+
+// codec returns the codec toward a leg's provider.
+func (x *Exchange) codec(l ticket.Leg) (dialect.Client, bool) {
+	p := x.snap.Providers[l.Provider]
+	if p == nil {
+		return nil, false
+	}
+	return p.Adapter.Speaks(x.Op, l.Model, x.Dialect)
+}
+
+// target returns the model as a codec needs it.
+func (x *Exchange) target(l ticket.Leg) dialect.Target {
+	known := l.Like
+	if known == "" {
+		known = l.Model
+	}
+	return dialect.Target{Model: l.Model, Facts: x.snap.Providers[l.Provider].Adapter.Facts(known)}
+}
+
+// path chooses the cheapest path that the leg's features allow. more says that another target is left.
+func (x *Exchange) path(l ticket.Leg, more bool) ticket.Path {
+	c, ok := x.codec(l)
+	switch {
+	case !ok || c.Name() != x.Dialect, x.strips(c):
+		return ticket.Worked
+	case more && x.Stream && x.Rules.Hold, more && !x.Stream && x.Rules.Judge:
+		return ticket.Watched
+	}
+	return ticket.Direct
+}
+
+// asksUsage reports whether usage has to be asked for in a stream whose client did not.
+func (x *Exchange) asksUsage() bool {
+	return x.Stream && !x.Usage && x.Rules.Mode != routing.UsageEstimate
+}
+
+// strips reports whether the usage frame that we asked for has to be taken out of the stream again.
+func (x *Exchange) strips(c dialect.Client) bool {
+	_, can := c.(dialect.Stripper)
+	return can && c.Name() == x.Dialect && x.asksUsage() && x.Rules.Mode == routing.UsageExact
+}
+
+// shown returns the target for x-signalbox-target, where the route shows it.
+func (x *Exchange) shown(l ticket.Leg) string {
+	if !x.Rules.Show {
+		return ""
+	}
+	return l.Target()
+}
+
+// outbound addresses and signs a request for a leg. The key goes only into a request whose host is that of
+// the key's own provider.
+func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, d dialect.Name, body []byte, h Header) (*providers.Outbound, error) {
+	p := x.snap.Providers[l.Provider]
+	path, err := p.Adapter.Address(x.Op, d, l.Model, x.Stream)
+	if err != nil {
+		return nil, err
+	}
+	if query := passing(x.Ticket.Path); query != "" && d == x.Dialect {
+		path += "?" + query
+	}
+	key, _ := p.Keys.Find(l.Key)
+	out := &providers.Outbound{
+		Method: "POST", Host: p.Host(), Path: path, Dialect: d, Stream: x.Stream, Body: body, Key: key.Secret,
+		Client: func(name string) string {
+			if dialectHeaders[name] == d {
+				return x.Keep[name]
+			}
+			return h.Get(name)
+		},
+	}
+	for name, value := range x.Keep {
+		if dialectHeaders[name] == d {
+			out.Set(name, value)
+		}
+	}
+	if err := p.Adapter.Sign(ctx, out); err != nil {
+		return nil, &llm.Error{Code: llm.CodeCredential, Op: "providers.sign", Message: "the gateway could not sign the request to " + l.Provider, Cause: err}
+	}
+	if out.Host != p.Base.Host {
+		return nil, &llm.Error{Code: llm.CodeInternal, Op: "providers.sign", Message: "internal error"}
+	}
+	return out, nil
+}
+
+// passing returns the query of a client's path that belongs to the dialect, as ?beta=true: all but what may
+// be a credential.
+func passing(path string) string {
+	_, query, _ := strings.Cut(path, "?")
+	if query == "" {
+		return ""
+	}
+	var kept []string
+	for _, q := range strings.Split(query, "&") {
+		name, _, _ := strings.Cut(strings.ToLower(q), "=")
+		if !strings.Contains(name, "key") && !strings.Contains(name, "token") && !strings.Contains(name, "%") {
+			kept = append(kept, q)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+// requestHeaders are the headers of a signed request, pseudo-headers included.
+func requestHeaders(out *providers.Outbound) []providers.Header {
+	return append([]providers.Header{
+		{Name: ":path", Value: out.Path},
+		{Name: ":authority", Value: out.Host},
+		{Name: "content-type", Value: "application/json"},
+	}, out.Header...)
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -65,7 +66,7 @@ type walk struct {
 	provider *providers.Provider
 	server   dialect.Server
 	attempt  *exchange.Attempt
-	ticket   *exchange.Ticket
+	ticket   *ticket.Ticket
 	seen     collector
 }
 
@@ -155,12 +156,12 @@ func (w *walk) request(ctx context.Context, out *Result) error {
 		return nil
 	}
 	var err error
-	if w.ticket, err = exchange.ReadTicket(reply.Plan.Ticket); err != nil {
+	if w.ticket, err = ticket.Read(reply.Plan.Ticket); err != nil {
 		return err
 	}
 	after := merge(head, &reply)
 	path := w.ticket.Steps[0].Path
-	out.Path = exchange.Direct.String()
+	out.Path = ticket.Direct.String()
 	a, refused := w.core.Try(reply.Plan.Ticket, 1, w.provider.Name, after)
 	if refused != nil {
 		w.refused(refused, out)
@@ -170,7 +171,7 @@ func (w *walk) request(ctx context.Context, out *Result) error {
 	if reply.Replace {
 		body = reply.Body
 	}
-	if path == exchange.Worked {
+	if path == ticket.Worked {
 		out.Path = path.String()
 		second := a.Request(ctx, body)
 		if second.Answer != nil {

@@ -1,4 +1,7 @@
-package exchange
+// Package ticket is what must survive to continue or close an exchange anywhere: it is made when the exchange
+// is planned, travels through Envoy as dynamic metadata, and comes back with every attempt and with the log
+// entry. It is data alone: extproc/exchange gives it its meaning.
+package ticket
 
 import (
 	"fmt"
@@ -10,8 +13,8 @@ import (
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
-// ticketVersion changes when an older process could not serve the ticket.
-const ticketVersion = 1
+// Version changes when an older process could not serve the ticket.
+const Version = 1
 
 // Ticket is what must survive to continue or close an exchange anywhere. It travels as dynamic metadata,
 // which clients cannot write, and holds no credential and nothing of the conversation.
@@ -51,8 +54,8 @@ type Millis int64
 // D returns the duration.
 func (m Millis) D() time.Duration { return time.Duration(m) * time.Millisecond }
 
-// millis rounds up, so that a deadline never becomes none.
-func millis(d time.Duration) Millis {
+// Ms rounds up, so that a deadline never becomes none.
+func Ms(d time.Duration) Millis {
 	return Millis((d + time.Millisecond - 1) / time.Millisecond)
 }
 
@@ -74,8 +77,8 @@ func (t *Ticket) Encode() (string, error) {
 	return string(b), err
 }
 
-// ReadTicket reads a ticket. One that is foreign, damaged or of another version is refused whole.
-func ReadTicket(s string) (*Ticket, error) {
+// Read reads a ticket. One that is foreign, damaged or of another version is refused whole.
+func Read(s string) (*Ticket, error) {
 	if s == "" {
 		return nil, fmt.Errorf("no ticket")
 	}
@@ -84,7 +87,7 @@ func ReadTicket(s string) (*Ticket, error) {
 		return nil, fmt.Errorf("ticket: %w", err)
 	}
 	switch {
-	case t.V != ticketVersion:
+	case t.V != Version:
 		return nil, fmt.Errorf("ticket of version %d", t.V)
 	case t.ID == "" || t.Dialect == "" || len(t.Steps) == 0 || len(t.Steps) > routing.MaxSteps:
 		return nil, fmt.Errorf("incomplete ticket")
