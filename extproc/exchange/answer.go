@@ -93,8 +93,11 @@ func (a *Attempt) open() bool {
 		} else {
 			s.phase = phRelay // released with the first chunk
 		}
-	case x.Stream && stream && x.Rules.Hold:
-		s.pipe.reader = a.client.NewReader(nil, true)
+	case x.Stream && x.Rules.Hold:
+		s.pipe.reader = a.client.NewReader(nil, stream)
+		if !stream { // a whole answer where a stream was asked for: judged whole, and passed as it is
+			s.phase = phWhole
+		}
 	default:
 		return false
 	}
@@ -148,8 +151,14 @@ func (a *Attempt) take(chunk []byte, end bool) ([]Reply, error) {
 	switch {
 	case s.phase == phRelay && whole && p.failed != nil:
 		return nil, p.failed // its head is out: a reset is all that is left
+	case s.phase == phRelay && end && p.strip != nil && !p.strip.Whole():
+		cut := &llm.Error{Code: llm.CodeReset, Message: "the provider's stream was cut"}
+		if p.sent {
+			return nil, cut
+		}
+		return a.fail(cut), nil
 	case s.phase == phRelay:
-	case p.failed != nil && (!p.content || whole):
+	case p.failed != nil && (!p.content || s.phase == phWhole):
 		return a.fail(p.failed), nil
 	case p.empty(end) && a.n < len(a.x.Steps): // the last target's answer is what it is
 		return a.fail(&llm.Error{Code: llm.CodeUpstream, Reason: "empty_answer", Message: "the provider's answer is empty"}), nil

@@ -351,7 +351,11 @@ func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, d dialect.Name, b
 	if query := passing(x.Ticket.Path); query != "" && d == x.Dialect {
 		path += "?" + query
 	}
-	key, _ := p.Keys.Find(l.Key)
+	key, ok := p.Keys.Find(l.Key)
+	if !ok && p.Keys.Len() > 0 { // a reload took it away: any other of the provider's
+		ids, _ := p.Keys.Pick(1, func(string) (time.Time, bool) { return time.Time{}, false })
+		key, _ = p.Keys.Find(ids[0])
+	}
 	out := &providers.Outbound{
 		Method: "POST", Host: p.Host(), Path: path, Dialect: d, Stream: x.Stream, Body: body, Key: key.Secret,
 		Client: func(name string) string {

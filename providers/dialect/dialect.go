@@ -115,6 +115,8 @@ type Strip interface {
 	Feed(dst, chunk []byte, eof bool) []byte
 	// Usage returns what the frame said.
 	Usage() llm.Usage
+	// Whole reports whether the stream has said how it ended, well or not. One that ends without is cut.
+	Whole() bool
 }
 
 // ModelInfo describes a model in a list.

@@ -206,6 +206,7 @@ type strip struct {
 	seen  int    // bytes of held that were looked at for its end
 	flows bool   // the frame at hand is too large to be held: its rest passes as it comes
 	usage llm.Usage
+	whole bool // an end was seen: a finish reason, an error or [DONE]
 }
 
 // maxHeld is the largest frame that is held back. A usage frame is far smaller.
@@ -213,6 +214,19 @@ const maxHeld = 64 << 10
 
 // Usage returns what the stream said of usage.
 func (s *strip) Usage() llm.Usage { return s.usage }
+
+// Whole implements dialect.Strip.
+func (s *strip) Whole() bool { return s.whole }
+
+// ends reports whether a frame says how the stream ended. Inside a string its quotes would be escaped.
+func ends(frame []byte) bool {
+	if bytes.Contains(frame, []byte("[DONE]")) || bytes.Contains(frame, []byte(`"error"`)) || bytes.Contains(frame, []byte(`"finish_details"`)) {
+		return true
+	}
+	_, rest, found := bytes.Cut(frame, []byte(`"finish_reason"`))
+	rest = bytes.TrimLeft(rest, " \t:")
+	return found && len(rest) > 1 && rest[0] == '"' && rest[1] != '"'
+}
 
 // Feed appends to dst what the client gets of chunk.
 func (s *strip) Feed(dst, chunk []byte, eof bool) []byte {
@@ -288,6 +302,7 @@ func lineEnd(b []byte) int {
 
 // drop reports whether a frame is the usage frame. It takes note of usage wherever it stands.
 func (s *strip) drop(frame []byte) bool {
+	s.whole = s.whole || ends(frame)
 	i := bytes.Index(frame, []byte(`"usage"`))
 	if i < 0 {
 		return false
