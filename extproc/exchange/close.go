@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -189,6 +190,12 @@ func (e *AttemptEntry) code() llm.Code {
 func (c *Core) RequestLogged(o Outcome) {
 	if o.Ticket == "" {
 		return // answered in the plan stage, or never seen by it
+	}
+	if id, ok := jsonx.String(jsonx.Get([]byte(o.Ticket), "id")); ok { // of what is live, the id is enough
+		if x := c.live.get(id); x != nil {
+			x.close(o)
+			return
+		}
 	}
 	x, err := c.find(o.Ticket)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
-	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
@@ -63,7 +62,6 @@ type intake struct {
 
 // written is a body that was translated while planning.
 type written struct {
-	step   int
 	body   []byte
 	losses []llm.Loss
 	req    *llm.Request
@@ -98,14 +96,12 @@ func (x *Exchange) move(to state) bool {
 
 // find returns the exchange of a ticket. One that this process cannot serve is refused.
 func (c *Core) find(held string) (*Exchange, error) {
-	if id, ok := jsonx.String(jsonx.Get([]byte(held), "id")); ok { // of what is live, the id is enough
-		if x := c.live.get(id); x != nil {
-			return x, nil
-		}
-	}
 	t, err := ticket.Read(held)
 	if err != nil {
 		return nil, err
+	}
+	if x := c.live.get(t.ID); x != nil {
+		return x, nil
 	}
 	if c.snap.Load().Servers[t.Dialect] == nil {
 		return nil, fmt.Errorf("ticket of an unknown dialect %q", clip(string(t.Dialect)))
