@@ -28,13 +28,12 @@ type lab struct {
 	processes        []*process
 }
 
-// Close stops everything that was started.
-func (l *lab) Close() error {
+// stop stops everything that was started.
+func (l *lab) stop() {
 	for _, p := range slices.Backward(l.processes) {
 		p.stop()
 	}
 	l.processes = nil
-	return nil
 }
 
 // rows starts the subjects that are named, or all.
@@ -49,9 +48,9 @@ func (l *lab) rows(ctx context.Context, only string) ([]*row, error) {
 	}
 	all := []struct {
 		row   row
-		start func(*row) error
+		start func(context.Context, *row) error
 	}{
-		{row{name: "upstream", title: "upstream alone", whole: "none", stream: "none", usage: true}, func(r *row) error { r.addr = l.upstream.addr(); return nil }},
+		{row{name: "upstream", title: "upstream alone", whole: "none", stream: "none", usage: true}, func(_ context.Context, r *row) error { r.addr = l.upstream.addr(); return nil }},
 		{row{name: "bare", title: "bare Envoy", whole: "none", stream: "none", usage: true}, l.bare},
 		{row{name: "direct", title: "direct", whole: "direct", stream: "direct", usage: true, path: "direct"}, l.signalbox},
 		{row{name: "watched", title: "watched", whole: "watched", stream: "watched", usage: true, path: "watched"}, l.signalbox},
@@ -65,7 +64,7 @@ func (l *lab) rows(ctx context.Context, only string) ([]*row, error) {
 			continue
 		}
 		r.key = l.key
-		if err := all[i].start(r); err != nil {
+		if err := all[i].start(ctx, r); err != nil {
 			return nil, fmt.Errorf("starting %s: %w", r.name, err)
 		}
 		rows = append(rows, r)
@@ -84,8 +83,8 @@ func (l *lab) core() string {
 }
 
 // run starts a program on the proxy's core.
-func (l *lab) run(label, name string, args ...string) (*process, error) {
-	p, err := start(l.core(), filepath.Join(l.out, label+".log"), []string{"BENCH_PROVIDER_KEY=sk-bench"}, name, args...)
+func (l *lab) run(ctx context.Context, label, name string, args ...string) (*process, error) {
+	p, err := start(ctx, l.core(), filepath.Join(l.out, label+".log"), []string{"BENCH_PROVIDER_KEY=sk-bench"}, name, args...)
 	if err == nil {
 		l.processes = append(l.processes, p)
 	}
@@ -93,8 +92,8 @@ func (l *lab) run(label, name string, args ...string) (*process, error) {
 }
 
 // bare starts an Envoy that only forwards.
-func (l *lab) bare(r *row) error {
-	port, err := freePort()
+func (l *lab) bare(ctx context.Context, r *row) error {
+	port, err := freePort(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,22 +103,22 @@ func (l *lab) bare(r *row) error {
 	if err := os.WriteFile(file, fmt.Appendf(nil, bareConfig, port, upstream), 0o600); err != nil {
 		return err
 	}
-	if r.envoy, err = l.run("bare-envoy", l.envoy, envoyArgs(file)...); err != nil {
+	if r.envoy, err = l.run(ctx, "bare-envoy", l.envoy, envoyArgs(file)...); err != nil {
 		return err
 	}
-	return l.await(r, r.envoy)
+	return l.await(ctx, r, r.envoy)
 }
 
 // signalbox starts a service and an Envoy that takes its configuration from it.
-func (l *lab) signalbox(r *row) error {
-	file, err := l.configure(r)
+func (l *lab) signalbox(ctx context.Context, r *row) error {
+	file, err := l.configure(ctx, r)
 	if err != nil {
 		return err
 	}
-	if r.service, err = l.run(r.name+"-service", l.binary, "serve", "--config", file); err != nil {
+	if r.service, err = l.run(ctx, r.name+"-service", l.binary, "serve", "--config", file); err != nil {
 		return err
 	}
-	bootstrap, err := exec.Command(l.binary, "envoy", "bootstrap", "--config", file).Output()
+	bootstrap, err := exec.CommandContext(ctx, l.binary, "envoy", "bootstrap", "--config", file).Output()
 	if err != nil {
 		return fmt.Errorf("printing the bootstrap: %w", err)
 	}
@@ -127,10 +126,10 @@ func (l *lab) signalbox(r *row) error {
 	if err := os.WriteFile(boot, bootstrap, 0o600); err != nil {
 		return err
 	}
-	if r.envoy, err = l.run(r.name+"-envoy", l.envoy, envoyArgs(boot)...); err != nil {
+	if r.envoy, err = l.run(ctx, r.name+"-envoy", l.envoy, envoyArgs(boot)...); err != nil {
 		return err
 	}
-	return l.await(r, r.envoy, r.service)
+	return l.await(ctx, r, r.envoy, r.service)
 }
 
 func envoyArgs(file string) []string {
@@ -138,12 +137,12 @@ func envoyArgs(file string) []string {
 }
 
 // configure writes a configuration of its own for a row, and gives the row its address.
-func (l *lab) configure(r *row) (string, error) {
-	port, err := freePort()
+func (l *lab) configure(ctx context.Context, r *row) (string, error) {
+	port, err := freePort(ctx)
 	if err != nil {
 		return "", err
 	}
-	if r.admin, err = freePort(); err != nil {
+	if r.admin, err = freePort(ctx); err != nil {
 		return "", err
 	}
 	r.addr, r.admin = "127.0.0.1:"+port, "127.0.0.1:"+r.admin
@@ -157,7 +156,7 @@ func (l *lab) configure(r *row) (string, error) {
 }
 
 // await waits until the row answers a request of its kind, and checks that it went the path it is named after.
-func (l *lab) await(r *row, ps ...*process) error {
+func (l *lab) await(ctx context.Context, r *row, ps ...*process) error {
 	var err error
 	for end := time.Now().Add(startup); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		for _, p := range ps {
@@ -165,16 +164,16 @@ func (l *lab) await(r *row, ps ...*process) error {
 				return gone
 			}
 		}
-		if err = r.try(); err == nil {
-			return r.checkPath()
+		if err = r.try(ctx); err == nil {
+			return r.checkPath(ctx)
 		}
 	}
 	return err
 }
 
 // freePort returns a loopback port that was free a moment ago.
-func freePort() (string, error) {
-	a, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (string, error) {
+	a, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

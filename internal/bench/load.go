@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -48,10 +49,10 @@ func (a asked) bytes() []byte {
 }
 
 // newLoad connects, and sends warm requests on each connection.
-func newLoad(a asked, conns, warm int) (*load, error) {
+func newLoad(ctx context.Context, a asked, conns, warm int) (*load, error) {
 	l := &load{addr: a.addr, request: a.bytes(), stream: a.stream}
 	for range conns {
-		c, err := net.Dial("tcp", a.addr)
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", a.addr)
 		if err != nil {
 			return nil, errors.Join(err, l.Close())
 		}

@@ -45,12 +45,12 @@ type options struct {
 }
 
 func main() {
-	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		panic(err) // the one way to a status that is not 0 from here
 	}
 }
 
-func run(args []string, w io.Writer) error {
+func run(ctx context.Context, args []string, w io.Writer) error {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.binary, "binary", "bin/signalbox", "the signalbox program")
@@ -69,18 +69,18 @@ func run(args []string, w io.Writer) error {
 		return errors.New("rounds and scale must be above 0")
 	}
 	if !o.pinned && runtime.NumCPU() > 1 {
-		return again(args, w)
+		return again(ctx, args, w)
 	}
-	return measure(context.Background(), o, w)
+	return measure(ctx, o, w)
 }
 
 // again runs the same program on the core of the load.
-func again(args []string, w io.Writer) error {
+func again(ctx context.Context, args []string, w io.Writer) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	c := exec.Command("taskset", append([]string{"-c", coreLoad, self, "-pinned"}, args...)...)
+	c := exec.CommandContext(ctx, "taskset", append([]string{"-c", coreLoad, self, "-pinned"}, args...)...) //nolint:gosec // this program itself, with its own arguments
 	c.Stdout, c.Stderr = w, os.Stderr
 	return c.Run()
 }
@@ -94,13 +94,13 @@ func measure(ctx context.Context, o options, w io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	up, err := newUpstream()
+	up, err := newUpstream(ctx)
 	if err != nil {
 		return err
 	}
 	defer up.Close()
 	lab := &lab{binary: o.binary, dir: dir, out: o.out, upstream: up, pinned: o.pinned}
-	defer lab.Close()
+	defer lab.stop()
 	began := time.Now()
 	rows, err := lab.rows(ctx, o.rows)
 	if err != nil {
@@ -111,7 +111,7 @@ func measure(ctx context.Context, o options, w io.Writer) error {
 		return err
 	}
 	defer rec.Close()
-	rounds, err := turns(o, rows, rec, began)
+	rounds, err := turns(ctx, o, rows, rec, began)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func measure(ctx context.Context, o options, w io.Writer) error {
 
 // turns measures every row in each round. It returns how many rounds there was time for: a round begins only
 // if one as long as the longest still fits.
-func turns(o options, rows []*row, rec *record, began time.Time) (int, error) {
+func turns(ctx context.Context, o options, rows []*row, rec *record, began time.Time) (int, error) {
 	var longest time.Duration
 	for round := range o.rounds {
 		at := time.Now()
@@ -136,7 +136,7 @@ func turns(o options, rows []*row, rec *record, began time.Time) (int, error) {
 		}
 		for _, r := range rows {
 			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, o.rounds, r.name)
-			if err := r.measure(round, o, rec.add); err != nil {
+			if err := r.measure(ctx, round, o, rec.add); err != nil {
 				return round, fmt.Errorf("%s: %w", r.name, err)
 			}
 		}
@@ -147,8 +147,8 @@ func turns(o options, rows []*row, rec *record, began time.Time) (int, error) {
 
 // prepareOut makes the folder of results, which keeps itself out of the repository.
 func prepareOut(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o644)
+	return os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o600)
 }

@@ -23,7 +23,7 @@ func (l *lab) once(ctx context.Context, w io.Writer, rows []*row, rec *record) e
 		if r.service == nil || r.stream == "" {
 			continue
 		}
-		line, err := l.crowd(r, rec)
+		line, err := l.crowd(ctx, r, rec)
 		if err != nil {
 			return fmt.Errorf("%s, open streams: %w", r.name, err)
 		}
@@ -50,17 +50,17 @@ func (l *lab) once(ctx context.Context, w io.Writer, rows []*row, rec *record) e
 }
 
 // crowd starts a row afresh, opens many streams, and reads its memory before and meanwhile.
-func (l *lab) crowd(old *row, rec *record) ([]string, error) {
+func (l *lab) crowd(ctx context.Context, old *row, rec *record) ([]string, error) {
 	r := &row{name: old.name + "-open", title: old.title, key: old.key, stream: old.stream, usage: old.usage, path: "worked"}
 	if r.path = old.path; old.stream != old.whole {
 		r.whole = ""
 	}
-	if err := l.signalbox(r); err != nil {
+	if err := l.signalbox(ctx, r); err != nil {
 		return nil, err
 	}
 	time.Sleep(2 * time.Second)
 	idle := r.charge(func() { time.Sleep(2 * time.Second) })
-	lo, err := newLoad(asked{addr: r.addr, key: r.key, model: r.stream + "-held", size: 1 << 10, stream: true, usage: r.usage}, open, 0)
+	lo, err := newLoad(ctx, asked{addr: r.addr, key: r.key, model: r.stream + "-held", size: 1 << 10, stream: true, usage: r.usage}, open, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (l *lab) crowd(old *row, rec *record) ([]string, error) {
 // coldStart runs "signalbox up" and returns how long it took to answer.
 func (l *lab) coldStart(ctx context.Context, n int) (time.Duration, error) {
 	r := &row{name: fmt.Sprintf("up-%d", n), key: l.key, whole: "direct"}
-	file, err := l.configure(r)
+	file, err := l.configure(ctx, r)
 	if err != nil {
 		return 0, err
 	}
@@ -104,7 +104,7 @@ func (l *lab) coldStart(ctx context.Context, n int) (time.Duration, error) {
 	}
 	env := []string{"BENCH_PROVIDER_KEY=sk-bench", "ENVOY=" + l.envoy}
 	began := time.Now()
-	p, err := start(cores, filepath.Join(l.out, r.name+".log"), env, l.binary, "up", "--config", file)
+	p, err := start(ctx, cores, filepath.Join(l.out, r.name+".log"), env, l.binary, "up", "--config", file)
 	if err != nil {
 		return 0, err
 	}
@@ -114,7 +114,7 @@ func (l *lab) coldStart(ctx context.Context, n int) (time.Duration, error) {
 		if err := p.ended(); err != nil {
 			return 0, err
 		}
-		if err = r.try(); err == nil {
+		if err = r.try(ctx); err == nil {
 			return time.Since(began), nil
 		}
 		if ctx.Err() != nil || time.Since(began) > startup {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,7 +21,7 @@ type process struct {
 }
 
 // start starts a program on some cores, its output in a file. It ends when this process does.
-func start(cores, log string, env []string, name string, args ...string) (*process, error) {
+func start(ctx context.Context, cores, log string, env []string, name string, args ...string) (*process, error) {
 	f, err := os.Create(log)
 	if err != nil {
 		return nil, err
@@ -29,7 +30,7 @@ func start(cores, log string, env []string, name string, args ...string) (*proce
 		args = append([]string{"-c", cores, name}, args...)
 		name = "taskset"
 	}
-	p := &process{cmd: exec.Command(name, args...), log: f, done: make(chan struct{})}
+	p := &process{cmd: exec.CommandContext(ctx, name, args...), log: f, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = f, f
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}

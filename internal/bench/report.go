@@ -52,16 +52,16 @@ func report(w io.Writer, rows []*row, rec *record, o options) {
 	foreign, _ := middle(each(rec, func(s sample) float64 { return s.Foreign }))
 	fmt.Fprintf(w, "\n%s; HTTP/1.1, no TLS, loopback; %s; others took %.2f cores meanwhile (median).\n", time.Now().Format(time.DateOnly), pin, foreign)
 	fmt.Fprintf(w, "\nRatios to the bare Envoy of the same round, medians:\n\n")
-	print(w, rows, columns, func(r *row, c column) string {
+	table(w, rows, columns, func(r *row, c column) string {
 		if r.envoy == nil && (strings.Contains(c.title, "CPU") || strings.Contains(c.title, "RSS")) {
 			return nothing
 		}
 		return text("%.2f×")(rec.against(r.name, "bare", c.cell, func(of, to sample) float64 { return c.value(of) / c.value(to) }))
 	})
 	fmt.Fprintf(w, "\nMedians of the rounds (CPU: Envoy + service, saturated; stream: %d chunks every %s, 8 at a time):\n\n", chunks, pace)
-	print(w, rows, columns, func(r *row, c column) string { return figure(rec, r, c) })
+	table(w, rows, columns, func(r *row, c column) string { return figure(rec, r, c) })
 	fmt.Fprintf(w, "\nOver the bare Envoy of the same round, medians:\n\n")
-	print(w, rows[min(1, len(rows)):], columns, func(r *row, c column) string {
+	table(w, rows[min(1, len(rows)):], columns, func(r *row, c column) string {
 		return text("%+" + c.form[1:])(rec.against(r.name, "bare", c.cell, func(of, to sample) float64 { return c.value(of) - c.value(to) }))
 	})
 	fmt.Fprintf(w, "\nThe service alone:\n\n")
@@ -71,7 +71,7 @@ func report(w io.Writer, rows []*row, rec *record, o options) {
 			ours = append(ours, r)
 		}
 	}
-	print(w, ours, services, func(r *row, c column) string { return figure(rec, r, c) })
+	table(w, ours, services, func(r *row, c column) string { return figure(rec, r, c) })
 }
 
 // figure prints the median of a column; where Envoy and a service share CPU time, both shares too.
@@ -106,20 +106,20 @@ func each(rec *record, v value) []float64 {
 	return out
 }
 
-// print writes a Markdown table.
-func print(w io.Writer, rows []*row, cols []column, at func(*row, column) string) {
-	table := [][]string{{""}}
+// table writes a Markdown table.
+func table(w io.Writer, rows []*row, cols []column, at func(*row, column) string) {
+	lines := [][]string{{""}}
 	for _, c := range cols {
-		table[0] = append(table[0], c.title)
+		lines[0] = append(lines[0], c.title)
 	}
 	for _, r := range rows {
 		line := []string{r.title}
 		for _, c := range cols {
 			line = append(line, at(r, c))
 		}
-		table = append(table, line)
+		lines = append(lines, line)
 	}
-	write(w, table)
+	write(w, lines)
 }
 
 // write aligns a table of which the first line is the head.

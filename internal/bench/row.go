@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -79,7 +80,7 @@ var cells = []cell{
 }
 
 // measure takes the samples of a round.
-func (r *row) measure(round int, o options, add func(sample) error) error {
+func (r *row) measure(ctx context.Context, round int, o options, add func(sample) error) error {
 	for _, c := range cells {
 		if o.cells != "" && !slices.Contains(strings.Split(o.cells, ","), c.name) {
 			continue
@@ -91,7 +92,7 @@ func (r *row) measure(round int, o options, add func(sample) error) error {
 		if model == "" || c.alone && r.service == nil {
 			continue
 		}
-		l, err := newLoad(asked{addr: r.addr, key: r.key, model: model, size: c.size, stream: c.stream, usage: r.usage}, c.conns, c.warm)
+		l, err := newLoad(ctx, asked{addr: r.addr, key: r.key, model: model, size: c.size, stream: c.stream, usage: r.usage}, c.conns, c.warm)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -106,7 +107,7 @@ func (r *row) measure(round int, o options, add func(sample) error) error {
 			return err
 		}
 	}
-	return r.checkPath()
+	return r.checkPath(ctx)
 }
 
 // charge runs f and says what it cost the row's processes in all, in microseconds.
@@ -155,12 +156,12 @@ func quantile(v []float64, q float64) float64 {
 }
 
 // try asks once, and returns what was wrong.
-func (r *row) try() error {
+func (r *row) try(ctx context.Context) error {
 	model, stream := r.whole, false
 	if model == "" {
 		model, stream = r.stream, true
 	}
-	l, err := newLoad(asked{addr: r.addr, key: r.key, model: model, size: 64, stream: stream, usage: r.usage}, 1, 1)
+	l, err := newLoad(ctx, asked{addr: r.addr, key: r.key, model: model, size: 64, stream: stream, usage: r.usage}, 1, 1)
 	if err != nil {
 		return err
 	}
@@ -168,11 +169,15 @@ func (r *row) try() error {
 }
 
 // checkPath compares the paths that exchanges went, by the service's metrics, with the one they should.
-func (r *row) checkPath() error {
+func (r *row) checkPath(ctx context.Context) error {
 	if r.path == "" {
 		return nil
 	}
-	res, err := http.Get("http://" + r.admin + "/metrics")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.admin+"/metrics", nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("reading metrics: %w", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"sync"
 	"time"
@@ -27,8 +28,8 @@ type script struct {
 	usage  int      // number of the frame that only goes to who asked for it; -1: none
 }
 
-func newUpstream() (*upstream, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func newUpstream(ctx context.Context) (*upstream, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
