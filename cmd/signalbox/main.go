@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -56,7 +57,7 @@ func run(args []string, s streams) int {
 	if err := ctx.Run(); err != nil {
 		var faults config.Errors
 		if errors.As(err, &faults) {
-			fmt.Fprint(s.err, faults.Report())
+			fmt.Fprintln(s.err, strings.TrimRight(faults.Report(), "\n"))
 		} else {
 			fmt.Fprintln(s.err, "signalbox:", err)
 		}

@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/app"
 	"github.com/signalbox-ai/signalbox/internal/config"
@@ -50,19 +54,47 @@ func (c *serveCmd) Run(s streams) error {
 
 // greet says where it is and how to try it.
 func greet(s streams, c *config.Config) {
-	_, addr := c.Listen.HTTP.Split()
-	scheme, auth := "http", ""
+	scheme, flags := "http", ""
 	if c.Listen.TLS.On() {
-		scheme = "https"
+		scheme, flags = "https", " --cacert AUTHORITIES.pem"
+	}
+	if c.Listen.TLS.ClientCA != "" {
+		flags += " --cert CLIENT.pem"
 	}
 	if len(c.Keys) > 0 {
-		auth = " -H \"Authorization: Bearer $KEY\""
+		flags += " -H \"Authorization: Bearer $KEY\""
 	}
-	model := "mock/text"
-	if names := c.Table().Models(); len(names) > 0 {
-		model = names[0]
+	base := scheme + "://" + reachable(c.Listen.HTTP)
+	fmt.Fprintf(s.out, "\nSignalbox is ready at %s\nTry it:\n  curl %s/v1/chat/completions%s -H 'content-type: application/json' \\\n    -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n\n", base, base, flags, example(c.Table().Models()))
+}
+
+// reachable returns where a client on this machine finds the listener.
+func reachable(a config.Address) string {
+	_, addr := a.Split()
+	host, port, err := a.HostPort()
+	if err == nil && host.IsUnspecified() {
+		loopback := "127.0.0.1"
+		if host.Is6() {
+			loopback = "::1"
+		}
+		return net.JoinHostPort(loopback, strconv.Itoa(int(port)))
 	}
-	fmt.Fprintf(s.out, "\nSignalbox is ready at %s://%s\nTry it:\n  curl %s://%s/v1/chat/completions%s -H 'content-type: application/json' \\\n    -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n\n", scheme, addr, scheme, addr, auth, model)
+	return addr
+}
+
+// example picks a model to try: the mock's echo costs nothing and always answers; many of the mock's others answer
+// with an error, which is what they are for.
+func example(models []string) string {
+	const free = "mock/echo"
+	if slices.Contains(models, free) {
+		return free
+	}
+	for _, m := range models {
+		if !strings.ContainsAny(m, "'\"\\") { // it is shown between quotes of the shell and of JSON
+			return m
+		}
+	}
+	return "MODEL"
 }
 
 type checkCmd struct {

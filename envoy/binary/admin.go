@@ -49,6 +49,12 @@ func (a *Admin) Drain(ctx context.Context) error {
 	return err
 }
 
+// Shut has Envoy close its listeners: nobody connects any more, and who is connected is served on.
+func (a *Admin) Shut(ctx context.Context) error {
+	_, err := a.ask(ctx, http.MethodPost, "/drain_listeners")
+	return err
+}
+
 // Cold returns those of the clusters of which Envoy knows no address yet. Envoy takes a configuration
 // before its new clusters have their addresses: this says when they have.
 func (a *Admin) Cold(ctx context.Context, clusters []string) ([]string, error) {

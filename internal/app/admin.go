@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -9,8 +10,8 @@ import (
 // readiness says whether requests can be served, and why not.
 type readiness struct {
 	mu       sync.Mutex
-	envoy    bool // an Envoy has taken our configuration
-	child    bool // the Envoy that we run answers, or we run none
+	envoy    bool                        // an Envoy has taken our configuration
+	child    func(context.Context) error // asks the Envoy that we run; nil before it has answered once
 	draining bool
 	first    []func() // called once, when everything is ready
 }
@@ -35,16 +36,21 @@ func (r *readiness) missing() string {
 		return "draining"
 	case !r.envoy:
 		return "no Envoy has taken its configuration yet"
-	case !r.child:
+	case r.child == nil:
 		return "Envoy is starting"
 	}
 	return ""
 }
 
-func (r *readiness) why() string {
+// why is missing, asking Envoy too: one that died is started again, and is not ready until then.
+func (r *readiness) why(ctx context.Context) string {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.missing()
+	why, ask := r.missing(), r.child
+	r.mu.Unlock()
+	if why == "" && ask(ctx) != nil {
+		return "Envoy does not answer"
+	}
+	return why
 }
 
 // WhenReady calls f once, as soon as requests can be served.
@@ -58,8 +64,8 @@ func (a *App) admin() http.Handler {
 	m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})
-	m.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if why := a.ready.why(); why != "" {
+	m.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if why := a.ready.why(r.Context()); why != "" {
 			http.Error(w, why, http.StatusServiceUnavailable)
 			return
 		}

@@ -83,7 +83,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: observer{a.metrics}})
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
-	a.rpc = newRPC(cfg, a.health)
+	a.rpc = newRPC(a.health)
 	extproc.NewServer(a.core, a.log).Register(a.rpc)
 	a.xds.Register(a.rpc)
 	return a, nil

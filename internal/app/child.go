@@ -16,7 +16,16 @@ import (
 func FindEnvoy(ctx context.Context) (string, error) { return binary.Find(ctx, binary.Options{}) }
 
 // child is the Envoy that this process runs.
-type child struct{ *binary.Process }
+type child struct {
+	*binary.Process
+	dir string // of its bootstrap
+}
+
+// Stop ends it and removes its folder.
+func (c *child) Stop() {
+	c.Process.Stop()
+	_ = os.RemoveAll(c.dir)
+}
 
 // startEnvoy runs Envoy as a child. It is started again whenever it dies.
 func (a *App) startEnvoy(ctx context.Context, c *config.Config, spec envoy.Spec) (*child, error) {
@@ -31,14 +40,14 @@ func (a *App) startEnvoy(ctx context.Context, c *config.Config, spec envoy.Spec)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "signalbox-envoy-")
-	if err != nil {
-		return nil, fmt.Errorf("a folder for Envoy: %w", err)
-	}
 	if admin, ok := c.Envoy.Admin.Unix(); ok {
 		if err := os.MkdirAll(filepath.Dir(admin), 0o700); err != nil {
 			return nil, fmt.Errorf("a folder for Envoy's admin socket: %w", err)
 		}
+	}
+	dir, err := os.MkdirTemp("", "signalbox-envoy-")
+	if err != nil {
+		return nil, fmt.Errorf("a folder for Envoy: %w", err)
 	}
 	p, err := binary.Start(ctx, binary.Child{
 		Path: path, Bootstrap: bootstrap, Dir: dir, Admin: spec.Admin, Concurrency: c.Envoy.Concurrency,
@@ -46,31 +55,58 @@ func (a *App) startEnvoy(ctx context.Context, c *config.Config, spec envoy.Spec)
 	})
 	if err != nil {
 		_ = os.RemoveAll(dir)
-		return nil, err
+		return nil, fmt.Errorf("running Envoy %s: %w", path, err)
 	}
 	a.log.Info("envoy runs", "path", path, "pid", p.Pid())
-	return &child{p}, nil
+	return &child{p, dir}, nil
 }
 
-// awaitReady notes when Envoy has taken its configuration, and answers where it is our child.
+// retry is the pause between questions to Envoy that failed.
+const retry = 100 * time.Millisecond
+
+// awaitReady notes when Envoy has taken its configuration, and answers where it is our child. It asks on
+// when a configuration is refused or replaced by another before that.
 func (a *App) awaitReady(ctx context.Context, c *child) {
-	if err := a.xds.Acked(ctx, a.core.Snapshot().Version); err != nil {
-		return
-	}
-	a.ready.set(func(r *readiness) { r.envoy = true })
-	if c != nil {
-		if err := c.Await(ctx); err != nil {
+	last := ""
+	for {
+		err := a.xds.Acked(ctx, a.core.Snapshot().Version)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
 			return
 		}
+		if err.Error() != last {
+			last = err.Error()
+			a.log.Warn("no envoy has taken its configuration yet", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retry):
+		}
 	}
-	a.ready.set(func(r *readiness) { r.child = true })
+	a.ready.set(func(r *readiness) { r.envoy = true })
+	if c == nil {
+		a.ready.set(func(r *readiness) { r.child = answers })
+		return
+	}
+	if err := c.Await(ctx); err == nil {
+		a.ready.set(func(r *readiness) { r.child = c.Ready })
+	}
 }
 
-// drain makes Envoy refuse new connections while what runs goes on.
+// answers stands for an Envoy that somebody else runs and watches.
+func answers(context.Context) error { return nil }
+
+// drainEnvoy makes Envoy refuse new connections while what runs goes on.
 func (a *App) drainEnvoy(ctx context.Context, c *child) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := c.Drain(ctx); err != nil {
-		a.log.Warn("envoy cannot be drained", "error", err)
+	for _, step := range []func(context.Context) error{c.Drain, c.Shut} {
+		if err := step(ctx); err != nil {
+			a.log.Warn("envoy cannot be drained", "error", err)
+			return
+		}
 	}
 }

@@ -7,16 +7,18 @@ import (
 	grpchealth "google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
-
-	"github.com/signalbox-ai/signalbox/internal/config"
 )
+
+// largest is the most that limits.body and limits.answer can be set to. The limits themselves are kept by
+// Envoy and by exchanges, where a reload can change them.
+const largest = 1 << 30
 
 // slack is what a message may hold beside a body: headers, metadata, framing.
 const slack = 1 << 20
 
 // newRPC makes the gRPC server that Envoy's filters, logs and configuration streams connect to.
-func newRPC(c *config.Config, health *grpchealth.Server) *grpc.Server {
-	most := int(max(c.Limits.Body, c.Limits.Answer)) + slack
+func newRPC(health *grpchealth.Server) *grpc.Server {
+	const most = largest + slack
 	g := grpc.NewServer(
 		grpc.MaxRecvMsgSize(most),
 		grpc.MaxSendMsgSize(most),

@@ -52,14 +52,17 @@ func (a *App) Run(ctx context.Context, withEnvoy bool) error {
 		if err != nil {
 			return err
 		}
+		if err := vacant(a.cfg.Listen.HTTP); err != nil {
+			return err
+		}
 		if c, err = a.startEnvoy(work, a.cfg, spec); err != nil {
 			return err
 		}
 		defer c.Stop()
 	}
+	a.log.Info("signalbox serves", "version", a.opts.Version, "config", a.core.Snapshot().Version, "service", a.cfg.Listen.Service, "admin", a.cfg.Listen.Admin)
 	g.start("readiness", func() error { a.awaitReady(work, c); return nil })
 	g.start("reload", func() error { a.watch(ctx); return nil })
-	a.log.Info("signalbox serves", "version", a.opts.Version, "config", a.core.Snapshot().Version, "service", a.cfg.Listen.Service, "admin", a.cfg.Listen.Admin)
 	select {
 	case <-ctx.Done():
 		stop() // a second signal ends the process at once

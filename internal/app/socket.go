@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/config"
 )
 
 // clearSocket makes way for a Unix socket: it makes the folder, and removes the socket of a process that is
@@ -23,4 +25,14 @@ func clearSocket(path string) error {
 		return fmt.Errorf("a socket is left behind: %w", err)
 	}
 	return nil
+}
+
+// vacant returns an error when somebody serves the address that Envoy is to listen on. Envoy would only say so
+// in its log, or share the address with another Envoy.
+func vacant(addr config.Address) error {
+	l, err := net.Listen(addr.Split())
+	if err != nil {
+		return fmt.Errorf("listen.http: listening on %s: %w", addr, err)
+	}
+	return l.Close()
 }
