@@ -51,7 +51,9 @@ func file(path string) *corev3.DataSource {
 
 // toService names the cluster of the service, and the stage that the stream is for.
 func toService(stage string) *corev3.GrpcService {
-	g := &corev3.GrpcService{TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: ClusterService}}}
+	g := &corev3.GrpcService{TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{
+		ClusterName: ClusterService, SkipEnvoyHeaders: true,
+	}}}
 	if stage != "" {
 		g.InitialMetadata = []*corev3.HeaderValue{{Key: "x-stage", Value: stage}}
 	}

@@ -88,11 +88,23 @@ func manager(s *Spec) *hcmv3.HttpConnectionManager {
 	}
 }
 
-// attemptLog logs attempts. Such an entry has no metadata: x-request-id joins it to its exchange.
+// attemptLog logs attempts that did not go well; of the last one that did, the request's entry tells. Such an
+// entry has no metadata: x-request-id joins it to its exchange.
 func attemptLog() []*accesslogv3.AccessLog {
-	return []*accesslogv3.AccessLog{grpcLog("attempt",
-		[]string{"x-request-id"},
-		[]string{"retry-after", "retry-after-ms", "x-request-id", "request-id"})}
+	l := grpcLog("attempt", []string{"x-request-id"}, []string{"retry-after", "retry-after-ms", "x-request-id", "request-id"})
+	status := func(op accesslogv3.ComparisonFilter_Op, v uint32) *accesslogv3.AccessLogFilter {
+		return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{StatusCodeFilter: &accesslogv3.StatusCodeFilter{
+			Comparison: &accesslogv3.ComparisonFilter{Op: op, Value: &corev3.RuntimeUInt32{DefaultValue: v, RuntimeKey: "signalbox.attempt_log"}},
+		}}}
+	}
+	l.Filter = &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_OrFilter{OrFilter: &accesslogv3.OrFilter{
+		Filters: []*accesslogv3.AccessLogFilter{
+			status(accesslogv3.ComparisonFilter_GE, 300),
+			status(accesslogv3.ComparisonFilter_EQ, 0), // no answer came
+			{FilterSpecifier: &accesslogv3.AccessLogFilter_ResponseFlagFilter{ResponseFlagFilter: &accesslogv3.ResponseFlagFilter{}}},
+		},
+	}}}
+	return []*accesslogv3.AccessLog{l}
 }
 
 func grpcLog(name string, request, response []string) *accesslogv3.AccessLog {

@@ -74,6 +74,10 @@ func outcome(e *logv3.HTTPAccessLogEntry) exchange.Outcome {
 		Sent:   e.GetResponse().GetResponseBodyBytes(),
 		Tries:  int(c.GetUpstreamRequestAttemptCount()),
 	}
+	if sent := c.GetTimeToFirstUpstreamTxByte(); sent != nil && c.GetTimeToFirstUpstreamRxByte() != nil {
+		o.Try.First = max(c.GetTimeToFirstUpstreamRxByte().AsDuration()-sent.AsDuration(), 0)
+		o.Try.Took = max(c.GetTimeToLastUpstreamRxByte().AsDuration()-sent.AsDuration(), o.Try.First)
+	}
 	if t := c.GetMetadata().GetTypedFilterMetadata()[namespaceUsage]; t != nil {
 		var u aiv3.TokenUsage
 		if t.UnmarshalTo(&u) == nil {

@@ -63,11 +63,15 @@ type Outcome struct {
 	Usage   llm.Usage // as Envoy extracted it
 	Partial bool      // the extraction did not reach the end
 	Tries   int
+	Try     Timing // of the last attempt
 	Swept   bool
 }
 
 // Source says who read the usage.
 type Source string
+
+// Timing is how long an attempt took, and its answer's first byte.
+type Timing struct{ Took, First time.Duration }
 
 // Sources of usage, best first.
 const (
@@ -143,6 +147,9 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 	seen := AttemptSeen{Provider: provider, Took: e.Took, First: e.First}
 	if x := c.live.get(e.ID); x != nil {
 		n, leg, known := x.logged(provider)
+		if n == 0 {
+			return // it is counted already
+		}
 		if n > 0 {
 			seen.Provider, seen.Path = leg.Provider, leg.Path
 			x.note(n, a)
@@ -165,9 +172,9 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 func (x *Exchange) logged(provider string) (n int, leg ticket.Leg, known Attempted) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for i := x.entries; i < len(x.Steps); i++ {
-		if x.Steps[i].Provider == provider || x.snap.Providers[provider] == nil {
-			x.entries = i + 1
+	for i := range x.Steps {
+		if !x.attempts[i].Logged && (x.Steps[i].Provider == provider || x.snap.Providers[provider] == nil) {
+			x.attempts[i].Logged = true
 			leg = x.Steps[i]
 			return i + 1, leg, x.attempts[i]
 		}
@@ -224,6 +231,7 @@ func (x *Exchange) close(o Outcome) {
 	n := min(max(o.Tries, x.tried, 1), len(x.Steps))
 	last, broke := x.Steps[n-1], x.attempts[n-1].Err != nil
 	x.mu.Unlock()
+	x.wentWell(o)
 	ending := o.Ending.String()
 	switch {
 	case o.Swept:
@@ -244,4 +252,26 @@ func errText(e *llm.Error) string {
 		return ""
 	}
 	return e.Error()
+}
+
+// wentWell counts the last attempt where the request's entry says that it went well: Envoy logs attempts only
+// when they did not.
+func (x *Exchange) wentWell(o Outcome) {
+	if o.Swept || o.Status == 0 || o.Status >= 300 || o.Tries < 1 || o.Tries > len(x.Steps) || o.Ending != EndedWell && o.Ending != EndedByClient {
+		return
+	}
+	x.mu.Lock()
+	a := x.attempts[o.Tries-1]
+	x.attempts[o.Tries-1].Logged = true
+	x.mu.Unlock()
+	if a.Logged {
+		return
+	}
+	leg := x.Steps[o.Tries-1]
+	seen := AttemptSeen{Provider: leg.Provider, Path: leg.Path, Took: o.Try.Took, First: o.Try.First}
+	if a.Err != nil {
+		seen.Code = a.Err.Code
+	}
+	x.core.seen.Attempt(seen)
+	x.core.log.Debug("attempt ended", "exchange", x.ID, "attempt", o.Tries, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", o.Status, "ending", o.Ending, "why", "", "error", errText(a.Err), "took", o.Try.Took, "first_byte", o.Try.First, "provider_request_id", a.Provider)
 }

@@ -45,7 +45,6 @@ type Exchange struct {
 	usage    llm.Usage
 	counted  bool // usage was read by the service
 	tried    int  // the highest attempt that reached the service
-	entries  int  // attempts whose log entry came
 	closed   time.Time
 	first    *written // attempt 1's body, until it is taken
 }
@@ -70,6 +69,7 @@ type written struct {
 // Attempted is what an attempt came to.
 type Attempted struct {
 	Known    bool
+	Logged   bool // its end was counted
 	Path     ticket.Path
 	Status   int // of the provider's answer; 0: none came
 	Err      *llm.Error
@@ -135,7 +135,7 @@ func (x *Exchange) note(n int, a Attempted) {
 		}
 		return
 	}
-	a.Known = true
+	a.Known, a.Logged = true, old.Logged
 	*old = a
 	close(x.news)
 	x.news = make(chan struct{})

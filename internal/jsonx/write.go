@@ -62,6 +62,11 @@ func (d *Doc) Remove(name string) (Edit, bool) {
 // is changed.
 func Splice(dst, src []byte, edits ...Edit) []byte {
 	slices.SortStableFunc(edits, func(a, b Edit) int { return a.Start - b.Start })
+	room := len(src)
+	for _, e := range edits {
+		room += len(e.With)
+	}
+	dst = slices.Grow(dst, room)
 	at := 0
 	for _, e := range edits {
 		if e.Start < at || e.End < e.Start || e.End > len(src) {

@@ -85,7 +85,8 @@ type Client interface {
 	// WriteRequest appends the body for the target to dst. What cannot be carried is a loss, or an
 	// *llm.Error of CodeInvalid or CodeUnsupported where dropping it would change the answer's meaning.
 	WriteRequest(dst []byte, req *llm.Request, t Target) ([]byte, []llm.Loss, error)
-	// Splice appends the client's own body with the edits made, and leaves every other byte as it is.
+	// Splice appends the client's own body with the edits made, and leaves every other byte as it is. Where
+	// there is nothing to change and dst is nil, it returns the client's body itself.
 	Splice(dst []byte, h *Head, e Edits) ([]byte, error)
 	// NewReader makes a reader of one answer, as a stream or as one document. req is nil where the answer
 	// is only judged; otherwise it is the request that was written.

@@ -45,6 +45,9 @@ const name = string(dialect.AnthropicMessages)
 // Streams of this dialect carry usage without being asked.
 func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, error) {
 	if e.Model == "" || e.Model == h.Model {
+		if dst == nil {
+			return h.Doc.Body, nil
+		}
 		return append(dst, h.Doc.Body...), nil
 	}
 	return jsonx.Splice(dst, h.Doc.Body, h.Doc.Set("model", jsonx.AppendQuote(nil, e.Model))), nil

@@ -170,6 +170,9 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 		}
 		edits = append(edits, edit)
 	}
+	if len(edits) == 0 && dst == nil {
+		return h.Doc.Body, nil
+	}
 	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
 }
 
