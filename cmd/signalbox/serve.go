@@ -15,7 +15,7 @@ import (
 
 // fromFile is the flag of every command that reads a configuration.
 type fromFile struct {
-	Config string `short:"c" type:"path" placeholder:"FILE" env:"SIGNALBOX_CONFIG" help:"Configuration file. Without one: signalbox.yaml here, or every provider whose key is in the environment, and the mock."`
+	Config string `short:"c" placeholder:"FILE" env:"SIGNALBOX_CONFIG" help:"Configuration file. Without one: signalbox.yaml here, or every provider whose key is in the environment, and the mock."`
 }
 
 // path returns the file to read; "" means none.
@@ -98,7 +98,7 @@ func example(models []string) string {
 }
 
 type checkCmd struct {
-	File string `arg:"" type:"path" help:"The file to check."`
+	File string `arg:"" help:"The file to check."`
 }
 
 // Run reads a file as the service would, its secrets too.
