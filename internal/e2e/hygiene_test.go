@@ -232,7 +232,6 @@ routes:
 		ask(chatPath, chat("hang", false), "authorization: Bearer "+key)
 		ask(chatPath, strings.Replace(chat("text", false), `"messages"`, `"messages":7,"messages"`, 1), "authorization: Bearer "+key)
 		ask(chatPath+"?key="+key, chat("text", false), "authorization: Bearer "+key)
-		ask("/v1/"+key, chat("text", false), "authorization: Bearer "+key)
 	}
 	keys := map[string]bool{}
 	for _, r := range a.Journal() {
