@@ -12,7 +12,7 @@ import (
 // at walks a document: names, and numbers for elements of lists.
 func at(t *testing.T, doc any, path string) any {
 	t.Helper()
-	for _, step := range strings.Split(path, "/") {
+	for step := range strings.SplitSeq(path, "/") {
 		switch v := doc.(type) {
 		case map[string]any:
 			doc = v[step]

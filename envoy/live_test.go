@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -223,9 +224,7 @@ func (u *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.mu.Lock()
 	u.got = append(u.got, seen{r.URL.Path, string(b), r.ContentLength, r.Header.Clone()})
 	u.mu.Unlock()
-	for n, v := range u.header {
-		w.Header()[n] = v
-	}
+	maps.Copy(w.Header(), u.header)
 	w.Header().Set("content-type", "application/json")
 	w.WriteHeader(max(u.status, 200))
 	fmt.Fprintf(w, `{"ok":%d}`, u.status)

@@ -126,7 +126,7 @@ func readUsage(u *aiv3.TokenUsage) llm.Usage {
 		if v == nil {
 			return llm.Count{}
 		}
-		return llm.Tokens(int64(min(v.GetValue(), 1<<53))) //nolint:gosec // bounded
+		return llm.Tokens(int64(min(v.GetValue(), 1<<53)))
 	}
 	in, out := u.GetInputTokenDetails(), u.GetOutputTokenDetails()
 	return llm.Usage{

@@ -7,6 +7,7 @@ package routing
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -114,8 +115,10 @@ type NoTarget struct {
 // Error names the route and what was wrong with each target.
 func (e *NoTarget) Error() string {
 	s := "route " + e.Route + " has no usable target"
+	var sSb117 strings.Builder
 	for _, t := range e.Trace {
-		s += fmt.Sprintf("; %s: %s", t.Target, t.Why)
+		fmt.Fprintf(&sSb117, "; %s: %s", t.Target, t.Why)
 	}
+	s += sSb117.String()
 	return s
 }

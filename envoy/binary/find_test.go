@@ -111,8 +111,7 @@ func TestFindSaysWhatWasTried(t *testing.T) {
 			p := newPlace(t)
 			tt.setup(t, p)
 			_, err := Find(t.Context(), p.o)
-			var none *NotFound
-			if !errors.As(err, &none) {
+			if _, ok := errors.AsType[*NotFound](err); !ok {
 				t.Fatalf("got %v, want a *NotFound", err)
 			}
 			got := strings.ReplaceAll(err.Error(), p.dir, "DIR")

@@ -24,7 +24,6 @@ type envoy struct {
 	ticket  string
 	header  exchange.Header
 	body    []byte
-	first   []byte // the body of attempt 1
 	attempt *attempt
 }
 

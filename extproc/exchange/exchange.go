@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,11 +86,9 @@ func (c *Core) Begin() *Exchange {
 
 // move changes the state and reports whether the table of moves allows it.
 func (x *Exchange) move(to state) bool {
-	for _, s := range moves[x.state] {
-		if s == to {
-			x.state = to
-			return true
-		}
+	if slices.Contains(moves[x.state], to) {
+		x.state = to
+		return true
 	}
 	return false
 }

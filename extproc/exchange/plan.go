@@ -260,8 +260,7 @@ func (p *planner) noTarget(err error) *llm.Error {
 	if p.first != nil {
 		return p.first
 	}
-	var none *routing.NoTarget
-	if errors.As(err, &none) {
+	if none, ok := errors.AsType[*routing.NoTarget](err); ok {
 		return &llm.Error{Code: llm.CodeOverloaded, Message: none.Error(), After: time.Second}
 	}
 	return asError(err)
@@ -284,8 +283,7 @@ func lossPaths(losses []llm.Loss) string {
 
 // asError makes any error one that may cross the edge.
 func asError(err error) *llm.Error {
-	var e *llm.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*llm.Error](err); ok {
 		return e
 	}
 	return &llm.Error{Code: llm.CodeInternal, Message: "internal error", Cause: err}
@@ -387,7 +385,7 @@ func passing(path string) string {
 		return ""
 	}
 	var kept []string
-	for _, q := range strings.Split(query, "&") {
+	for q := range strings.SplitSeq(query, "&") {
 		name, _, _ := strings.Cut(strings.ToLower(q), "=")
 		if !strings.Contains(name, "key") && !strings.Contains(name, "token") && !strings.Contains(name, "%") {
 			kept = append(kept, q)

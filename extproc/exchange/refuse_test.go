@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"bytes"
+	"maps"
 	"strings"
 	"testing"
 
@@ -184,9 +185,7 @@ func (b bad) send(r *rig, path, good string) exchange.Reply {
 	}
 	h := exchange.Header{{Name: ":method", Value: method}, {Name: ":path", Value: path}}
 	def := map[string][]string{"authorization": {"Bearer " + clientKey}, "content-type": {"application/json"}, "x-request-id": {"request-1"}}
-	for n, vs := range b.header {
-		def[n] = vs
-	}
+	maps.Copy(def, b.header)
 	for n, vs := range def {
 		for _, v := range vs {
 			h = append(h, providers.Header{Name: n, Value: v})

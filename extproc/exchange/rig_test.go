@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,9 +77,7 @@ func (r *rig) snapshot() *exchange.Snapshot {
 		keys = auth.NewKeys(c.clients)
 	}
 	ps := map[string]*providers.Provider{}
-	for n, p := range c.providers {
-		ps[n] = p
-	}
+	maps.Copy(ps, c.providers)
 	return &exchange.Snapshot{
 		Version: "config-" + itoa(c.version), Table: routing.NewTable(c.routes, c.aliases), Providers: ps, Registry: all.Kinds(),
 		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer,
@@ -109,7 +108,7 @@ func (r *rig) finish() {
 	}
 }
 
-// provider NAME KIND [base=URL] [speaks=DIALECT] [ID=SECRET]…
+// provider NAME KIND [base=URL] [speaks=DIALECT] [ID=SECRET]….
 func (r *rig) provider(args []string) {
 	name, base, speaks := args[0], "", ""
 	kind, ok := all.Kinds().Kind(args[1])
@@ -157,7 +156,7 @@ func newProvider(t testing.TB, kind providers.Kind, name, base, speaks string, k
 	return &providers.Provider{Name: name, Kind: kind.Name, Base: u, Adapter: a, Keys: providers.NewKeyring(keys...)}
 }
 
-// route NAME MODELS… -> TARGETS… [option[=value]]…
+// route NAME MODELS… -> TARGETS… [option[=value]]….
 func (r *rig) route(args []string) {
 	rt := &routing.Route{Name: args[0], Failover: routing.Failover{FirstToken: true}}
 	targets := false

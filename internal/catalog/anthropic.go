@@ -16,7 +16,7 @@ var anthropic = [...]struct {
 	facts  Facts
 }{
 	// A Claude that is newer than all below is like the newest known one.
-	{"claude-", claude55(128_000)},
+	{"claude-", claude55()},
 
 	{"claude-1", Facts{Context: 100_000, MaxOutput: 4_096, Efforts: effortsNone}},
 	{"claude-2", Facts{Context: 200_000, MaxOutput: 4_096, Efforts: effortsNone}},
@@ -48,13 +48,13 @@ var anthropic = [...]struct {
 	{"claude-opus-4-8", claude48()},
 
 	{"claude-opus-5", claude48()},
-	{"claude-opus-5-", claude55(128_000)},
+	{"claude-opus-5-", claude55()},
 	{"claude-opus-5-20", claude48()}, // a date
 	{"claude-sonnet-5", claude48()},
-	{"claude-sonnet-5-", claude55(128_000)},
+	{"claude-sonnet-5-", claude55()},
 	{"claude-sonnet-5-20", claude48()},
-	{"claude-fable-5", claude55(128_000)},
-	{"claude-mythos-5", claude55(128_000)},
+	{"claude-fable-5", claude55()},
+	{"claude-mythos-5", claude55()},
 
 	// Newer than all of its line above.
 	{"claude-opus-4-", claude48()},
@@ -124,8 +124,8 @@ func claude48() Facts {
 }
 
 // claude55 always reasons, and refuses to be forced to call a tool.
-func claude55(output int64) Facts {
-	f := claude46(output)
+func claude55() Facts {
+	f := claude46(128_000)
 	f.Efforts, f.NoSampling, f.MidSystem = effortsClaude47, true, true
 	f.ThinkDefault, f.ThinkAlways, f.NoForcedThink = true, true, true
 	return f

@@ -136,8 +136,7 @@ func (d *decoder) checkProvider(p *Provider, path string) {
 	}
 	if _, err := kind.New(providers.Env{Name: p.Name, BaseURL: base, Region: p.Region}, p.Params); err != nil {
 		at, message := path, err.Error()
-		var e *llm.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*llm.Error](err); ok {
 			message = e.Message
 			if e.Param != "" {
 				at, message = path+"."+e.Param, e.Param+": "+e.Message

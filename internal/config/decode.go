@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,7 +69,7 @@ func (d *decoder) value(n *node, v reflect.Value, path string, tag reflect.Struc
 
 // object decodes a mapping into a struct, or a text into the field that it is short for.
 func (d *decoder) object(n *node, v reflect.Value, path string) {
-	if p, ok := v.Addr().Interface().(presetter); ok {
+	if p, ok := reflect.TypeAssert[presetter](v.Addr()); ok {
 		p.preset(d.root)
 	}
 	fields := fieldsOf(v)
@@ -197,7 +198,7 @@ func (d *decoder) expect(n *node, want shape, path string) bool {
 
 // scalar decodes a single value.
 func (d *decoder) scalar(n *node, v reflect.Value, path string, tag reflect.StructTag) {
-	if _, ref := v.Interface().(secret.Ref); ref {
+	if _, ref := reflect.TypeAssert[secret.Ref](v); ref {
 		d.ref(n, v, path)
 		return
 	}
@@ -299,10 +300,8 @@ func (d *decoder) ref(n *node, v reflect.Value, path string) {
 
 // among checks a value against those that are possible.
 func (d *decoder) among(s string, names []string) error {
-	for _, n := range names {
-		if n == s {
-			return nil
-		}
+	if slices.Contains(names, s) {
+		return nil
 	}
 	if near := routing.Nearest(s, names); len(near) > 0 {
 		return fmt.Errorf("unknown value %s; did you mean %q?", d.src.quote(s), near[0])

@@ -160,8 +160,7 @@ func reason(err error) error {
 	if err == nil {
 		return errors.New("it is a directory")
 	}
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
 	return err

@@ -25,8 +25,7 @@ func Load(path string, kinds *providers.Registry) (*Config, error) {
 func Parse(name string, data []byte, kinds *providers.Registry) (*Config, error) {
 	src := newSource(name, data)
 	root, err := parse(data)
-	var bad *badSyntax
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*badSyntax](err); ok {
 		return nil, Errors{src.faultAt(bad.at, "", bad.message)}.finish(src)
 	}
 	c := &Config{}

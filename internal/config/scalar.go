@@ -184,7 +184,7 @@ func (a Address) check(unix bool) error {
 	path, ok := a.Unix()
 	switch {
 	case ok && !unix:
-		return errors.New("a Unix socket is not possible here; write ADDRESS:PORT")
+		return errors.New("no Unix socket is possible here; write ADDRESS:PORT")
 	case ok && path == "":
 		return errors.New("the path is missing after unix:")
 	case ok && len(path) > maxUnixPath:

@@ -103,8 +103,8 @@ func folders(files []string) map[string]bool {
 	out := map[string]bool{}
 	for _, f := range files {
 		out[filepath.Dir(f)] = true
-		if real, err := filepath.EvalSymlinks(f); err == nil {
-			out[filepath.Dir(real)] = true
+		if target, err := filepath.EvalSymlinks(f); err == nil {
+			out[filepath.Dir(target)] = true
 		}
 	}
 	return out

@@ -39,7 +39,7 @@ func (b *brotliReader) Read(p []byte) (int, error) {
 	n, err := b.bits.Read(p)
 	if err != nil && err.Error() == excessive {
 		b.ended = true
-		if _, err = b.bits.Read(nil); err == errAsked {
+		if _, err = b.bits.Read(nil); errors.Is(err, errAsked) {
 			return n, nil
 		}
 		return n, errTrailing

@@ -103,7 +103,7 @@ func (b *body) tail(p []byte) error {
 
 // cut makes the end of input an error, where more must come.
 func cut(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

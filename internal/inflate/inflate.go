@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 )
 
 // Errors of Feed; those returned wrap them. A stream that ends too early is ErrCorrupt and
@@ -124,14 +125,14 @@ func (r *Reader) run(yield func(struct{}) bool) {
 		}
 	}()
 	var top io.Reader = &source{r: r, yield: yield}
-	for i := len(r.codings) - 1; i >= 0; i-- {
-		layer, free, err := open(r.codings[i], top)
+	for _, v := range slices.Backward(r.codings) {
+		layer, free, err := open(v, top)
 		if err != nil {
 			r.err = err
 			return
 		}
 		defer free()
-		top = &meter{r: r, coding: r.codings[i], in: layer}
+		top = &meter{r: r, coding: v, in: layer}
 	}
 	if len(r.codings) == 0 {
 		top = &meter{r: r, coding: "identity", in: top}
@@ -212,7 +213,7 @@ func (m *meter) Read(p []byte) (int, error) {
 		err = fmt.Errorf("%s: %w: more than %s", m.coding, ErrBomb, what)
 	}
 	m.total += int64(n)
-	if err != nil && err != io.EOF && r.fault == nil {
+	if err != nil && !errors.Is(err, io.EOF) && r.fault == nil {
 		if !errors.Is(err, ErrBomb) && !errors.Is(err, ErrClosed) {
 			err = m.explain(err)
 		}

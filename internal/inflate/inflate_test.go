@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -182,9 +183,9 @@ func TestAFlushedBlockComesOutOfItsFeed(t *testing.T) {
 			var names []string
 			var stack []encoder // the outermost coding first
 			var w io.Writer = &b
-			for i := len(list) - 1; i >= 0; i-- {
-				e := newEncoder(t, list[i], w)
-				stack, names, w = append(stack, e), append([]string{named(list[i])}, names...), e
+			for _, l := range slices.Backward(list) {
+				e := newEncoder(t, l, w)
+				stack, names, w = append(stack, e), append([]string{named(l)}, names...), e
 			}
 			r, err := New(strings.Join(names, ","), Limits{})
 			if err != nil {
@@ -196,8 +197,8 @@ func TestAFlushedBlockComesOutOfItsFeed(t *testing.T) {
 				if _, err := io.WriteString(w, event); err != nil {
 					t.Fatal(err)
 				}
-				for j := len(stack) - 1; j >= 0; j-- {
-					if err := stack[j].Flush(); err != nil {
+				for _, s := range slices.Backward(stack) {
+					if err := s.Flush(); err != nil {
 						t.Fatal(err)
 					}
 				}

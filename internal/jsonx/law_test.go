@@ -41,7 +41,7 @@ func oracle(b []byte) (out []pair, err error) {
 	if _, err = d.ReadToken(); err != nil {
 		return nil, err
 	}
-	if _, err = d.ReadToken(); err != io.EOF { //nolint:errorlint // it comes bare
+	if _, err = d.ReadToken(); err != io.EOF {
 		return nil, fmt.Errorf("data behind the document: %w", err)
 	}
 	return out, nil

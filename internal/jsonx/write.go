@@ -144,8 +144,7 @@ func plain(err error) error {
 	if err == nil {
 		return nil
 	}
-	var wrong *json.SemanticError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*json.SemanticError](err); ok {
 		what := "has the wrong type"
 		switch {
 		case errors.Is(wrong.Err, json.ErrUnknownName):
@@ -159,8 +158,7 @@ func plain(err error) error {
 		}
 		return fmt.Errorf("%s %s, at byte %d", where, what, wrong.ByteOffset)
 	}
-	var bad *jsontext.SyntacticError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return fmt.Errorf("not valid JSON at byte %d (%w)", bad.ByteOffset, bad.Err)
 	}
 	return err

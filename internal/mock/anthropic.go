@@ -2,6 +2,7 @@ package mock
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -177,7 +178,7 @@ func (e *exchange) anthropicFrames(a *answer) frames {
 			s.block(thinkingBlock{Type: "thinking"}, "thinking_delta", a.thoughts,
 				func(d *antDelta, c *string) { d.Thinking = c }, &antDelta{Type: "signature_delta", Signature: &seal})
 		}
-		if chunks := append(a.text, words(a.refused)...); len(chunks) > 0 {
+		if chunks := slices.Concat(a.text, words(a.refused)); len(chunks) > 0 {
 			s.block(textBlock{Type: "text"}, "text_delta", chunks, func(d *antDelta, c *string) { d.Text = c }, nil)
 		}
 		for _, c := range a.calls {

@@ -64,7 +64,6 @@ type walk struct {
 	rec      *Record
 	core     *exchange.Core
 	provider *providers.Provider
-	server   dialect.Server
 	attempt  *exchange.Attempt
 	ticket   *ticket.Ticket
 	seen     collector

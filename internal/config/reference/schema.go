@@ -65,7 +65,7 @@ func (w *writer) object(v reflect.Value) *jsonschema.Schema {
 			short = p
 		}
 	}
-	if _, ok := v.Interface().(config.Provider); ok {
+	if _, ok := reflect.TypeAssert[config.Provider](v); ok {
 		s.AllOf = w.params()
 	}
 	if short != nil {

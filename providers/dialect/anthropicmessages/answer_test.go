@@ -306,8 +306,8 @@ func TestTheAnswersSchemaToolIsNeverShown(t *testing.T) {
 		}
 	}
 	// A real call is one.
-	real := strings.ReplaceAll(doc, "json_output", "f")
-	evs := read(t, New().NewReader(req, false), []byte(real), whole)
+	called := strings.ReplaceAll(doc, "json_output", "f")
+	evs := read(t, New().NewReader(req, false), []byte(called), whole)
 	if last := evs[len(evs)-1]; last.Stop.Reason != llm.StopCalls {
 		t.Errorf("got %v", last)
 	}

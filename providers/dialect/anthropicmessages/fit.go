@@ -31,7 +31,7 @@ func clean(s string, most int) (string, bool) {
 // hashed marks a cleaned name with a hash of what it was, so that two names stay two.
 func hashed(cleaned, was string, most int) string {
 	h := fnv.New32a()
-	h.Write([]byte(was)) //nolint:errcheck // a hash never fails
+	h.Write([]byte(was))
 	return fmt.Sprintf("%s_%08x", cleaned[:min(len(cleaned), most-9)], h.Sum32())
 }
 
@@ -51,7 +51,7 @@ func cleanIDs(c *llm.Chat) map[string]string {
 	taken := make(map[string]bool)
 	for i := range c.Turns {
 		for j := range c.Turns[i].Parts {
-			id := ""
+			var id string
 			switch p := &c.Turns[i].Parts[j]; p.Kind {
 			case llm.PartCall:
 				id = p.Call.ID

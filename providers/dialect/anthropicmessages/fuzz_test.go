@@ -40,7 +40,7 @@ func FuzzReadRequest(f *testing.F) {
 		_, peekErr := c.Peek(in(string(body)))
 		req, err := c.ReadRequest(in(string(body)))
 		if err != nil {
-			if e, ok := err.(*llm.Error); !ok || e.Message == "" { //nolint:errorlint // the codec returns it bare
+			if e, ok := err.(*llm.Error); !ok || e.Message == "" {
 				t.Fatalf("error %v", err)
 			}
 			return

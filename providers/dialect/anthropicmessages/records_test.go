@@ -59,7 +59,7 @@ func eachRecord(t *testing.T, f func(*testing.T, *exchange)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	eachLine(t, "kept", file, f)
 	dir := os.Getenv("SIGNALBOX_DATA")
 	if dir == "" {
@@ -73,7 +73,7 @@ func eachRecord(t *testing.T, f func(*testing.T, *exchange)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer all.Close() //nolint:errcheck // only read
+	defer all.Close()
 	z, err := gzip.NewReader(all)
 	if err != nil {
 		t.Fatal(err)
@@ -409,7 +409,7 @@ func TestAStreamThatIsCutFails(t *testing.T) {
 			t.Skip("no stream")
 		}
 		end := strings.Index(x.Body, "event: message_stop")
-		for at := 0; at < end; at++ {
+		for at := range end {
 			if at > 0 && !strings.HasPrefix(x.Body[at-1:], "\nevent:") && at%13 != 0 {
 				continue
 			}

@@ -158,7 +158,7 @@ func validBase64(s string) bool {
 	if len(body) == 0 || len(s)%4 != 0 || len(s)-len(body) > 2 {
 		return false
 	}
-	for i := 0; i < len(body); i++ {
+	for i := range len(body) {
 		c := body[i]
 		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '+' && c != '/' {
 			return false

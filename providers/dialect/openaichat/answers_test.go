@@ -28,7 +28,6 @@ func fixed() *Codec {
 type trace struct {
 	lines    []string
 	open     map[[2]int]*strings.Builder
-	order    []string
 	stopped  int
 	failed   *llm.Error
 	usage    llm.Usage
@@ -407,7 +406,7 @@ func TestAnAnswerMayChangeItsForm(t *testing.T) {
 // joined is the text of all blocks of a kind.
 func joined(tr *trace, kind string) string {
 	var b strings.Builder
-	for _, l := range strings.Split(normalTrace(tr), "\n") {
+	for l := range strings.SplitSeq(normalTrace(tr), "\n") {
 		if strings.Contains(l, kind) && !strings.Contains(l, "<logprobs") && !strings.Contains(l, "<cite") {
 			_, text, _ := strings.Cut(l, "seal=")
 			b.WriteString(strings.TrimSpace(text))

@@ -306,19 +306,19 @@ func lineEnd(b []byte) int {
 // drop reports whether a frame is the usage frame. It takes note of usage wherever it stands.
 func (s *strip) drop(frame []byte) bool {
 	s.whole = s.whole || ends(frame)
-	i := bytes.Index(frame, []byte(`"usage"`))
-	if i < 0 {
+	_, after, ok := bytes.Cut(frame, []byte(`"usage"`))
+	if !ok {
 		return false
 	}
-	rest := bytes.TrimLeft(frame[i+len(`"usage"`):], " \t:")
+	rest := bytes.TrimLeft(after, " \t:")
 	if len(rest) == 0 || rest[0] != '{' && !bytes.Contains(rest, []byte(`"usage"`)) {
 		return false // null, as in every frame but one
 	}
-	at := bytes.Index(frame, []byte("data:"))
-	if at < 0 {
+	_, after0, ok0 := bytes.Cut(frame, []byte("data:"))
+	if !ok0 {
 		return false
 	}
-	data, _, _ := bytes.Cut(frame[at+len("data:"):], []byte("\n"))
+	data, _, _ := bytes.Cut(after0, []byte("\n"))
 	data = bytes.TrimSpace(data)
 	var f struct{ choices, usage []byte }
 	for n, v := range jsonx.Members(data) {

@@ -13,7 +13,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
 
 // foreign makes a request as the anthropic-messages codec reads it.
 func foreign(chat *llm.Chat) *llm.Request {
@@ -127,14 +127,14 @@ func TestARequestOfAnotherDialectIsMapped(t *testing.T) {
 		{"auto", llm.Chat{Tools: []llm.Tool{{Name: "f"}}, Choice: llm.ToolChoice{Mode: llm.ChoiceAuto}}, catalog.Facts{}, "tool_choice", `"auto"`, nil},
 		{"none", llm.Chat{Tools: []llm.Tool{{Name: "f"}}, Choice: llm.ToolChoice{Mode: llm.ChoiceNone}}, catalog.Facts{}, "tool_choice", `"none"`, nil},
 		{"one", llm.Chat{Tools: []llm.Tool{{Name: "f"}}, Choice: llm.ToolChoice{Mode: llm.ChoiceOne, Names: []string{"f"}}}, catalog.Facts{}, "tool_choice", `{"type":"function","function":{"name":"f"}}`, nil},
-		{"parallel off", llm.Chat{Tools: []llm.Tool{{Name: "f"}}, Parallel: ptr(false)}, catalog.Facts{}, "parallel_tool_calls", `false`, nil},
+		{"parallel off", llm.Chat{Tools: []llm.Tool{{Name: "f"}}, Parallel: new(false)}, catalog.Facts{}, "parallel_tool_calls", `false`, nil},
 		{"a closed schema is strict", llm.Chat{Output: llm.Output{Kind: llm.OutputSchema, Schema: []byte(`{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}`)}},
 			catalog.Facts{}, "response_format", `{"type":"json_schema","json_schema":{"name":"output","schema":{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false},"strict":true}}`, nil},
 		{"an open one is not", llm.Chat{Output: llm.Output{Kind: llm.OutputSchema, Schema: []byte(`{"type":"object","properties":{"a":{}}}`)}},
 			catalog.Facts{}, "response_format", `{"type":"json_schema","json_schema":{"name":"output","schema":{"type":"object","properties":{"a":{}}}}}`, nil},
 		{"max_tokens", llm.Chat{MaxTokens: 9}, catalog.Facts{}, "max_tokens", "9", nil},
 		{"max_completion_tokens", llm.Chat{MaxTokens: 9}, catalog.Facts{CompletionsMax: true}, "max_completion_tokens", "9", nil},
-		{"top_k has no equal", llm.Chat{Sampling: llm.Sampling{TopK: ptr(int64(5)), Temperature: ptr(0.5)}}, catalog.Facts{}, "temperature", "0.5", []string{"top_k"}},
+		{"top_k has no equal", llm.Chat{Sampling: llm.Sampling{TopK: new(int64(5)), Temperature: new(0.5)}}, catalog.Facts{}, "temperature", "0.5", []string{"top_k"}},
 		{"stops", llm.Chat{Stop: []string{"a", "b"}}, catalog.Facts{}, "stop", `["a","b"]`, nil},
 		{"the user", llm.Chat{Hints: llm.Hints{User: "u", ServiceTier: "standard_only"}}, catalog.Facts{}, "user", `"u"`, []string{"service_tier"}},
 	} {

@@ -55,7 +55,7 @@ func FuzzReader(f *testing.F) {
 				}
 			}
 			if to && whole.failed == nil && whole.stopped > 0 && !bytes.Contains(out, []byte(`data: {"error"`)) {
-				for _, line := range bytes.Split(out, []byte("\n")) {
+				for line := range bytes.SplitSeq(out, []byte("\n")) {
 					data, found := bytes.CutPrefix(line, []byte("data: "))
 					if len(line) > 0 && !found || found && string(data) != "[DONE]" && jsonx.Valid(data) != nil {
 						t.Fatalf("not a frame of JSON: %q", line)

@@ -2,6 +2,7 @@ package openaichat
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -313,8 +314,8 @@ func (r *requestReader) reply(at string, m *message, t *llm.Turn) (err error) {
 
 // lastCall finds the id that we gave to the latest deprecated call of a function.
 func (r *requestReader) lastCall(function string) string {
-	for i := len(r.chat.Turns) - 1; i >= 0; i-- {
-		for _, p := range r.chat.Turns[i].Parts {
+	for _, v := range slices.Backward(r.chat.Turns) {
+		for _, p := range v.Parts {
 			if p.Kind == llm.PartCall && p.Name == deprecated && p.Call.Name == function {
 				return p.Call.ID
 			}

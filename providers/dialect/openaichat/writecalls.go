@@ -116,7 +116,7 @@ func wireName(n string) string {
 		return n
 	}
 	h := fnv.New32a()
-	h.Write([]byte(n)) //nolint:errcheck // a hash never fails
+	h.Write([]byte(n))
 	return fmt.Sprintf("%s_%08x", clean[:min(len(clean), 55)], h.Sum32())
 }
 

@@ -203,7 +203,7 @@ func TestAnErrorOfTheReceiverEndsTheCall(t *testing.T) {
 		n := 0
 		var p Parser
 		err := p.Feed([]byte(in), true, func(*Event) error { n++; return stop })
-		if err != stop || n != 1 { //nolint:errorlint // it comes bare
+		if err != stop || n != 1 {
 			t.Errorf("%q: %d calls, %v", in, n, err)
 		}
 	}
