@@ -1,0 +1,114 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
+)
+
+// python runs a program against a served gateway. Without the SDK it is only compiled.
+func python(t *testing.T, p *place, b block) {
+	file := filepath.Join(p.dir, "example.py")
+	must(t, os.WriteFile(file, []byte(p.ports(b.text)), 0o600))
+	if exec.Command("python3", "-c", "import openai").Run() != nil {
+		stack.Output(t, "python3", "-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())", file)
+		if !strings.Contains(p.ports(b.text), "http://127.0.0.1:"+p.http+"/v1") {
+			t.Errorf("%s names another address", b)
+		}
+		return
+	}
+	p.serve(t)
+	if got := stack.Output(t, "python3", file); got != "Hello\n" {
+		t.Errorf("it prints %q", got)
+	}
+}
+
+func failsOver(t *testing.T, p *place, b block) {
+	head, body, ok := strings.Cut(p.shell(t, b, ""), "\r\n\r\n")
+	if !ok {
+		t.Fatalf("no head is shown: %s", head)
+	}
+	for _, want := range []string{"HTTP/1.1 200 OK", "x-signalbox-attempts: 2", "x-signalbox-target: mock/text"} {
+		if !strings.Contains(head, want) {
+			t.Errorf("the head lacks %q:\n%s", want, head)
+		}
+	}
+	if !strings.Contains(body, "data: [DONE]") || strings.Contains(body, `"error"`) {
+		t.Errorf("the stream is not whole: %s", body)
+	}
+}
+
+// ownEnvoy runs the block, whose last command stays in the foreground, and asks what it started.
+func ownEnvoy(t *testing.T, p *place, b block) {
+	b.text = strings.TrimSpace(b.text) + " &\n"
+	isChat(t, p.shell(t, b, `
+curl -s --retry 30 --retry-delay 1 --retry-all-errors -f http://127.0.0.1:`+p.http+`/v1/chat/completions -H 'content-type: application/json' \
+  -d '{"model":"mock/echo","messages":[{"role":"user","content":"Hello"}]}'
+`), "Hello")
+	if _, err := os.Stat(filepath.Join(p.dir, "bootstrap.yaml")); err != nil {
+		t.Error(err)
+	}
+}
+
+func translates(t *testing.T, p *place, b block) {
+	out := []byte(p.shell(t, b, ""))
+	upstream := jsonx.Get(out, "upstream")
+	if text(upstream, "path") != "/v1/messages" || text(upstream, "headers", "x-api-key") != "<redacted>" {
+		t.Errorf("got %s", out)
+	}
+	if body := text(upstream, "body"); !strings.Contains(body, `"model":"claude-sonnet-4-5"`) || !strings.Contains(body, "Hello") {
+		t.Errorf("the body is %s", body)
+	}
+	if got := string(jsonx.Get(out, "error")); got != "null" {
+		t.Errorf("the error is %s", got)
+	}
+}
+
+func TestTheExamplesAreValid(t *testing.T) {
+	files, err := filepath.Glob(root + "/deploy/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("there are no examples", err)
+	}
+	for _, b := range blocks(t) {
+		if b.lang != "yaml" {
+			continue
+		}
+		f := filepath.Join(t.TempDir(), "example.yaml")
+		must(t, os.WriteFile(f, []byte(b.text), 0o600))
+		files = append(files, f)
+	}
+	for _, name := range []string{"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_KEY_1", "ANTHROPIC_KEY_2"} {
+		t.Setenv(name, "for-this-test")
+	}
+	for _, f := range files {
+		if out := stack.Output(t, stack.Binary(t), "check", f); !strings.Contains(out, " is valid: ") {
+			t.Errorf("%s: %s", f, out)
+		}
+	}
+}
+
+// TestWhatUpPrintsWorks runs the command that is shown at start as it is.
+func TestWhatUpPrintsWorks(t *testing.T) {
+	for name, config := range map[string]string{
+		"the mock":        mockOnly,
+		"a route":         mockOnly + "routes: [ { name: r, match: { models: [ \"a*\", my-model ] }, targets: [ mock/echo ] } ]\n",
+		"keys, all hosts": "listen: { http: 0.0.0.0:PORT, admin: 127.0.0.1:9180 }\nproviders: [ { name: mock, kind: mock } ]\nkeys: [ { name: ci, hash: \"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\" } ]\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(strings.ReplaceAll(p.ports(config), "PORT", p.http)), 0o600))
+			up := p.serve(t)
+			_, after, ok := strings.Cut(up.Output(), "Try it:\n")
+			if !ok {
+				t.Fatal("nothing is shown")
+			}
+			command, _, _ := strings.Cut(after, "\n\n")
+			isChat(t, p.shell(t, block{file: name, text: "KEY=test\n" + command + "\n"}, ""), "Hello")
+		})
+	}
+}
