@@ -6,7 +6,6 @@
 package routing
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
@@ -114,11 +113,10 @@ type NoTarget struct {
 
 // Error names the route and what was wrong with each target.
 func (e *NoTarget) Error() string {
-	s := "route " + e.Route + " has no usable target"
-	var sSb117 strings.Builder
+	var b strings.Builder
+	b.WriteString("route " + e.Route + " has no usable target")
 	for _, t := range e.Trace {
-		fmt.Fprintf(&sSb117, "; %s: %s", t.Target, t.Why)
+		b.WriteString("; " + t.Target + ": " + t.Why)
 	}
-	s += sSb117.String()
-	return s
+	return b.String()
 }
