@@ -52,7 +52,7 @@ func manager(s *Spec) *hcmv3.HttpConnectionManager {
 		StatPrefix:  resourceName,
 		CodecType:   hcmv3.HttpConnectionManager_AUTO,
 		HttpFilters: downstream(s),
-		AccessLog:   []*accesslogv3.AccessLog{grpcLog("request", nil, nil)},
+		AccessLog:   []*accesslogv3.AccessLog{grpcLog("request", nil, []string{"x-signalbox-upstream-request-id", "request-id"})},
 
 		ServerName:       resourceName,
 		LocalReplyConfig: localReplies(),

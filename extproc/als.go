@@ -55,10 +55,15 @@ func attemptEntry(e *logv3.HTTPAccessLogEntry) exchange.AttemptEntry {
 		Took:    c.GetDuration().AsDuration(),
 		First:   c.GetTimeToFirstUpstreamRxByte().AsDuration(),
 	}
-	for n, v := range e.GetResponse().GetResponseHeaders() {
-		a.Header = append(a.Header, providers.Header{Name: n, Value: v})
-	}
+	a.Header = answerHeader(e)
 	return a
+}
+
+func answerHeader(e *logv3.HTTPAccessLogEntry) (h exchange.Header) {
+	for n, v := range e.GetResponse().GetResponseHeaders() {
+		h = append(h, providers.Header{Name: n, Value: v})
+	}
+	return h
 }
 
 func outcome(e *logv3.HTTPAccessLogEntry) exchange.Outcome {
@@ -73,6 +78,7 @@ func outcome(e *logv3.HTTPAccessLogEntry) exchange.Outcome {
 		First:  c.GetTimeToFirstDownstreamTxByte().AsDuration(),
 		Sent:   e.GetResponse().GetResponseBodyBytes(),
 		Tries:  int(c.GetUpstreamRequestAttemptCount()),
+		Header: answerHeader(e),
 	}
 	if sent := c.GetTimeToFirstUpstreamTxByte(); sent != nil && c.GetTimeToFirstUpstreamRxByte() != nil {
 		o.Try.First = max(c.GetTimeToFirstUpstreamRxByte().AsDuration()-sent.AsDuration(), 0)

@@ -64,6 +64,7 @@ type Outcome struct {
 	Partial bool      // the extraction did not reach the end
 	Tries   int
 	Try     Timing // of the last attempt
+	Header  Header // of the answer, as far as it is logged
 	Swept   bool
 }
 
@@ -268,6 +269,9 @@ func (x *Exchange) wentWell(o Outcome) {
 		return
 	}
 	leg := x.Steps[o.Tries-1]
+	if a.Provider == "" {
+		a.Provider = providerID(o.Header)
+	}
 	seen := AttemptSeen{Provider: leg.Provider, Path: leg.Path, Took: o.Try.Took, First: o.Try.First}
 	if a.Err != nil {
 		seen.Code = a.Err.Code
