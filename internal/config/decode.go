@@ -277,7 +277,7 @@ func (d *decoder) ref(n *node, v reflect.Value, path string) {
 	case err != nil:
 	case scheme == "env" && (!variable.MatchString(rest) || looksSecret(rest) && !constant.MatchString(rest)):
 		err = errors.New("env: takes the name of an environment variable")
-	case scheme == "file" && (!printable(rest) || looksSecret(rest)):
+	case scheme == "file" && (!printable(rest) || looksSecret(rest) && !pathLike(rest)):
 		err = errors.New("file: takes the path of a file")
 	}
 	if err != nil {
@@ -296,6 +296,11 @@ func (d *decoder) ref(n *node, v reflect.Value, path string) {
 		}
 	}
 	v.SetString(string(r))
+}
+
+// pathLike reports whether a text begins as a path does, whatever its folders are called.
+func pathLike(s string) bool {
+	return strings.HasPrefix(s, "/") || strings.HasPrefix(s, "./") || strings.HasPrefix(s, "../")
 }
 
 // among checks a value against those that are possible.
