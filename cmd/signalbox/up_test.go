@@ -155,7 +155,10 @@ func TestASecretIsRotatedWithoutARestart(t *testing.T) {
 	must(t, err)
 	go func() { _ = provider.Serve(l) }() // ends with Close
 	t.Cleanup(func() { _ = provider.Close() })
-	file := filepath.Join(t.TempDir(), "key")
+	dir, err := os.MkdirTemp("", "sb") // short: a path that looks like a key is refused
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	file := filepath.Join(dir, "key")
 	put := func(key string) {
 		t.Helper()
 		must(t, os.WriteFile(file+".new", []byte(key+"\n"), 0o600))
