@@ -236,3 +236,34 @@ func TestReadinessComesAfterALateEnvoy(t *testing.T) {
 		isChat(t, body, "Hello")
 	}
 }
+
+// TestAHangupReadsAgain changes what no watch can see: the output of a command.
+func TestAHangupReadsAgain(t *testing.T) {
+	dir, err := os.MkdirTemp("", "sb")
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	file := filepath.Join(dir, "key")
+	must(t, os.WriteFile(file, []byte(secretOne), 0o600))
+	s := stack.Up(t, "providers: [ { name: mock, kind: mock }, { name: p, kind: openai, key: \"exec:cat "+file+"\" } ]\n")
+	must(t, os.Remove(file))
+	s.Service().Signal(syscall.SIGHUP)
+	counted := func(line string) {
+		t.Helper()
+		stack.Eventually(t, 20*time.Second, line, func() error {
+			if !strings.Contains(s.Metrics(), line+"\n") {
+				return fmt.Errorf("not counted")
+			}
+			return nil
+		})
+	}
+	counted(`signalbox_reload_total{result="refused"} 1`)
+	must(t, os.WriteFile(file, []byte(secretTwo), 0o600))
+	s.Service().Signal(syscall.SIGHUP)
+	counted(`signalbox_reload_total{result="ok"} 1`)
+	if _, err := whole(s.Base, "mock/echo"); err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(s.Log(), secretOne) || strings.Contains(s.Log(), secretTwo) {
+		t.Error("a secret was logged")
+	}
+}
