@@ -152,6 +152,8 @@ func clean() *mutationv3.HeaderMutation {
 		removeLike(beginning("x-envoy-")),
 		removeLike(beginning("x-forwarded-")),
 	}}
+	// A provider has no say in what only the service may tell Envoy, such as to try the next target.
+	m.ResponseMutations = []*rulesv3.HeaderMutation{removeLike(beginning("x-signalbox-"))}
 	// Trailers pass neither way: nothing has looked at them.
 	all := &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: ".*"}}}
 	m.RequestTrailersMutations = []*rulesv3.HeaderMutation{removeLike(all)}

@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -133,4 +136,22 @@ func TestModelsAreListedInBothDialects(t *testing.T) {
 	list("/v1/models/nope").want(t, 404, "model_not_found")
 	list("/v1/models/nope", "anthropic-version: 2023-06-01").want(t, 404, "not_found_error")
 	post(t, s.Base+chatPath, chat("smart", false)).want(t, 200, "Hello")
+}
+
+func TestAProviderCannotSteerEnvoy(t *testing.T) {
+	n := 0
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n++
+		w.Header().Set("content-type", "application/json")
+		w.Header().Set("x-signalbox-retry", "1")
+		w.Header().Set("x-signalbox-target", "forged")
+		_, _ = io.WriteString(w, `{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}`)
+	}))
+	t.Cleanup(up.Close)
+	s := stack.Up(t, fmt.Sprintf("providers:\n  - { name: up, kind: openai-compatible, base_url: %s/v1 }\nroutes:\n  - { name: r, match: { models: [r] }, targets: [up/m, up/n], answer_headers: true }\n", up.URL))
+	got := post(t, s.Base+chatPath, chat("r", false))
+	got.want(t, 200, "Hello")
+	if n != 1 || got.header.Get("x-signalbox-retry") != "" || got.header.Get("x-signalbox-target") != "up/m" {
+		t.Errorf("%d requests, retry %q, target %q", n, got.header.Get("x-signalbox-retry"), got.header.Get("x-signalbox-target"))
+	}
 }
