@@ -159,7 +159,7 @@ func (p *place) ports(text string) string {
 func (p *place) serve(t *testing.T) *stack.Process {
 	t.Helper()
 	path := filepath.Join(p.dir, "bin/signalbox")
-	run := stack.Start(t, "/usr/bin/env", nil, "-C", p.dir, path, "up")
+	run := stack.Start(t, "/usr/bin/env", nil, "-C", p.dir, "setsid", path, "up") // a group of its own, as a shell gives it
 	p.ready(t)
 	return run
 }

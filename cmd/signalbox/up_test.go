@@ -49,12 +49,18 @@ func whole(base, model string) (string, error) {
 	return string(b), err
 }
 
-// TestAStopLetsStreamsEnd stops "signalbox up" in the middle of a stream.
+// TestAStopLetsStreamsEnd stops "signalbox up" in the middle of a stream. Ctrl-C reaches all that a shell started.
 func TestAStopLetsStreamsEnd(t *testing.T) {
-	for name, stop := range map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT} {
+	for name, stop := range map[string]func(pid int) error{
+		"SIGTERM": func(pid int) error { return syscall.Kill(pid, syscall.SIGTERM) },
+		"Ctrl-C":  func(pid int) error { return syscall.Kill(-pid, syscall.SIGINT) },
+	} {
 		t.Run(name, func(t *testing.T) {
-			s := stack.Up(t, "providers: [ { name: mock, kind: mock } ]\n")
-			res, err := ask(s.Base, "mock/pace:100ms+tokens:30", true)
+			p := newPlace(t)
+			must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(strings.TrimPrefix(p.ports(mockOnly), "drain: 1s\n")), 0o600))
+			service := p.serve(t)
+			base, admin := "http://127.0.0.1:"+p.http, "http://127.0.0.1:"+p.admin
+			res, err := ask(base, "mock/pace:100ms+tokens:30", true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,19 +69,19 @@ func TestAStopLetsStreamsEnd(t *testing.T) {
 			if line, err := body.ReadString('\n'); err != nil || !strings.HasPrefix(line, "data: ") {
 				t.Fatalf("%q, %v", line, err)
 			}
-			s.Service().Signal(stop)
+			must(t, stop(service.Pid()))
 			stack.Eventually(t, 20*time.Second, "new connections are refused", func() error {
-				c, err := net.Dial("tcp", strings.TrimPrefix(s.Base, "http://"))
+				c, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 				if err == nil {
 					_ = c.Close()
 					return fmt.Errorf("one was accepted")
 				}
 				return nil
 			})
-			if err := s.Service().Alive(); err != nil {
+			if err := service.Alive(); err != nil {
 				t.Errorf("it did not wait for the stream: %v", err)
 			}
-			if page, err := http.Get(s.Admin + "/readyz"); err != nil {
+			if page, err := http.Get(admin + "/readyz"); err != nil {
 				t.Error(err)
 			} else if b, _ := io.ReadAll(page.Body); page.StatusCode != http.StatusServiceUnavailable || string(b) != "draining\n" {
 				t.Errorf("/readyz says %s: %s", page.Status, b)
@@ -88,15 +94,15 @@ func TestAStopLetsStreamsEnd(t *testing.T) {
 				t.Errorf("the stream is not whole: %d pieces: %s", n, rest)
 			}
 			stack.Eventually(t, 20*time.Second, "it ends", func() error {
-				if s.Service().Alive() == nil {
+				if service.Alive() == nil {
 					return fmt.Errorf("it runs")
 				}
 				return nil
 			})
-			if err := s.Service().Alive(); err.Error() != "the process ended: exit status 0" {
+			if err := service.Alive(); err.Error() != "the process ended: exit status 0" {
 				t.Error(err)
 			}
-			if strings.Contains(s.Log(), "drain time is over") {
+			if strings.Contains(service.Output(), "drain time is over") {
 				t.Error("the drain time was waited for")
 			}
 		})
