@@ -55,8 +55,7 @@ func run(args []string, s streams) int {
 		return 2
 	}
 	if err := ctx.Run(); err != nil {
-		var faults config.Errors
-		if errors.As(err, &faults) {
+		if faults, ok := errors.AsType[config.Errors](err); ok {
 			fmt.Fprintln(s.err, strings.TrimRight(faults.Report(), "\n"))
 		} else {
 			fmt.Fprintln(s.err, "signalbox:", err)
