@@ -49,3 +49,8 @@ var otherwise = map[string]string{
 	"3b8424b98361eca8": functionCall,
 	"6f00407b8efd7322": functionCall,
 }
+
+// unreadable are the requests that the other dialect writes and would not read, and why that is right.
+var unreadable = map[string]string{
+	"354d169e461c6722": "what it sends as an image is a text, and only one of the dialects looks",
+}
