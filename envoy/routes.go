@@ -46,9 +46,6 @@ func routes(s *Spec) *routev3.RouteConfiguration {
 	}
 }
 
-// tries is how many attempts there were, where the service shows the target too.
-const tries = "%CEL('target' in metadata.filter_metadata['" + NamespaceAttempt + "'] ? upstream.request_attempt_count : '')%"
-
 // answerHeaders are what the client learns of its answer. The provider's own request id is moved aside, as
 // x-request-id is ours. Values that are empty are left out by Envoy.
 func answerHeaders(s *Spec) []*corev3.HeaderValueOption {
@@ -56,7 +53,7 @@ func answerHeaders(s *Spec) []*corev3.HeaderValueOption {
 	if s.AnswerHeaders {
 		hs = append(hs,
 			add("x-signalbox-target", "%DYNAMIC_METADATA("+NamespaceAttempt+":target)%"),
-			add("x-signalbox-attempts", tries))
+			add("x-signalbox-attempts", "%DYNAMIC_METADATA("+NamespaceAttempt+":attempts)%")) // Envoy's own count has the verdict in it
 	}
 	return hs
 }

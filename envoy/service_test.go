@@ -151,7 +151,7 @@ func planned(body []byte) *extprocv3.ProcessingResponse {
 func prepared(length int, target string) map[string]any {
 	m := map[string]any{"len": strconv.Itoa(length)}
 	if target != "" {
-		m["target"] = target
+		m["target"], m["attempts"] = target, "1"
 	}
 	return m
 }
@@ -210,7 +210,7 @@ func rewritten(body []byte, n int, cluster string) *extprocv3.ProcessingResponse
 	if bytes.Contains(body, []byte(`"pad"`)) {
 		sent = append(sent, body...)
 	}
-	dm, _ := structpb.NewStruct(map[string]any{envoy.NamespaceAttempt: map[string]any{"len": strconv.Itoa(len(sent)), "target": cluster + "/m"}})
+	dm, _ := structpb.NewStruct(map[string]any{envoy.NamespaceAttempt: map[string]any{"len": strconv.Itoa(len(sent)), "target": cluster + "/m", "attempts": strconv.Itoa(n)}})
 	return &extprocv3.ProcessingResponse{
 		DynamicMetadata: dm,
 		Response: &extprocv3.ProcessingResponse_RequestBody{RequestBody: &extprocv3.BodyResponse{Response: &extprocv3.CommonResponse{

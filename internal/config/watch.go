@@ -85,17 +85,25 @@ func again(w *fsnotify.Watcher, files []string) {
 func debounce(ctx context.Context, events <-chan struct{}, d time.Duration, f func()) {
 	quiet := time.NewTimer(d)
 	quiet.Stop()
+	var first time.Time // of the events that wait
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-events:
-			quiet.Reset(d)
+			if first.IsZero() {
+				first = time.Now()
+			}
+			quiet.Reset(max(0, min(d, longest*d-time.Since(first)))) // a folder that is never quiet is looked at all the same
 		case <-quiet.C:
+			first = time.Time{}
 			f()
 		}
 	}
 }
+
+// longest is how many times the quiet time events may put off what they ask for.
+const longest = 10
 
 // folders gives the folders in which something happens when one of the files changes: where its name stands,
 // and where a link leads in the end.

@@ -139,7 +139,7 @@ providers:
   - { name: a, kind: mock, base_url: %s }
   - { name: dead, kind: mock, base_url: "http://127.0.0.1:%s" }
 routes:
-  - { name: all, match: { models: [all] }, targets: [dead/x, a/500, "a/429:7"] }
+  - { name: all, match: { models: [all] }, targets: [dead/x, a/500, "a/429:7"], answer_headers: true }
   - { name: key, match: { models: [key] }, targets: [a/401] }
   - { name: late, match: { models: [late] }, targets: [a/hang], deadlines: { answer: 300ms, first_token: 300ms } }
   - { name: total, match: { models: [total] }, targets: [a/hang], deadlines: { total: 500ms } }
@@ -150,6 +150,9 @@ routes:
 		got.want(t, 429, "dead/x", "connect", "a/500", "upstream (500)", "a/429:7", "rate limited (429)", "rate_limit_exceeded")
 		if got.header.Get("retry-after") != "7" {
 			t.Errorf("got retry-after %q, want 7", got.header.Get("retry-after"))
+		}
+		if n := got.header.Get("x-signalbox-attempts"); n != "3" {
+			t.Errorf("got %q attempts, want 3", n)
 		}
 		post(t, s.Base+messagePath, message("all", stream)).want(t, 429, `"type":"error"`, "rate_limit_error", "dead/x")
 		post(t, s.Base+chatPath, chat("key", stream)).want(t, 502, "a/401")
