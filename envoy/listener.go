@@ -46,6 +46,9 @@ func listener(s *Spec, table *routev3.RouteConfiguration, sds bool) *listenerv3.
 	}
 }
 
+// ownHeaders is room for what Envoy and the plan add to a request's headers.
+const ownHeaders = 32
+
 // manager renders the connection manager, but for its route table.
 func manager(s *Spec) *hcmv3.HttpConnectionManager {
 	return &hcmv3.HttpConnectionManager{
@@ -69,7 +72,7 @@ func manager(s *Spec) *hcmv3.HttpConnectionManager {
 
 		MaxRequestHeadersKb: u32(s.Limits.HeaderKiB),
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
-			MaxHeadersCount:              u32(s.Limits.Headers),
+			MaxHeadersCount:              u32(s.Limits.Headers + ownHeaders), // the plan refuses more than the limit
 			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST,
 			IdleTimeout:                  dur(time.Hour), // of a connection without requests
 		},

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"strconv"
@@ -333,7 +334,9 @@ func (p *pipe) feed(chunk []byte, end bool) error {
 		p.out = p.strip.Feed(p.out, chunk, end)
 	}
 	if p.reader == nil {
-		p.news++ // unread bytes count as a sign of life
+		if bytes.Contains(chunk, []byte("data:")) { // a comment is no content
+			p.news++
+		}
 		return nil
 	}
 	if err := p.reader.Feed(chunk, end, p.emit); err != nil {

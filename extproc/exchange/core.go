@@ -27,6 +27,7 @@ type Snapshot struct {
 	Servers   map[dialect.Name]dialect.Server
 	Keys      *auth.Keys
 	MaxBody   int64 // bytes of a request
+	MaxHeader int   // fields of a request's header; 0: any number
 	MaxAnswer int64 // bytes of an answer that has to be collected
 }
 

@@ -62,7 +62,11 @@ func (a *Attempt) fail(e *llm.Error) []Reply {
 	if e.Code.Retryable() {
 		e = x.verdict()
 	}
-	return []Reply{{To: ToAnswerHead, Done: true, Answer: answer(a.server, e, x.ID)}}
+	own := answer(a.server, e, x.ID)
+	if id := providerID(s.header); id != "" {
+		own.Header = append(own.Header, providers.Header{Name: headerUpstreamID, Value: id})
+	}
+	return []Reply{{To: ToAnswerHead, Done: true, Answer: own}}
 }
 
 // cool lets a key rest that the provider refused, or asked us to spare.
@@ -142,7 +146,7 @@ func (x *Exchange) verdict() *llm.Error {
 		}
 		said = append(said, what)
 	}
-	e.Message = "no target could answer. " + strings.Join(said, "; ")
+	e.Message = strings.TrimSuffix("no target could answer. "+strings.Join(said, "; "), " ")
 	if only := x.attempts[0].Err; len(x.attempts) == 1 && only != nil && only.Message != "" && only.Code != llm.CodeCredential {
 		e.Message = only.Message // one target: its own words, which clients may look into
 	}
@@ -159,7 +163,7 @@ func (x *Exchange) verdict() *llm.Error {
 
 // providerID returns the provider's own id of a request.
 func providerID(h Header) string {
-	for _, n := range [...]string{"x-signalbox-upstream-request-id", "x-request-id", "request-id"} {
+	for _, n := range [...]string{headerUpstreamID, "x-request-id", "request-id"} {
 		if v := h.Get(n); v != "" {
 			return clip(v)
 		}

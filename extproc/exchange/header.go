@@ -32,6 +32,17 @@ func (h Header) All(name string) []string {
 	return all
 }
 
+// fields counts the client's own fields.
+func (h Header) fields() int {
+	n := 0
+	for i := range h {
+		if name := h[i].Name; name[:min(1, len(name))] != ":" && name != "x-request-id" && !strings.HasPrefix(name, "x-forwarded-") {
+			n++
+		}
+	}
+	return n
+}
+
 // Names of headers between the filters. Clients' own are removed before anything is read from them but
 // the two that a route may allow.
 const (
@@ -42,6 +53,8 @@ const (
 	headerRoute   = headerPrefix + "route"      // from clients
 	headerTimeout = headerPrefix + "timeout-ms" // from clients
 	headerLosses  = headerPrefix + "losses"     // toward clients
+
+	headerUpstreamID = headerPrefix + "upstream-request-id" // toward clients: the provider's own id
 )
 
 // deniedPrefixes and denied are client headers that never pass on: those that steer proxies or providers,

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"mime"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,9 @@ func (x *Exchange) Head(h Header, end bool) Reply {
 		return x.refuse(&llm.Error{Code: llm.CodeNotFound, Reason: "unknown_url", Message: "unknown path: " + clip(h.Get(":method")+" "+path)})
 	case in.row.Op == llm.OpUnknown:
 		return x.refuse(&llm.Error{Code: llm.CodeMethod, Message: "method " + clip(h.Get(":method")) + " is not allowed here, use " + in.row.Method}, providers.Header{Name: "allow", Value: in.row.Method})
+	}
+	if most := x.snap.MaxHeader; most > 0 && h.fields() > most {
+		return x.refuse(&llm.Error{Code: llm.CodeTooLarge, Status: http.StatusRequestHeaderFieldsTooLarge, Message: "the request has more than " + strconv.Itoa(most) + " header fields"})
 	}
 	if err := x.authenticate(h); err != nil {
 		return x.refuse(err)

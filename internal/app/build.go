@@ -42,6 +42,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config) (*exchange.Sna
 		Servers:   servers(),
 		MaxBody:   int64(c.Limits.Body),
 		MaxAnswer: int64(c.Limits.Answer),
+		MaxHeader: c.Limits.HeaderCount,
 	}
 	version := sha256.New()
 	var faults config.Errors

@@ -123,7 +123,7 @@ func checkSeen(t *testing.T, what string, p *provider, attempts string) {
 var private = map[string]string{
 	"set-cookie": "session=private", "x-ratelimit-remaining-requests": "17", "X-RateLimit-Reset-Tokens": "6m0s", "anthropic-ratelimit-requests-limit": "50",
 	"openai-organization": "private", "openai-project": "private", "anthropic-organization-id": "private", "cf-ray": "private", "alt-svc": "h3=private",
-	"strict-transport-security": "max-age=1", "via": "1.1 private", "x-envoy-upstream-service-time": "12",
+	"strict-transport-security": "max-age=1", "via": "1.1 private", "x-envoy-upstream-service-time": "12", "x-signalbox-retry": "1",
 }
 
 func TestAnswersLoseWhatIsAboutTheAccount(t *testing.T) {

@@ -155,3 +155,14 @@ func TestAProviderCannotSteerEnvoy(t *testing.T) {
 		t.Errorf("%d requests, retry %q, target %q", n, got.header.Get("x-signalbox-retry"), got.header.Get("x-signalbox-target"))
 	}
 }
+
+func TestAsManyHeadersAsTheLimitAllowsPass(t *testing.T) {
+	a := newProvider(t, "a")
+	s := stack.Up(t, fmt.Sprintf("providers:\n  - { name: a, kind: mock, base_url: %s }\n", a.url))
+	var many []string
+	for i := range 90 {
+		many = append(many, fmt.Sprintf("h-%d: x", i))
+	}
+	post(t, s.Base+chatPath, chat("a/echo", false), many...).want(t, 200, "Hello")
+	post(t, s.Base+chatPath, chat("a/echo", false), append(many, many[:20]...)...).want(t, 431, `"error"`)
+}
