@@ -186,7 +186,7 @@ func (a Address) check(unix bool) error {
 	case ok && !unix:
 		return errors.New("no Unix socket is possible here; write ADDRESS:PORT")
 	case ok && path == "":
-		return errors.New("the path is missing after unix:")
+		return errors.New("behind unix: a path is missing")
 	case ok && len(path) > maxUnixPath:
 		return errors.New("the path of a Unix socket has at most " + strconv.Itoa(maxUnixPath) + " bytes")
 	case ok && !printable(path):

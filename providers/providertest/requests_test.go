@@ -90,7 +90,7 @@ func carried(endpoint, member string, request, body []byte, losses []llm.Loss) b
 	}) {
 		return true
 	}
-	for _, home := range strings.Fields(homes[endpoint][member]) {
+	for home := range strings.FieldsSeq(homes[endpoint][member]) {
 		if home == "-" || jsonx.Get(body, home) != nil {
 			return true
 		}
