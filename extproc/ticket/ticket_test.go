@@ -1,0 +1,57 @@
+package ticket
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+)
+
+func TestATicketComesBackAsItWas(t *testing.T) {
+	want := &Ticket{
+		V: Version, ID: "request-1", Dialect: dialect.OpenAIChat, Op: llm.OpChat, Path: "/v1/chat/completions", Model: "smart", Stream: true,
+		Route: "r", Rules: Rules{First: Ms(1500 * time.Microsecond), Hold: true}, Began: 1, Version: "c",
+		Steps: []Leg{{Provider: "a", Model: "m", Key: "env:K", Path: Watched}},
+	}
+	s, err := want.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("(-got +want):\n%s", diff)
+	}
+	if got.Rules.First.D() != 2*time.Millisecond {
+		t.Errorf("a deadline of 1.5 ms became %s, want it rounded up", got.Rules.First.D())
+	}
+	if name := got.Steps[0].Target() + " " + got.Steps[0].Path.String(); name != "a/m watched" {
+		t.Errorf("got %s", name)
+	}
+}
+
+func TestATicketThatIsNotWholeIsRefused(t *testing.T) {
+	good := `{"v":1,"id":"x","d":"openai-chat","o":1,"a":"/","m":"m","r":"r","l":{},"t":1,"c":"c","p":[{"p":"a","m":"m"}]}`
+	if _, err := Read(good); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]string{
+		"none":              "",
+		"cut":               good[:len(good)-3],
+		"another version":   strings.Replace(good, `"v":1`, `"v":2`, 1),
+		"no id":             strings.Replace(good, `"id":"x"`, `"id":""`, 1),
+		"no steps":          strings.Replace(good, `[{"p":"a","m":"m"}]`, `[]`, 1),
+		"an unknown member": strings.Replace(good, `"v":1`, `"v":1,"zz":1`, 1),
+		"a member twice":    strings.Replace(good, `"v":1`, `"v":1,"v":1`, 1),
+	} {
+		if got, err := Read(s); err == nil {
+			t.Errorf("%s: read as %+v", name, got)
+		}
+	}
+}
