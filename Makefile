@@ -27,8 +27,8 @@ NEW       ?=
 # The tools' module has a go.mod of its own, so that what they need never reaches the program's.
 TOOL := $(GO) tool -modfile=tools/go.mod
 
-# Packages whose tests start a real Envoy: those that use the starter.
-E2E_PKGS = $(shell $(call pkgs_with,internal/testkit/stack"))
+# Packages whose tests start a real Envoy: those that use the starter, or run one themselves.
+E2E_PKGS = $(shell $(call pkgs_with,internal/testkit/stack"|signalbox/envoy/binary"))
 # pkgs_with PATTERN prints the packages with a test file that has the pattern.
 pkgs_with = git ls-files --cached --others --exclude-standard '*_test.go' | grep -v '^internal/conformance/' | xargs grep -s -l -E '$(1)' | xargs -r -n1 dirname | sort -u | sed 's|^|./|'
 

@@ -174,3 +174,11 @@ func TestPathsAreFollowed(t *testing.T) {
 		}
 	}
 }
+
+func TestDeeperCountsContainersOutsideStrings(t *testing.T) {
+	for raw, want := range map[string]bool{`[[1]]`: false, `[[[1]]]`: true, `{"a":{"b":[]}}`: true, `["[[[", "\"{{{"]`: false, `[[],[],[]]`: false, `1`: false} {
+		if got := Deeper([]byte(raw), 2); got != want {
+			t.Errorf("%s: got %v, want %v", raw, got, want)
+		}
+	}
+}

@@ -61,7 +61,7 @@ func (r *requestReader) member(name string, raw []byte) (err error) {
 	case "model", "stream", "max_tokens", "system":
 		return nil // read already
 	case "messages", "tools", "tool_choice", "output_config", "output_format", "thinking":
-		if deeper(raw, maxDepth) {
+		if jsonx.Deeper(raw, maxDepth) {
 			return bad(name, fmt.Sprintf("Input is nested deeper than %d levels", maxDepth))
 		}
 	}

@@ -29,7 +29,7 @@ func (r *requestReader) system(raw []byte) error {
 	default:
 		return bad("system", "Input should be a valid string or list")
 	}
-	if deeper(raw, maxDepth) {
+	if jsonx.Deeper(raw, maxDepth) {
 		return bad("system", "Input is nested too deep")
 	}
 	parts, err := readBlocks("system", raw, llm.RoleSystem)

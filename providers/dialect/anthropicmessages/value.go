@@ -242,27 +242,6 @@ next:
 // maxDepth is the deepest nesting of what is decoded. Members that are only carried may nest deeper.
 const maxDepth = 64
 
-// deeper reports whether a validated value nests deeper than limit.
-func deeper(raw []byte, limit int) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > limit {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
-}
-
 func join(at, member string) string { return at + "." + member }
 
 func item(at string, i int) string { return at + "." + strconv.Itoa(i) }

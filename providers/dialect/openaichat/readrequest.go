@@ -67,7 +67,7 @@ func (r *requestReader) member(name string, raw []byte) error {
 	case "model", "stream", "max_tokens", "max_completion_tokens":
 		return nil // Peek has them
 	case "messages", "tools", "functions", "tool_choice", "function_call", "response_format", "logit_bias":
-		if deeper(raw, maxDepth) {
+		if jsonx.Deeper(raw, maxDepth) {
 			return bad(name, reasonValue, fmt.Sprintf("'%s' is nested deeper than %d levels.", name, maxDepth))
 		}
 	}

@@ -381,24 +381,3 @@ func without(raw []byte, name string) []byte {
 	}
 	return append(b, '}')
 }
-
-// deeper reports whether a validated value nests deeper than limit.
-func deeper(raw []byte, limit int) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > limit {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
-}
