@@ -44,13 +44,18 @@ func (f *Fixed) Speaks(op llm.Op, _ string, client dialect.Name) (dialect.Client
 }
 
 // Address implements Adapter.
-func (f *Fixed) Address(op llm.Op, d dialect.Name, _ string, _ bool) (string, error) {
+func (f *Fixed) Address(c Call) (string, error) {
 	for _, e := range f.Endpoints {
-		if e.Op == op && e.Codec.Name() == d {
-			return f.Base + e.Path, nil
+		if e.Op == c.Op && e.Codec.Name() == c.Dialect {
+			return WithQuery(f.Base+e.Path, c.Query), nil
 		}
 	}
-	return "", &llm.Error{Code: llm.CodeUnsupported, Op: "providers.address", Message: "the provider has no endpoint for " + op.String()}
+	return "", NoEndpoint(c.Op)
+}
+
+// NoEndpoint is the error of an operation that a provider does not have.
+func NoEndpoint(op llm.Op) *llm.Error {
+	return &llm.Error{Code: llm.CodeUnsupported, Op: "providers.address", Message: "the provider has no endpoint for " + op.String()}
 }
 
 // Sign implements Adapter.

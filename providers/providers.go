@@ -20,14 +20,15 @@ import (
 
 // Kind is what a provider's folder exports.
 type Kind struct {
-	Name    string
-	Doc     string     // one sentence for the reference
-	KeyEnv  string     // the variable that usually holds its key; "": it needs none
-	BaseURL string     // where it is; "": the configuration must say
-	Models  []string   // globs of model names that are its own, for use without any configured route
-	Sets    []string   // lower-case request headers that Sign may set
-	Params  func() any // pointer to a struct with the defaults of params; nil: it has none
-	New     func(env Env, params any) (Adapter, error)
+	Name      string
+	Doc       string     // one sentence for the reference
+	KeyEnv    string     // the variable that usually holds its key; "": it needs none
+	RegionEnv string     // the variable that usually holds its region, where BaseURL needs one
+	BaseURL   string     // where it is; "": the configuration must say. {region} stands for the provider's region
+	Models    []string   // globs of model names that are its own, for use without any configured route
+	Sets      []string   // lower-case request headers that Sign may set
+	Params    func() any // pointer to a struct with the defaults of params; nil: it has none
+	New       func(env Env, params any) (Adapter, error)
 }
 
 // Env is what an adapter is made from.
@@ -41,14 +42,23 @@ type Env struct {
 type Adapter interface {
 	// Speaks returns the codec to use toward the provider: the client's own dialect if it can.
 	Speaks(op llm.Op, model string, client dialect.Name) (dialect.Client, bool)
-	// Address returns the path (with query) for a request in dialect d.
-	Address(op llm.Op, d dialect.Name, model string, stream bool) (string, error)
+	// Address returns the path, with query, for a request.
+	Address(c Call) (string, error)
 	// Sign adds what authenticates the request, last, over exactly these bytes.
 	Sign(ctx context.Context, out *Outbound) error
 	// Judge classes an answer's status; ok is false where the body must decide.
 	Judge(status int) (code llm.Code, ok bool)
 	// Facts returns what is known of a model.
 	Facts(model string) catalog.Facts
+}
+
+// Call is a request to be addressed.
+type Call struct {
+	Op      llm.Op
+	Dialect dialect.Name // in which it is written
+	Model   string
+	Stream  bool
+	Query   string // the client's own query, where its request passes in its own dialect; credentials are taken out
 }
 
 // Header is a request header to set.
@@ -82,6 +92,31 @@ type Provider struct {
 
 // Host returns the authority of requests to the provider.
 func (p *Provider) Host() string { return p.Base.Host }
+
+// Locate returns the kind's own base URL for a region. It is "" where the configuration must say it.
+func (k *Kind) Locate(region string) (string, error) {
+	if !strings.Contains(k.BaseURL, "{region}") {
+		return k.BaseURL, nil
+	}
+	if region == "" {
+		return "", fmt.Errorf("the kind %s needs a region, or a base_url", k.Name)
+	}
+	if strings.ContainsFunc(region, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) {
+		return "", fmt.Errorf("the region %q is no name of the kind %s: lower-case letters, digits and - make one", region, k.Name)
+	}
+	return strings.ReplaceAll(k.BaseURL, "{region}", region), nil
+}
+
+// WithQuery adds a query to a path that may have one.
+func WithQuery(path, query string) string {
+	switch {
+	case query == "":
+		return path
+	case strings.Contains(path, "?"):
+		return path + "&" + query
+	}
+	return path + "?" + query
+}
 
 // ParseBase reads a base URL: http or https, a host, no user, query or fragment.
 func ParseBase(s string) (*url.URL, error) {

@@ -98,11 +98,11 @@ func TestFixed(t *testing.T) {
 	if c, ok := f.Speaks(llm.OpModels, "m", "first"); ok || c != nil {
 		t.Errorf("it speaks %v for an operation that it has not", c)
 	}
-	if p, err := f.Address(llm.OpChat, "second", "m", true); err != nil || p != "/base/two" {
+	if p, err := f.Address(providers.Call{Op: llm.OpChat, Dialect: "second", Model: "m", Stream: true, Query: "a=b"}); err != nil || p != "/base/two?a=b" {
 		t.Errorf("got %q, %v", p, err)
 	}
 	var e *llm.Error
-	if p, err := f.Address(llm.OpChat, "third", "m", true); p != "" || !errors.As(err, &e) || e.Code != llm.CodeUnsupported {
+	if p, err := f.Address(providers.Call{Op: llm.OpChat, Dialect: "third", Model: "m", Stream: true}); p != "" || !errors.As(err, &e) || e.Code != llm.CodeUnsupported {
 		t.Errorf("got %q, %v", p, err)
 	}
 	if n := f.Facts("four").Context; n != 4 {

@@ -77,18 +77,17 @@ func (a *Attempt) AnswerHead(status int, h Header, end bool) []Reply {
 // open sets up what reads and writes the answer, and reports whether anything does.
 func (a *Attempt) open() bool {
 	s, x := &a.ans, a.x
-	ct := s.header.Get("content-type")
-	stream := strings.HasPrefix(ct, "text/event-stream") || x.Stream && !strings.HasPrefix(ct, "application/json")
+	stream := a.streams(s.header.Get("content-type"))
 	s.phase = phHeld
 	if !x.Stream {
 		s.phase = phWhole
 	}
 	switch {
-	case a.client.Name() != x.Dialect:
+	case x.translates(a.client):
 		s.pipe.reader = a.client.NewReader(a.req, stream)
 		s.pipe.writer = a.server.NewWriter(a.req, x.Stream)
-	case x.strips(a.client) && stream:
-		s.pipe.strip = a.client.(dialect.Stripper).NewStrip()
+	case x.filter(a.client) != nil && stream:
+		s.pipe.strip = x.filter(a.client)()
 		if x.Rules.Hold {
 			s.pipe.reader = a.client.NewReader(nil, true)
 		} else {
@@ -103,6 +102,14 @@ func (a *Attempt) open() bool {
 		return false
 	}
 	return true
+}
+
+// streams reports whether an answer of a content-type is a stream.
+func (a *Attempt) streams(contentType string) bool {
+	if f, ok := a.client.(dialect.Framer); ok {
+		return f.Streams(contentType)
+	}
+	return strings.HasPrefix(contentType, "text/event-stream") || a.x.Stream && !strings.HasPrefix(contentType, "application/json")
 }
 
 // AnswerChunk takes the next bytes of the answer. An error ends the stream and resets the client's.
@@ -254,7 +261,11 @@ func (a *Attempt) answerHeaders(r *Reply, end bool) {
 			r.Remove = append(r.Remove, "content-length")
 		}
 	default:
-		r.Set = append(r.Set, providers.Header{Name: "content-type", Value: "text/event-stream; charset=utf-8"})
+		ct := "text/event-stream; charset=utf-8"
+		if t, ok := a.ans.pipe.writer.(dialect.Typed); ok {
+			ct = t.ContentType()
+		}
+		r.Set = append(r.Set, providers.Header{Name: "content-type", Value: ct})
 		r.Remove = append(r.Remove, "content-length")
 	}
 	if len(a.losses) > 0 && a.x.Rules.Lossy == routing.LossyWarn {
@@ -330,11 +341,12 @@ type pipe struct {
 
 // feed takes the next plain bytes.
 func (p *pipe) feed(chunk []byte, end bool) error {
+	before := len(p.out)
 	if p.strip != nil {
 		p.out = p.strip.Feed(p.out, chunk, end)
 	}
 	if p.reader == nil {
-		if bytes.Contains(chunk, []byte("data:")) { // a comment is no content
+		if bytes.Contains(p.out[before:], []byte("data:")) { // a comment is no content
 			p.news++
 		}
 		return nil

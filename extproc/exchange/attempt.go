@@ -86,19 +86,25 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 
 func (a *Attempt) rewrite(ctx context.Context, body []byte) (*providers.Outbound, error) {
 	x := a.x
-	if w := x.takeFirst(a.n); w != nil {
+	if w := x.takeFirst(a.n); w != nil && w.body != nil {
 		a.req, a.losses = w.req, w.losses
 		return x.outbound(ctx, a.leg, a.client.Name(), w.body, a.head)
 	}
-	in := dialect.Inbound{Op: x.Op, Path: x.Ticket.Path, Body: body}
+	in := x.inbound(body)
 	if a.client.Name() == x.Dialect {
 		h, err := a.server.Peek(in)
 		if err != nil {
 			return nil, err
 		}
-		b, err := a.client.Splice(nil, h, dialect.Edits{Model: a.leg.Model, AskUsage: x.asksUsage()})
+		b, err := a.client.Splice(nil, h, x.edits(a.leg))
 		if err != nil {
 			return nil, err
+		}
+		if x.translates(a.client) {
+			if a.req, err = a.server.ReadRequest(in); err != nil {
+				return nil, err
+			}
+			a.req.Model, a.req.Usage = x.Model, x.Usage
 		}
 		return x.outbound(ctx, a.leg, a.client.Name(), b, a.head)
 	}
@@ -107,7 +113,7 @@ func (a *Attempt) rewrite(ctx context.Context, body []byte) (*providers.Outbound
 		return nil, err
 	}
 	req.Model, req.Usage = x.Model, x.Usage
-	b, losses, err := a.client.WriteRequest(nil, req, x.target(a.leg))
+	b, losses, err := x.write(a.client, req, a.leg)
 	if err != nil {
 		return nil, err
 	}

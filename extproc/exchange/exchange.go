@@ -53,6 +53,7 @@ type Exchange struct {
 // intake is what the plan stage knows before there is a plan.
 type intake struct {
 	row    dialect.Path
+	piece  string // what the path holds for {model} or {id}
 	server dialect.Server
 	head   Header
 	path   string // with query

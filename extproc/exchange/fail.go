@@ -16,7 +16,7 @@ import (
 // failed judges an answer with an error status, whose body is complete.
 func (a *Attempt) failed() []Reply {
 	s := &a.ans
-	e := a.client.ReadError(s.status, s.body)
+	e := a.client.ReadError(s.status, s.header, s.body)
 	if e.Code == llm.CodeForbidden { // what a provider forbids, it forbids the gateway's account
 		e.Code = llm.CodeCredential
 	}

@@ -62,19 +62,29 @@ const (
 var (
 	deniedPrefixes = [...]string{headerPrefix, "x-envoy-", "x-ai-eg-", "x-litellm-", "x-portkey-", "x-amzn-", "x-amz-", "x-goog-", "x-ms-", "x-forwarded-", "x-original-", "x-rewrite-", "proxy-", "cf-"}
 	denied         = [...]string{"forwarded", "x-real-ip", "x-http-method-override", "te", "expect", "accept-encoding", "openai-organization", "openai-project", "via", "true-client-ip"}
-	// dialectHeaders pass only to a target of the dialect.
-	dialectHeaders = map[string]dialect.Name{
-		"anthropic-version": dialect.AnthropicMessages,
-		"anthropic-beta":    dialect.AnthropicMessages,
-		"openai-beta":       dialect.OpenAIChat,
-	}
 )
+
+// ofDialect reports whether a client header passes only to targets of a dialect.
+func ofDialect(name string) bool {
+	return name == "anthropic-version" || name == "anthropic-beta" || name == "openai-beta"
+}
+
+// belongs reports whether such a header passes to a target of dialect d.
+func belongs(name string, d dialect.Name) bool {
+	switch name {
+	case "anthropic-version", "anthropic-beta":
+		return d == dialect.AnthropicMessages
+	case "openai-beta":
+		return strings.HasPrefix(string(d), "openai-")
+	}
+	return false
+}
 
 // keep are the client headers that a later attempt may need though an earlier one took them out.
 func (h Header) keep() map[string]string {
 	var kept map[string]string
 	for i := range h {
-		if _, ok := dialectHeaders[h[i].Name]; ok {
+		if ofDialect(h[i].Name) {
 			if kept == nil {
 				kept = map[string]string{}
 			}
@@ -92,9 +102,9 @@ func (h Header) stripped(to dialect.Name) []string {
 		if n == "" || n[0] == ':' || n == "x-forwarded-proto" { // Envoy needs it; its last filter takes it out
 			continue
 		}
-		if d, ok := dialectHeaders[n]; ok && d == to {
+		if belongs(n, to) {
 			continue
-		} else if ok || deniedName(n) {
+		} else if ofDialect(n) || deniedName(n) {
 			names = append(names, n)
 		}
 	}

@@ -24,8 +24,12 @@ func (x *Exchange) Head(h Header, end bool) Reply {
 	}
 	path, _, _ := strings.Cut(in.path, "?")
 	var found bool
-	in.row, found = dialect.Find(h.Get(":method"), path, h.Get("anthropic-version") != "")
+	in.row, in.piece, found = dialect.Find(h.Get(":method"), path, h.Get("anthropic-version") != "")
 	in.server = x.snap.Servers[in.row.Name]
+	if in.server == nil { // a front door that this snapshot does not have
+		in.row, found = dialect.Path{Name: dialect.OpenAIChat}, false
+		in.server = x.snap.Servers[in.row.Name]
+	}
 	x.Dialect, x.Op, x.Path = in.row.Name, in.row.Op, path
 	if query := passing(in.path); query != "" {
 		x.Path += "?" + query // the ticket holds no credential
@@ -43,7 +47,7 @@ func (x *Exchange) Head(h Header, end bool) Reply {
 		return x.refuse(err)
 	}
 	if in.row.Op == llm.OpModels {
-		return x.models(path)
+		return x.models()
 	}
 	if err := checkBodyHeaders(h, x.snap.MaxBody); err != nil {
 		return x.refuse(err)
@@ -104,14 +108,14 @@ func tooLarge(limit int64) *llm.Error {
 }
 
 // models answers the list of models, or one.
-func (x *Exchange) models(path string) Reply {
+func (x *Exchange) models() Reply {
 	l, ok := x.in.server.(dialect.Lister)
 	if !ok {
 		return x.refuse(&llm.Error{Code: llm.CodeNotFound, Message: "no model list in this dialect"})
 	}
 	names := x.snap.Table.Models()
 	var body []byte
-	if id, one := strings.CutPrefix(path, "/v1/models/"); one {
+	if id := x.in.piece; id != "" {
 		if x.snap.Table.Match(x.snap.Table.Resolve(id)) == nil {
 			return x.refuse(x.unknownModel(id))
 		}

@@ -27,8 +27,7 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if int64(len(body)) > x.snap.MaxBody {
 		return x.refuse(tooLarge(x.snap.MaxBody))
 	}
-	path, _, _ := strings.Cut(x.in.path, "?")
-	in := dialect.Inbound{Op: x.Op, Path: path, Body: body}
+	in := x.inbound(body)
 	head, err := x.in.server.Peek(in)
 	if err != nil {
 		return x.refuse(asError(err))
@@ -73,6 +72,13 @@ func (x *Exchange) route(model string) (*routing.Route, string, *llm.Error) {
 	return nil, "", x.unknownModel(model)
 }
 
+// inbound is the client's request with a body, as the ticket knows it.
+func (x *Exchange) inbound(body []byte) dialect.Inbound {
+	path, query, _ := strings.Cut(x.Ticket.Path, "?")
+	_, piece, _ := dialect.Find("POST", path, false)
+	return dialect.Inbound{Op: x.Op, Path: path, Query: query, Model: piece, Body: body}
+}
+
 // passesOn reports whether a route hands the client's own name for the model to a provider.
 func passesOn(r *routing.Route) bool {
 	return slices.ContainsFunc(r.Targets, func(t routing.Target) bool { return t.Model == "*" })
@@ -113,7 +119,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Rep
 	clusters := make([]string, 0, len(plan.Steps)+1)
 	for i, s := range plan.Steps {
 		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
-		leg.Path = x.path(leg, i+1 < len(plan.Steps))
+		leg.Path = x.path(leg, p.head, i+1 < len(plan.Steps))
 		x.Steps = append(x.Steps, leg)
 		clusters = append(clusters, s.Provider)
 	}
@@ -181,7 +187,7 @@ func (x *Exchange) timers(r *Reply, leg ticket.Leg) {
 // first1 makes attempt 1 on the diagonal: the client's own bytes with the splices made.
 func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.Leg) error {
 	c, _ := x.codec(leg)
-	body, err := c.Splice(nil, p.head, dialect.Edits{Model: leg.Model, AskUsage: x.asksUsage()})
+	body, err := c.Splice(nil, p.head, x.edits(leg))
 	if err != nil {
 		return err
 	}
@@ -196,6 +202,19 @@ func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.
 	}
 	r.Attempt = &Prepared{Length: len(body), Target: x.shown(leg), Number: 1}
 	return nil
+}
+
+// edits are the changes to the client's body for a provider of its own dialect.
+func (x *Exchange) edits(l ticket.Leg) dialect.Edits {
+	e := dialect.Edits{Model: l.Model, AskUsage: x.asksUsage()}
+	if betas := x.Keep["anthropic-beta"]; betas != "" {
+		for b := range strings.SplitSeq(betas, ",") {
+			if b = strings.TrimSpace(b); b != "" {
+				e.Betas = append(e.Betas, b)
+			}
+		}
+	}
+	return e
 }
 
 // planner answers routing's questions about one request.
@@ -218,7 +237,7 @@ func (p *planner) usable(t routing.Target) (bool, string) {
 	if !ok {
 		return p.cannot(&llm.Error{Code: llm.CodeUnsupported, Message: "the target has no endpoint for " + x.Op.String()})
 	}
-	if c.Name() == x.Dialect {
+	if !x.translates(c) {
 		return true, ""
 	}
 	if p.req == nil && p.readErr == nil {
@@ -234,7 +253,7 @@ func (p *planner) usable(t routing.Target) (bool, string) {
 	if w := p.written[leg.Target()]; w != nil {
 		return true, ""
 	}
-	body, losses, err := c.WriteRequest(nil, p.req, x.target(leg))
+	body, losses, err := x.write(c, p.req, leg)
 	if err != nil {
 		return p.cannot(asError(err))
 	}
@@ -246,6 +265,17 @@ func (p *planner) usable(t routing.Target) (bool, string) {
 	}
 	p.written[leg.Target()] = &written{body: body, losses: losses, req: p.req}
 	return true, ""
+}
+
+// write makes the body for a leg whose answer is translated: written in the provider's dialect, or the client's
+// own with the splices of a provider of the same dialect, in which case it is nil and made later.
+func (x *Exchange) write(c dialect.Client, req *llm.Request, l ticket.Leg) ([]byte, []llm.Loss, error) {
+	if c.Name() == x.Dialect {
+		return nil, nil, nil
+	}
+	to := *req
+	to.Op = x.op(x.snap.Providers[l.Provider], l.Model)
+	return c.WriteRequest(nil, &to, x.target(l))
 }
 
 func (p *planner) cannot(e *llm.Error) (bool, string) {
@@ -295,7 +325,17 @@ func (x *Exchange) codec(l ticket.Leg) (dialect.Client, bool) {
 	if p == nil {
 		return nil, false
 	}
-	return p.Adapter.Speaks(x.Op, l.Model, x.Dialect)
+	return p.Adapter.Speaks(x.op(p, l.Model), l.Model, x.Dialect)
+}
+
+// op is the operation at a provider: a legacy completion is a chat of one turn where there is no such endpoint.
+func (x *Exchange) op(p *providers.Provider, model string) llm.Op {
+	if x.Op == llm.OpComplete {
+		if _, ok := p.Adapter.Speaks(x.Op, model, x.Dialect); !ok {
+			return llm.OpChat
+		}
+	}
+	return x.Op
 }
 
 // target returns the model as a codec needs it.
@@ -308,10 +348,10 @@ func (x *Exchange) target(l ticket.Leg) dialect.Target {
 }
 
 // path chooses the cheapest path that the leg's features allow. more says that another target is left.
-func (x *Exchange) path(l ticket.Leg, more bool) ticket.Path {
+func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
 	c, ok := x.codec(l)
 	switch {
-	case !ok || c.Name() != x.Dialect, x.strips(c):
+	case !ok || x.translates(c), x.filter(c) != nil, more && reshapes(c, h):
 		return ticket.Worked
 	case more && x.Stream && x.Rules.Hold, more && !x.Stream && x.Rules.Judge:
 		return ticket.Watched
@@ -324,10 +364,34 @@ func (x *Exchange) asksUsage() bool {
 	return x.Stream && !x.Usage && x.Rules.Mode != routing.UsageEstimate
 }
 
-// strips reports whether the usage frame that we asked for has to be taken out of the stream again.
-func (x *Exchange) strips(c dialect.Client) bool {
-	_, can := c.(dialect.Stripper)
-	return can && c.Name() == x.Dialect && x.asksUsage() && x.Rules.Mode == routing.UsageExact
+// translates reports whether answers are read and written anew.
+func (x *Exchange) translates(c dialect.Client) bool {
+	if c.Name() != x.Dialect {
+		return true
+	}
+	r, ok := c.(dialect.Rewriter)
+	return ok && r.Rewrites()
+}
+
+// reshapes reports whether a request spliced for a provider may not be the one that a later attempt begins with.
+func reshapes(c dialect.Client, h *dialect.Head) bool {
+	r, ok := c.(dialect.Reshaper)
+	return ok && r.Reshapes(h)
+}
+
+// filter makes what changes the bytes of a stream in the client's own dialect: frames are repacked, or the usage
+// frame that we asked for is taken out again. It is nil where nothing has to be changed.
+func (x *Exchange) filter(c dialect.Client) func() dialect.Strip {
+	if c.Name() != x.Dialect || !x.Stream {
+		return nil
+	}
+	if r, ok := c.(dialect.Reframer); ok {
+		return r.NewReframe
+	}
+	if s, ok := c.(dialect.Stripper); ok && x.asksUsage() && x.Rules.Mode == routing.UsageExact {
+		return s.NewStrip
+	}
+	return nil
 }
 
 // shown returns the target for x-signalbox-target, where the route shows it.
@@ -342,12 +406,13 @@ func (x *Exchange) shown(l ticket.Leg) string {
 // the key's own provider.
 func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, d dialect.Name, body []byte, h Header) (*providers.Outbound, error) {
 	p := x.snap.Providers[l.Provider]
-	path, err := p.Adapter.Address(x.Op, d, l.Model, x.Stream)
+	call := providers.Call{Op: x.op(p, l.Model), Dialect: d, Model: l.Model, Stream: x.Stream}
+	if d == x.Dialect {
+		call.Query = passing(x.Ticket.Path)
+	}
+	path, err := p.Adapter.Address(call)
 	if err != nil {
 		return nil, err
-	}
-	if query := passing(x.Ticket.Path); query != "" && d == x.Dialect {
-		path += "?" + query
 	}
 	key, ok := p.Keys.Find(l.Key)
 	if !ok && p.Keys.Len() > 0 { // a reload took it away: any other of the provider's
@@ -357,14 +422,14 @@ func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, d dialect.Name, b
 	out := &providers.Outbound{
 		Method: "POST", Host: p.Host(), Path: path, Dialect: d, Stream: x.Stream, Body: body, Key: key.Secret,
 		Client: func(name string) string {
-			if dialectHeaders[name] == d {
+			if belongs(name, d) {
 				return x.Keep[name]
 			}
 			return h.Get(name)
 		},
 	}
 	for name, value := range x.Keep {
-		if dialectHeaders[name] == d {
+		if belongs(name, d) {
 			out.Set(name, value)
 		}
 	}

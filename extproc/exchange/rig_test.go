@@ -17,8 +17,6 @@ import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
-	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 	"github.com/signalbox-ai/signalbox/providers/mock"
 	"github.com/signalbox-ai/signalbox/routing"
 )
@@ -65,9 +63,7 @@ func (r *rig) fatalf(format string, args ...any) {
 func (r *rig) sayf(format string, args ...any) { r.out = append(r.out, fmt.Sprintf(format, args...)) }
 
 // servers are the front doors.
-func servers() map[dialect.Name]dialect.Server {
-	return map[dialect.Name]dialect.Server{dialect.OpenAIChat: openaichat.New(), dialect.AnthropicMessages: anthropicmessages.New()}
-}
+func servers() map[dialect.Name]dialect.Server { return all.Servers() }
 
 func (r *rig) snapshot() *exchange.Snapshot {
 	c := &r.config

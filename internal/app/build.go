@@ -13,18 +13,8 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
-	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
-	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+	"github.com/signalbox-ai/signalbox/providers/all"
 )
-
-// servers are the front doors.
-func servers() map[dialect.Name]dialect.Server {
-	return map[dialect.Name]dialect.Server{
-		dialect.OpenAIChat:        openaichat.New(),
-		dialect.AnthropicMessages: anthropicmessages.New(),
-	}
-}
 
 // builder makes snapshots. It fetches secrets and opens nothing else.
 type builder struct {
@@ -39,7 +29,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config) (*exchange.Sna
 		Table:     c.Table(),
 		Providers: make(map[string]*providers.Provider, len(c.Providers)),
 		Registry:  b.kinds,
-		Servers:   servers(),
+		Servers:   all.Servers(),
 		MaxBody:   int64(c.Limits.Body),
 		MaxAnswer: int64(c.Limits.Answer),
 		MaxHeader: c.Limits.HeaderCount,

@@ -20,4 +20,4 @@ func Check(ctx context.Context, path string) (*config.Config, error) {
 }
 
 // Translator returns a translator over all kinds and front doors.
-func Translator() *translate.Translator { return translate.New(all.Kinds(), servers()) }
+func Translator() *translate.Translator { return translate.New(all.Kinds(), all.Servers()) }

@@ -167,7 +167,11 @@ func (d *decoder) checkBase(p *Provider, kind *providers.Kind, path string) {
 	at := path + ".base_url"
 	raw := p.BaseURL
 	if raw == "" {
-		raw = kind.BaseURL
+		var err error
+		if raw, err = kind.Locate(p.Region); err != nil {
+			d.fail(path+".region", "%v", err)
+			return
+		}
 	}
 	switch {
 	case d.bad[at] || raw == "" && kind.Name == embedded:

@@ -55,7 +55,11 @@ func Default(kinds *providers.Registry, lookupEnv func(string) (string, bool)) *
 		}
 		if k.Name != embedded {
 			v, _ := lookupEnv(k.KeyEnv)
-			base, err := providers.ParseBase(k.BaseURL)
+			if k.RegionEnv != "" {
+				p.Region, _ = lookupEnv(k.RegionEnv)
+			}
+			at, _ := k.Locate(p.Region)
+			base, err := providers.ParseBase(at)
 			if k.KeyEnv == "" || v == "" || err != nil {
 				continue
 			}

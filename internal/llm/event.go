@@ -5,7 +5,8 @@ type EventKind uint8
 
 // Event kinds, in the order in which an answer brings them:
 // Started (BlockStarted Delta* BlockEnded)* UsageSeen* Finished UsageSeen*, or Failed at any point.
-// For several choices there is one Finished per choice. UsageSeen may come anywhere.
+// For several choices there is one Finished per choice. UsageSeen may come anywhere. An operation that is no
+// conversation has one Result in place of blocks; a count of tokens has UsageSeen alone.
 const (
 	EvStarted EventKind = iota
 	EvBlockStarted
@@ -14,10 +15,11 @@ const (
 	EvUsage
 	EvFinished
 	EvFailed
-	EvPing // a sign of life without content
+	EvPing   // a sign of life without content
+	EvResult // the whole result of an operation that is no conversation
 )
 
-var eventNames = [...]string{"started", "block", "delta", "end", "usage", "finished", "failed", "ping"}
+var eventNames = [...]string{"started", "block", "delta", "end", "usage", "finished", "failed", "ping", "result"}
 
 // String returns the kind's name, for messages and golden files.
 func (k EventKind) String() string {
@@ -44,6 +46,7 @@ type Event struct {
 	Err      *Error   // Failed
 	Logprobs []byte   // JSON in openai-chat's shape ({"content":[…]}), on a Delta
 	Cite     *Citation
+	Result   Result // EvResult
 	Raw      []byte // the source frame, for a writer of the same dialect; may be nil
 }
 
@@ -55,6 +58,8 @@ func (e *Event) Content() bool {
 		return len(e.Text) > 0 || e.Seal != "" || e.Cite != nil
 	case EvBlockStarted:
 		return e.Part == PartCall || e.Seal != ""
+	case EvResult:
+		return e.Result != nil
 	default:
 		return false
 	}

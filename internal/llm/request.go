@@ -7,10 +7,27 @@ type Op uint8
 const (
 	OpUnknown Op = iota
 	OpChat
-	OpModels // list models, or describe one
+	OpModels     // list models, or describe one
+	OpComplete   // legacy completions: one prompt, no turns
+	OpCount      // count the tokens of a chat request
+	OpEmbed      // texts to vectors
+	OpRerank     // order documents by relevance
+	OpModerate   // class a text by policy
+	OpImage      // make images from a prompt
+	OpImageEdit  // change images
+	OpSpeech     // text to audio
+	OpTranscribe // audio to text
+	OpTranslate  // audio to English text
+	OpFiles      // a provider's file store
+	OpBatches    // a provider's batch jobs
+	OpRealtime   // a WebSocket session
 )
 
-var opNames = [...]string{OpUnknown: "unknown", OpChat: "chat", OpModels: "models"}
+var opNames = [...]string{
+	OpUnknown: "unknown", OpChat: "chat", OpModels: "models", OpComplete: "complete", OpCount: "count", OpEmbed: "embed", OpRerank: "rerank",
+	OpModerate: "moderate", OpImage: "image", OpImageEdit: "image_edit", OpSpeech: "speech", OpTranscribe: "transcribe", OpTranslate: "translate",
+	OpFiles: "files", OpBatches: "batches", OpRealtime: "realtime",
+}
 
 // String returns the name used in logs and metrics.
 func (o Op) String() string {
@@ -25,7 +42,8 @@ type Request struct {
 	Op     Op
 	Model  string // as the client named it; routing resolves it
 	Stream bool
-	Usage  bool // the client wants usage in its stream (openai-chat: stream_options.include_usage)
+	Usage  bool   // the client wants usage in its stream (openai-chat: stream_options.include_usage)
+	Form   string // the form of the stream where the dialect has several, as gemini's "json-array"; "": the usual one
 	Body   Body
 	Extra  Extra // members that the dialect read and the vocabulary has no word for
 }
@@ -36,7 +54,20 @@ func (r *Request) Chat() *Chat {
 	return c
 }
 
-// Body is the content of a request: one type per Op.
+// Embed returns the body as texts to embed, or nil when the request is of another operation.
+func (r *Request) Embed() *Embed {
+	e, _ := r.Body.(*Embed)
+	return e
+}
+
+// Rerank returns the body as documents to order, or nil when the request is of another operation.
+func (r *Request) Rerank() *Rerank {
+	e, _ := r.Body.(*Rerank)
+	return e
+}
+
+// Body is the content of a request. OpChat, OpComplete and OpCount have a *Chat, OpEmbed has an *Embed, OpRerank
+// a *Rerank.
 type Body interface{ op() Op }
 
 // Extra holds members without a word in the vocabulary, in their order. Only a writer of the same

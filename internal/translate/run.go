@@ -106,7 +106,10 @@ func (t *Translator) begin(r *Record) (*walk, error) {
 func newProvider(kind providers.Kind, target *Target) (*providers.Provider, error) {
 	base := target.BaseURL
 	if base == "" {
-		base = kind.BaseURL
+		var err error
+		if base, err = kind.Locate(target.Region); err != nil {
+			return nil, fmt.Errorf("target.region: %w", err)
+		}
 	}
 	if base == "" {
 		base = "http://127.0.0.1"

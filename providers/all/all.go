@@ -1,11 +1,14 @@
-// Package all is the one explicit list of provider kinds. A new kind is a line here; there is no other
-// registration.
+// Package all is the one explicit list of provider kinds and front doors. A new one is a line here; there is no
+// other registration.
 package all
 
 import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/anthropic"
 	"github.com/signalbox-ai/signalbox/providers/compat"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 	"github.com/signalbox-ai/signalbox/providers/mock"
 	"github.com/signalbox-ai/signalbox/providers/openai"
 )
@@ -13,4 +16,16 @@ import (
 // Kinds returns a registry of all kinds.
 func Kinds() *providers.Registry {
 	return providers.NewRegistry(openai.Kind(), anthropic.Kind(), compat.Kind(), mock.Kind())
+}
+
+// Servers returns the front doors: the server halves of all dialects that clients may speak.
+func Servers() map[dialect.Name]dialect.Server {
+	all := map[dialect.Name]dialect.Server{}
+	for _, s := range []dialect.Server{
+		openaichat.New(),
+		anthropicmessages.New(),
+	} {
+		all[s.Name()] = s
+	}
+	return all
 }

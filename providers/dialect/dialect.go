@@ -23,14 +23,30 @@ type Name string
 // Dialects.
 const (
 	OpenAIChat        Name = "openai-chat"
+	OpenAIResponses   Name = "openai-responses"
+	OpenAICompletions Name = "openai-completions"
+	OpenAIEmbeddings  Name = "openai-embeddings"
+	OpenAIModerations Name = "openai-moderations"
+	OpenAIImages      Name = "openai-images"
+	OpenAIAudio       Name = "openai-audio"
+	OpenAIFiles       Name = "openai-files"
+	OpenAIRealtime    Name = "openai-realtime"
 	AnthropicMessages Name = "anthropic-messages"
+	Gemini            Name = "gemini"
+	BedrockConverse   Name = "bedrock-converse"
+	Cohere            Name = "cohere"
+	Rerank            Name = "rerank"
+	Ollama            Name = "ollama"
 )
 
 // Inbound is a client's request as it arrived.
 type Inbound struct {
-	Op   llm.Op
-	Path string // without the query
-	Body []byte
+	Op    llm.Op
+	Path  string // without the query
+	Query string // without the question mark; credentials are taken out
+	Model string // from the path, percent-decoded, where the dialect puts it there; "": the body has it
+	Type  string // content-type, where it is not application/json
+	Body  []byte
 }
 
 // Head is what planning needs of a request: control members, read strictly and without decoding content.
@@ -76,8 +92,12 @@ type Target struct {
 // Edits are the changes to a client's body on the diagonal.
 type Edits struct {
 	Model    string
-	AskUsage bool // ask for usage in the stream, where the dialect has to be asked
+	AskUsage bool     // ask for usage in the stream, where the dialect has to be asked
+	Betas    []string // the client's anthropic-beta values, for a provider that wants them in the body
 }
+
+// Header gives the first value of an answer's header, or "". Names are lower case.
+type Header interface{ Get(name string) string }
 
 // Client is a dialect toward upstreams. Methods are safe for concurrent use.
 type Client interface {
@@ -91,10 +111,33 @@ type Client interface {
 	// NewReader makes a reader of one answer, as a stream or as one document. req is nil where the answer
 	// is only judged; otherwise it is the request that was written.
 	NewReader(req *llm.Request, stream bool) Reader
-	// ReadError reads the body of an answer with an error status, whatever its content-type. It never
-	// returns nil, and scrubs what looks like a key.
-	ReadError(status int, body []byte) *llm.Error
+	// ReadError reads an answer with an error status, whatever its content-type. h is nil where the error
+	// stood within an answer. It never returns nil, and scrubs what looks like a key.
+	ReadError(status int, h Header, body []byte) *llm.Error
 }
+
+// Rewriter is a Client whose answers harm a client of the same dialect: they are read and written anew.
+type Rewriter interface{ Rewrites() bool }
+
+// Reshaper is a Client whose Splice may make a body that the dialect's Server does not read, or that lacks what
+// another provider could use. Such a body is made for the one attempt alone.
+type Reshaper interface{ Reshapes(h *Head) bool }
+
+// Framer is a Client whose answers to a stream are not server-sent events.
+type Framer interface {
+	// Streams reports whether an answer with this content-type is a stream.
+	Streams(contentType string) bool
+}
+
+// Reframer is a Client of a dialect in a framing of its own: toward a client of the dialect, the frames of a
+// stream are repacked and their content stays. NewReframe is as Stripper's NewStrip.
+type Reframer interface {
+	Framer
+	NewReframe() Strip
+}
+
+// Typed is a Writer of something else than JSON or server-sent events.
+type Typed interface{ ContentType() string }
 
 // Reader reads an answer: bytes cut anywhere, push, never blocking. The result does not depend on the cuts.
 type Reader interface {
@@ -120,7 +163,7 @@ type Strip interface {
 	Whole() bool
 }
 
-// ModelInfo describes a model in a list.
+// ModelInfo describes a model in a list. Zero fields are unknown.
 type ModelInfo struct {
 	ID      string
 	Owner   string

@@ -107,7 +107,7 @@ func addresses(t *testing.T, k providers.Kind) {
 				a := adapter(t, k, base+slashes)
 				c, _ := a.Speaks(llm.OpChat, "m", d)
 				for _, stream := range []bool{false, true} {
-					path, err := a.Address(llm.OpChat, c.Name(), "m", stream)
+					path, err := a.Address(providers.Call{Op: llm.OpChat, Dialect: c.Name(), Model: "m", Stream: stream})
 					if err != nil {
 						t.Fatalf("%s: %v", base+slashes, err)
 					}
@@ -123,10 +123,10 @@ func addresses(t *testing.T, k providers.Kind) {
 	}
 	a := adapter(t, k, bases()[0])
 	var e *llm.Error
-	if path, err := a.Address(llm.OpUnknown, dialect.OpenAIChat, "m", false); !errors.As(err, &e) || path != "" {
+	if path, err := a.Address(providers.Call{Dialect: dialect.OpenAIChat, Model: "m"}); !errors.As(err, &e) || path != "" {
 		t.Errorf("an operation that there is not: %q, %v", path, err)
 	}
-	if path, err := a.Address(llm.OpChat, "no-such-dialect", "m", false); !errors.As(err, &e) || path != "" {
+	if path, err := a.Address(providers.Call{Op: llm.OpChat, Dialect: "no-such-dialect", Model: "m"}); !errors.As(err, &e) || path != "" {
 		t.Errorf("a dialect that there is not: %q, %v", path, err)
 	}
 }

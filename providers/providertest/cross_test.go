@@ -236,7 +236,7 @@ func TestErrorsAreUnderstoodAndWritten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := own.client.ReadError(x.Status, body)
+		e := own.client.ReadError(x.Status, nil, body)
 		want := map[int][]llm.Code{
 			400: {llm.CodeInvalid, llm.CodeContextTooLong, llm.CodeBlocked, llm.CodeUnsupported, llm.CodeCredential, llm.CodeNotFound, llm.CodeOverQuota}, 401: {llm.CodeCredential}, 403: {llm.CodeCredential, llm.CodeForbidden},
 			404: {llm.CodeNotFound}, 422: {llm.CodeInvalid}, 429: {llm.CodeRateLimited, llm.CodeOverQuota},
@@ -256,7 +256,7 @@ func TestErrorsAreUnderstoodAndWritten(t *testing.T) {
 			if m, _ := jsonx.String(jsonx.At(out, "error", "message")); m == "" {
 				t.Errorf("%s: no message: %s", c.endpoint, out)
 			}
-			back := c.client.ReadError(status, out)
+			back := c.client.ReadError(status, nil, out)
 			if back.Code.Retryable() != e.Code.Retryable() && e.Code != llm.CodeCredential && e.Code != llm.CodeForbidden { // those are about the gateway itself
 				t.Errorf("%s: %s is read back as %s: %s", c.endpoint, e.Code, back.Code, out)
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
 // The API's types of errors.
@@ -92,7 +93,7 @@ func messageOf(e *llm.Error) string {
 
 // ReadError reads the body of an error answer, of this dialect's shape or of one of those that proxies and
 // compatible vendors send in its place.
-func (c *Codec) ReadError(status int, body []byte) *llm.Error {
+func (c *Codec) ReadError(status int, _ dialect.Header, body []byte) *llm.Error {
 	e := readError(body)
 	if e.Message == "" {
 		e.Message = fmt.Sprintf("the provider answered with status %d", status)

@@ -93,7 +93,7 @@ func TestErrorsAreReadWhateverTheirShape(t *testing.T) {
 		{409, `{}`, llm.CodeUpstream, "the provider answered with status 409 (Conflict)", ""},
 		{418, `"tea"`, llm.CodeInvalid, "the provider answered with status 418 (I'm a teapot)", ""},
 	} {
-		e := New().ReadError(c.status, []byte(c.body))
+		e := New().ReadError(c.status, nil, []byte(c.body))
 		if e == nil || e.Code != c.code || e.Message != c.message || e.Reason != c.reason {
 			t.Errorf("%d %s: got %v %q %q, want %v %q %q", c.status, c.body, e.Code, e.Message, e.Reason, c.code, c.message, c.reason)
 		}

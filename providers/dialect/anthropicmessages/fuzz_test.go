@@ -90,7 +90,7 @@ func FuzzReader(f *testing.F) {
 				}
 			}
 		}
-		if e := c.ReadError(400, body); e == nil || e.Message == "" {
+		if e := c.ReadError(400, nil, body); e == nil || e.Message == "" {
 			t.Fatal("no error")
 		}
 	})

@@ -442,7 +442,7 @@ func TestRecordedErrorsAreRead(t *testing.T) {
 		if !listed {
 			want = byStatus[x.Status]
 		}
-		e := c.ReadError(x.Status, []byte(x.Body))
+		e := c.ReadError(x.Status, nil, []byte(x.Body))
 		said, _ := jsonx.String(jsonx.At([]byte(x.Body), "error", "message"))
 		if e.Code != want || e.Message != said {
 			t.Errorf("got %v %q, want %v %q", e.Code, e.Message, want, said)

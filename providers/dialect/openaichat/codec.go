@@ -46,7 +46,9 @@ func (c *Codec) Name() dialect.Name { return dialect.OpenAIChat }
 const name = string(dialect.OpenAIChat)
 
 // ReadError reads the body of an answer with an error status.
-func (c *Codec) ReadError(status int, body []byte) *llm.Error { return fault.Read(status, body) }
+func (c *Codec) ReadError(status int, _ dialect.Header, body []byte) *llm.Error {
+	return fault.Read(status, body)
+}
 
 // faces is how each class of error looks in the dialect: status, error.type, and error.code where the error
 // has no finer reason.

@@ -64,7 +64,7 @@ func TestRecordedErrorsAreClassed(t *testing.T) {
 		if !listed {
 			want = recordedErrors[string(rune('0'+r.Status/100))+string(rune('0'+r.Status/10%10))+string(rune('0'+r.Status%10))]
 		}
-		e := New().ReadError(r.Status, []byte(r.Body))
+		e := New().ReadError(r.Status, nil, []byte(r.Body))
 		if e.Code != want || e.Message == "" || want == llm.CodeNone {
 			t.Errorf("%s/%s: %d %s\ngot %v, want %s", r.Provider, r.ID, r.Status, r.Body, e, want)
 		}

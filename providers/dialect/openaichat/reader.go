@@ -325,7 +325,7 @@ func (r *reader) endSaid() error {
 
 // fault emits the provider's own error.
 func (r *reader) fault(data []byte) error {
-	e := r.codec.ReadError(0, data)
+	e := r.codec.ReadError(0, nil, data)
 	return r.fail(e)
 }
 
