@@ -16,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/sign"
 )
 
 // Kind is what a provider's folder exports.
@@ -36,6 +37,7 @@ type Env struct {
 	Name    string   // of the provider, as configured
 	BaseURL *url.URL // never nil
 	Region  string
+	Sources *sign.Lease // what keeps credentials of clouds fresh; nil where adapters are made to be checked only
 }
 
 // Adapter is one configured provider, without its keys. Methods are safe for concurrent use.

@@ -21,6 +21,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/providers/sign"
 )
 
 // Options of an App.
@@ -45,8 +46,16 @@ type App struct {
 	mock    *embedded // nil: no provider needs it
 	ready   readiness
 
-	mu  sync.Mutex // one reload at a time
-	cfg *config.Config
+	mu    sync.Mutex // one reload at a time
+	cfg   *config.Config
+	creds credentials
+}
+
+// credentials are what is kept fresh for signing. A process has one pool, and a lease for each configuration
+// that exchanges may still have.
+type credentials struct {
+	pool  *sign.Pool
+	lease *sign.Lease // of the configuration in use
 }
 
 // Load reads the configuration at path, or makes the default one.
@@ -75,9 +84,11 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err := a.openMock(cfg); err != nil {
 		return nil, err
 	}
-	snap, err := a.build.snapshot(ctx, cfg)
+	a.creds.pool = sign.NewPool(a.log, nil)
+	a.creds.lease = a.creds.pool.Lease()
+	snap, err := a.build.snapshot(ctx, cfg, a.creds.lease)
 	if err != nil {
-		a.closeMock()
+		a.close()
 		return nil, err
 	}
 	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: observer{a.metrics}})
@@ -131,19 +142,29 @@ func (a *App) reload(ctx context.Context) error {
 	if err := a.openMock(cfg); err != nil {
 		return err
 	}
-	snap, err := a.build.snapshot(ctx, cfg)
+	lease := a.creds.pool.Lease()
+	snap, err := a.build.snapshot(ctx, cfg, lease)
 	if err != nil {
+		lease.Release()
 		return err
 	}
 	if err := a.toEnvoy(ctx, cfg, snap.Version); err != nil {
+		lease.Release()
 		if back := a.toEnvoy(ctx, a.cfg, a.core.Snapshot().Version); back != nil {
 			a.log.Error("envoy keeps what it has", "error", back)
 		}
 		return err
 	}
 	a.core.Swap(snap)
-	a.cfg = cfg
+	time.AfterFunc(linger(a.cfg), a.creds.lease.Release) // running exchanges keep the old snapshot
+	a.cfg, a.creds.lease = cfg, lease
 	return nil
+}
+
+// close ends what New has begun.
+func (a *App) close() {
+	a.creds.pool.Close()
+	a.closeMock()
 }
 
 // toEnvoy hands a configuration to Envoy and waits until it is taken, so that plans never name a cluster

@@ -60,7 +60,7 @@ func newRig(t *testing.T, yaml string) *rig {
 	if r.App, err = New(t.Context(), Options{Path: r.file, Errors: r.log, Version: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.closeMock)
+	t.Cleanup(r.close)
 	return r
 }
 

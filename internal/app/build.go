@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/providers/sign"
 )
 
 // builder makes snapshots. It fetches secrets and opens nothing else.
@@ -23,8 +24,9 @@ type builder struct {
 	built int      // snapshots so far: two never share a version
 }
 
-// snapshot builds everything that exchanges need from a configuration.
-func (b *builder) snapshot(ctx context.Context, c *config.Config) (*exchange.Snapshot, error) {
+// snapshot builds everything that exchanges need from a configuration. What its providers keep fresh in the
+// background belongs to the lease.
+func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Lease) (*exchange.Snapshot, error) {
 	s := &exchange.Snapshot{
 		Table:     c.Table(),
 		Providers: make(map[string]*providers.Provider, len(c.Providers)),
@@ -37,7 +39,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config) (*exchange.Sna
 	version := sha256.New()
 	var faults config.Errors
 	for i := range c.Providers {
-		p, err := b.provider(ctx, &c.Providers[i])
+		p, err := b.provider(ctx, &c.Providers[i], lease)
 		if err != nil {
 			faults = append(faults, c.Fault("providers["+strconv.Itoa(i)+"]", err.Error()))
 			continue
@@ -75,7 +77,7 @@ func clientKeys(keys []config.Key) (*auth.Keys, error) {
 
 // provider makes one provider with its credentials. The ID of a credential is its reference, which may be
 // shown, and stays the same when the secret behind it is rotated.
-func (b *builder) provider(ctx context.Context, c *config.Provider) (*providers.Provider, error) {
+func (b *builder) provider(ctx context.Context, c *config.Provider, lease *sign.Lease) (*providers.Provider, error) {
 	kind, ok := b.kinds.Kind(c.Kind)
 	if !ok {
 		return nil, fmt.Errorf("unknown kind %q", c.Kind)
@@ -86,7 +88,12 @@ func (b *builder) provider(ctx context.Context, c *config.Provider) (*providers.
 			return nil, fmt.Errorf("base_url is missing")
 		}
 	}
-	a, err := kind.New(providers.Env{Name: c.Name, BaseURL: base, Region: c.Region}, c.Params)
+	for _, ref := range c.ParamRefs() { // adapters fetch these by themselves, and later: a fault should show now
+		if _, err := ref.Document(ctx); err != nil {
+			return nil, fmt.Errorf("the credential cannot be fetched: %w", err)
+		}
+	}
+	a, err := kind.New(providers.Env{Name: c.Name, BaseURL: base, Region: c.Region, Sources: lease}, c.Params)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ func Check(ctx context.Context, path string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = (&builder{kinds: all.Kinds(), mock: nowhere()}).snapshot(ctx, cfg)
+	_, err = (&builder{kinds: all.Kinds(), mock: nowhere()}).snapshot(ctx, cfg, nil)
 	return cfg, err
 }
 

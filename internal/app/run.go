@@ -42,7 +42,7 @@ func (a *App) Run(ctx context.Context, withEnvoy bool) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	defer a.closeMock()
+	defer a.close()
 	work, end := context.WithCancelCause(context.WithoutCancel(ctx)) // outlives ctx by the drain
 	g := &group{end: end}
 	defer g.Wait()

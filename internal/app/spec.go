@@ -36,15 +36,13 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 	if s.Admin, err = absolute(c.Envoy.Admin); err != nil {
 		return s, err
 	}
-	var longest time.Duration
 	for _, r := range c.Table().Routes() {
-		longest = max(longest, r.Deadlines.Total, r.Deadlines.FirstToken, r.Deadlines.Answer)
 		if d := r.Deadlines.BetweenTokens; d > 0 {
 			s.Deadlines.Idle = append(s.Deadlines.Idle, (d + time.Millisecond - 1).Truncate(time.Millisecond))
 		}
 		s.AnswerHeaders = s.AnswerHeaders || r.Show
 	}
-	s.Deadlines.Attempt, s.Deadlines.Linger = longest+margin, longest+margin
+	s.Deadlines.Attempt, s.Deadlines.Linger = linger(c), linger(c)
 	for i := range c.Providers {
 		u, err := upstream(&c.Providers[i], b)
 		if err != nil {
@@ -53,6 +51,15 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 		s.Providers = append(s.Providers, u)
 	}
 	return s, nil
+}
+
+// linger is how long an exchange may go on that began with a configuration.
+func linger(c *config.Config) time.Duration {
+	var longest time.Duration
+	for _, r := range c.Table().Routes() {
+		longest = max(longest, r.Deadlines.Total, r.Deadlines.FirstToken, r.Deadlines.Answer)
+	}
+	return longest + margin
 }
 
 func upstream(p *config.Provider, b *builder) (envoy.Upstream, error) {

@@ -14,7 +14,7 @@ var layers = []string{
 	"internal/jsonx internal/secret internal/telemetry internal/inflate envoy/binary",
 	"internal/catalog internal/health internal/quota internal/auth internal/ledger internal/replay providers/wire/*",
 	"tokenizer providers/dialect providers/dialect/*/* providers/sign internal/quota/* internal/ledger/*",
-	"providers/dialect/* internal/cache internal/guard",
+	"providers/dialect/* providers/sign/* internal/cache internal/guard",
 	"providers internal/mock internal/cache/* internal/guard/*",
 	"providers/*",
 	"providers/all routing",

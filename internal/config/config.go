@@ -14,6 +14,7 @@ package config
 
 import (
 	"net/url"
+	"reflect"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/secret"
@@ -78,6 +79,34 @@ func (p *Provider) Refs() []secret.Ref {
 		return []secret.Ref{p.Key}
 	}
 	return p.Keys
+}
+
+// ParamRefs returns the references to secrets within Params, wherever they stand.
+func (p *Provider) ParamRefs() []secret.Ref {
+	var out []secret.Ref
+	var walk func(v reflect.Value)
+	walk = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Pointer, reflect.Interface:
+			if !v.IsNil() {
+				walk(v.Elem())
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				walk(v.Field(i))
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
+		case reflect.String:
+			if v.Type() == reflect.TypeFor[secret.Ref]() && v.Len() > 0 {
+				out = append(out, secret.Ref(v.String()))
+			}
+		}
+	}
+	walk(reflect.ValueOf(p.Params))
+	return out
 }
 
 // Key is a static key of a client.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -205,4 +207,44 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestSecretsWithinParamsAreRefs(t *testing.T) {
+	type inner struct {
+		Token secret.Ref   `yaml:"token"`
+		More  []secret.Ref `yaml:"more"`
+	}
+	type params struct {
+		Inner  inner  `yaml:"inner"`
+		Plain  string `yaml:"plain"`
+		Absent *inner `yaml:"-"`
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "token")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kinds := providers.NewRegistry(providers.Kind{
+		Name: "cloud", BaseURL: "https://cloud.example", Params: func() any { return &params{} },
+		New: func(providers.Env, any) (providers.Adapter, error) { return &providers.Fixed{}, nil },
+	})
+	parse := func(p string) (*config.Config, error) {
+		return config.Parse("f.yaml", []byte("providers: [ { name: p, kind: cloud, params: "+p+" } ]\n"), kinds)
+	}
+	c, err := parse(`{ plain: "env:X", inner: { token: "file:` + file + `", more: [ "env:A", "env:B" ] } }`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(c.Providers[0].ParamRefs(), []secret.Ref{secret.Ref("file:" + file), "env:A", "env:B"}); diff != "" {
+		t.Errorf("(-got +want):\n%s", diff)
+	}
+	if !slices.Contains(c.Files(), file) {
+		t.Errorf("the file is not watched: %v", c.Files())
+	}
+	if _, err := parse(`{ inner: { token: "swordfish-is-the-token" } }`); err == nil || !strings.Contains(err.Error(), "not the key itself") || strings.Contains(err.Error(), "swordfish") {
+		t.Errorf("a literal gives %v", err)
+	}
+	if refs := (&config.Provider{}).ParamRefs(); refs != nil {
+		t.Errorf("no params have %v", refs)
+	}
 }

@@ -143,7 +143,7 @@ func (c *Config) Files() []string {
 	for i := range c.Providers {
 		p := &c.Providers[i]
 		add(p.CA)
-		for _, r := range p.Refs() {
+		for _, r := range append(p.ParamRefs(), p.Refs()...) {
 			if f, ok := r.File(); ok {
 				add(f)
 			}

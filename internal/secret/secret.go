@@ -82,36 +82,9 @@ const maxSecret = 64 << 10
 // Resolve fetches the secret. White space around it is cut off; an empty one is an error. Errors name the
 // reference and never the secret.
 func (r Ref) Resolve(ctx context.Context) (Value, error) {
-	scheme, rest, _ := strings.Cut(string(r), ":")
-	var b []byte
-	switch scheme {
-	case "env":
-		v, ok := os.LookupEnv(rest)
-		if !ok {
-			return Value{}, fmt.Errorf("%s: the variable is not set", r)
-		}
-		b = []byte(v)
-	case "file":
-		var err error
-		if b, err = os.ReadFile(rest); err != nil {
-			return Value{}, fmt.Errorf("%s: %w", r, err)
-		}
-	case "exec":
-		ctx, cancel := context.WithTimeout(ctx, execTimeout)
-		defer cancel()
-		var err error
-		if b, err = exec.CommandContext(ctx, "/bin/sh", "-c", rest).Output(); err != nil {
-			return Value{}, fmt.Errorf("%s: %w", r, err)
-		}
-	default:
-		return Value{}, ErrLiteral
-	}
-	b = bytes.TrimSpace(b)
-	if len(b) == 0 {
-		return Value{}, fmt.Errorf("%s: the secret is empty", r)
-	}
-	if len(b) > maxSecret {
-		return Value{}, fmt.Errorf("%s: the secret is over %d bytes", r, maxSecret)
+	b, err := r.fetch(ctx)
+	if err != nil {
+		return Value{}, err
 	}
 	for _, c := range b {
 		if c < 0x20 || c == 0x7f {
@@ -119,4 +92,54 @@ func (r Ref) Resolve(ctx context.Context) (Value, error) {
 		}
 	}
 	return Value{b}, nil
+}
+
+// Document is Resolve for a secret of several lines: a key in PEM form, a credential file in JSON.
+func (r Ref) Document(ctx context.Context) (Value, error) {
+	b, err := r.fetch(ctx)
+	if err != nil {
+		return Value{}, err
+	}
+	for _, c := range b {
+		if c < 0x20 && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
+			return Value{}, fmt.Errorf("%s: the secret holds a control character", r)
+		}
+	}
+	return Value{b}, nil
+}
+
+// fetch gets the bytes behind a reference, without white space around them.
+func (r Ref) fetch(ctx context.Context) ([]byte, error) {
+	scheme, rest, _ := strings.Cut(string(r), ":")
+	var b []byte
+	switch scheme {
+	case "env":
+		v, ok := os.LookupEnv(rest)
+		if !ok {
+			return nil, fmt.Errorf("%s: the variable is not set", r)
+		}
+		b = []byte(v)
+	case "file":
+		var err error
+		if b, err = os.ReadFile(rest); err != nil {
+			return nil, fmt.Errorf("%s: %w", r, err)
+		}
+	case "exec":
+		ctx, cancel := context.WithTimeout(ctx, execTimeout)
+		defer cancel()
+		var err error
+		if b, err = exec.CommandContext(ctx, "/bin/sh", "-c", rest).Output(); err != nil {
+			return nil, fmt.Errorf("%s: %w", r, err)
+		}
+	default:
+		return nil, ErrLiteral
+	}
+	b = bytes.TrimSpace(b)
+	if len(b) == 0 {
+		return nil, fmt.Errorf("%s: the secret is empty", r)
+	}
+	if len(b) > maxSecret {
+		return nil, fmt.Errorf("%s: the secret is over %d bytes", r, maxSecret)
+	}
+	return b, nil
 }

@@ -148,6 +148,23 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+func TestADocumentHasLines(t *testing.T) {
+	t.Setenv("SIGNALBOX_TEST_PEM", " \n-----BEGIN KEY-----\r\n\tabc\n-----END KEY-----\n")
+	t.Setenv("SIGNALBOX_TEST_NUL", "abc\ndef\x1b")
+	v, err := secret.Ref("env:SIGNALBOX_TEST_PEM").Document(t.Context())
+	if err != nil || v.Reveal() != "-----BEGIN KEY-----\r\n\tabc\n-----END KEY-----" {
+		t.Errorf("got %q, %v", v.Reveal(), err)
+	}
+	if _, err := secret.Ref("env:SIGNALBOX_TEST_PEM").Resolve(t.Context()); err == nil {
+		t.Error("a key of several lines is taken for one that fits a header")
+	}
+	for ref, want := range map[secret.Ref]string{"env:SIGNALBOX_TEST_NUL": "control character", "env:SIGNALBOX_TEST_NONE": "not set", "exec:true": "empty"} {
+		if _, err := ref.Document(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", ref, err)
+		}
+	}
+}
+
 func TestErrorsDoNotRepeatWhatWasRead(t *testing.T) {
 	p := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(p, []byte(text+"\n"+text), 0o600); err != nil {
