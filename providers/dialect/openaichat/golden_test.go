@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -131,7 +132,7 @@ func appendEvent(b []byte, ev *llm.Event) []byte {
 	case llm.EvFinished:
 		b = fmt.Appendf(b, " %s native=%q", ev.Stop.Reason, ev.Stop.Native)
 	case llm.EvFailed:
-		b = fmt.Appendf(b, " %s %s", ev.Err.Code, appendError(nil, ev.Err))
+		b = fmt.Appendf(b, " %s %s", ev.Err.Code, fault.Append(nil, ev.Err))
 	}
 	for _, m := range [...]struct{ name, value string }{
 		{"id", ev.ID}, {"name", ev.Name}, {"seal", ev.Seal}, {"text", string(ev.Text)}, {"raw", string(ev.Raw)}, {"logprobs", string(ev.Logprobs)},

@@ -6,6 +6,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 )
 
 // NewWriter makes a writer of one answer.
@@ -402,7 +403,7 @@ func (w *writer) fail(dst []byte, e *llm.Error) []byte {
 	if !w.stream {
 		return dst
 	}
-	return append(appendError(append(dst, "data: "...), e), "\n\n"...)
+	return append(fault.Append(append(dst, "data: "...), e), "\n\n"...)
 }
 
 // whole reports whether every choice that began has ended.

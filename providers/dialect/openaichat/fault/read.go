@@ -1,4 +1,5 @@
-// Package fault reads the errors of OpenAI and of the many servers that imitate it, each in its own way.
+// Package fault reads the errors of OpenAI and of the many servers that imitate it, each in its own way, and writes
+// those of every front door of OpenAI's form.
 //
 // It says what kind of failure an error is, and keeps the provider's words, less what looks like a secret.
 // It decides nothing: whether to try again is the business of whoever asked.
