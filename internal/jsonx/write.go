@@ -128,6 +128,26 @@ func decodeRune[T string | []byte](s T) (rune, int) {
 // AppendFloat appends a finite number as short as it can be.
 func AppendFloat(dst []byte, f float64) []byte { return strconv.AppendFloat(dst, f, 'g', -1, 64) }
 
+// AppendFloat32 appends a finite number of single precision as short as it can be.
+func AppendFloat32(dst []byte, f float32) []byte {
+	return strconv.AppendFloat(dst, float64(f), 'g', -1, 32)
+}
+
+// AppendKey appends the name of a member to an open object, with the comma that a further member needs. dst must
+// not end within a string.
+func AppendKey(dst []byte, name string) []byte {
+	return append(AppendQuote(AppendComma(dst), name), ':')
+}
+
+// AppendComma appends the comma that a further element or member needs: none where an array or object has just
+// been opened.
+func AppendComma(dst []byte) []byte {
+	if n := len(dst); n > 0 && dst[n-1] != '[' && dst[n-1] != '{' {
+		return append(dst, ',')
+	}
+	return dst
+}
+
 // Decode reads data into v, a pointer, case-sensitively, and refuses duplicate names and invalid UTF-8.
 // Unknown members are ignored.
 func Decode(data []byte, v any) error { return plain(json.Unmarshal(data, v)) }

@@ -165,3 +165,13 @@ func TestCompactLeavesItsSource(t *testing.T) {
 		t.Error("a broken value was compacted")
 	}
 }
+
+func TestMembersAreAppendedWithTheirCommas(t *testing.T) {
+	b := AppendKey([]byte("{"), "a")
+	b = AppendKey(append(b, "[1]"...), `"b"`)
+	b = AppendFloat32(append(b, '['), 0.1)
+	b = AppendFloat32(AppendComma(b), -1.5e-30)
+	if want := `{"a":[1],"\"b\"":[0.1,-1.5e-30]}`; string(b)+"]}" != want || Valid([]byte(want)) != nil {
+		t.Errorf("got %s]}, want %s", b, want)
+	}
+}
