@@ -11,7 +11,7 @@ import (
 // plain name wins over a pattern.
 var layers = []string{
 	"internal/llm proto/*",
-	"internal/jsonx internal/secret internal/telemetry internal/inflate envoy/binary",
+	"internal/jsonx internal/secret internal/telemetry internal/inflate envoy/binary internal/catalog/*",
 	"internal/catalog internal/health internal/quota internal/auth internal/ledger internal/replay providers/wire/*",
 	"tokenizer providers/dialect providers/dialect/member providers/dialect/*/* providers/sign internal/quota/* internal/ledger/*",
 	"providers/dialect/* providers/sign/* internal/cache internal/guard",
@@ -36,6 +36,7 @@ var beside = []struct{ pattern, why string }{
 	{"internal/quota/quotatest", "the contract of quota stores"},
 	{"internal/e2e", "proves on a real Envoy"},
 	{"internal/bench", "measures from outside"},
+	{"internal/catalog/gen", "writes the embedded registry"},
 	{"deploy", "loads the examples"},
 }
 

@@ -1,7 +1,11 @@
-// Package catalog knows models: what they can do and how they must be asked. Facts are data, looked up by
-// name; an unknown newer model of a known family is taken to behave like the newest known one.
+// Package catalog knows models: their names at every vendor, limits, abilities, prices and dates, and how
+// they must be asked.
 //
-// It is not a list of what may be used: providers and routes say that.
+//	model-facts.json ─ ./gen ─► models.tsv (embedded) ─ decode ─► Model ─► Find
+//	                            rules by name ──────────────────► Facts, for codecs
+//
+// An unknown newer model of a known family is taken to behave like the newest known one; its price is never
+// guessed. It is not a list of what may be used: providers and routes say that.
 package catalog
 
 // Thinking is the form in which a model is asked to reason.
