@@ -20,6 +20,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 )
 
 // Codec is the dialect's codec. It holds no state of any exchange and is safe for concurrent use.
@@ -321,6 +322,15 @@ func (p *peekCalls) has(id []byte) bool {
 	_, found := p.many[string(id)]
 	return found
 }
+
+// What the provider takes as an id of a call and as the name of a tool: letters, digits, _ and -.
+const (
+	maxID   = 64
+	maxName = 128
+)
+
+// wireName returns the name under which a tool of another dialect is sent.
+func wireName(n string) string { return fit.Name(n, maxName) }
 
 // clip shortens what a client sent for a message about it.
 func clip(s string) string {

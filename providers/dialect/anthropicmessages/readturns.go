@@ -5,6 +5,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 )
 
 // sourceMember holds, in Media.Extra, the source of a document that is more than our words say.
@@ -316,7 +317,7 @@ func (b *block) image() (*llm.Media, error) {
 	case !done:
 		return nil, bad(at+".type", "Input should be 'base64', 'url' or 'file'")
 	case m.Data != "":
-		m.Type = sniff(m.Data)
+		m.Type = fit.Sniff(m.Data)
 		if !strings.HasPrefix(m.Type, "image/") {
 			return nil, bad(at+".data", "The data is not an image of type PNG, JPEG, GIF or WebP")
 		}
@@ -349,7 +350,7 @@ func (b *block) document() error {
 		return err
 	}
 	if m.Data != "" {
-		if kind := sniff(m.Data); kind != "" {
+		if kind := fit.Sniff(m.Data); kind != "" {
 			m.Type = kind
 		}
 	}

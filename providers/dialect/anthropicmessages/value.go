@@ -2,16 +2,15 @@ package anthropicmessages
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 )
 
 // Messages, as the API words them. The member's path stands in Param; WriteError joins the two.
@@ -146,56 +145,10 @@ func wantBase64(at string, raw []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !validBase64(s) {
+	if !fit.Base64(s) {
 		return "", bad(at, "Input should be valid base64")
 	}
 	return s, nil
-}
-
-// validBase64 reports whether s is standard base64 with its padding, and not empty.
-func validBase64(s string) bool {
-	body := strings.TrimRight(s, "=")
-	if len(body) == 0 || len(s)%4 != 0 || len(s)-len(body) > 2 {
-		return false
-	}
-	for i := range len(body) {
-		c := body[i]
-		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '+' && c != '/' {
-			return false
-		}
-	}
-	return true
-}
-
-// magics are the first characters, in base64, of the files that image blocks and PDF documents may hold.
-// WebP is told apart: its mark stands behind a length.
-var magics = [...]struct{ head, kind string }{
-	{"iVBORw0KGgo", "image/png"},
-	{"/9j/", "image/jpeg"},
-	{"R0lGODdh", "image/gif"},
-	{"R0lGODlh", "image/gif"},
-	{"JVBERi", "application/pdf"},
-}
-
-// sniff returns the media type of a file by its first bytes, "" for one that we do not know.
-func sniff(data string) string {
-	for _, m := range magics {
-		if strings.HasPrefix(data, m.head) {
-			return m.kind
-		}
-	}
-	if len(data) >= 16 && strings.HasPrefix(data, "UklGR") {
-		if head, err := base64.StdEncoding.DecodeString(data[:16]); err == nil && string(head[8:]) == "WEBP" {
-			return "image/webp"
-		}
-	}
-	return ""
-}
-
-// decodeText returns the words of a plain-text file.
-func decodeText(data string) (string, bool) {
-	b, err := base64.StdEncoding.DecodeString(data)
-	return string(b), err == nil && utf8.Valid(b)
 }
 
 // readCache returns a cache mark, or nil for what is none that the vocabulary can hold.

@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 )
 
 // thinking is what the request says of reasoning on the wire.
@@ -294,7 +295,7 @@ func (w *requestWriter) schema() []byte {
 	case w.own:
 		return o.Schema
 	}
-	return closedSchema(o.Schema, o.Description)
+	return fit.ClosedSchema(o.Schema, o.Description)
 }
 
 // needsTrick returns the name of the tool that must stand for the answer's schema, or "".

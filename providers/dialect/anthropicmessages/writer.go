@@ -10,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 )
 
 // NewWriter makes a writer of one answer. The dialect has one answer to a request: other choices are left out.
@@ -413,12 +414,12 @@ func (w *writer) whole(dst []byte, b *outBlock) []byte {
 				dst = raw(dst, string(n), v)
 			}
 		}
-		dst = raw(dst, "input", argsObject(string(b.buf)))
+		dst = raw(dst, "input", fit.Args(string(b.buf)))
 	case b.part == llm.PartCall:
 		dst = append(dst, `{"type":"tool_use"`...)
 		dst = text(dst, "id", b.id)
 		dst = text(dst, "name", b.name)
-		dst = raw(dst, "input", argsObject(string(b.buf)))
+		dst = raw(dst, "input", fit.Args(string(b.buf)))
 	case b.held:
 		dst = append(dst, `{"type":"redacted_thinking"`...)
 		dst = text(dst, "data", b.seal)

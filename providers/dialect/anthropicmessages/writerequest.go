@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 )
 
 const (
@@ -58,7 +59,7 @@ func (w *requestWriter) body() error {
 		return err
 	}
 	if !w.own {
-		w.ids = cleanIDs(w.chat)
+		w.ids = fit.IDs(w.chat, maxID)
 	}
 	w.dst = append(w.dst, '{')
 	w.dst = text(w.dst, "model", w.t.Model)
@@ -173,7 +174,7 @@ func (w *requestWriter) tools() error {
 			description += " " + o.Description
 		}
 		w.dst = text(w.dst, "description", description)
-		w.dst = raw(w.dst, "input_schema", objectSchema(o.Schema))
+		w.dst = raw(w.dst, "input_schema", fit.ObjectSchema(o.Schema))
 		w.dst = append(w.dst, '}')
 	}
 	w.dst = append(w.dst, ']')
@@ -216,7 +217,7 @@ func (w *requestWriter) tool(t *llm.Tool, at string) error {
 	}
 	schema := t.Schema
 	if !w.own {
-		schema = objectSchema(schema)
+		schema = fit.ObjectSchema(schema)
 	}
 	w.dst = raw(w.dst, "input_schema", schema)
 	switch {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 )
 
 // jsonLine asks for what the provider has no member for.
@@ -379,7 +380,7 @@ func (w *requestWriter) call(p *llm.Part, at string) error {
 	w.dst = append(comma(w.dst), `{"type":"tool_use"`...)
 	w.dst = text(w.dst, "id", w.id(c.ID))
 	w.dst = text(w.dst, "name", w.toolName(c.Name))
-	w.dst = raw(w.dst, "input", argsObject(c.Args))
+	w.dst = raw(w.dst, "input", fit.Args(c.Args))
 	if p.Seal != "" {
 		w.lose(at, "a signature goes only to the provider that made it")
 	}
@@ -420,7 +421,7 @@ func (w *requestWriter) reply(p *llm.Part, at string) error {
 func (w *requestWriter) media(p *llm.Part, at string) error {
 	m := p.Media
 	kind := m.Type
-	if s := sniff(m.Data); s != "" {
+	if s := fit.Sniff(m.Data); s != "" {
 		kind = s // what it is, whatever it was declared to be; the provider checks that too
 	}
 	image := p.Kind == llm.PartImage
@@ -431,7 +432,7 @@ func (w *requestWriter) media(p *llm.Part, at string) error {
 		return w.refuse(at, "A file id of another provider cannot be sent to this model's provider.")
 	case m.URL != "" && !w.own && !strings.HasPrefix(strings.ToLower(m.URL), "https:"):
 		return w.refuse(at, "This model's provider fetches only https URLs.")
-	case image && m.Data != "" && !w.own && !pictured(kind):
+	case image && m.Data != "" && !w.own && !fit.Pictured(kind):
 		return w.invalid(at, "This model's provider takes images as PNG, JPEG, GIF or WebP.")
 	case !image && m.Data != "" && !w.own && kind != "application/pdf":
 		if kind != "" && !strings.HasPrefix(kind, "text/plain") {
@@ -469,7 +470,7 @@ func (w *requestWriter) source(m *llm.Media, kind, at string) error {
 	}
 	switch {
 	case m.Data != "" && strings.HasPrefix(kind, "text/plain") && !w.own:
-		words, ok := decodeText(m.Data)
+		words, ok := fit.Text(m.Data)
 		if !ok {
 			return w.invalid(at, "The document is not UTF-8 text in base64.")
 		}

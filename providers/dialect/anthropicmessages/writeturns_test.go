@@ -54,18 +54,6 @@ func TestResultsFollowTheirCallsInOneMessage(t *testing.T) {
 	}
 }
 
-func TestArgumentsBecomeAnObject(t *testing.T) {
-	for args, want := range map[string]string{
-		``: `{}`, ` `: `{}`, `null`: `{}`, `{}`: `{}`, ` {"a": 1} `: `{"a": 1}`,
-		`"{\"a\":1}"`: `{"a":1}`, `{"a":[1,2,],}`: `{"a":[1,2]}`, "{\"a\":\"x\ny\"}": `{"a":"x\ny"}`, `{"a":",]"}`: `{"a":",]"}`,
-		`[1]`: `{"_raw":"[1]"}`, `{"a":`: `{"_raw":"{\"a\":"}`, `hello "x"`: `{"_raw":"hello \"x\""}`, `{"a":1,"a":2}`: `{"_raw":"{\"a\":1,\"a\":2}"}`,
-	} {
-		if got := string(argsObject(args)); got != want {
-			t.Errorf("%q: got %s, want %s", args, got, want)
-		}
-	}
-}
-
 func TestReasoningGoesBackToWhoSignedIt(t *testing.T) {
 	thought := func(text, seal, from string) llm.Part {
 		return llm.Part{Kind: llm.PartThought, Text: text, Seal: seal, From: from}
