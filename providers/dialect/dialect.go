@@ -15,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/wire/form"
 )
 
 // Name is a dialect's name as users type and read it.
@@ -51,7 +52,8 @@ type Inbound struct {
 
 // Head is what planning needs of a request: control members, read strictly and without decoding content.
 type Head struct {
-	Doc       *jsonx.Doc
+	Doc       *jsonx.Doc // nil: the body is no JSON
+	Form      *form.Form // nil: the body is no form
 	Model     string
 	Stream    bool
 	Usage     bool  // the client asked for usage in its stream, or its dialect always carries it
