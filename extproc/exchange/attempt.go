@@ -80,7 +80,7 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 	}
 	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg), Number: a.n}}
 	r.Remove = append(a.head.stripped(out.Dialect), a.x.snap.Registry.Sets()...)
-	r.Set = append(requestHeaders(out), providers.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
+	r.Set = append(a.x.requestHeaders(out), providers.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
 	return r
 }
 

@@ -215,7 +215,7 @@ func chunk(a *exchange.Attempt, g *gate, s string, end bool) ([]exchange.Reply, 
 
 // FuzzReadTicket reads foreign and damaged metadata: refused, or whole and written as it was read.
 func FuzzReadTicket(f *testing.F) {
-	good := &ticket.Ticket{V: 1, ID: "request-1", Dialect: "openai-chat", Op: llm.OpChat, Path: "/v1/chat/completions", Model: "m", Route: "r", Began: 1, Version: "c", Steps: []ticket.Leg{{Provider: "o", Model: "m", Key: "k", Path: ticket.Worked}}}
+	good := &ticket.Ticket{V: 1, ID: "request-1", Dialect: "openai-chat", Asked: ticket.Asked{Op: llm.OpChat, Path: "/v1/chat/completions", Model: "m"}, Route: "r", Began: 1, Version: "c", Steps: []ticket.Leg{{Provider: "o", Model: "m", Key: "k", Path: ticket.Worked}}}
 	s, err := good.Encode()
 	if err != nil {
 		f.Fatal(err)

@@ -49,7 +49,7 @@ func (x *Exchange) Head(h Header, end bool) Reply {
 	if in.row.Op == llm.OpModels {
 		return x.models()
 	}
-	if err := checkBodyHeaders(h, x.snap.MaxBody); err != nil {
+	if err := x.checkBody(h); err != nil {
 		return x.refuse(err)
 	}
 	if end {
@@ -84,11 +84,17 @@ func (x *Exchange) authenticate(h Header) *llm.Error {
 	return nil
 }
 
-// checkBodyHeaders refuses what we do not read: RELIABILITY §9.
-func checkBodyHeaders(h Header, limit int64) *llm.Error {
-	ct := h.Get("content-type")
+// checkBody refuses what we do not read: RELIABILITY §9.
+func (x *Exchange) checkBody(h Header) *llm.Error {
+	ct, limit := h.Get("content-type"), x.snap.MaxBody
 	kind, params, err := mime.ParseMediaType(ct)
-	if err != nil || kind != "application/json" {
+	switch {
+	case err == nil && kind == "multipart/form-data" && x.in.row.Form:
+		x.Type = ct
+	case err == nil && kind == "application/json":
+	case x.in.row.Form:
+		return &llm.Error{Code: llm.CodeMediaType, Param: "content-type", Message: "the body must be multipart/form-data or application/json, not " + strconv.Quote(clip(ct))}
+	default:
 		return &llm.Error{Code: llm.CodeMediaType, Param: "content-type", Message: "the body must be application/json, not " + strconv.Quote(clip(ct))}
 	}
 	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") && !strings.EqualFold(cs, "utf8") {

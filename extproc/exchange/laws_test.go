@@ -165,8 +165,9 @@ func drawTicket(t *rapid.T) *ticket.Ticket {
 		return ticket.Leg{Provider: word.Draw(t, "provider"), Model: word.Draw(t, "model"), Like: rapid.String().Draw(t, "like"), Key: rapid.String().Draw(t, "key"), Path: ticket.Path(rapid.IntRange(0, 2).Draw(t, "path"))}
 	})
 	k := &ticket.Ticket{
-		V: 1, ID: word.Draw(t, "id"), Dialect: dialect.Name(word.Draw(t, "dialect")), Op: llm.OpChat, Path: rapid.String().Draw(t, "a"), Model: rapid.String().Draw(t, "m"),
-		Stream: rapid.Bool().Draw(t, "s"), Usage: rapid.Bool().Draw(t, "u"), Route: rapid.String().Draw(t, "r"), Began: rapid.Int64Range(0, 1<<52).Draw(t, "t"),
+		V: 1, ID: word.Draw(t, "id"), Dialect: dialect.Name(word.Draw(t, "dialect")),
+		Asked: ticket.Asked{Op: llm.OpChat, Method: rapid.String().Draw(t, "e"), Path: rapid.String().Draw(t, "a"), Type: rapid.String().Draw(t, "y"), Model: rapid.String().Draw(t, "m"),
+			Stream: rapid.Bool().Draw(t, "s"), Usage: rapid.Bool().Draw(t, "u")}, Route: rapid.String().Draw(t, "r"), Began: rapid.Int64Range(0, 1<<52).Draw(t, "t"),
 		Version: rapid.String().Draw(t, "c"), Who: rapid.String().Draw(t, "k"), Steps: rapid.SliceOfN(leg, 1, routing.MaxSteps).Draw(t, "p"),
 	}
 	k.Rules.Show, k.Rules.Hold, k.Rules.Judge = rapid.Bool().Draw(t, "show"), rapid.Bool().Draw(t, "hold"), rapid.Bool().Draw(t, "judge")

@@ -76,7 +76,7 @@ func (x *Exchange) route(model string) (*routing.Route, string, *llm.Error) {
 func (x *Exchange) inbound(body []byte) dialect.Inbound {
 	path, query, _ := strings.Cut(x.Ticket.Path, "?")
 	_, piece, _ := dialect.Find("POST", path, false)
-	return dialect.Inbound{Op: x.Op, Path: path, Query: query, Model: piece, Body: body}
+	return dialect.Inbound{Op: x.Op, Path: path, Query: query, Model: piece, Type: x.Type, Body: body}
 }
 
 // passesOn reports whether a route hands the client's own name for the model to a provider.
@@ -195,7 +195,7 @@ func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.
 	if err != nil {
 		return err
 	}
-	r.Set = append(r.Set, requestHeaders(out)...)
+	r.Set = append(r.Set, x.requestHeaders(out)...)
 	if string(body) != string(p.in.Body) {
 		r.Body, r.Replace = body, true
 		r.Set = append(r.Set, providers.Header{Name: "content-length", Value: strconv.Itoa(len(body))})
@@ -460,10 +460,14 @@ func passing(path string) string {
 }
 
 // requestHeaders are the headers of a signed request, pseudo-headers included.
-func requestHeaders(out *providers.Outbound) []providers.Header {
+func (x *Exchange) requestHeaders(out *providers.Outbound) []providers.Header {
+	ct := x.Type
+	if ct == "" {
+		ct = "application/json"
+	}
 	return append([]providers.Header{
 		{Name: ":path", Value: out.Path},
 		{Name: ":authority", Value: out.Host},
-		{Name: "content-type", Value: "application/json"},
+		{Name: "content-type", Value: ct},
 	}, out.Header...)
 }

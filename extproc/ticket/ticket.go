@@ -19,14 +19,10 @@ const Version = 1
 // Ticket is what must survive to continue or close an exchange anywhere. It travels as dynamic metadata,
 // which clients cannot write, and holds no credential and nothing of the conversation.
 type Ticket struct {
-	V       int               `json:"v"`
-	ID      string            `json:"id"` // the exchange's, and the client's x-request-id
-	Dialect dialect.Name      `json:"d"`
-	Op      llm.Op            `json:"o"`
-	Path    string            `json:"a"` // request path, with query
-	Model   string            `json:"m"` // as the client named it
-	Stream  bool              `json:"s,omitzero"`
-	Usage   bool              `json:"u,omitzero"` // the client asked for usage in its stream
+	V       int          `json:"v"`
+	ID      string       `json:"id"` // the exchange's, and the client's x-request-id
+	Dialect dialect.Name `json:"d"`
+	Asked
 	Route   string            `json:"r"`
 	Rules   Rules             `json:"l"`
 	Began   int64             `json:"t"`          // Unix milliseconds
@@ -34,6 +30,17 @@ type Ticket struct {
 	Who     string            `json:"k,omitzero"` // name of the client's key
 	Keep    map[string]string `json:"h,omitzero"` // client headers that a target of the dialect gets back
 	Steps   []Leg             `json:"p"`
+}
+
+// Asked is what the client asked for.
+type Asked struct {
+	Op     llm.Op `json:"o"`
+	Method string `json:"e,omitzero"` // "": POST
+	Path   string `json:"a"`          // of the request, with query
+	Type   string `json:"y,omitzero"` // content-type of the body; "": JSON
+	Model  string `json:"m"`          // as the client named it
+	Stream bool   `json:"s,omitzero"`
+	Usage  bool   `json:"u,omitzero"` // the client asked for usage in its stream
 }
 
 // Rules are the route's rules as they were when the exchange was planned.

@@ -13,7 +13,8 @@ import (
 
 func TestATicketComesBackAsItWas(t *testing.T) {
 	want := &Ticket{
-		V: Version, ID: "request-1", Dialect: dialect.OpenAIChat, Op: llm.OpChat, Path: "/v1/chat/completions", Model: "smart", Stream: true,
+		V: Version, ID: "request-1", Dialect: dialect.OpenAIChat,
+		Asked: Asked{Op: llm.OpChat, Method: "GET", Path: "/v1/chat/completions", Type: "multipart/form-data; boundary=b", Model: "smart", Stream: true},
 		Route: "r", Rules: Rules{First: Ms(1500 * time.Microsecond), Hold: true}, Began: 1, Version: "c",
 		Steps: []Leg{{Provider: "a", Model: "m", Key: "env:K", Path: Watched}},
 	}

@@ -15,6 +15,7 @@ const (
 	OpModerate   // class a text by policy
 	OpImage      // make images from a prompt
 	OpImageEdit  // change images
+	OpImageVary  // make variations of an image
 	OpSpeech     // text to audio
 	OpTranscribe // audio to text
 	OpTranslate  // audio to English text
@@ -25,7 +26,7 @@ const (
 
 var opNames = [...]string{
 	OpUnknown: "unknown", OpChat: "chat", OpModels: "models", OpComplete: "complete", OpCount: "count", OpEmbed: "embed", OpRerank: "rerank",
-	OpModerate: "moderate", OpImage: "image", OpImageEdit: "image_edit", OpSpeech: "speech", OpTranscribe: "transcribe", OpTranslate: "translate",
+	OpModerate: "moderate", OpImage: "image", OpImageEdit: "image_edit", OpImageVary: "image_vary", OpSpeech: "speech", OpTranscribe: "transcribe", OpTranslate: "translate",
 	OpFiles: "files", OpBatches: "batches", OpRealtime: "realtime",
 }
 

@@ -13,43 +13,50 @@ type Path struct {
 	Path   string // {model} and {id} stand for one piece, which may hold slashes
 	Name   Name
 	Op     llm.Op
+	Form   bool // the body may be multipart/form-data
 }
 
 // paths is the table of all front doors. The order does not matter but for patterns that both fit: the first
 // one counts. The model list is shared by two dialects; there the request's headers decide (see Find).
 var paths = [...]Path{
-	{"POST", "/v1/chat/completions", OpenAIChat, llm.OpChat},
-	{"POST", "/v1/messages", AnthropicMessages, llm.OpChat},
-	{"POST", "/v1/messages/count_tokens", AnthropicMessages, llm.OpCount},
-	{"POST", "/v1/responses", OpenAIResponses, llm.OpChat},
-	{"POST", "/v1/responses/input_tokens", OpenAIResponses, llm.OpCount},
-	{"POST", "/v1/completions", OpenAICompletions, llm.OpComplete},
-	{"POST", "/v1/embeddings", OpenAIEmbeddings, llm.OpEmbed},
-	{"POST", "/v1/moderations", OpenAIModerations, llm.OpModerate},
-	{"GET", "/v1/models", OpenAIChat, llm.OpModels},
-	{"GET", "/v1/models/{model}", OpenAIChat, llm.OpModels},
+	{Method: "POST", Path: "/v1/chat/completions", Name: OpenAIChat, Op: llm.OpChat},
+	{Method: "POST", Path: "/v1/messages", Name: AnthropicMessages, Op: llm.OpChat},
+	{Method: "POST", Path: "/v1/messages/count_tokens", Name: AnthropicMessages, Op: llm.OpCount},
+	{Method: "POST", Path: "/v1/responses", Name: OpenAIResponses, Op: llm.OpChat},
+	{Method: "POST", Path: "/v1/responses/input_tokens", Name: OpenAIResponses, Op: llm.OpCount},
+	{Method: "POST", Path: "/v1/completions", Name: OpenAICompletions, Op: llm.OpComplete},
+	{Method: "POST", Path: "/v1/embeddings", Name: OpenAIEmbeddings, Op: llm.OpEmbed},
+	{Method: "POST", Path: "/v1/moderations", Name: OpenAIModerations, Op: llm.OpModerate},
+	{Method: "POST", Path: "/v1/images/generations", Name: OpenAIImages, Op: llm.OpImage},
+	{Method: "POST", Path: "/v1/images/edits", Name: OpenAIImages, Op: llm.OpImageEdit, Form: true},
+	{Method: "POST", Path: "/v1/images/variations", Name: OpenAIImages, Op: llm.OpImageVary, Form: true},
+	{Method: "POST", Path: "/v1/audio/speech", Name: OpenAIAudio, Op: llm.OpSpeech},
+	{Method: "POST", Path: "/v1/audio/transcriptions", Name: OpenAIAudio, Op: llm.OpTranscribe, Form: true},
+	{Method: "POST", Path: "/v1/audio/translations", Name: OpenAIAudio, Op: llm.OpTranslate, Form: true},
+	{Method: "GET", Path: "/v1/models", Name: OpenAIChat, Op: llm.OpModels},
+	{Method: "GET", Path: "/v1/models/{model}", Name: OpenAIChat, Op: llm.OpModels},
 
-	{"POST", "/v1beta/models/{model}:generateContent", Gemini, llm.OpChat},
-	{"POST", "/v1beta/models/{model}:streamGenerateContent", Gemini, llm.OpChat},
-	{"POST", "/v1beta/models/{model}:countTokens", Gemini, llm.OpCount},
-	{"POST", "/v1beta/models/{model}:embedContent", Gemini, llm.OpEmbed},
-	{"POST", "/v1beta/models/{model}:batchEmbedContents", Gemini, llm.OpEmbed},
-	{"GET", "/v1beta/models", Gemini, llm.OpModels},
-	{"GET", "/v1beta/models/{model}", Gemini, llm.OpModels},
-	{"POST", "/v1/models/{model}:generateContent", Gemini, llm.OpChat},
-	{"POST", "/v1/models/{model}:streamGenerateContent", Gemini, llm.OpChat},
-	{"POST", "/v1/models/{model}:countTokens", Gemini, llm.OpCount},
-	{"POST", "/v1/models/{model}:embedContent", Gemini, llm.OpEmbed},
-	{"POST", "/v1/models/{model}:batchEmbedContents", Gemini, llm.OpEmbed},
+	{Method: "POST", Path: "/v1beta/models/{model}:generateContent", Name: Gemini, Op: llm.OpChat},
+	{Method: "POST", Path: "/v1beta/models/{model}:streamGenerateContent", Name: Gemini, Op: llm.OpChat},
+	{Method: "POST", Path: "/v1beta/models/{model}:countTokens", Name: Gemini, Op: llm.OpCount},
+	{Method: "POST", Path: "/v1beta/models/{model}:embedContent", Name: Gemini, Op: llm.OpEmbed},
+	{Method: "POST", Path: "/v1beta/models/{model}:batchEmbedContents", Name: Gemini, Op: llm.OpEmbed},
+	{Method: "GET", Path: "/v1beta/models", Name: Gemini, Op: llm.OpModels},
+	{Method: "GET", Path: "/v1beta/models/{model}", Name: Gemini, Op: llm.OpModels},
+	{Method: "POST", Path: "/v1/models/{model}:generateContent", Name: Gemini, Op: llm.OpChat},
+	{Method: "POST", Path: "/v1/models/{model}:streamGenerateContent", Name: Gemini, Op: llm.OpChat},
+	{Method: "POST", Path: "/v1/models/{model}:countTokens", Name: Gemini, Op: llm.OpCount},
+	{Method: "POST", Path: "/v1/models/{model}:embedContent", Name: Gemini, Op: llm.OpEmbed},
+	{Method: "POST", Path: "/v1/models/{model}:batchEmbedContents", Name: Gemini, Op: llm.OpEmbed},
 
-	{"POST", "/model/{model}/converse", BedrockConverse, llm.OpChat},
-	{"POST", "/model/{model}/converse-stream", BedrockConverse, llm.OpChat},
-	{"POST", "/model/{model}/count-tokens", BedrockConverse, llm.OpCount},
+	{Method: "POST", Path: "/model/{model}/converse", Name: BedrockConverse, Op: llm.OpChat},
+	{Method: "POST", Path: "/model/{model}/converse-stream", Name: BedrockConverse, Op: llm.OpChat},
+	{Method: "POST", Path: "/model/{model}/count-tokens", Name: BedrockConverse, Op: llm.OpCount},
 
-	{"POST", "/v2/chat", Cohere, llm.OpChat},
-	{"POST", "/v2/embed", Cohere, llm.OpEmbed},
-	{"POST", "/v2/rerank", Cohere, llm.OpRerank},
-	{"POST", "/v1/rerank", Rerank, llm.OpRerank},
+	{Method: "POST", Path: "/v2/chat", Name: Cohere, Op: llm.OpChat},
+	{Method: "POST", Path: "/v2/embed", Name: Cohere, Op: llm.OpEmbed},
+	{Method: "POST", Path: "/v2/rerank", Name: Cohere, Op: llm.OpRerank},
+	{Method: "POST", Path: "/v1/rerank", Name: Rerank, Op: llm.OpRerank},
 }
 
 // Find returns the row for a request, and what stands in its path for {model} or {id}, percent-decoded. found is

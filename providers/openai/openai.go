@@ -16,14 +16,16 @@ func Kind() providers.Kind {
 		Doc:     "The OpenAI API. `base_url` ends in `/v1`.",
 		KeyEnv:  "OPENAI_API_KEY",
 		BaseURL: "https://api.openai.com/v1",
-		Models:  []string{"gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "codex-*"},
+		Models:  []string{"gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "codex-*", "text-embedding-*", "omni-moderation-*", "dall-e-*", "whisper-*", "tts-*", "babbage-002", "davinci-002"},
 		Sets:    []string{"authorization"},
 		New: func(env providers.Env, _ any) (providers.Adapter, error) {
 			return &providers.Fixed{
-				Base:      env.BaseURL.EscapedPath(),
-				Endpoints: []providers.Endpoint{{Op: llm.OpChat, Codec: openaichat.New(), Path: "/chat/completions"}},
-				Auth:      providers.Bearer,
-				Models:    catalog.OpenAI,
+				Base: env.BaseURL.EscapedPath(),
+				Endpoints: append([]providers.Endpoint{
+					{Op: llm.OpChat, Codec: openaichat.New(), Path: "/chat/completions"},
+				}, providers.Media()...),
+				Auth:   providers.Bearer,
+				Models: catalog.OpenAI,
 			}, nil
 		},
 	}

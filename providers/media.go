@@ -1,0 +1,29 @@
+package providers
+
+import (
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect/passing"
+)
+
+// Media are the endpoints of images and audio where a provider has all of OpenAI's.
+func Media() []Endpoint { return append(Images(), Audio()...) }
+
+// Images are the endpoints of images, as OpenAI has them.
+func Images() []Endpoint {
+	c := passing.Images()
+	return []Endpoint{
+		{Op: llm.OpImage, Codec: c, Path: "/images/generations"},
+		{Op: llm.OpImageEdit, Codec: c, Path: "/images/edits"},
+		{Op: llm.OpImageVary, Codec: c, Path: "/images/variations"},
+	}
+}
+
+// Audio are the endpoints of speech and transcription, as OpenAI has them.
+func Audio() []Endpoint {
+	c := passing.Audio()
+	return []Endpoint{
+		{Op: llm.OpSpeech, Codec: c, Path: "/audio/speech"},
+		{Op: llm.OpTranscribe, Codec: c, Path: "/audio/transcriptions"},
+		{Op: llm.OpTranslate, Codec: c, Path: "/audio/translations"},
+	}
+}
