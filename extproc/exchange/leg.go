@@ -1,0 +1,166 @@
+package exchange
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// codec returns the codec toward a leg's provider.
+func (x *Exchange) codec(l ticket.Leg) (dialect.Client, bool) {
+	p := x.snap.Providers[l.Provider]
+	if p == nil {
+		return nil, false
+	}
+	return p.Adapter.Speaks(x.op(p, l.Model), l.Model, x.Dialect)
+}
+
+// op is the operation at a provider: a legacy completion is a chat of one turn where there is no such endpoint.
+func (x *Exchange) op(p *providers.Provider, model string) llm.Op {
+	if x.Op == llm.OpComplete {
+		if _, ok := p.Adapter.Speaks(x.Op, model, x.Dialect); !ok {
+			return llm.OpChat
+		}
+	}
+	return x.Op
+}
+
+// target returns the model as a codec needs it.
+func (x *Exchange) target(l ticket.Leg) dialect.Target {
+	known := l.Like
+	if known == "" {
+		known = l.Model
+	}
+	return dialect.Target{Model: l.Model, Facts: x.snap.Providers[l.Provider].Adapter.Facts(known)}
+}
+
+// path chooses the cheapest path that the leg's features allow. more says that another target is left.
+func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
+	c, ok := x.codec(l)
+	switch {
+	case !ok || x.translates(c), x.filter(c) != nil, more && reshapes(c, h):
+		return ticket.Worked
+	case more && x.Stream && x.Rules.Hold, more && !x.Stream && x.Rules.Judge:
+		return ticket.Watched
+	}
+	return ticket.Direct
+}
+
+// asksUsage reports whether usage has to be asked for in a stream whose client did not.
+func (x *Exchange) asksUsage() bool {
+	return x.Stream && !x.Usage && x.Rules.Mode != routing.UsageEstimate
+}
+
+// translates reports whether answers are read and written anew.
+func (x *Exchange) translates(c dialect.Client) bool {
+	if c.Name() != x.Dialect {
+		return true
+	}
+	r, ok := c.(dialect.Rewriter)
+	return ok && r.Rewrites()
+}
+
+// reshapes reports whether a request spliced for a provider may not be the one that a later attempt begins with.
+func reshapes(c dialect.Client, h *dialect.Head) bool {
+	r, ok := c.(dialect.Reshaper)
+	return ok && r.Reshapes(h)
+}
+
+// filter makes what changes the bytes of a stream in the client's own dialect: frames are repacked, or the usage
+// frame that we asked for is taken out again. It is nil where nothing has to be changed.
+func (x *Exchange) filter(c dialect.Client) func() dialect.Strip {
+	if c.Name() != x.Dialect || !x.Stream {
+		return nil
+	}
+	if r, ok := c.(dialect.Reframer); ok {
+		return r.NewReframe
+	}
+	if s, ok := c.(dialect.Stripper); ok && x.asksUsage() && x.Rules.Mode == routing.UsageExact {
+		return s.NewStrip
+	}
+	return nil
+}
+
+// shown returns the target for x-signalbox-target, where the route shows it.
+func (x *Exchange) shown(l ticket.Leg) string {
+	if !x.Rules.Show {
+		return ""
+	}
+	return l.Target()
+}
+
+// outbound addresses and signs a request for a leg. The key goes only into a request whose host is that of
+// the key's own provider.
+func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, d dialect.Name, body []byte, h Header) (*providers.Outbound, error) {
+	p := x.snap.Providers[l.Provider]
+	call := providers.Call{Op: x.op(p, l.Model), Dialect: d, Model: l.Model, Stream: x.Stream}
+	if d == x.Dialect {
+		call.Query = passing(x.Ticket.Path)
+	}
+	path, err := p.Adapter.Address(call)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := p.Keys.Find(l.Key)
+	if !ok && p.Keys.Len() > 0 { // a reload took it away: any other of the provider's
+		ids, _ := p.Keys.Pick(1, func(string) (time.Time, bool) { return time.Time{}, false })
+		key, _ = p.Keys.Find(ids[0])
+	}
+	out := &providers.Outbound{
+		Method: "POST", Host: p.Host(), Path: path, Dialect: d, Stream: x.Stream, Body: body, Key: key.Secret,
+		Client: func(name string) string {
+			if belongs(name, d) {
+				return x.Keep[name]
+			}
+			return h.Get(name)
+		},
+	}
+	for name, value := range x.Keep {
+		if belongs(name, d) {
+			out.Set(name, value)
+		}
+	}
+	if err := p.Adapter.Sign(ctx, out); err != nil {
+		return nil, &llm.Error{Code: llm.CodeCredential, Op: "providers.sign", Message: "the gateway could not sign the request to " + l.Provider, Cause: err}
+	}
+	if out.Host != p.Base.Host {
+		return nil, &llm.Error{Code: llm.CodeInternal, Op: "providers.sign", Message: "internal error"}
+	}
+	return out, nil
+}
+
+// passing returns the query of a client's path that belongs to the dialect, as ?beta=true: all but what may
+// be a credential.
+func passing(path string) string {
+	_, query, _ := strings.Cut(path, "?")
+	if query == "" {
+		return ""
+	}
+	var kept []string
+	for q := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(strings.ToLower(q), "=")
+		if !strings.Contains(name, "key") && !strings.Contains(name, "token") && !strings.Contains(name, "%") {
+			kept = append(kept, q)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+// requestHeaders are the headers of a signed request, pseudo-headers included.
+func (x *Exchange) requestHeaders(out *providers.Outbound) []providers.Header {
+	ct := x.Type
+	if ct == "" {
+		ct = "application/json"
+	}
+	return append([]providers.Header{
+		{Name: ":path", Value: out.Path},
+		{Name: ":authority", Value: out.Host},
+		{Name: "content-type", Value: ct},
+	}, out.Header...)
+}

@@ -1,0 +1,114 @@
+package exchange
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// planner answers routing's questions about one request.
+type planner struct {
+	x       *Exchange
+	head    *dialect.Head
+	in      dialect.Inbound
+	req     *llm.Request // decoded once a target of another dialect asks
+	readErr *llm.Error
+	first   *llm.Error // why the first target that cannot do the request cannot
+	written map[string]*written
+}
+
+// usable reports whether a target can do the request. A target of another dialect is asked by writing the
+// request for it, which alone tells.
+func (p *planner) usable(t routing.Target) (bool, string) {
+	x := p.x
+	leg := ticket.Leg{Provider: t.Provider, Model: t.Model, Like: t.Like}
+	c, ok := x.codec(leg)
+	if !ok {
+		return p.cannot(&llm.Error{Code: llm.CodeUnsupported, Message: "the target has no endpoint for " + x.Op.String()})
+	}
+	if !x.translates(c) {
+		return true, ""
+	}
+	if p.req == nil && p.readErr == nil {
+		req, err := x.in.server.ReadRequest(p.in)
+		if err != nil {
+			p.readErr = asError(err)
+		}
+		p.req = req
+	}
+	if p.readErr != nil {
+		return p.cannot(p.readErr)
+	}
+	if w := p.written[leg.Target()]; w != nil {
+		return true, ""
+	}
+	body, losses, err := x.write(c, p.req, leg)
+	if err != nil {
+		return p.cannot(asError(err))
+	}
+	if len(losses) > 0 && x.Rules.Lossy == routing.LossyRefuse {
+		return p.cannot(&llm.Error{Code: llm.CodeUnsupported, Param: losses[0].Path, Message: "the target cannot carry " + lossPaths(losses)})
+	}
+	if p.written == nil {
+		p.written = map[string]*written{}
+	}
+	p.written[leg.Target()] = &written{body: body, losses: losses, req: p.req}
+	return true, ""
+}
+
+// write makes the body for a leg whose answer is translated: written in the provider's dialect, or the client's
+// own with the splices of a provider of the same dialect, in which case it is nil and made later.
+func (x *Exchange) write(c dialect.Client, req *llm.Request, l ticket.Leg) ([]byte, []llm.Loss, error) {
+	if c.Name() == x.Dialect {
+		return nil, nil, nil
+	}
+	to := *req
+	to.Op = x.op(x.snap.Providers[l.Provider], l.Model)
+	return c.WriteRequest(nil, &to, x.target(l))
+}
+
+func (p *planner) cannot(e *llm.Error) (bool, string) {
+	if p.first == nil {
+		p.first = e
+	}
+	return false, e.Message
+}
+
+// noTarget turns a plan without steps into the client's error: its own fault where a target said so.
+func (p *planner) noTarget(err error) *llm.Error {
+	if p.first != nil {
+		return p.first
+	}
+	if none, ok := errors.AsType[*routing.NoTarget](err); ok {
+		return &llm.Error{Code: llm.CodeOverloaded, Message: none.Error(), After: time.Second}
+	}
+	return asError(err)
+}
+
+func lossPaths(losses []llm.Loss) string {
+	var b strings.Builder
+	for i, l := range losses {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if b.Len() > 900 {
+			b.WriteString("…")
+			break
+		}
+		b.WriteString(l.Path)
+	}
+	return b.String()
+}
+
+// asError makes any error one that may cross the edge.
+func asError(err error) *llm.Error {
+	if e, ok := errors.AsType[*llm.Error](err); ok {
+		return e
+	}
+	return &llm.Error{Code: llm.CodeInternal, Message: "internal error", Cause: err}
+}
