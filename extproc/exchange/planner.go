@@ -67,6 +67,12 @@ func (x *Exchange) write(c dialect.Client, req *llm.Request, l ticket.Leg) ([]by
 	if c.Name() == x.Dialect {
 		return nil, nil, nil
 	}
+	if req.Bound != "" {
+		return nil, nil, &llm.Error{
+			Code: llm.CodeUnsupported, Op: "exchange.write", Param: req.Bound, Reason: "unsupported_parameter",
+			Message: "'" + req.Bound + "' means something only to a provider that speaks " + string(x.Dialect) + " itself; the target does not.",
+		}
+	}
 	to := *req
 	to.Op = x.op(x.snap.Providers[l.Provider], l.Model)
 	return c.WriteRequest(nil, &to, x.target(l))

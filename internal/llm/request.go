@@ -46,7 +46,8 @@ type Request struct {
 	Usage  bool   // the client wants usage in its stream (openai-chat: stream_options.include_usage)
 	Form   string // the form of the stream where the dialect has several, as gemini's "json-array"; "": the usual one
 	Body   Body
-	Extra  Extra // members that the dialect read and the vocabulary has no word for
+	Extra  Extra  // members that the dialect read and the vocabulary has no word for
+	Bound  string // a member of Extra that only a provider of the client's own dialect can honor, such as one that names stored state; "": none
 }
 
 // Chat returns the body as a chat, or nil when the request is of another operation.

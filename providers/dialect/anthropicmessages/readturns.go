@@ -5,6 +5,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 )
 
@@ -221,6 +222,9 @@ func (b *block) thought() (err error) {
 			err = bad(b.at+".data", "String should have at least 1 character")
 		}
 		p.From = name
+		if vendor, seal, wrapped := dialect.OpenSeal(p.Seal); wrapped {
+			p.Seal, p.From = seal, vendor
+		}
 		return err
 	}
 	if p.Text, err = wantString(b.at+".thinking", b.take("thinking")); err != nil {
@@ -229,8 +233,11 @@ func (b *block) thought() (err error) {
 	if p.Seal, err = wantString(b.at+".signature", b.take("signature")); err != nil {
 		return err
 	}
-	switch {
+	switch vendor, seal, wrapped := dialect.OpenSeal(p.Seal); {
 	case p.Seal == "":
+	case wrapped: // another vendor's, as our Writer gave it
+		p.Seal, p.From = seal, vendor
+		return nil
 	case strings.HasPrefix(p.Seal, sealPrefix): // ours: the thought is of a vendor that signs nothing
 		p.Seal = ""
 	default:

@@ -1,6 +1,6 @@
 // Package member reads the members of requests with the checks and the words of OpenAI's API: what is wrong names
-// the member, and says what was expected. It is for the dialects of operations that are no conversation, and knows
-// none of them.
+// the member, and says what was expected. All of OpenAI's dialects share it;
+// it knows none of them.
 package member
 
 import (

@@ -8,6 +8,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
 // message reads one message. Each becomes one turn.
@@ -203,7 +204,9 @@ func readThoughts(at string, m *message) ([]llm.Part, error) {
 			return nil, bad(fmt.Sprintf("%s[%d].type", at, i), reasonValue,
 				fmt.Sprintf("Invalid value: '%s[%d].type' must be 'thinking' or 'redacted_thinking'.", at, i))
 		}
-		if p.Seal != "" {
+		if vendor, seal, wrapped := dialect.OpenSeal(p.Seal); wrapped {
+			p.Seal, p.From = seal, vendor
+		} else if p.Seal != "" {
 			p.From = sealAnthropic
 		}
 		if p.Seal != "" || p.Text != "" {

@@ -2,11 +2,11 @@ package openaichat
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 func readImage(at string, raw []byte) (*llm.Media, error) {
@@ -108,60 +108,9 @@ func readMedia(raw []byte, m *llm.Media, f func(string, []byte) (bool, error)) e
 	return nil
 }
 
-// readURL reads a reference: https, http or data.
-func readURL(at string, raw []byte, m *llm.Media) error {
-	s, err := wantString(at, raw)
-	if err != nil {
-		return err
-	}
-	scheme, rest, _ := strings.Cut(s, ":")
-	switch strings.ToLower(scheme) {
-	case "data":
-		kind, data, found := strings.Cut(rest, ",")
-		kind, encoded := strings.CutSuffix(kind, ";base64")
-		if !found || !encoded {
-			return bad(at, reasonValue, "Invalid '"+at+"': a data URL must have the form data:TYPE;base64,DATA.")
-		}
-		if !validBase64(data) {
-			return badBase64(at)
-		}
-		m.Type, m.Data = kind, data
-		return nil
-	case "https", "http":
-		if u, err := url.Parse(s); err == nil && u.Host != "" {
-			m.URL = s
-			return nil
-		}
-	}
-	return bad(at, reasonValue, "Invalid '"+at+"': expected an https or data URL.")
-}
+func readURL(at string, raw []byte, m *llm.Media) error { return member.URL(at, raw, m) }
 
-func wantBase64(at string, raw []byte) (string, error) {
-	s, err := wantString(at, raw)
-	if err == nil && !validBase64(s) {
-		err = badBase64(at)
-	}
-	return s, err
-}
-
-func badBase64(at string) error {
-	return bad(at, reasonValue, "Invalid '"+at+"': the data is not base64.")
-}
-
-// validBase64 reports whether s is standard base64 with its padding, and not empty.
-func validBase64(s string) bool {
-	body := strings.TrimRight(s, "=")
-	if len(body) == 0 || len(s)%4 != 0 || len(s)-len(body) > 2 {
-		return false
-	}
-	for i := range len(body) {
-		c := body[i]
-		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '+' && c != '/' {
-			return false
-		}
-	}
-	return true
-}
+func wantBase64(at string, raw []byte) (string, error) { return member.Base64(at, raw) }
 
 func (w *requestWriter) image(m *llm.Media, at string) error {
 	w.dst = append(w.dst, `"image_url","image_url":{`...)

@@ -2,13 +2,13 @@ package openaichat
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 )
 
 // maxStop is how many stop sequences the dialect takes.
@@ -100,7 +100,7 @@ func (w *requestWriter) output() error {
 		if o.Schema != nil {
 			w.raw("schema", o.Schema)
 		}
-		if o.Strict == nil && !w.own && strictSchema(o.Schema) {
+		if o.Strict == nil && !w.own && fit.StrictSchema(o.Schema) {
 			strict := true
 			o.Strict = &strict
 		}
@@ -108,52 +108,6 @@ func (w *requestWriter) output() error {
 		w.dst = append(w.dst, "}}"...)
 	}
 	return nil
-}
-
-// strictSchema reports whether a schema fits strict mode as far as its objects go: each closed, with every
-// property required.
-func strictSchema(raw []byte) bool {
-	if jsonx.Kind(raw) == '[' {
-		for _, v := range jsonx.Elements(raw) {
-			if !strictSchema(v) {
-				return false
-			}
-		}
-		return true
-	}
-	if jsonx.Kind(raw) != '{' {
-		return true
-	}
-	var required []string
-	for _, v := range jsonx.Elements(jsonx.Get(raw, "required")) {
-		s, _ := jsonx.String(v)
-		required = append(required, s)
-	}
-	properties := jsonx.Get(raw, "properties")
-	if open, said := jsonx.Bool(jsonx.Get(raw, "additionalProperties")); (open || !said) &&
-		(properties != nil || string(plain(jsonx.Get(raw, "type"))) == "object") {
-		return false
-	}
-	for n, v := range jsonx.Members(properties) {
-		if !slices.Contains(required, string(n)) || !strictSchema(v) {
-			return false
-		}
-	}
-	for n, v := range jsonx.Members(raw) {
-		switch string(n) {
-		case "items", "anyOf", "allOf", "oneOf":
-			if !strictSchema(v) {
-				return false
-			}
-		case "$defs", "definitions":
-			for _, d := range jsonx.Members(v) {
-				if !strictSchema(d) {
-					return false
-				}
-			}
-		}
-	}
-	return true
 }
 
 // reasons reports whether the model will reason on this request.
@@ -171,11 +125,6 @@ func (w *requestWriter) reasons() bool {
 	return th.Mode != llm.ThinkUnset || th.Effort != "" || f.ThinkDefault
 }
 
-// ladder is the order of the efforts.
-var ladder = [...]string{
-	llm.EffortNone, llm.EffortMinimal, llm.EffortLow, llm.EffortMedium, llm.EffortHigh, llm.EffortXHigh, llm.EffortMax,
-}
-
 func (w *requestWriter) thinking() error {
 	th := w.chat.Thinking
 	if th == nil {
@@ -184,7 +133,7 @@ func (w *requestWriter) thinking() error {
 	if th.Display != "" && !w.own {
 		w.lose("thinking.display", "the dialect does not say how reasoning is shown")
 	}
-	effort := wantedEffort(th, w.t.Facts.ThinkDefault)
+	effort := fit.WantedEffort(th, w.t.Facts.ThinkDefault)
 	if effort == "" {
 		return nil
 	}
@@ -200,58 +149,12 @@ func (w *requestWriter) thinking() error {
 		}
 		return nil
 	}
-	if got := nearestEffort(effort, f.Efforts); got != effort {
+	if got := fit.NearestEffort(effort, f.Efforts); got != effort {
 		w.lose(at, fmt.Sprintf("the model does not take the effort %q; %q is sent", effort, got))
 		effort = got
 	}
 	w.text("reasoning_effort", effort)
 	return nil
-}
-
-// wantedEffort is the effort that a request asks for, "" for the model's own choice.
-func wantedEffort(th *llm.Thinking, byDefault bool) string {
-	switch {
-	case th.Mode == llm.ThinkOff:
-		return llm.EffortNone
-	case th.Effort != "":
-		return th.Effort
-	case th.Mode == llm.ThinkBudget:
-		switch b := th.Budget; {
-		case b <= 0:
-			return llm.EffortMedium
-		case b <= 4096:
-			return llm.EffortLow
-		case b <= 12288:
-			return llm.EffortMedium
-		case b < 24576:
-			return llm.EffortHigh
-		default:
-			return llm.EffortXHigh
-		}
-	case th.Mode == llm.ThinkAdaptive && !byDefault:
-		return llm.EffortMedium
-	}
-	return ""
-}
-
-// nearestEffort picks the accepted effort next below the wanted one, or else the weakest above. Reasoning
-// that was asked for is not turned off.
-func nearestEffort(want string, accepted []string) string {
-	at := slices.Index(ladder[:], want)
-	if at < 0 || slices.Contains(accepted, want) {
-		return want
-	}
-	for i := at - 1; i > 0; i-- {
-		if slices.Contains(accepted, ladder[i]) {
-			return ladder[i]
-		}
-	}
-	for _, e := range ladder[at+1:] {
-		if slices.Contains(accepted, e) {
-			return e
-		}
-	}
-	return want
 }
 
 func (w *requestWriter) limits() error {

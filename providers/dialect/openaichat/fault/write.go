@@ -54,18 +54,23 @@ func face(c llm.Code) llm.Code {
 
 // Append appends an error's body. All four keys are there.
 func Append(dst []byte, e *llm.Error) []byte {
-	f := faces[face(e.Code)]
-	message, reason := e.Message, e.Reason
-	if e.Code == llm.CodeCredential { // what the provider says of our key is not for clients
-		message, reason = "", ""
-	}
+	kind, reason, message := Words(e)
 	dst = append(dst, `{"error":{"message":`...)
-	dst = jsonx.AppendQuote(dst, cmp.Or(message, f.message))
+	dst = jsonx.AppendQuote(dst, message)
 	dst = append(dst, `,"type":`...)
-	dst = jsonx.AppendQuote(dst, f.kind)
+	dst = jsonx.AppendQuote(dst, kind)
 	dst = orNull(append(dst, `,"param":`...), e.Param)
-	dst = orNull(append(dst, `,"code":`...), cmp.Or(reason, f.reason))
+	dst = orNull(append(dst, `,"code":`...), reason)
 	return append(dst, "}}"...)
+}
+
+// Words returns an error's type, code and message as OpenAI's APIs spell them. The code may be "".
+func Words(e *llm.Error) (kind, reason, message string) {
+	f := faces[face(e.Code)]
+	if e.Code == llm.CodeCredential { // what the provider says of our key is not for clients
+		return f.kind, f.reason, f.message
+	}
+	return f.kind, cmp.Or(e.Reason, f.reason), cmp.Or(e.Message, f.message)
 }
 
 func orNull(dst []byte, s string) []byte {
