@@ -1,6 +1,10 @@
 package catalog
 
-import "strings"
+import (
+	"bytes"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog/naming"
+)
 
 // Sets of efforts, as Claude models take them in output_config.effort.
 var (
@@ -9,8 +13,8 @@ var (
 	effortsClaude47 = []string{"low", "medium", "high", "xhigh", "max"}
 )
 
-// anthropic is the table behind Anthropic. The longest prefix wins. Numbers are from public model lists as
-// of August 2026; what a model refuses is from answers of the API and the vendor's documentation.
+// anthropic is the table behind Anthropic, by plain name. The longest prefix wins. Numbers are from public model
+// lists as of August 2026; what a model refuses is from answers of the API and the vendor's documentation.
 var anthropic = [...]struct {
 	prefix string
 	facts  Facts
@@ -18,24 +22,17 @@ var anthropic = [...]struct {
 	// A Claude that is newer than all below is like the newest known one.
 	{"claude-", claude55()},
 
-	{"claude-1", Facts{Context: 100_000, MaxOutput: 4_096, Efforts: effortsNone}},
-	{"claude-2", Facts{Context: 200_000, MaxOutput: 4_096, Efforts: effortsNone}},
-	{"claude-v1", Facts{Context: 100_000, MaxOutput: 4_096, Efforts: effortsNone}},
-	{"claude-v2", Facts{Context: 200_000, MaxOutput: 4_096, Efforts: effortsNone}},
-	{"claude-instant", Facts{Context: 100_000, MaxOutput: 4_096, Efforts: effortsNone}},
-	{"claude-3-", Facts{Context: 200_000, MaxOutput: 4_096, Efforts: effortsNone}},
-	{"claude-3-5-", Facts{Context: 200_000, MaxOutput: 8_192, Efforts: effortsNone}},
+	{"claude-1", claudeOld(100_000, 4_096)},
+	{"claude-2", claudeOld(200_000, 4_096)},
+	{"claude-v1", claudeOld(100_000, 4_096)},
+	{"claude-v2", claudeOld(200_000, 4_096)},
+	{"claude-instant", claudeOld(100_000, 4_096)},
+	{"claude-3-", claudeOld(200_000, 4_096)},
+	{"claude-3-5-", claudeOld(200_000, 8_192)},
 	{"claude-3-7-", claudeBudget(64_000)},
 
-	// The first of the fourth generation, under all its names.
-	{"claude-4-opus", claudeBudget(32_000)},
-	{"claude-4-sonnet", claudeBudget(64_000)},
 	{"claude-opus-4", claudeBudget(32_000)},
-	{"claude-opus-4-0", claudeBudget(32_000)},
-	{"claude-opus-4-2025", claudeBudget(32_000)},
 	{"claude-sonnet-4", claudeBudget(64_000)},
-	{"claude-sonnet-4-0", claudeBudget(64_000)},
-	{"claude-sonnet-4-2025", claudeBudget(64_000)},
 
 	{"claude-opus-4-1", claude41()},
 	{"claude-sonnet-4-5", claude45()},
@@ -49,10 +46,8 @@ var anthropic = [...]struct {
 
 	{"claude-opus-5", claude48()},
 	{"claude-opus-5-", claude55()},
-	{"claude-opus-5-20", claude48()}, // a date
 	{"claude-sonnet-5", claude48()},
 	{"claude-sonnet-5-", claude55()},
-	{"claude-sonnet-5-20", claude48()},
 	{"claude-fable-5", claude55()},
 	{"claude-mythos-5", claude55()},
 
@@ -62,27 +57,41 @@ var anthropic = [...]struct {
 	{"claude-haiku-4-", claude48()},
 }
 
-// Anthropic returns the facts of a Claude model, by the longest known prefix of its name. The name may have
-// in front what clouds put there ("us.anthropic.claude-…", "anthropic/claude-…"), and a dot in its version.
+// Anthropic returns how a Claude model must be asked, by the longest known prefix of its plain name. The name
+// may have around it what clouds put there ("us.anthropic.claude-…-v1:0", "anthropic/claude-…", "claude-…@date").
 // Of any other model nothing is known.
 func Anthropic(model string) Facts {
-	at := strings.Index(model, "claude-")
+	var buf [naming.Longest + 32]byte
+	name, _ := naming.Append(buf[:0], model)
+	return claude(name)
+}
+
+// claude is Anthropic for a plain name.
+func claude(name []byte) Facts {
+	at := bytes.Index(name, []byte("claude-"))
 	if at < 0 {
 		return Facts{}
 	}
-	model = strings.ReplaceAll(model[at:], ".", "-")
+	name = name[at:]
 	best := 0
 	for i := range anthropic {
-		if p := anthropic[i].prefix; strings.HasPrefix(model, p) && len(p) >= len(anthropic[best].prefix) {
+		if p := anthropic[i].prefix; len(p) > len(anthropic[best].prefix) && len(p) <= len(name) && string(name[:len(p)]) == p {
 			best = i
 		}
 	}
 	return anthropic[best].facts
 }
 
+// claudeOld is a model that does not reason.
+func claudeOld(context, output int64) Facts {
+	return Facts{Context: context, MaxOutput: output, Efforts: effortsNone, Sampling: Sampling{MaxTemperature: 1}}
+}
+
 // claudeBudget is a model that reasons within a budget.
 func claudeBudget(output int64) Facts {
-	return Facts{Context: 200_000, MaxOutput: output, Thinking: ThinkBudget, Efforts: effortsNone}
+	f := claudeOld(200_000, output)
+	f.Thinking, f.BudgetMin = ThinkBudget, 1_024
+	return f
 }
 
 func claude41() Facts {
@@ -105,9 +114,9 @@ func claudeOpus45() Facts {
 
 // claude46 is a model that reasons as much as it sees fit.
 func claude46(output int64) Facts {
-	return Facts{
-		Context: 1_000_000, MaxOutput: output, Thinking: ThinkAdaptive, Efforts: effortsClaude46, JSONSchema: true,
-	}
+	f := claudeOld(1_000_000, output)
+	f.Thinking, f.Efforts, f.JSONSchema = ThinkAdaptive, effortsClaude46, true
+	return f
 }
 
 // claudeOpus47 refuses budgets, the sampling members, and to be told not to reason.

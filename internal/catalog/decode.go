@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
@@ -23,6 +24,7 @@ var list string
 type table struct {
 	asOf    string
 	models  []Model
+	facts   []atomic.Pointer[Facts] // of models, as far as they were asked for
 	vendors map[string]*vendor
 	names   []string // of vendors, in their order
 }
@@ -97,6 +99,7 @@ func decode(list string) (*table, error) {
 		t.models = append(t.models, m)
 		v.end = len(t.models)
 	}
+	t.facts = make([]atomic.Pointer[Facts], len(t.models))
 	return t, nil
 }
 

@@ -74,18 +74,7 @@ func (m *Model) Aliases() []Model {
 const foundry = "azure-foundry"
 
 func (t *table) find(provider, model string) (Model, Match) {
-	provider = Vendor(provider)
-	if v := t.vendors[provider]; v != nil {
-		if i, ok := v.ids[model]; ok {
-			return t.models[i], Exact
-		}
-	}
-	if provider == "azure" {
-		if i, ok := t.vendors[foundry].ids[model]; ok {
-			return t.models[i], Exact
-		}
-	}
-	i, match := index().search(provider, model)
+	i, match := t.search(Vendor(provider), model)
 	if match == None {
 		return Model{}, None
 	}
@@ -94,6 +83,21 @@ func (t *table) find(provider, model string) (Model, Match) {
 		m.Card = nil
 	}
 	return m, match
+}
+
+// search returns the index of what find finds, for our name of the vendor.
+func (t *table) search(vendor, model string) (int, Match) {
+	if v := t.vendors[vendor]; v != nil {
+		if i, ok := v.ids[model]; ok {
+			return i, Exact
+		}
+	}
+	if vendor == "azure" {
+		if i, ok := t.vendors[foundry].ids[model]; ok {
+			return i, Exact
+		}
+	}
+	return index().search(vendor, model)
 }
 
 // directory finds models by what their names mean. It is made when a name is first asked for that no vendor has.

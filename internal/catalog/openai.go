@@ -41,14 +41,8 @@ var openAI = [...]struct {
 	{"gpt-5.3-chat", plainOpenAI(128_000, 16_384, true)},
 
 	{"o1", thinkAlways(200_000, 100_000, effortsClassic, true)},
-	{"o1-mini", Facts{
-		Context: 128_000, MaxOutput: 65_536, Thinking: ThinkEffort, ThinkDefault: true, ThinkAlways: true,
-		Efforts: effortsNone, NoSampling: true, CompletionsMax: true, NoSystem: true,
-	}},
-	{"o1-preview", Facts{
-		Context: 128_000, MaxOutput: 32_768, Thinking: ThinkEffort, ThinkDefault: true, ThinkAlways: true,
-		Efforts: effortsNone, NoSampling: true, CompletionsMax: true, NoSystem: true,
-	}},
+	{"o1-mini", thinkFirst(128_000, 65_536)},
+	{"o1-preview", thinkFirst(128_000, 32_768)},
 	{"o3", thinkAlways(200_000, 100_000, effortsClassic, true)},
 	{"o4", thinkAlways(200_000, 100_000, effortsClassic, true)},
 	{"codex-mini", thinkAlways(200_000, 100_000, effortsClassic, true)},
@@ -57,6 +51,7 @@ var openAI = [...]struct {
 	{"gpt-5-search", thinkAlways(272_000, 128_000, effortsFive, true)},
 	{"gpt-5-pro", thinkAlways(400_000, 128_000, []string{"high"}, true)},
 	{"gpt-5.1", thinkAsked(272_000, 128_000, efforts51)},
+	{"gpt-5-1", thinkAsked(272_000, 128_000, efforts51)}, // as Databricks writes it
 	{"gpt-5.1-codex", thinkAlways(272_000, 128_000, effortsFive, true)},
 	{"gpt-5.1-codex-max", thinkAlways(272_000, 128_000, []string{"minimal", "low", "medium", "high", "xhigh"}, true)},
 	{"gpt-5.2", thinkAsked(272_000, 128_000, efforts52)},
@@ -85,16 +80,34 @@ func OpenAI(model string) Facts {
 	model = strings.TrimPrefix(model, "ft:")
 	best := 0
 	for i := range openAI {
-		if p := openAI[i].prefix; strings.HasPrefix(model, p) && len(p) >= len(openAI[best].prefix) {
+		if p := openAI[i].prefix; len(p) > len(openAI[best].prefix) && strings.HasPrefix(model, p) {
 			best = i
 		}
 	}
 	return openAI[best].facts
 }
 
+// bareOpenAI cuts what clouds and routers put around OpenAI's names. Azure leaves the dot out of gpt-3.5.
+func bareOpenAI(model string) string {
+	model = strings.TrimPrefix(model[strings.LastIndexByte(model, '/')+1:], "openai.")
+	model = strings.TrimPrefix(model, "databricks-")
+	if strings.HasPrefix(model, "gpt-35") {
+		return "gpt-3.5"
+	}
+	return model
+}
+
 // plainOpenAI is a model that does not reason.
 func plainOpenAI(context, output int64, schema bool) Facts {
-	return Facts{Context: context, MaxOutput: output, Efforts: effortsNone, JSONSchema: schema, MidSystem: true}
+	return Facts{Context: context, MaxOutput: output, Efforts: effortsNone, JSONSchema: schema, MidSystem: true, Sampling: Sampling{MaxTemperature: 2}}
+}
+
+// thinkFirst is a model of the first that reasoned, which take neither efforts nor instructions.
+func thinkFirst(context, output int64) Facts {
+	return Facts{
+		Context: context, MaxOutput: output, Thinking: ThinkEffort, Efforts: effortsNone, CompletionsMax: true, NoSystem: true,
+		Reasoning: Reasoning{ThinkDefault: true, ThinkAlways: true}, Sampling: Sampling{NoSampling: true},
+	}
 }
 
 // thinkAlways is a model that reasons on every request.
@@ -114,7 +127,8 @@ func thinkDefault(context, output int64, efforts []string) Facts {
 // thinkAsked is a model that reasons when it is asked to.
 func thinkAsked(context, output int64, efforts []string) Facts {
 	return Facts{
-		Context: context, MaxOutput: output, Thinking: ThinkEffort, Efforts: efforts, NoSamplingThink: true,
+		Context: context, MaxOutput: output, Thinking: ThinkEffort, Efforts: efforts,
 		JSONSchema: true, DeveloperRole: true, CompletionsMax: true, MidSystem: true,
+		Sampling: Sampling{NoSamplingThink: true, MaxTemperature: 2},
 	}
 }

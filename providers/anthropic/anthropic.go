@@ -29,7 +29,7 @@ func Kind() providers.Kind {
 				Base:      strings.TrimSuffix(env.BaseURL.EscapedPath(), "/v1"),
 				Endpoints: []providers.Endpoint{{Op: llm.OpChat, Codec: anthropicmessages.New(), Path: "/v1/messages"}},
 				Auth:      auth,
-				Models:    catalog.Anthropic,
+				Models:    func(model string) catalog.Facts { return catalog.FactsOf("anthropic", model) },
 			}, nil
 		},
 	}

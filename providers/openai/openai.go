@@ -25,7 +25,7 @@ func Kind() providers.Kind {
 					{Op: llm.OpChat, Codec: openaichat.New(), Path: "/chat/completions"},
 				}, providers.Media()...),
 				Auth:   providers.Bearer,
-				Models: catalog.OpenAI,
+				Models: func(model string) catalog.Facts { return catalog.FactsOf("openai", model) },
 			}, nil
 		},
 	}

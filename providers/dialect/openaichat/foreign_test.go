@@ -167,6 +167,7 @@ func TestWhatCannotBeCarriedIsRefusedByName(t *testing.T) {
 		{"a document by URL", part(llm.Part{Kind: llm.PartFile, Media: &llm.Media{URL: "https://a.example/x.pdf"}}), catalog.Facts{}, "messages[0].content[1]"},
 		{"five stops", llm.Chat{Stop: []string{"a", "b", "c", "d", "e"}}, catalog.Facts{}, "stop_sequences"},
 		{"a stop for a model that reasons", llm.Chat{Stop: []string{"a"}}, catalog.OpenAI("o3"), "stop_sequences"},
+		{"a stop for one that takes none", llm.Chat{Stop: []string{"a"}}, catalog.FactsOf("xai", "grok-4.5"), "stop_sequences"},
 	} {
 		_, _, err := New().WriteRequest(nil, foreign(&tc.chat), dialect.Target{Model: "t", Facts: tc.facts})
 		var e *llm.Error

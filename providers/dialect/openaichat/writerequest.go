@@ -176,7 +176,7 @@ func (w *requestWriter) limits() error {
 	switch {
 	case len(stop) > maxStop && !w.own:
 		return w.refuse(at, fmt.Sprintf("This model's provider takes at most %d stop sequences.", maxStop))
-	case w.t.Facts.CompletionsMax && (w.t.Facts.NoSampling || w.t.Facts.NoSamplingThink && w.reasons()):
+	case w.t.Facts.NoPenalties, w.t.Facts.CompletionsMax && (w.t.Facts.NoSampling || w.t.Facts.NoSamplingThink && w.reasons()):
 		return w.refuse(at, "This model does not take stop sequences.")
 	}
 	w.key("stop")
@@ -213,8 +213,13 @@ func (w *requestWriter) sampling() {
 	} else {
 		float("top_p", s.TopP)
 	}
+	sampled := why
+	if w.t.Facts.NoPenalties {
+		why = "the model does not take it"
+	}
 	float("presence_penalty", s.PresencePenalty)
 	float("frequency_penalty", s.FrequencyPenalty)
+	why = sampled
 	if s.TopK != nil {
 		if w.own && why == "" {
 			w.int("top_k", *s.TopK)
