@@ -74,10 +74,7 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 		return Reply{To: ToRequestBody, Done: true, Answer: answer(a.server, e, a.x.ID)}
 	}
 	a.sent = a.x.core.now()
-	if n := len(a.losses); n > 0 {
-		a.x.core.seen.Lost(a.x.Dialect, out.Dialect, n)
-		a.x.core.log.Debug("request loses something", "exchange", a.x.ID, "attempt", a.n, "target", a.leg.Target(), "losses", lossPaths(a.losses))
-	}
+	a.x.lost(a.n, a.leg, out.Dialect, a.losses)
 	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg), Number: a.n}}
 	r.Remove = append(a.head.stripped(out.Dialect), a.x.snap.Registry.Sets()...)
 	r.Set = append(a.x.requestHeaders(out), providers.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
@@ -98,6 +95,9 @@ func (a *Attempt) rewrite(ctx context.Context, body []byte) (*providers.Outbound
 		}
 		b, err := a.client.Splice(nil, h, x.edits(a.leg))
 		if err != nil {
+			return nil, err
+		}
+		if a.losses, err = x.trims(a.client, h, a.leg); err != nil {
 			return nil, err
 		}
 		if x.translates(a.client) {

@@ -189,6 +189,9 @@ func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.
 	if err != nil {
 		return err
 	}
+	if losses, err := x.trims(c, p.head, leg); err == nil {
+		x.lost(1, leg, c.Name(), losses)
+	}
 	out, err := x.outbound(ctx, leg, c.Name(), body, x.in.head)
 	if err != nil {
 		return err

@@ -31,6 +31,11 @@ func (p *planner) usable(t routing.Target) (bool, string) {
 	if !ok {
 		return p.cannot(&llm.Error{Code: llm.CodeUnsupported, Message: "the target has no endpoint for " + x.Op.String()})
 	}
+	if losses, err := x.trims(c, p.head, leg); err != nil {
+		return p.cannot(asError(err))
+	} else if len(losses) > 0 && x.Rules.Lossy == routing.LossyRefuse {
+		return p.cannot(&llm.Error{Code: llm.CodeUnsupported, Param: losses[0].Path, Message: "the target cannot carry " + lossPaths(losses)})
+	}
 	if !x.translates(c) {
 		return true, ""
 	}
@@ -76,6 +81,22 @@ func (x *Exchange) write(c dialect.Client, req *llm.Request, l ticket.Leg) ([]by
 	to := *req
 	to.Op = x.op(x.snap.Providers[l.Provider], l.Model)
 	return c.WriteRequest(nil, &to, x.target(l))
+}
+
+// trims returns what a provider of the client's own dialect does not take of its body, or why it takes none of it.
+func (x *Exchange) trims(c dialect.Client, h *dialect.Head, l ticket.Leg) ([]llm.Loss, error) {
+	if t, ok := c.(dialect.Trimmer); ok && c.Name() == x.Dialect {
+		return t.Trims(h, l.Model)
+	}
+	return nil, nil
+}
+
+// lost reports what an attempt's request loses.
+func (x *Exchange) lost(n int, l ticket.Leg, to dialect.Name, losses []llm.Loss) {
+	if len(losses) > 0 {
+		x.core.seen.Lost(x.Dialect, to, len(losses))
+		x.core.log.Debug("request loses something", "exchange", x.ID, "attempt", n, "target", l.Target(), "losses", lossPaths(losses))
+	}
 }
 
 func (p *planner) cannot(e *llm.Error) (bool, string) {

@@ -125,6 +125,12 @@ type Rewriter interface{ Rewrites() bool }
 // another provider could use. Such a body is made for the one attempt alone.
 type Reshaper interface{ Reshapes(h *Head) bool }
 
+// Trimmer is a Client whose Splice may take something out of a body, or refuse it. Trims returns what would be
+// lost of a request to a model, or the *llm.Error that Splice would return.
+type Trimmer interface {
+	Trims(h *Head, model string) ([]llm.Loss, error)
+}
+
 // Framer is a Client whose answers to a stream are not server-sent events.
 type Framer interface {
 	// Streams reports whether an answer with this content-type is a stream.

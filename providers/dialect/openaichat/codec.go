@@ -19,6 +19,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/quirk"
 )
 
 // Codec is the dialect's codec. It holds no state of any exchange and is safe for concurrent use.
@@ -92,7 +93,11 @@ func text(b []byte, name, value string) []byte { return jsonx.AppendQuote(key(b,
 
 // Splice appends the client's own body with the edits made, and leaves every other byte as it is.
 func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, error) {
-	edits := make([]jsonx.Edit, 0, 2)
+	return splice(dst, h, e, make([]jsonx.Edit, 0, 2))
+}
+
+// splice makes the edits of every request beside those that a server needs.
+func splice(dst []byte, h *dialect.Head, e dialect.Edits, edits []jsonx.Edit) ([]byte, error) {
 	if e.Model != "" && e.Model != h.Model {
 		edits = append(edits, h.Doc.Set("model", jsonx.AppendQuote(nil, e.Model)))
 	}
@@ -131,6 +136,129 @@ func askUsage(doc *jsonx.Doc) (jsonx.Edit, error) {
 		return edit, nil
 	}
 	return doc.Set("stream_options", []byte(on)), nil
+}
+
+// Quirks say how a server that imitates OpenAI's differs from it. The zero value is OpenAI's own behaviour.
+type Quirks = quirk.Set
+
+// NewUpstream makes the client half of the dialect toward a server with quirks, which have passed their Check.
+// On the diagonal a body is spliced further where the server needs it, and answers are read and written anew
+// where they would harm a client.
+func NewUpstream(q Quirks) dialect.Client {
+	u := upstream{codec: New(), quirks: &q}
+	if q.AsksUsage() {
+		return &asking{u}
+	}
+	return &u
+}
+
+var (
+	_ dialect.Rewriter = (*upstream)(nil)
+	_ dialect.Reshaper = (*upstream)(nil)
+	_ dialect.Trimmer  = (*upstream)(nil)
+	_ dialect.Stripper = (*asking)(nil)
+)
+
+// upstream is a server with quirks.
+type upstream struct {
+	codec  *Codec
+	quirks *Quirks
+}
+
+// asking is one whose streams carry usage when they are asked to.
+type asking struct{ upstream }
+
+func (a *asking) NewStrip() dialect.Strip { return a.codec.NewStrip() }
+
+func (u *upstream) Name() dialect.Name { return u.codec.Name() }
+
+func (u *upstream) NewReader(req *llm.Request, stream bool) dialect.Reader {
+	return u.codec.NewReader(req, stream)
+}
+
+func (u *upstream) ReadError(status int, h dialect.Header, body []byte) *llm.Error {
+	return u.codec.ReadError(status, h, body)
+}
+
+func (u *upstream) Rewrites() bool { return u.quirks.Harms() }
+
+func (u *upstream) Reshapes(h *dialect.Head) bool {
+	fit, err := u.quirks.Fit(h.Doc, "") // for any model
+	return err == nil && len(fit.Edits) > 0
+}
+
+func (u *upstream) Trims(h *dialect.Head, model string) ([]llm.Loss, error) {
+	fit, err := u.quirks.Fit(h.Doc, model)
+	if err != nil {
+		return nil, err
+	}
+	return fit.Losses, nil
+}
+
+func (u *upstream) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, error) {
+	model := e.Model
+	if model == "" {
+		model = h.Model
+	}
+	fit, err := u.quirks.Fit(h.Doc, model)
+	if err != nil {
+		return dst, err
+	}
+	e.AskUsage = e.AskUsage && u.quirks.AsksUsage()
+	return splice(dst, h, e, fit.Edits)
+}
+
+// WriteRequest writes the body as for OpenAI, with reasoning as the server wants it, and fits that.
+func (u *upstream) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]byte, []llm.Loss, error) {
+	body, losses, err := u.codec.write(nil, req, t, u.quirks)
+	if err != nil {
+		return dst, nil, err
+	}
+	doc, err := jsonx.Scan(body)
+	if err != nil {
+		return dst, nil, syntax(err)
+	}
+	model := t.Model
+	if model == "" {
+		model = req.Model
+	}
+	fit, bad := u.quirks.Fit(doc, model)
+	if bad != nil {
+		bad.Param = clientMember(req.Extra.Dialect, bad.Param)
+		return dst, nil, bad
+	}
+	for _, l := range fit.Losses {
+		if l.Path == "stream_options" && !req.Usage {
+			continue // it was ours
+		}
+		losses = append(losses, llm.Loss{Path: clientMember(req.Extra.Dialect, l.Path), Why: l.Why})
+	}
+	return jsonx.Splice(dst, body, fit.Edits...), losses, nil
+}
+
+// clientMember names a member in the client's dialect.
+func clientMember(d, member string) string {
+	names := map[dialect.Name]map[string]string{
+		dialect.AnthropicMessages: {
+			"stop": "stop_sequences", "user": "metadata.user_id", "response_format": "output_config.format",
+			"parallel_tool_calls": "tool_choice.disable_parallel_tool_use", "reasoning_effort": "thinking",
+		},
+		dialect.OpenAIResponses: {
+			"response_format": "text.format", "reasoning_effort": "reasoning.effort", "verbosity": "text.verbosity",
+			"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens", "messages": "input",
+		},
+		dialect.Gemini: {
+			"stop": "generationConfig.stopSequences", "n": "generationConfig.candidateCount", "temperature": "generationConfig.temperature",
+			"top_p": "generationConfig.topP", "seed": "generationConfig.seed", "presence_penalty": "generationConfig.presencePenalty",
+			"frequency_penalty": "generationConfig.frequencyPenalty", "response_format": "generationConfig.responseMimeType",
+			"reasoning_effort": "generationConfig.thinkingConfig", "tool_choice": "toolConfig.functionCallingConfig", "logprobs": "generationConfig.responseLogprobs",
+			"top_logprobs": "generationConfig.logprobs",
+		},
+	}
+	if n := names[dialect.Name(d)][member]; n != "" {
+		return n
+	}
+	return member
 }
 
 // NewStrip makes a filter that takes the usage frame out of a stream.

@@ -199,11 +199,15 @@ func (w *requestWriter) takesSeal(p *llm.Part) bool {
 }
 
 // thoughts writes reasoning back to where it may have come from: as text, or with its seals.
-func (w *requestWriter) thoughts(i int, t *llm.Turn, thoughts []int) {
+func (w *requestWriter) thoughts(i int, t *llm.Turn, thoughts []int, calls bool) {
 	if len(thoughts) == 0 {
 		return
 	}
 	if !w.own {
+		if member := w.quirks.Reasoning.Echoes(calls); member != "" {
+			w.echo(i, t, thoughts, member)
+			return
+		}
 		for _, j := range thoughts {
 			w.lose(w.at(i, j), "the dialect does not take reasoning back")
 			w.marks(&t.Parts[j], w.at(i, j), false)
@@ -245,6 +249,22 @@ func (w *requestWriter) thoughts(i int, t *llm.Turn, thoughts []int) {
 		}
 	}
 	w.dst = append(w.dst, ']')
+}
+
+// echo sends the text of reasoning back to a server that wants it, without what other providers sealed.
+func (w *requestWriter) echo(i int, t *llm.Turn, thoughts []int, member string) {
+	var b strings.Builder
+	for _, j := range thoughts {
+		p := &t.Parts[j]
+		b.WriteString(p.Text)
+		if p.Seal != "" {
+			w.lose(w.at(i, j)+".signature", "a signature goes only to the provider that made it")
+		}
+		w.marks(p, w.at(i, j), false)
+	}
+	if b.Len() > 0 {
+		w.text(member, b.String())
+	}
 }
 
 func (w *requestWriter) calls(i int, t *llm.Turn, calls []int) {

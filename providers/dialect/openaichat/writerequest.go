@@ -2,6 +2,7 @@ package openaichat
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
@@ -16,11 +17,16 @@ const maxStop = 4
 
 // WriteRequest appends the body for the target. The same request gives the same bytes.
 func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]byte, []llm.Loss, error) {
+	return c.write(dst, req, t, new(Quirks))
+}
+
+// write writes a body for a server with quirks, as far as those have to be known before it is written.
+func (c *Codec) write(dst []byte, req *llm.Request, t dialect.Target, q *Quirks) ([]byte, []llm.Loss, error) {
 	chat := req.Chat()
 	if chat == nil {
 		return dst, nil, &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Message: "this operation has no body in " + name}
 	}
-	w := requestWriter{dst: dst, req: req, chat: chat, t: t, own: req.Extra.Dialect == name}
+	w := requestWriter{dst: dst, req: req, chat: chat, t: t, quirks: q, own: req.Extra.Dialect == name}
 	if w.t.Model == "" {
 		w.t.Model = req.Model
 	}
@@ -44,6 +50,7 @@ type requestWriter struct {
 	req     *llm.Request
 	chat    *llm.Chat
 	t       dialect.Target
+	quirks  *Quirks
 	own     bool // the request came in this dialect
 	losses  []llm.Loss
 	pending []media // of tool results, for the next user message
@@ -137,6 +144,10 @@ func (w *requestWriter) thinking() error {
 	if effort == "" {
 		return nil
 	}
+	if r := &w.quirks.Reasoning; r.Knob != "" && !(w.own && r.Knob == "effort") {
+		w.knob(effort, th)
+		return nil
+	}
 	at := w.member("reasoning_effort", "thinking")
 	f := w.t.Facts
 	if f.Efforts == nil && (w.own || f.Thinking != catalog.ThinkNone) {
@@ -155,6 +166,37 @@ func (w *requestWriter) thinking() error {
 	}
 	w.text("reasoning_effort", effort)
 	return nil
+}
+
+// knob asks a server for reasoning in its own way.
+func (w *requestWriter) knob(effort string, th *llm.Thinking) {
+	at, r := w.member("reasoning_effort", "thinking"), &w.quirks.Reasoning
+	none := w.t.Facts.Efforts != nil && len(w.t.Facts.Efforts) == 0 && w.t.Facts.Thinking == catalog.ThinkNone
+	if none || !r.Has(w.t.Model) {
+		if effort != llm.EffortNone {
+			w.lose(at, "the model is not asked to reason")
+		}
+		return
+	}
+	budget := int64(0)
+	if th.Mode == llm.ThinkBudget {
+		budget = th.Budget
+	}
+	members, lost := r.Ask(effort, budget)
+	for _, m := range members {
+		if w.own && w.extra(m.Name) {
+			continue // the client says it itself
+		}
+		w.raw(m.Name, m.Raw)
+	}
+	if lost != "" {
+		w.lose(at, lost)
+	}
+}
+
+// extra reports whether the client's own body has a member that the vocabulary has no word for.
+func (w *requestWriter) extra(name string) bool {
+	return slices.ContainsFunc(w.req.Extra.Members, func(m llm.Member) bool { return m.Name == name })
 }
 
 func (w *requestWriter) limits() error {

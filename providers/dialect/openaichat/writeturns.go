@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/quirk"
 )
 
 // media is a picture or document of a tool's result, which the dialect takes only from the user.
@@ -311,11 +312,17 @@ func (w *requestWriter) part(p *llm.Part, at string) error {
 		w.dst = append(w.dst, `"refusal"`...)
 		w.text("refusal", p.Text)
 	case llm.PartImage:
-		err = w.image(p.Media, at)
+		if err = w.takes("image_url", at); err == nil {
+			err = w.image(p.Media, at)
+		}
 	case llm.PartAudio:
-		err = w.audio(p.Media, at)
+		if err = w.takes("input_audio", at); err == nil {
+			err = w.audio(p.Media, at)
+		}
 	case llm.PartFile:
-		err = w.file(p.Media, at)
+		if err = w.takes("file", at); err == nil || p.Media.Data == "" && p.Media.Text != "" { // a plain document is sent as its text
+			err = w.file(p.Media, at)
+		}
 	default:
 		err = w.refuse(at, "A part of kind "+p.Kind.String()+" cannot stand here.")
 	}
@@ -325,6 +332,14 @@ func (w *requestWriter) part(p *llm.Part, at string) error {
 	w.marks(p, at, true)
 	w.dst = append(w.dst, '}')
 	return nil
+}
+
+// takes returns the error of content that the server does not take.
+func (w *requestWriter) takes(kind, at string) error {
+	if w.quirks.Takes(kind) {
+		return nil
+	}
+	return quirk.Untaken(at, kind)
 }
 
 // assistant writes an answer of the model that the client sends back.
@@ -348,7 +363,7 @@ func (w *requestWriter) assistant(i int, t *llm.Turn) error {
 			content = append(content, j)
 		}
 	}
-	w.thoughts(i, t, thoughts)
+	w.thoughts(i, t, thoughts, len(calls) > 0)
 	w.key("content")
 	var err error
 	switch {

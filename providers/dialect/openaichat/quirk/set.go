@@ -1,0 +1,149 @@
+// Package quirk says, as data, in what a server that imitates OpenAI's Chat Completions differs from it, and
+// makes a request's body fit such a server. Every other byte of the body stays as it is.
+//
+// It knows no vendor: a vendor's set is data of its provider kind. It reads no answers either, since their
+// quirks are recognised by their shape; the set only says which of them harm a client.
+package quirk
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Set is the quirks of one server. The zero value is OpenAI's own behaviour. A Set is not changed once it is
+// in use.
+type Set struct {
+	Drops     []string          `yaml:"drops" doc:"Members of a request that it refuses and that only steer sampling or bookkeeping: they are left out, with a loss."`
+	Refuses   []string          `yaml:"refuses" doc:"Members that it cannot do and that change the answer: a request with one goes to another target, or is refused."`
+	Renames   map[string]string `yaml:"renames" doc:"Members that it knows by another name."`
+	Values    []Value           `yaml:"values" doc:"Texts for which it has another word."`
+	Usage     string            `yaml:"usage" enum:"asked,always,never" zero:"asked" doc:"When its streams carry usage: asked for by stream_options, as OpenAI's; always, and then stream_options is left out; or never, likewise."`
+	MaxTokens string            `yaml:"max_tokens" enum:"max_tokens,max_completion_tokens" doc:"The one name under which it takes the limit of the output; empty: both."`
+	Developer bool              `yaml:"developer_as_system" doc:"It does not know the role developer: such messages become system messages."`
+	Single    bool              `yaml:"one_answer" doc:"It makes one answer only: a request with n above 1 goes to another target, or is refused."`
+	Choices   []string          `yaml:"tool_choice" enum:"auto,none,required,function,allowed_tools" doc:"The forms of tool_choice that it takes; empty: all."`
+	Formats   []string          `yaml:"response_format" enum:"text,json_object,json_schema" doc:"The forms of response_format that it takes; empty: all."`
+	Parts     []string          `yaml:"parts" enum:"text,image_url,input_audio,file" doc:"The kinds of content that it takes; empty: all."`
+	CallID    int               `yaml:"call_id" max:"64" zero:"any" doc:"The length of the ids of tool calls, where they must be of letters and digits and of that length."`
+	Reasoning Reasoning         `yaml:"reasoning" doc:"How its models are asked to reason."`
+	Answers   []string          `yaml:"answers" doc:"What is peculiar in its answers. Some of it harms clients: such answers are read and written anew."`
+}
+
+// Value is a text value of a top-level member, and the server's word for it.
+type Value struct {
+	Member string `yaml:"member" required:"true" doc:"The member."`
+	From   string `yaml:"from" required:"true" doc:"The text."`
+	To     string `yaml:"to" doc:"Its text in place of it; empty: the member is left out."`
+}
+
+// answers are the peculiarities of answers that have a name, and whether a client that expects OpenAI's
+// breaks on them or understands something else.
+var answers = map[string]bool{
+	"comments":         false, // comment lines while it is busy
+	"crlf":             false, // lines end in \r\n
+	"extra_members":    false, // members beside OpenAI's
+	"finish_absent":    false, // no finish_reason until the end, in place of null
+	"finish_repeated":  false, // finish_reason in several chunks
+	"first_chunk_bare": false, // a first chunk without id and choices
+	"no_done":          false, // no [DONE]
+	"reasoning":        false, // reasoning in a member of its own
+	"role_repeated":    false, // role in every chunk
+	"usage_on_finish":  false, // usage in the chunk that has finish_reason
+	"whole_calls":      false, // a tool call in one delta
+
+	"content_object":   true, // content as an object
+	"content_parts":    true, // content as an array of parts
+	"cumulative_usage": true, // usage in many chunks, which a client may add up
+	"empty_call_id":    true, // tool calls with the id ""
+	"empty_strings":    true, // "" and {} for what is absent
+	"foreign_chunks":   true, // chunks of another object, or a message beside each delta
+	"foreign_errors":   true, // errors of another shape inside a 200
+	"no_call_index":    true, // deltas of tool calls without an index
+	"no_role":          true, // no role in any chunk
+	"reasoning_apart":  true, // completion_tokens without the reasoning
+	"stop_with_calls":  true, // finish_reason stop beside tool calls
+}
+
+// Answers returns the names that Set.Answers may hold, each with whether it harms a client.
+func Answers() map[string]bool { return maps.Clone(answers) }
+
+// Harms reports whether answers of the server harm a client of the dialect.
+func (s *Set) Harms() bool {
+	return slices.ContainsFunc(s.Answers, func(a string) bool { return answers[a] })
+}
+
+// vital are members without which no request would be one, or which have a field of their own.
+var vital = [...]string{"model", "messages", "stream", "stream_options"}
+
+// Check returns what is wrong with a set, by the names that users write.
+func (s *Set) Check() error {
+	for _, l := range [...]struct {
+		name   string
+		values []string
+		known  []string
+	}{
+		{"tool_choice", s.Choices, []string{"auto", "none", "required", "function", "allowed_tools"}},
+		{"response_format", s.Formats, []string{"text", "json_object", "json_schema"}},
+		{"parts", s.Parts, []string{"text", "image_url", "input_audio", "file"}},
+		{"answers", s.Answers, names(answers)},
+		{"usage", []string{s.Usage}, []string{"", "asked", "always", "never"}},
+		{"max_tokens", []string{s.MaxTokens}, []string{"", "max_tokens", "max_completion_tokens"}},
+		{"reasoning.knob", []string{s.Reasoning.Knob}, knobs[:]},
+		{"reasoning.history", []string{s.Reasoning.History}, histories[:]},
+		{"reasoning.member", []string{s.Reasoning.Member}, []string{"", "reasoning_content", "reasoning"}},
+		{"reasoning.efforts", s.Reasoning.Efforts, ladder[:]},
+	} {
+		for _, v := range l.values {
+			if !slices.Contains(l.known, v) {
+				return fmt.Errorf("%s: unknown value %q; possible: %s", l.name, v, strings.Join(l.known, ", "))
+			}
+		}
+	}
+	seen := map[string]string{}
+	for _, l := range [...]struct {
+		name    string
+		members []string
+	}{{"drops", s.Drops}, {"refuses", s.Refuses}, {"renames", names(s.Renames)}} {
+		for _, m := range l.members {
+			switch {
+			case m == "" || slices.Contains(vital[:], m):
+				return fmt.Errorf("%s: the member %q cannot be changed", l.name, m)
+			case seen[m] != "":
+				return fmt.Errorf("%s: the member %s stands in %s too", l.name, m, seen[m])
+			}
+			seen[m] = l.name
+		}
+	}
+	for m, to := range s.Renames {
+		if to == "" || slices.Contains(vital[:], to) || seen[to] != "" {
+			return fmt.Errorf("renames: %s cannot become %q", m, to)
+		}
+	}
+	for _, v := range s.Values {
+		if v.Member == "" || v.From == "" || slices.Contains(vital[:], v.Member) {
+			return fmt.Errorf("values: the member %q cannot have its value %q changed", v.Member, v.From)
+		}
+	}
+	if s.CallID < 0 || s.CallID > 64 {
+		return fmt.Errorf("call_id: %d is no length of ids", s.CallID)
+	}
+	return s.Reasoning.check()
+}
+
+// names returns the keys of a map in order.
+func names[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for n := range m {
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Takes reports whether the server takes a kind of content, by its name in the dialect.
+func (s *Set) Takes(part string) bool { return len(s.Parts) == 0 || slices.Contains(s.Parts, part) }
+
+// AsksUsage reports whether usage comes in streams only when it is asked for.
+func (s *Set) AsksUsage() bool { return s.Usage == "" || s.Usage == "asked" }

@@ -1,0 +1,151 @@
+package quirk
+
+import (
+	"bytes"
+	"fmt"
+	"hash/fnv"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
+
+// messages fits the messages. Those that need nothing are not looked into.
+func (f *fitting) messages(raw []byte) *llm.Error {
+	s := f.set
+	roles := s.Developer && bytes.Contains(raw, []byte("developer"))
+	ids := s.CallID > 0 && bytes.Contains(raw, []byte("tool_call"))
+	thoughts := (s.Reasoning.History != "" || s.Reasoning.Member != "") && bytes.Contains(raw, []byte("reasoning"))
+	parts := len(s.Parts) > 0 && bytes.Contains(raw, []byte(`"type"`))
+	if !roles && !ids && !thoughts && !parts {
+		return nil
+	}
+	for i, m := range jsonx.Elements(raw) {
+		role := word(jsonx.Get(m, "role"))
+		if parts {
+			if err := f.parts(i, jsonx.Get(m, "content")); err != nil {
+				return err
+			}
+		}
+		if roles && role == "developer" {
+			f.replace(jsonx.Get(m, "role"), []byte(`"system"`))
+		}
+		if ids {
+			f.ids(m)
+		}
+		if thoughts && role == "assistant" {
+			f.thoughts(i, m)
+		}
+	}
+	return nil
+}
+
+// offset is where a piece of the body begins.
+func (f *fitting) offset(piece []byte) int { return cap(f.doc.Body) - cap(piece) }
+
+// replace puts another value in the place of a piece of the body.
+func (f *fitting) replace(piece, with []byte) {
+	at := f.offset(piece)
+	f.edits = append(f.edits, jsonx.Edit{Start: at, End: at + len(piece), With: with})
+}
+
+// parts refuses kinds of content that the server does not take.
+func (f *fitting) parts(i int, content []byte) *llm.Error {
+	for j, p := range jsonx.Elements(content) {
+		kind := word(jsonx.Get(p, "type"))
+		switch kind {
+		case "image_url", "input_audio", "file":
+			if !f.set.Takes(kind) {
+				return Untaken(fmt.Sprintf("messages[%d].content[%d]", i, j), kind)
+			}
+		}
+	}
+	return nil
+}
+
+// Untaken is the error of content that a server does not take.
+func Untaken(path, kind string) *llm.Error {
+	what := map[string]string{"image_url": "images", "input_audio": "audio", "file": "files"}[kind]
+	return refused(path, "This model's provider takes no "+what+".")
+}
+
+// ids maps the ids of calls and of their results, alike.
+func (f *fitting) ids(m []byte) {
+	for n, v := range jsonx.Members(m) {
+		switch string(n) {
+		case "tool_call_id":
+			f.id(v)
+		case "tool_calls":
+			for _, c := range jsonx.Elements(v) {
+				f.id(jsonx.Get(c, "id"))
+			}
+		}
+	}
+}
+
+func (f *fitting) id(raw []byte) {
+	if id := word(raw); id != "" {
+		if fit := callID(id, f.set.CallID); fit != id {
+			f.replace(raw, jsonx.AppendQuote(nil, fit))
+		}
+	}
+}
+
+// callID returns an id of n letters and digits, the same for the same id.
+func callID(id string, n int) string {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	if len(id) == n && strings.Trim(id, digits) == "" {
+		return id
+	}
+	out := make([]byte, 0, n)
+	for round := byte(0); len(out) < n; round++ {
+		h := fnv.New64a()
+		h.Write([]byte{round})
+		h.Write([]byte(id))
+		for v := h.Sum64(); v > 0 && len(out) < n; v /= uint64(len(digits)) {
+			out = append(out, digits[v%uint64(len(digits))])
+		}
+	}
+	return string(out)
+}
+
+// thoughts drops reasoning of an earlier answer, or moves it into the server's member.
+func (f *fitting) thoughts(i int, m []byte) {
+	r := &f.set.Reasoning
+	doc, err := jsonx.Scan(m)
+	if err != nil {
+		return // the whole body was valid
+	}
+	e := editor{doc: doc, base: f.offset(m)}
+	kept := false
+	sends := r.sends(hasCalls(doc))
+	for j := range doc.Members {
+		name := doc.Members[j].Name
+		if name != "reasoning_content" && name != "reasoning" {
+			continue
+		}
+		raw := doc.Body[doc.Members[j].Start:doc.Members[j].End]
+		switch {
+		case jsonx.IsNull(raw) && sends:
+			continue
+		case !sends || kept:
+			e.remove(j)
+			if !kept && !silent(raw) {
+				f.lose(fmt.Sprintf("messages[%d].%s", i, name), "the provider does not take reasoning back")
+			}
+			continue
+		case r.Member != "" && name != r.Member:
+			e.rename(j, r.Member)
+		}
+		kept = true
+	}
+	f.edits = append(f.edits, e.done()...)
+}
+
+func hasCalls(doc *jsonx.Doc) bool {
+	calls, _ := doc.Get("tool_calls")
+	for range jsonx.Elements(calls) {
+		return true
+	}
+	return false
+}
