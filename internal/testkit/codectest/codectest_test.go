@@ -1,0 +1,36 @@
+package codectest
+
+import (
+	"testing"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+)
+
+// echo emits a delta for each byte, and an end for each '.'.
+type echo struct{ whole bool }
+
+func (e *echo) Feed(chunk []byte, eof bool, emit llm.Emit) error {
+	for i := range chunk {
+		kind := llm.EvDelta
+		if chunk[i] == '.' {
+			kind, e.whole = llm.EvFinished, true
+		}
+		if err := emit(&llm.Event{Kind: kind, Text: chunk[i : i+1]}); err != nil {
+			return err
+		}
+	}
+	if eof && !e.whole {
+		return emit(&llm.Event{Kind: llm.EvFailed, Err: &llm.Error{Code: llm.CodeReset}})
+	}
+	return nil
+}
+
+func TestAnswersAreFedWholeAndInPieces(t *testing.T) {
+	read := func() dialect.Reader { return new(echo) }
+	want := "delta 0 text text=\"a\"\ndelta 0 text text=\"b\"\nfinished end native=\"\" sequence=\"\" text=\".\"\n"
+	if got := Recut(t, read, []byte("ab.")); got != want {
+		t.Errorf("got %q", got)
+	}
+	Truncated(t, read, []byte("ab."), "b", func(head string) bool { return head == "ab." })
+}
