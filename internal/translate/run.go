@@ -41,6 +41,14 @@ func New(kinds *providers.Registry, servers map[dialect.Name]dialect.Server) *Tr
 var doors = map[string]string{
 	string(dialect.OpenAIChat):        "/v1/chat/completions",
 	string(dialect.AnthropicMessages): "/v1/messages",
+	string(dialect.OpenAIEmbeddings):  "/v1/embeddings",
+}
+
+// entersBy reports whether the record's path is one of a dialect's.
+func (r *Record) entersBy(client dialect.Name) bool {
+	path, _, _ := strings.Cut(r.RequestPath, "?")
+	row, _, found := dialect.Find("POST", path, client == dialect.AnthropicMessages)
+	return found && row.Op != llm.OpUnknown && row.Name == client
 }
 
 // Translate translates one record. What is wrong with the record is in Result.Error.
@@ -71,7 +79,7 @@ type walk struct {
 
 func (t *Translator) begin(r *Record) (*walk, error) {
 	w := &walk{rec: r}
-	if r.RequestPath == "" || doors[r.Client] != "" && !strings.HasPrefix(r.RequestPath, doors[r.Client]) {
+	if r.RequestPath == "" || doors[r.Client] != "" && !r.entersBy(dialect.Name(r.Client)) {
 		if doors[r.Client] == "" {
 			return nil, fmt.Errorf("client: unknown dialect %q, and no request_path", r.Client)
 		}
@@ -339,6 +347,8 @@ func recognise(body []byte) dialect.Name {
 		return dialect.AnthropicMessages
 	case object == "response", strings.HasPrefix(kind, "response."):
 		return "openai-responses"
+	case object == "list" && jsonx.Get(doc, "data") != nil:
+		return dialect.OpenAIEmbeddings
 	case object == "text_completion":
 		return "openai-completions"
 	case jsonx.Get(doc, "candidates") != nil, jsonx.Get(doc, "usageMetadata") != nil:

@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
 	"github.com/signalbox-ai/signalbox/providers/dialect/passing"
 	"github.com/signalbox-ai/signalbox/providers/mock"
 	"github.com/signalbox-ai/signalbox/providers/openai"
@@ -25,6 +26,7 @@ func Servers() map[dialect.Name]dialect.Server {
 	for _, s := range []dialect.Server{
 		openaichat.New(),
 		anthropicmessages.New(),
+		openaiembeddings.New(),
 		passing.Images(),
 		passing.Audio(),
 	} {

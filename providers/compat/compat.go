@@ -8,6 +8,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
 )
 
 // Kind returns the kind.
@@ -18,10 +19,13 @@ func Kind() providers.Kind {
 		Sets: []string{"authorization"},
 		New: func(env providers.Env, _ any) (providers.Adapter, error) {
 			return &providers.Fixed{
-				Base:      env.BaseURL.EscapedPath(),
-				Endpoints: []providers.Endpoint{{Op: llm.OpChat, Codec: openaichat.New(), Path: "/chat/completions"}},
-				Auth:      providers.Bearer,
-				Models:    func(string) catalog.Facts { return catalog.Facts{} },
+				Base: env.BaseURL.EscapedPath(),
+				Endpoints: []providers.Endpoint{
+					{Op: llm.OpChat, Codec: openaichat.New(), Path: "/chat/completions"},
+					{Op: llm.OpEmbed, Codec: openaiembeddings.New(), Path: "/embeddings"},
+				},
+				Auth:   providers.Bearer,
+				Models: func(string) catalog.Facts { return catalog.Facts{} },
 			}, nil
 		},
 	}

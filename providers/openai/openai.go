@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
 )
 
 // Kind returns the kind.
@@ -23,6 +24,7 @@ func Kind() providers.Kind {
 				Base: env.BaseURL.EscapedPath(),
 				Endpoints: append([]providers.Endpoint{
 					{Op: llm.OpChat, Codec: openaichat.New(), Path: "/chat/completions"},
+					{Op: llm.OpEmbed, Codec: openaiembeddings.New(), Path: "/embeddings"},
 				}, providers.Media()...),
 				Auth:   providers.Bearer,
 				Models: func(model string) catalog.Facts { return catalog.FactsOf("openai", model) },
