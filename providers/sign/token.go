@@ -21,7 +21,7 @@ import (
 const (
 	largestAnswer = 1 << 20 // of a token endpoint
 	largestFile   = 64 << 10
-	largestSaying = 400 // bytes of an error's text that are shown
+	largestSaying = 600 // bytes of an error's text that are shown
 )
 
 // Fetch sends a request for a token and reads the answer: access_token and expires_in (RFC 6749 §5.1), or

@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"time"
 
-	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers/sign"
 )
@@ -33,21 +33,8 @@ func New(lease *sign.Lease, at string, p Params) (*Signer, error) {
 	default:
 		o = entra(lease.Client(), &p)
 	}
-	id, err := identity(p)
-	if err != nil {
-		return nil, err
-	}
-	return &Signer{sign.Share(lease, id, func() sign.Options[string] { return o })}, nil
-}
-
-// identity is the same for params that give the same token.
-func identity(p Params) (string, error) {
-	b, err := jsonx.Encode(p)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(b)
-	return "azure " + hex.EncodeToString(sum[:]), nil
+	sum := sha256.Sum256(fmt.Appendf(nil, "%#v", p))
+	return &Signer{sign.Share(lease, "azure "+hex.EncodeToString(sum[:]), func() sign.Options[string] { return o })}, nil
 }
 
 // Headers are the lower-case names of the headers that Sign may set.
