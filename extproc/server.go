@@ -3,7 +3,6 @@ package extproc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"strconv"
@@ -85,7 +84,7 @@ func (s *Server) plan(st extprocv3.ExternalProcessor_ProcessServer) error {
 		var r exchange.Reply
 		switch q := m.Request.(type) {
 		case *extprocv3.ProcessingRequest_RequestHeaders:
-			r = x.Head(headerOf(q.RequestHeaders.GetHeaders()), q.RequestHeaders.GetEndOfStream())
+			r = x.Head(st.Context(), headerOf(q.RequestHeaders.GetHeaders()), q.RequestHeaders.GetEndOfStream())
 		case *extprocv3.ProcessingRequest_RequestBody:
 			r = x.Body(st.Context(), q.RequestBody.GetBody())
 		default:
@@ -275,7 +274,10 @@ func (h *attemptStream) begin(ctx context.Context, m *extprocv3.ProcessingReques
 		return h.send([]exchange.Reply{{To: exchange.ToRequestHead}})
 	}
 	if q.RequestHeaders.GetEndOfStream() {
-		return true, fmt.Errorf("an attempt without a body")
+		if !a.Bodyless() {
+			return true, errors.New("an attempt without a body")
+		}
+		return h.send([]exchange.Reply{a.Bare(ctx)})
 	}
 	return h.send([]exchange.Reply{{To: exchange.ToRequestHead}})
 }

@@ -12,7 +12,7 @@ import (
 type Endpoint struct {
 	Op    llm.Op
 	Codec dialect.Client
-	Path  string
+	Path  string // "": the client's own
 }
 
 // Fixed is an Adapter for providers whose paths depend on nothing but operation and dialect, and whose
@@ -47,6 +47,9 @@ func (f *Fixed) Speaks(op llm.Op, _ string, client dialect.Name) (dialect.Client
 func (f *Fixed) Address(c Call) (string, error) {
 	for _, e := range f.Endpoints {
 		if e.Op == c.Op && e.Codec.Name() == c.Dialect {
+			if e.Path == "" { // objects at the provider
+				return WithQuery(f.Base+c.Path, c.Query), nil
+			}
 			return WithQuery(f.Base+e.Path, c.Query), nil
 		}
 	}

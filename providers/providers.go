@@ -60,6 +60,7 @@ type Call struct {
 	Dialect dialect.Name // in which it is written
 	Model   string
 	Stream  bool
+	Path    string // the client's own, below /v1, for objects at the provider: its ids are the provider's again
 	Query   string // the client's own query, where its request passes in its own dialect; credentials are taken out
 }
 

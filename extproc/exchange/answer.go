@@ -78,6 +78,7 @@ func (a *Attempt) AnswerHead(status int, h Header, end bool) []Reply {
 func (a *Attempt) open() bool {
 	s, x := &a.ans, a.x
 	stream := a.streams(s.header.Get("content-type"))
+	filter := x.filter(a.client, a.leg)
 	s.phase = phHeld
 	if !x.Stream {
 		s.phase = phWhole
@@ -86,8 +87,13 @@ func (a *Attempt) open() bool {
 	case x.translates(a.client):
 		s.pipe.reader = a.client.NewReader(a.req, stream)
 		s.pipe.writer = a.server.NewWriter(a.req, x.Stream)
-	case x.filter(a.client) != nil && stream:
-		s.pipe.strip = x.filter(a.client)()
+	case filter != nil && !x.Stream && !strings.HasPrefix(s.header.Get("content-type"), "application/json"):
+		return false
+	case filter != nil && (stream || !x.Stream):
+		s.pipe.strip = filter()
+		if !x.Stream {
+			break
+		}
 		if x.Rules.Hold {
 			s.pipe.reader = a.client.NewReader(nil, true)
 		} else {
@@ -149,7 +155,7 @@ func (a *Attempt) take(chunk []byte, end bool) ([]Reply, error) {
 		}
 		return a.failed(), nil
 	}
-	whole := !a.x.Stream && p.writer != nil // nothing leaves before the end
+	whole := !a.x.Stream && (p.writer != nil || p.strip != nil) // nothing leaves before the end
 	s.seen += int64(len(chunk))
 	if tooMuch := s.seen > a.x.snap.MaxAnswer; tooMuch && (whole || s.phase != phRelay) {
 		p.failed = &llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer is over the limit of " + strconv.FormatInt(a.x.snap.MaxAnswer, 10) + " bytes"}
@@ -253,8 +259,10 @@ func (a *Attempt) passHead() Reply {
 func (a *Attempt) answerHeaders(r *Reply, end bool) {
 	r.Remove = []string{"content-encoding"}
 	switch {
-	case !a.x.Stream && a.ans.pipe.writer != nil:
-		r.Set = append(r.Set, providers.Header{Name: "content-type", Value: "application/json"})
+	case !a.x.Stream:
+		if a.ans.pipe.writer != nil {
+			r.Set = append(r.Set, providers.Header{Name: "content-type", Value: "application/json"})
+		}
 		if end {
 			r.Set = append(r.Set, providers.Header{Name: "content-length", Value: strconv.Itoa(len(a.ans.pipe.out))})
 		} else {

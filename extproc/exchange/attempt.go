@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -81,13 +82,29 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 	return r
 }
 
+// Bodyless reports whether the request may be one without a body.
+func (a *Attempt) Bodyless() bool { return a.x.Op.Objects() }
+
+// Bare makes the attempt's request where there is no body.
+func (a *Attempt) Bare(ctx context.Context) Reply {
+	r := a.Request(ctx, nil)
+	if r.Answer == nil {
+		r.To, r.Body, r.Replace = ToRequestHead, nil, false
+		r.Set = slices.DeleteFunc(r.Set, func(h providers.Header) bool { return h.Name == "content-length" })
+	}
+	return r
+}
+
 func (a *Attempt) rewrite(ctx context.Context, body []byte) (*providers.Outbound, error) {
 	x := a.x
 	if w := x.takeFirst(a.n); w != nil && w.body != nil {
 		a.req, a.losses = w.req, w.losses
 		return x.outbound(ctx, a.leg, a.client.Name(), w.body, a.head)
 	}
-	in := x.inbound(body)
+	in, _, bad := x.inbound(body)
+	if bad != nil {
+		return nil, bad
+	}
 	if a.client.Name() == x.Dialect {
 		h, err := a.server.Peek(in)
 		if err != nil {

@@ -47,7 +47,7 @@ func benchCore(tb testing.TB, target string) *exchange.Core {
 // planOne runs the plan stage.
 func planOne(core *exchange.Core, h exchange.Header, body []byte) *exchange.Reply {
 	x := core.Begin()
-	x.Head(h, false)
+	x.Head(context.Background(), h, false)
 	r := x.Body(context.Background(), body)
 	return &r
 }

@@ -51,11 +51,11 @@ func TestAKeyGoesOnlyToItsOwnHost(t *testing.T) {
 			r.start()
 			h := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/v1/chat/completions"}, {Name: "content-type", Value: "application/json"}}
 			x := r.core.Begin()
-			x.Head(h, false)
+			x.Head(context.Background(), h, false)
 			refused(t, x.Body(t.Context(), []byte(strings.Replace(goodChat, "fast", "direct", 1))), c.status, c.code)
 
 			x = r.core.Begin()
-			x.Head(h, false)
+			x.Head(context.Background(), h, false)
 			body := []byte(strings.Replace(goodChat, "fast", "worked", 1))
 			reply := x.Body(t.Context(), body)
 			a, answer := r.core.Try(reply.Plan.Ticket, 1, "claude", mutate(h, &reply))

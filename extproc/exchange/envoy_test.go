@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ func removedByEnvoy(name string) bool {
 // envoy is what Envoy keeps of one request: attempts share one header map, and the body is stored for
 // retries as the plan stage left it.
 type envoy struct {
+	bare    bool // the request has no body
 	ticket  string
 	header  exchange.Header
 	body    []byte
@@ -65,11 +67,12 @@ func (r *rig) request(c *command) {
 	}
 	r.envoy = envoy{header: head}
 	x := r.core.Begin()
-	reply := x.Head(head, len(c.words) > 3)
+	reply := x.Head(context.Background(), head, len(c.words) > 3)
 	if reply.To != exchange.ToRequestHead {
 		r.fatalf("the reply to the head says that it is to %d", reply.To)
 	}
-	if reply.Answer == nil {
+	bare := reply.Plan != nil // the head was all
+	if reply.Answer == nil && !bare {
 		reply = x.Body(r.t.Context(), []byte(body))
 		if reply.To != exchange.ToRequestBody || !reply.Done {
 			r.fatalf("the reply to the body is %+v", reply)
@@ -80,7 +83,7 @@ func (r *rig) request(c *command) {
 		return
 	}
 	e := &r.envoy
-	e.ticket, e.body = reply.Plan.Ticket, []byte(body)
+	e.ticket, e.body, e.bare = reply.Plan.Ticket, []byte(body), bare
 	if reply.Replace {
 		e.body = reply.Body
 	}
@@ -211,8 +214,14 @@ func (r *rig) try(c *command) {
 		r.sent(cluster, e.body, nil)
 		return
 	}
-	reply := a.Request(r.t.Context(), e.body)
-	if reply.To != exchange.ToRequestBody {
+	to := exchange.ToRequestBody
+	var reply exchange.Reply
+	if e.bare {
+		to, reply = exchange.ToRequestHead, a.Bare(r.t.Context())
+	} else {
+		reply = a.Request(r.t.Context(), e.body)
+	}
+	if reply.To != to && reply.Answer == nil {
 		r.fatalf("the reply to the request says that it is to %d", reply.To)
 	}
 	if reply.Answer != nil {

@@ -64,6 +64,7 @@ type Exchange struct {
 // intake is what the plan stage knows before there is a plan.
 type intake struct {
 	row    dialect.Path
+	bare   bool   // there is no body
 	piece  string // what the path holds for {model} or {id}
 	server dialect.Server
 	head   Header

@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -127,7 +128,7 @@ func attemptOnce(t *testing.T, f failer, setup, client byte, events []byte) {
 	body += map[bool]string{true: "true}", false: "false}"}[client&2 != 0]
 	h := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: path}, {Name: "content-type", Value: "application/json"}}
 	x := core.Begin()
-	x.Head(h, false)
+	x.Head(context.Background(), h, false)
 	r := x.Body(t.Context(), []byte(body))
 	if r.Plan == nil {
 		f.Fatalf("refused: %v", r.Answer.Err)

@@ -46,13 +46,14 @@ func (h Header) fields() int {
 // Names of headers between the filters. Clients' own are removed before anything is read from them but
 // the two that a route may allow.
 const (
-	headerPrefix  = "x-signalbox-"
-	headerWatch   = headerPrefix + "watch"      // toward Envoy: the path of attempt 1
-	headerIdle    = headerPrefix + "idle"       // toward Envoy: which idle timer
-	headerRetry   = headerPrefix + "retry"      // toward Envoy, on an answer: try the next target
-	headerRoute   = headerPrefix + "route"      // from clients
-	headerTimeout = headerPrefix + "timeout-ms" // from clients
-	headerLosses  = headerPrefix + "losses"     // toward clients
+	headerPrefix   = "x-signalbox-"
+	headerWatch    = headerPrefix + "watch"      // toward Envoy: the path of attempt 1
+	headerIdle     = headerPrefix + "idle"       // toward Envoy: which idle timer
+	headerRetry    = headerPrefix + "retry"      // toward Envoy, on an answer: try the next target
+	headerRoute    = headerPrefix + "route"      // from clients
+	headerProvider = headerPrefix + "provider"   // from clients: whose objects are meant
+	headerTimeout  = headerPrefix + "timeout-ms" // from clients
+	headerLosses   = headerPrefix + "losses"     // toward clients
 
 	headerUpstreamID = headerPrefix + "upstream-request-id" // toward clients: the provider's own id
 )

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"mime"
 	"net/http"
 	"strconv"
@@ -14,7 +15,7 @@ import (
 )
 
 // Head takes the request's head. end says that no body follows.
-func (x *Exchange) Head(h Header, end bool) Reply {
+func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 	in := x.in
 	in.head = h
 	in.path = h.Get(":path")
@@ -34,6 +35,9 @@ func (x *Exchange) Head(h Header, end bool) Reply {
 	if query := passing(in.path); query != "" {
 		x.Path += "?" + query // the ticket holds no credential
 	}
+	if m := h.Get(":method"); m != "POST" {
+		x.Method = m
+	}
 	switch {
 	case !found:
 		return x.refuse(&llm.Error{Code: llm.CodeNotFound, Reason: "unknown_url", Message: "unknown path: " + clip(h.Get(":method")+" "+path)})
@@ -48,6 +52,13 @@ func (x *Exchange) Head(h Header, end bool) Reply {
 	}
 	if in.row.Op == llm.OpModels {
 		return x.models()
+	}
+	if end && in.row.Bare {
+		in.bare = true
+		x.move(stReading)
+		r := x.Body(ctx, nil)
+		r.To = ToRequestHead
+		return r
 	}
 	if err := x.checkBody(h); err != nil {
 		return x.refuse(err)
@@ -151,7 +162,7 @@ func (x *Exchange) unknownModel(model string) *llm.Error {
 // refuse ends the exchange in the plan stage with an error in the client's dialect.
 func (x *Exchange) refuse(e *llm.Error, extra ...providers.Header) Reply {
 	to := ToRequestHead
-	if x.state == stReading {
+	if x.state == stReading && !x.in.bare {
 		to = ToRequestBody
 	}
 	x.move(stRefused)

@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -109,7 +110,7 @@ func followAttempts(t *testing.T, order []providers.Kind, path string, stream bo
 	}
 	body := fmt.Appendf(nil, `{"model":"m","max_tokens":9,"stream":%t,"messages":[{"role":"user","content":"hi"}]}`, stream)
 	x := core.Begin()
-	if r := x.Head(h, false); r.Answer != nil {
+	if r := x.Head(context.Background(), h, false); r.Answer != nil {
 		t.Fatalf("refused: %v", r.Answer.Err)
 	}
 	r := x.Body(t.Context(), body)
@@ -233,7 +234,7 @@ func TestEveryExchangeClosesOnce(t *testing.T) {
 		core := kindsRoute(t, kinds[:2], exchange.Options{Now: c.now, Observer: seen})
 		h := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/v1/chat/completions"}, {Name: "content-type", Value: "application/json"}, {Name: "x-request-id", Value: "request-1"}}
 		x := core.Begin()
-		x.Head(h, false)
+		x.Head(context.Background(), h, false)
 		r := x.Body(t.Context(), []byte(goodChat))
 		if r.Plan == nil {
 			rt.Fatal("refused")

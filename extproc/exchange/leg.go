@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -44,7 +45,7 @@ func (x *Exchange) target(l ticket.Leg) dialect.Target {
 func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
 	c, ok := x.codec(l)
 	switch {
-	case !ok || x.translates(c), x.filter(c) != nil, more && reshapes(c, h):
+	case !ok || x.translates(c), x.filter(c, l) != nil, more && reshapes(c, h):
 		return ticket.Worked
 	case more && x.Stream && x.Rules.Hold, more && !x.Stream && x.Rules.Judge:
 		return ticket.Watched
@@ -72,10 +73,20 @@ func reshapes(c dialect.Client, h *dialect.Head) bool {
 	return ok && r.Reshapes(h)
 }
 
-// filter makes what changes the bytes of a stream in the client's own dialect: frames are repacked, or the usage
-// frame that we asked for is taken out again. It is nil where nothing has to be changed.
-func (x *Exchange) filter(c dialect.Client) func() dialect.Strip {
-	if c.Name() != x.Dialect || !x.Stream {
+// filter makes what changes the bytes of an answer in the client's own dialect: ids get their provider's name, frames
+// of a stream are repacked, or the usage frame that we asked for is taken out again. It is nil where nothing has to be
+// changed.
+func (x *Exchange) filter(c dialect.Client, l ticket.Leg) func() dialect.Strip {
+	if c.Name() != x.Dialect {
+		return nil
+	}
+	if m, ok := c.(dialect.Marker); ok {
+		if path, _, _ := strings.Cut(x.Ticket.Path, "?"); strings.HasSuffix(path, "/content") { // a file's own bytes
+			return nil
+		}
+		return func() dialect.Strip { return m.NewMark(l.Provider) }
+	}
+	if !x.Stream {
 		return nil
 	}
 	if r, ok := c.(dialect.Reframer); ok {
@@ -103,6 +114,13 @@ func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, d dialect.Name, b
 	if d == x.Dialect {
 		call.Query = passing(x.Ticket.Path)
 	}
+	if x.Op.Objects() {
+		in, _, err := x.inbound(nil)
+		if err != nil {
+			return nil, err
+		}
+		call.Path = strings.TrimPrefix(in.Path, "/v1")
+	}
 	path, err := p.Adapter.Address(call)
 	if err != nil {
 		return nil, err
@@ -113,7 +131,7 @@ func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, d dialect.Name, b
 		key, _ = p.Keys.Find(ids[0])
 	}
 	out := &providers.Outbound{
-		Method: "POST", Host: p.Host(), Path: path, Dialect: d, Stream: x.Stream, Body: body, Key: key.Secret,
+		Method: x.method(), Host: p.Host(), Path: path, Dialect: d, Stream: x.Stream, Body: body, Key: key.Secret,
 		Client: func(name string) string {
 			if belongs(name, d) {
 				return x.Keep[name]
@@ -154,13 +172,9 @@ func passing(path string) string {
 
 // requestHeaders are the headers of a signed request, pseudo-headers included.
 func (x *Exchange) requestHeaders(out *providers.Outbound) []providers.Header {
-	ct := x.Type
-	if ct == "" {
-		ct = "application/json"
+	hs := append([]providers.Header{{Name: ":path", Value: out.Path}, {Name: ":authority", Value: out.Host}}, out.Header...)
+	if len(out.Body) > 0 {
+		hs = append(hs, providers.Header{Name: "content-type", Value: cmp.Or(x.Type, "application/json")})
 	}
-	return append([]providers.Header{
-		{Name: ":path", Value: out.Path},
-		{Name: ":authority", Value: out.Host},
-		{Name: "content-type", Value: ct},
-	}, out.Header...)
+	return hs
 }

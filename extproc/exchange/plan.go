@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -25,19 +27,22 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if int64(len(body)) > x.snap.MaxBody {
 		return x.refuse(tooLarge(x.snap.MaxBody))
 	}
-	in := x.inbound(body)
+	in, whose, rerr := x.inbound(body)
+	if rerr != nil {
+		return x.refuse(rerr)
+	}
 	head, err := x.in.server.Peek(in)
 	if err != nil {
 		return x.refuse(asError(err))
 	}
-	route, model, rerr := x.route(head.Model)
+	route, model, rerr := x.route(head.Model, whose)
 	if rerr != nil {
 		return x.refuse(rerr)
 	}
 	if rerr = x.admit(head, route); rerr != nil {
 		return x.refuse(rerr)
 	}
-	p := &planner{x: x, head: head, in: in}
+	p := &planner{x: x, head: head, in: in, came: body, whose: whose}
 	plan, err := route.Plan(routing.View{
 		Model:  model,
 		Keys:   x.snap.keys(x.core.rests, x.in.began),
@@ -52,7 +57,11 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 
 // route finds the route of a model name: the one that the client names, where that route allows it, else
 // the first that matches.
-func (x *Exchange) route(model string) (*routing.Route, string, *llm.Error) {
+func (x *Exchange) route(model, whose string) (*routing.Route, string, *llm.Error) {
+	if x.Op.Objects() {
+		r, err := x.keeper(whose)
+		return r, "", err
+	}
 	t := x.snap.Table
 	resolved := t.Resolve(model)
 	if name := x.in.head.Get(headerRoute); name != "" {
@@ -70,11 +79,56 @@ func (x *Exchange) route(model string) (*routing.Route, string, *llm.Error) {
 	return nil, "", x.unknownModel(model)
 }
 
-// inbound is the client's request with a body, as the ticket knows it.
-func (x *Exchange) inbound(body []byte) dialect.Inbound {
+// inbound is the client's request with a body, as the ticket knows it. Ids of objects are their provider's again;
+// whose is the provider that they named, "" where none did.
+func (x *Exchange) inbound(body []byte) (in dialect.Inbound, whose string, e *llm.Error) {
 	path, query, _ := strings.Cut(x.Ticket.Path, "?")
-	_, piece, _ := dialect.Find("POST", path, false)
-	return dialect.Inbound{Op: x.Op, Path: path, Query: query, Model: piece, Type: x.Type, Body: body}
+	_, piece, _ := dialect.Find(x.method(), path, false)
+	if x.Op.Objects() && piece != "" {
+		id, by := owner.Split(piece)
+		if !owner.Plain(id) {
+			return in, "", &llm.Error{Code: llm.CodeNotFound, Param: "id", Message: "there is no object with this id"}
+		}
+		path, piece, whose = strings.Replace(path, piece, id, 1), "", by
+	}
+	body, by, err := owner.Unmark(body, func(p string) bool { return x.snap.Providers[p] != nil })
+	switch {
+	case err != nil:
+		return in, "", llm.Invalid("file_id", err.Error())
+	case by != "":
+		whose = by
+	}
+	return dialect.Inbound{Op: x.Op, Path: path, Query: query, Model: piece, Type: x.Type, Body: body}, whose, nil
+}
+
+// method is that of the client's request.
+func (x *Exchange) method() string { return cmp.Or(x.Method, "POST") }
+
+// keeper makes the route of an operation on objects that live at a provider: the one that an id names or, where none
+// does, the one that the client names, or the first of all routes' targets that has such objects. It tries once:
+// whether a file or a batch was made is not known after a failure.
+func (x *Exchange) keeper(whose string) (*routing.Route, *llm.Error) {
+	if whose == "" {
+		whose = x.in.head.Get(headerProvider)
+	}
+	for _, r := range x.snap.Table.Routes() {
+		for _, t := range r.Targets {
+			if whose != "" && t.Provider != whose {
+				continue
+			}
+			if _, ok := x.codec(ticket.Leg{Provider: t.Provider}); !ok {
+				continue
+			}
+			own := *r
+			own.Targets = []routing.Target{{Provider: t.Provider, Model: x.Op.String()}}
+			own.Weighted, own.Failover = false, routing.Failover{Attempts: 1}
+			return &own, nil
+		}
+	}
+	if whose != "" {
+		return nil, &llm.Error{Code: llm.CodeNotFound, Param: "id", Message: "the provider " + strconv.Quote(clip(whose)) + " keeps no " + x.Op.String() + " here"}
+	}
+	return nil, &llm.Error{Code: llm.CodeUnsupported, Message: "no provider here keeps " + x.Op.String()}
 }
 
 // passesOn reports whether a route hands the client's own name for the model to a provider.
@@ -197,7 +251,7 @@ func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.
 		return err
 	}
 	r.Set = append(r.Set, x.requestHeaders(out)...)
-	if string(body) != string(p.in.Body) {
+	if string(body) != string(p.came) {
 		r.Body, r.Replace = body, true
 		r.Set = append(r.Set, providers.Header{Name: "content-length", Value: strconv.Itoa(len(body))})
 	}

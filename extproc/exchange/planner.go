@@ -16,6 +16,8 @@ type planner struct {
 	x       *Exchange
 	head    *dialect.Head
 	in      dialect.Inbound
+	came    []byte       // the body as it came
+	whose   string       // the provider that ids in the request name; "": none
 	req     *llm.Request // decoded once a target of another dialect asks
 	readErr *llm.Error
 	first   *llm.Error // why the first target that cannot do the request cannot
@@ -27,6 +29,9 @@ type planner struct {
 func (p *planner) usable(t routing.Target) (bool, string) {
 	x := p.x
 	leg := ticket.Leg{Provider: t.Provider, Model: t.Model, Like: t.Like}
+	if p.whose != "" && p.whose != t.Provider {
+		return p.cannot(llm.Invalid("file_id", "the request's files are at "+p.whose+", and the model is not"))
+	}
 	c, ok := x.codec(leg)
 	if !ok {
 		return p.cannot(&llm.Error{Code: llm.CodeUnsupported, Message: "the target has no endpoint for " + x.Op.String()})

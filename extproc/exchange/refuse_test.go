@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"strings"
 	"testing"
@@ -192,7 +193,7 @@ func (b bad) send(r *rig, path, good string) exchange.Reply {
 		}
 	}
 	x := r.core.Begin()
-	reply := x.Head(h, b.end)
+	reply := x.Head(context.Background(), h, b.end)
 	if reply.Answer != nil {
 		return reply
 	}

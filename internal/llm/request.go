@@ -38,6 +38,9 @@ func (o Op) String() string {
 	return "unknown"
 }
 
+// Objects reports whether the operation is about objects that live at a provider, and not about a model.
+func (o Op) Objects() bool { return o == OpFiles || o == OpBatches }
+
 // Request is one request of a client, in neutral words.
 type Request struct {
 	Op     Op

@@ -157,7 +157,7 @@ func (w *walk) request(ctx context.Context, out *Result) error {
 		}
 	}
 	x := w.core.Begin()
-	reply := x.Head(head, false)
+	reply := x.Head(ctx, head, false)
 	if reply.Answer == nil {
 		reply = x.Body(ctx, body)
 	}

@@ -29,6 +29,7 @@ func Servers() map[dialect.Name]dialect.Server {
 		openaiembeddings.New(),
 		passing.Images(),
 		passing.Audio(),
+		passing.Files(),
 	} {
 		all[s.Name()] = s
 	}

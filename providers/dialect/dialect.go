@@ -144,6 +144,12 @@ type Reframer interface {
 	NewReframe() Strip
 }
 
+// Marker is a Client whose answers hold ids of objects at the provider. NewMark makes a filter of a whole answer that
+// adds the provider's name to each.
+type Marker interface {
+	NewMark(provider string) Strip
+}
+
 // Typed is a Writer of something else than JSON or server-sent events.
 type Typed interface{ ContentType() string }
 

@@ -14,6 +14,7 @@ type Path struct {
 	Name   Name
 	Op     llm.Op
 	Form   bool // the body may be multipart/form-data
+	Bare   bool // there need not be a body
 }
 
 // paths is the table of all front doors. The order does not matter but for patterns that both fit: the first
@@ -33,6 +34,17 @@ var paths = [...]Path{
 	{Method: "POST", Path: "/v1/audio/speech", Name: OpenAIAudio, Op: llm.OpSpeech},
 	{Method: "POST", Path: "/v1/audio/transcriptions", Name: OpenAIAudio, Op: llm.OpTranscribe, Form: true},
 	{Method: "POST", Path: "/v1/audio/translations", Name: OpenAIAudio, Op: llm.OpTranslate, Form: true},
+
+	{Method: "POST", Path: "/v1/files", Name: OpenAIFiles, Op: llm.OpFiles, Form: true},
+	{Method: "GET", Path: "/v1/files", Name: OpenAIFiles, Op: llm.OpFiles, Bare: true},
+	{Method: "GET", Path: "/v1/files/{id}/content", Name: OpenAIFiles, Op: llm.OpFiles, Bare: true},
+	{Method: "GET", Path: "/v1/files/{id}", Name: OpenAIFiles, Op: llm.OpFiles, Bare: true},
+	{Method: "DELETE", Path: "/v1/files/{id}", Name: OpenAIFiles, Op: llm.OpFiles, Bare: true},
+	{Method: "POST", Path: "/v1/batches", Name: OpenAIFiles, Op: llm.OpBatches},
+	{Method: "GET", Path: "/v1/batches", Name: OpenAIFiles, Op: llm.OpBatches, Bare: true},
+	{Method: "POST", Path: "/v1/batches/{id}/cancel", Name: OpenAIFiles, Op: llm.OpBatches, Bare: true},
+	{Method: "GET", Path: "/v1/batches/{id}", Name: OpenAIFiles, Op: llm.OpBatches, Bare: true},
+
 	{Method: "GET", Path: "/v1/models", Name: OpenAIChat, Op: llm.OpModels},
 	{Method: "GET", Path: "/v1/models/{model}", Name: OpenAIChat, Op: llm.OpModels},
 
@@ -61,7 +73,7 @@ var paths = [...]Path{
 
 // Find returns the row for a request, and what stands in its path for {model} or {id}, percent-decoded. found is
 // false for an unknown path; for a known path with another method it is true, row.Op is OpUnknown and row.Method
-// names the method to use. anthropic says that the request carries an anthropic-version header, which only that
+// names the methods to use. anthropic says that the request carries an anthropic-version header, which only that
 // dialect's clients send.
 func Find(method, path string, anthropic bool) (row Path, piece string, found bool) {
 	for i := range paths {
@@ -77,6 +89,9 @@ func Find(method, path string, anthropic bool) (row Path, piece string, found bo
 			return p, held, true
 		}
 		p.Op = llm.OpUnknown
+		if found && !strings.Contains(row.Method, p.Method) {
+			p.Method = row.Method + ", " + p.Method
+		}
 		row, found = p, true
 	}
 	if !found {

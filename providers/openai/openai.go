@@ -3,6 +3,8 @@
 package openai
 
 import (
+	"slices"
+
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -25,7 +27,7 @@ func Kind() providers.Kind {
 				Endpoints: append([]providers.Endpoint{
 					{Op: llm.OpChat, Codec: openaichat.New(), Path: "/chat/completions"},
 					{Op: llm.OpEmbed, Codec: openaiembeddings.New(), Path: "/embeddings"},
-				}, providers.Media()...),
+				}, slices.Concat(providers.Media(), providers.Objects())...),
 				Auth:   providers.Bearer,
 				Models: func(model string) catalog.Facts { return catalog.FactsOf("openai", model) },
 			}, nil

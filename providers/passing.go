@@ -18,6 +18,12 @@ func Images() []Endpoint {
 	}
 }
 
+// Objects are the endpoints of files and batches, as OpenAI has them.
+func Objects() []Endpoint {
+	c := passing.Files()
+	return []Endpoint{{Op: llm.OpFiles, Codec: c}, {Op: llm.OpBatches, Codec: c}}
+}
+
 // Audio are the endpoints of speech and transcription, as OpenAI has them.
 func Audio() []Endpoint {
 	c := passing.Audio()
