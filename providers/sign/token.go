@@ -39,11 +39,10 @@ func Fetch(client *http.Client, req *http.Request, hide ...string) (token string
 	if err != nil {
 		return "", time.Time{}, Hide(unreached(req, err), hide...)
 	}
-	valid := jsonx.Valid(body) == nil && jsonx.Kind(body) == '{'
 	if res.StatusCode != http.StatusOK {
-		return "", time.Time{}, Hide(refused(req, res.StatusCode, body, valid), hide...)
+		return "", time.Time{}, Hide(refused(req, res.StatusCode, body), hide...)
 	}
-	if !valid {
+	if jsonx.Valid(body) != nil || jsonx.Kind(body) != '{' {
 		return "", time.Time{}, fmt.Errorf("%s answers with something that is no JSON object", req.URL.Host)
 	}
 	token, _ = jsonx.String(jsonx.Get(body, "access_token"))
@@ -98,20 +97,23 @@ func unreached(req *http.Request, err error) error {
 }
 
 // refused describes an answer that is no token.
-func refused(req *http.Request, status int, body []byte, valid bool) error {
-	var parts []string
-	if valid {
-		for _, name := range []string{"error", "error_description", "message"} {
-			if s, ok := jsonx.String(jsonx.Get(body, name)); ok && s != "" {
-				parts = append(parts, s)
-			}
+func refused(req *http.Request, status int, body []byte) error {
+	return fmt.Errorf("%s answers %d%s", req.URL.Host, status, Says(body))
+}
+
+// Says returns what the body of a refusal says, after ": ": error and error_description (RFC 6749 §5.2) or
+// what Azure's and Google's services have in their place. It returns "" for what is no JSON object.
+func Says(body []byte) string {
+	if jsonx.Valid(body) != nil || jsonx.Kind(body) != '{' {
+		return ""
+	}
+	text := ""
+	for _, path := range [][]string{{"error"}, {"error_description"}, {"message"}, {"error", "status"}, {"error", "message"}} {
+		if s, ok := jsonx.String(jsonx.At(body, path...)); ok && s != "" {
+			text += ": " + s
 		}
 	}
-	text := strings.Join(parts, ": ")
-	if text != "" {
-		text = ": " + text
-	}
-	return fmt.Errorf("%s answers %d%s", req.URL.Host, status, text)
+	return text
 }
 
 // tokens look like credentials, whatever they are.
