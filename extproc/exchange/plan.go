@@ -143,7 +143,7 @@ func plainName(model string) bool {
 	if model == "" || len(model) > longest || strings.Contains(model, "..") {
 		return false
 	}
-	return !strings.ContainsFunc(model, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`?#%\@`, r) })
+	return !strings.ContainsFunc(model, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`?#%\`, r) })
 }
 
 // admit writes the ticket but for its steps.

@@ -125,6 +125,7 @@ func (d *decoder) checkProvider(p *Provider, path string) {
 			d.fail(path+".ca", "ca: plain HTTP has no certificate")
 		}
 	}
+	d.checkDeclared(p, path)
 	before := len(d.errs)
 	d.params(p, &kind, path)
 	if len(d.errs) > before || d.bad[path+".base_url"] {

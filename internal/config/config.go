@@ -13,11 +13,15 @@ package config
 //go:generate go test ./reference -run Golden -update
 
 import (
+	"errors"
+	"fmt"
 	"net/url"
+	"os"
 	"reflect"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -68,6 +72,7 @@ type Provider struct {
 	CA             string        `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that its certificate is verified with, in place of the system's."`
 	PlainHTTP      bool          `yaml:"plain_http" doc:"Allows a base_url of http:// to hosts that are neither loopback nor private addresses."`
 	ConnectTimeout time.Duration `yaml:"connect_timeout" doc:"How long making a connection may take."`
+	Models         []Model       `yaml:"models" max:"1000" doc:"What is to be known of single models, over what signalbox models lists; and models that it does not list. A text stands for name alone."`
 	Params         any           `yaml:"params" doc:"What only its kind has."`
 
 	Base *url.URL `yaml:"-"` // base_url or the kind's own; nil for a mock that the program itself serves
@@ -167,3 +172,64 @@ func Preset() (c Config, p Provider, r Route) {
 func (p *Provider) preset(*Config) { p.ConnectTimeout = 2 * time.Second }
 
 func (r *Route) preset(c *Config) { r.Handling = c.Defaults }
+
+// Load reads and checks a file. What is wrong with its content is an Errors.
+func Load(path string, kinds *providers.Registry) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return Parse(path, data, kinds)
+}
+
+// Parse checks a configuration whole. name is the file's, for errors, which are an Errors. It looks at the
+// files that the configuration names (certificates, authorities, file: references), since one that cannot be
+// read is an error too; it resolves no secret.
+func Parse(name string, data []byte, kinds *providers.Registry) (*Config, error) {
+	src := newSource(name, data)
+	root, err := parse(data)
+	if bad, ok := errors.AsType[*badSyntax](err); ok {
+		return nil, Errors{src.faultAt(bad.at, "", bad.message)}.finish(src)
+	}
+	c := &Config{}
+	c.preset()
+	d := &decoder{src: src, kinds: kinds, root: c, nodes: map[string]*node{}, bad: map[string]bool{}}
+	d.value(root, reflect.ValueOf(c).Elem(), "", "")
+	d.check(c)
+	if len(d.errs) > 0 {
+		return nil, d.errs.finish(src)
+	}
+	c.build(kinds)
+	c.src, c.nodes = src, d.nodes
+	return c, nil
+}
+
+// Default is the configuration without a file: every kind of provider whose usual key variable is set, and
+// the mock.
+func Default(kinds *providers.Registry, lookupEnv func(string) (string, bool)) *Config {
+	c := &Config{}
+	c.preset()
+	for _, name := range kinds.Names() {
+		k, _ := kinds.Kind(name)
+		p := Provider{Name: k.Name, Kind: k.Name}
+		p.preset(c)
+		if k.Params != nil {
+			p.Params = k.Params()
+		}
+		if k.Name != embedded {
+			v, _ := lookupEnv(k.KeyEnv)
+			if k.RegionEnv != "" {
+				p.Region, _ = lookupEnv(k.RegionEnv)
+			}
+			at, _ := k.Locate(p.Region)
+			base, err := providers.ParseBase(at)
+			if k.KeyEnv == "" || v == "" || err != nil {
+				continue
+			}
+			p.Base, p.Key = base, secret.Ref("env:"+k.KeyEnv)
+		}
+		c.Providers = append(c.Providers, p)
+	}
+	c.build(kinds)
+	return c
+}

@@ -49,7 +49,7 @@ func (d *decoder) value(n *node, v reflect.Value, path string, tag reflect.Struc
 		return
 	}
 	switch v.Interface().(type) {
-	case time.Duration, Size, secret.Ref, Address:
+	case time.Duration, Size, secret.Ref, Address, Dollars:
 		d.scalar(n, v, path, tag)
 		return
 	}
@@ -203,10 +203,20 @@ func (d *decoder) scalar(n *node, v reflect.Value, path string, tag reflect.Stru
 		return
 	}
 	want := wanted(v)
-	if n.shape == mapping || n.shape == list || (n.shape == boolean) != (v.Kind() == reflect.Bool) || v.Kind() == reflect.String && n.shape != text {
+	_, money := reflect.TypeAssert[Dollars](v)
+	if money && (n.shape == integer || n.shape == float) {
+		d.src.show(n.value)
+		if err := dollars(n.value, tag.Get("form")); err != nil {
+			d.failAt(n, path, "%s: %v", last(path), err)
+			return
+		}
+		v.SetString(n.value)
+		return
+	}
+	if money || n.shape == mapping || n.shape == list || (n.shape == boolean) != (v.Kind() == reflect.Bool) || v.Kind() == reflect.String && n.shape != text {
 		d.hideAll(n)
 		hint := ""
-		if v.Kind() == reflect.String && (n.shape == integer || n.shape == float || n.shape == boolean) {
+		if v.Kind() == reflect.String && !money && (n.shape == integer || n.shape == float || n.shape == boolean) {
 			hint = "; put it in quotes"
 		}
 		d.failAt(n, path, "%s must be %s, not %s%s", last(path), want, n.shape, hint)
@@ -323,6 +333,8 @@ func wanted(v reflect.Value) string {
 		return "a size such as 20MiB"
 	case Address:
 		return "an address such as 127.0.0.1:8080"
+	case Dollars:
+		return "dollars as a number, such as 2.5"
 	}
 	switch v.Kind() {
 	case reflect.Bool:

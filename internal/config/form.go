@@ -8,7 +8,9 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -32,6 +34,8 @@ func Pattern(form string) string {
 		return hashed.String()
 	case "target":
 		return `^[a-z0-9][a-z0-9._-]{0,63}/[!-~]+$`
+	case "day":
+		return `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
 	}
 	return ""
 }
@@ -62,6 +66,12 @@ func (d *decoder) form(form, s string) error {
 		return modelName(s)
 	case "pattern":
 		return modelPattern(s)
+	case "ability":
+		return d.among(s, ability.Names())
+	case "day":
+		if _, err := time.Parse(time.DateOnly, s); err != nil {
+			return errors.New("must be a day, as 2026-08-31")
+		}
 	case "target":
 		return target(s)
 	case "path":
@@ -84,8 +94,8 @@ func modelName(s string) error {
 		return errors.New("a model's name has at most 256 bytes")
 	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return errors.New("a model's name has no spaces, control characters or letters beyond ASCII")
-	case strings.ContainsAny(s, `?#%\@`):
-		return errors.New(`a model's name has none of ? # % \ @`)
+	case strings.ContainsAny(s, `?#%\`):
+		return errors.New(`a model's name has none of ? # % \`)
 	case strings.Contains(s, ".."):
 		return errors.New("a model's name has no two dots in a row")
 	case s[0] == '/' || s[len(s)-1] == '/' || strings.Contains(s, "//"):

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -44,6 +45,11 @@ func describe(c *config.Config) string {
 	for i := range c.Providers {
 		p := &c.Providers[i]
 		fmt.Fprintf(&b, "provider %s %s base=%v refs=%v region=%q ca=%q connect=%v params=%+v\n", p.Name, p.Kind, p.Base, p.Refs(), p.Region, p.CA, p.ConnectTimeout, p.Params)
+		for _, declared := range p.Models {
+			m, _ := p.Deployment().Find(declared.Name)
+			fmt.Fprintf(&b, "  model %s named %s, %d/%d, can %s, %+v\n", m.ID, m.Name, m.Context, m.MaxOutput, m.Can, m.Dates)
+			describeCard(&b, m.Card)
+		}
 	}
 	for _, r := range c.Table().Routes() {
 		fmt.Fprintf(&b, "route %s %q weighted=%v usage=%v lossy=%v show=%v\n  first_token=%v between_tokens=%v total=%v\n  %+v\n  %+v\n", r.Name, r.Models, r.Weighted, r.Usage, r.Lossy, r.Show, r.Deadlines.FirstToken, r.Deadlines.BetweenTokens, r.Deadlines.Total, r.Failover, r.Client)
@@ -52,6 +58,31 @@ func describe(c *config.Config) string {
 		}
 	}
 	return b.String()
+}
+
+// describeCard writes a card, dollars for a million units.
+func describeCard(b *strings.Builder, c *price.Card) {
+	if c == nil {
+		b.WriteString("    no price\n")
+		return
+	}
+	list := func(head string, r price.Rates) {
+		fmt.Fprintf(b, "    %s", head)
+		for i, v := range r.All() {
+			fmt.Fprintf(b, " %s=%s", i, v.Million())
+		}
+		b.WriteString("\n")
+	}
+	list("price", c.Rates)
+	for _, x := range c.Changes {
+		list("from "+x.From.Format(time.RFC3339), x.Rates)
+	}
+	for _, x := range c.Tiers {
+		list(fmt.Sprintf("above %d up to %d", x.Above, x.UpTo), x.Rates)
+	}
+	for _, x := range c.Services {
+		list("at "+x.Name, x.Rates)
+	}
 }
 
 func TestDefaultHasTheProvidersWhoseKeysAreSetAndTheMock(t *testing.T) {

@@ -77,12 +77,13 @@ func (c *Config) build(kinds *providers.Registry) {
 	c.table = routing.NewTable(routes, c.Aliases)
 }
 
-// implicit gives every provider a route of its own name, for NAME/* and, to the first of a kind, for the
-// names of models that are known to be the kind's.
+// implicit gives every provider a route of its own name, for NAME/*, for models that it declares and, to the
+// first of a kind, for the names of models that are known to be the kind's.
 func (c *Config) implicit(kinds *providers.Registry) []*routing.Route {
 	var routes []*routing.Route
 	seen := map[string]bool{}
-	for _, p := range c.Providers {
+	for i := range c.Providers {
+		p := &c.Providers[i]
 		models := []string{p.Name + "/*"}
 		if k, ok := kinds.Kind(p.Kind); ok && !seen[p.Kind] {
 			seen[p.Kind] = true
@@ -92,12 +93,32 @@ func (c *Config) implicit(kinds *providers.Registry) []*routing.Route {
 				}
 			}
 		}
+		for j := range p.Models {
+			if !c.claimed(kinds, i, p.Models[j].Name) {
+				models = append(models, p.Models[j].Name)
+			}
+		}
 		r := Route{Name: p.Name, Match: Match{models}, Handling: c.Defaults, Targets: []Target{{Provider: p.Name, Model: "*"}}}
 		routes = append(routes, r.route())
 	}
 	all := slices.Clone(routes)
 	slices.SortStableFunc(routes, func(a, b *routing.Route) int { return taken(b, all) - taken(a, all) })
 	return routes
+}
+
+// claimed reports whether a model that the i-th provider declares is one of another provider's own by its name.
+func (c *Config) claimed(kinds *providers.Registry, i int, model string) bool {
+	for j := range c.Providers {
+		p := &c.Providers[j]
+		if j != i && routing.Glob(p.Name+"/*", model) {
+			return true
+		}
+		k, ok := kinds.Kind(p.Kind)
+		if j != i && ok && p.Kind != c.Providers[i].Kind && slices.ContainsFunc(k.Models, func(m string) bool { return routing.Glob(m, model) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // taken is 1 for an implicit route whose own NAME/* would fall to the model names of another kind, as

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 )
 
 // Size is a number of bytes, written as 512KiB, 20MiB or 1GiB.
@@ -123,6 +125,16 @@ func between(n int64, least, most string, write func(int64) string) error {
 		return fmt.Errorf("must be at least %s", write(low))
 	}
 	return fmt.Errorf("must be between %s and %s", write(low), write(high))
+}
+
+// dollars checks a price in US dollars: of a million tokens, or of one unit.
+func dollars(v, form string) error {
+	parse := price.Parse
+	if form == "million" {
+		parse = price.ParseMillion
+	}
+	_, err := parse(v)
+	return err
 }
 
 // Address is where something listens: an IP address (or localhost) and a port, or unix:PATH. One that stands

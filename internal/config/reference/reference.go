@@ -129,7 +129,10 @@ func flat(v reflect.Value, prefix string) []field {
 	var out []field
 	for _, f := range fields(v, prefix) {
 		switch {
+		case f.inline && f.value.Type() == reflect.TypeFor[config.Handling]():
+		case f.inline && f.value.Type() == reflect.TypeFor[config.Rates]() && strings.Count(prefix, "[].") > 1: // as those of the whole card
 		case f.inline:
+			out = append(out, flat(f.value, prefix)...)
 		case f.value.Kind() == reflect.Struct:
 			out = append(out, flat(f.value, f.name+".")...)
 		case f.value.Kind() == reflect.Slice && f.value.Type().Elem().Kind() == reflect.Struct:
@@ -169,6 +172,8 @@ func kindOf(f field) string {
 		})
 	case config.Address:
 		return "address"
+	case config.Dollars:
+		return "dollars"
 	case secret.Ref:
 		return "reference"
 	case []secret.Ref:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -122,6 +123,10 @@ func (w *writer) value(f field) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: sizes}
 	case secret.Ref:
 		return &jsonschema.Schema{Type: "string", Pattern: references}
+	case config.Dollars:
+		zero := &jsonschema.Schema{Type: "number"}
+		set(&zero.Minimum, "0", "")
+		return zero
 	case config.Address:
 		if f.tag.Get("form") == "address" {
 			return &jsonschema.Schema{Type: "string", Pattern: "^(unix:.+|" + tcp + ")$"}
@@ -168,6 +173,9 @@ func text(tag reflect.StructTag, kinds *providers.Registry) *jsonschema.Schema {
 	names := strings.Split(tag.Get("enum"), ",")
 	if tag.Get("form") == "kind" {
 		names = kinds.Names()
+	}
+	if tag.Get("form") == "ability" {
+		names = ability.Names()
 	}
 	if names[0] != "" {
 		s.MinLength = nil
