@@ -55,7 +55,7 @@ func manager(s *Spec) *hcmv3.HttpConnectionManager {
 		StatPrefix:  resourceName,
 		CodecType:   hcmv3.HttpConnectionManager_AUTO,
 		HttpFilters: downstream(s),
-		AccessLog:   []*accesslogv3.AccessLog{grpcLog("request", nil, []string{"x-signalbox-upstream-request-id", "request-id"})},
+		AccessLog:   []*accesslogv3.AccessLog{grpcLog("request", nil, []string{"x-signalbox-upstream-request-id", "request-id", "x-amzn-requestid"})},
 
 		ServerName:       resourceName,
 		LocalReplyConfig: localReplies(),
@@ -94,7 +94,7 @@ func manager(s *Spec) *hcmv3.HttpConnectionManager {
 // attemptLog logs attempts that did not go well; of the last one that did, the request's entry tells. Such an
 // entry has no metadata: x-request-id joins it to its exchange.
 func attemptLog() []*accesslogv3.AccessLog {
-	l := grpcLog("attempt", []string{"x-request-id"}, []string{"retry-after", "retry-after-ms", "x-request-id", "request-id"})
+	l := grpcLog("attempt", []string{"x-request-id"}, []string{"retry-after", "retry-after-ms", "x-request-id", "request-id", "x-amzn-requestid"})
 	status := func(op accesslogv3.ComparisonFilter_Op, v uint32) *accesslogv3.AccessLogFilter {
 		return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{StatusCodeFilter: &accesslogv3.StatusCodeFilter{
 			Comparison: &accesslogv3.ComparisonFilter{Op: op, Value: &corev3.RuntimeUInt32{DefaultValue: v, RuntimeKey: "signalbox.attempt_log"}},

@@ -77,7 +77,7 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 	a.sent = a.x.core.now()
 	a.x.lost(a.n, a.leg, out.Dialect, a.losses)
 	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg), Number: a.n}}
-	r.Remove = append(a.head.stripped(out.Dialect), a.x.snap.Registry.Sets()...)
+	r.Remove = append(a.head.stripped(headersOf(a.client)), a.x.snap.Registry.Sets()...)
 	r.Set = append(a.x.requestHeaders(out), providers.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
 	return r
 }
@@ -99,7 +99,7 @@ func (a *Attempt) rewrite(ctx context.Context, body []byte) (*providers.Outbound
 	x := a.x
 	if w := x.takeFirst(a.n); w != nil && w.body != nil {
 		a.req, a.losses = w.req, w.losses
-		return x.outbound(ctx, a.leg, a.client.Name(), w.body, a.head)
+		return x.outbound(ctx, a.leg, a.client, w.body, a.head)
 	}
 	in, _, bad := x.inbound(body)
 	if bad != nil {
@@ -123,7 +123,7 @@ func (a *Attempt) rewrite(ctx context.Context, body []byte) (*providers.Outbound
 			}
 			a.req.Model, a.req.Usage = x.Model, x.Usage
 		}
-		return x.outbound(ctx, a.leg, a.client.Name(), b, a.head)
+		return x.outbound(ctx, a.leg, a.client, b, a.head)
 	}
 	req, err := a.server.ReadRequest(in)
 	if err != nil {
@@ -135,7 +135,7 @@ func (a *Attempt) rewrite(ctx context.Context, body []byte) (*providers.Outbound
 		return nil, err
 	}
 	a.req, a.losses = req, losses
-	return x.outbound(ctx, a.leg, a.client.Name(), b, a.head)
+	return x.outbound(ctx, a.leg, a.client, b, a.head)
 }
 
 // takeFirst returns the body that the plan stage wrote for attempt 1, once.

@@ -163,7 +163,7 @@ func (x *Exchange) verdict() *llm.Error {
 
 // providerID returns the provider's own id of a request.
 func providerID(h Header) string {
-	for _, n := range [...]string{headerUpstreamID, "x-request-id", "request-id"} {
+	for _, n := range [...]string{headerUpstreamID, "x-request-id", "request-id", "x-amzn-requestid"} {
 		if v := h.Get(n); v != "" {
 			return clip(v)
 		}

@@ -70,6 +70,14 @@ func ofDialect(name string) bool {
 	return name == "anthropic-version" || name == "anthropic-beta" || name == "openai-beta"
 }
 
+// headersOf is the dialect whose own headers pass to a provider: that of its codec, or none where the body has them.
+func headersOf(c dialect.Client) dialect.Name {
+	if e, ok := c.(dialect.Enclosed); ok && e.Encloses() {
+		return ""
+	}
+	return c.Name()
+}
+
 // belongs reports whether such a header passes to a target of dialect d.
 func belongs(name string, d dialect.Name) bool {
 	switch name {

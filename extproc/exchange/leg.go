@@ -38,7 +38,7 @@ func (x *Exchange) target(l ticket.Leg) dialect.Target {
 	if known == "" {
 		known = l.Model
 	}
-	return dialect.Target{Model: l.Model, Facts: x.snap.Providers[l.Provider].Adapter.Facts(known)}
+	return dialect.Target{Model: l.Model, Like: l.Like, Facts: x.snap.Providers[l.Provider].Adapter.Facts(known)}
 }
 
 // path chooses the cheapest path that the leg's features allow. more says that another target is left.
@@ -108,7 +108,8 @@ func (x *Exchange) shown(l ticket.Leg) string {
 
 // outbound addresses and signs a request for a leg. The key goes only into a request whose host is that of
 // the key's own provider.
-func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, d dialect.Name, body []byte, h Header) (*providers.Outbound, error) {
+func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, c dialect.Client, body []byte, h Header) (*providers.Outbound, error) {
+	d, passes := c.Name(), headersOf(c)
 	p := x.snap.Providers[l.Provider]
 	call := providers.Call{Op: x.op(p, l.Model), Dialect: d, Model: l.Model, Stream: x.Stream}
 	if d == x.Dialect {
@@ -133,14 +134,17 @@ func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, d dialect.Name, b
 	out := &providers.Outbound{
 		Method: x.method(), Host: p.Host(), Path: path, Dialect: d, Stream: x.Stream, Body: body, Key: key.Secret,
 		Client: func(name string) string {
-			if belongs(name, d) {
+			switch {
+			case belongs(name, passes):
 				return x.Keep[name]
+			case ofDialect(name):
+				return ""
 			}
 			return h.Get(name)
 		},
 	}
 	for name, value := range x.Keep {
-		if belongs(name, d) {
+		if belongs(name, passes) {
 			out.Set(name, value)
 		}
 	}

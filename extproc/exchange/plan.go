@@ -183,10 +183,8 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Rep
 	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: encoded, Dialect: x.Dialect}}
 	leg := x.Steps[0]
 	to := x.Dialect
-	if leg.Path == ticket.Worked {
-		if c, _ := x.codec(leg); c != nil {
-			to = c.Name()
-		}
+	if c, _ := x.codec(leg); c != nil {
+		to = headersOf(c)
 	}
 	r.Remove = append(x.in.head.stripped(to), x.snap.Registry.Sets()...)
 	x.timers(&r, leg)
@@ -246,7 +244,7 @@ func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.
 	if losses, err := x.trims(c, p.head, leg); err == nil {
 		x.lost(1, leg, c.Name(), losses)
 	}
-	out, err := x.outbound(ctx, leg, c.Name(), body, x.in.head)
+	out, err := x.outbound(ctx, leg, c, body, x.in.head)
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,12 @@ type Server interface {
 	WriteError(e *llm.Error, requestID string) (status int, body []byte)
 }
 
+// Headed is a Server whose error answers say what they are in headers too, beside content-type.
+type Headed interface {
+	// ErrorHeader calls set for each header of an error answer; names are lower case.
+	ErrorHeader(e *llm.Error, requestID string, set func(name, value string))
+}
+
 // Writer writes an answer in a dialect, from events.
 type Writer interface {
 	// Write appends what the client may see so far. A writer of a whole document collects, and appends nothing.
@@ -88,6 +94,7 @@ type Writer interface {
 // Target is the model that a request is written for.
 type Target struct {
 	Model string // the provider's name of it
+	Like  string // the model that it is known to be like, where its own name does not tell; "": it does
 	Facts catalog.Facts
 }
 
@@ -130,6 +137,10 @@ type Reshaper interface{ Reshapes(h *Head) bool }
 type Trimmer interface {
 	Trims(h *Head, model string) ([]llm.Loss, error)
 }
+
+// Enclosed is a Client toward a provider that takes in the body what the dialect has in request headers: where it
+// encloses them, none of the dialect's own headers passes to the provider.
+type Enclosed interface{ Encloses() bool }
 
 // Framer is a Client whose answers to a stream are not server-sent events.
 type Framer interface {

@@ -1,6 +1,6 @@
 // Package fit makes what another dialect wrote fit the rules of a stricter one: names and ids in a smaller alphabet,
-// arguments that must be objects, schemas in a subset, media by what it is. The same input always gives the same
-// output. It reads no dialect and writes none.
+// arguments that must be objects, schemas in a subset, media by what it is, and words that a client may see. The same
+// input always gives the same output. It reads no dialect and writes none.
 package fit
 
 import (

@@ -111,3 +111,23 @@ func TestMediaAreWhatTheirFirstBytesSay(t *testing.T) {
 		t.Error("an image is read as text")
 	}
 }
+
+func TestSecretsAndHostsAreTakenOut(t *testing.T) {
+	for in, want := range map[string]string{
+		"Incorrect API key provided: sk-proj-abc_DEF-123456.":             "Incorrect API key provided: [redacted].",
+		"Authorization: Bearer abcdef123456 is wrong":                     "Authorization: Bearer [redacted] is wrong",
+		"key AIzaSyA1234567890abcdefghijk":                                "key [redacted]",
+		"token 0123456789abcdef0123456789abcdef!":                         "token [redacted]!",
+		"model gpt-4o-mini-2024-07-18 does not exist":                     "model gpt-4o-mini-2024-07-18 does not exist",
+		"maximum context length is 128000 tokens":                         "maximum context length is 128000 tokens",
+		"(ref: 96164522-08b2-4cbf-886e-e5a38961a688)":                     "(ref: 96164522-08b2-4cbf-886e-e5a38961a688)",
+		"dial tcp 10.1.2.3:443 failed":                                    "dial tcp [host]:443 failed",
+		"http://llm.prod.svc.cluster.local:80/v1 refused":                 "http://[host]:80/v1 refused",
+		"see https://platform.openai.com/account/api-keys":                "see https://platform.openai.com/account/api-keys",
+		"invalid_request_error in messages[3].tool_calls: ünïcode bleibt": "invalid_request_error in messages[3].tool_calls: ünïcode bleibt",
+	} {
+		if got := fit.Scrub(in); got != want {
+			t.Errorf("%q\ngot  %q\nwant %q", in, got, want)
+		}
+	}
+}

@@ -34,7 +34,7 @@ const (
 	DefaultMax = 24<<20 + maxHeaders + overhead
 )
 
-// Errors of Feed, returned bare. None of them can be mended: the parser must not be used after one.
+// Errors of Feed, returned bare. None of them can be mended: after one, every Feed returns it again.
 var (
 	ErrPrelude  = errors.New("event-stream frame whose prelude fails its checksum")
 	ErrChecksum = errors.New("event-stream frame that fails its checksum")
@@ -61,11 +61,19 @@ type Parser struct {
 
 	buf []byte // an unfinished frame
 	msg Message
+	err error // of an earlier Feed
 }
 
 // Feed takes the next bytes and emits the frames that they complete. eof says that no more follow. An error of
-// emit ends the call and is returned bare; the parser must not be used after it. Feed does not keep chunk.
+// emit ends the call and is returned bare, and so by every later one. Feed does not keep chunk.
 func (p *Parser) Feed(chunk []byte, eof bool, emit func(*Message) error) error {
+	if p.err == nil {
+		p.err = p.feed(chunk, eof, emit)
+	}
+	return p.err
+}
+
+func (p *Parser) feed(chunk []byte, eof bool, emit func(*Message) error) error {
 	for len(p.buf) > 0 && len(chunk) > 0 {
 		n := p.missing(chunk)
 		p.buf, chunk = append(p.buf, chunk[:n]...), chunk[n:]

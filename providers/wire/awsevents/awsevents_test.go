@@ -118,6 +118,12 @@ func TestBrokenStreamsAreRefusedHoweverTheyAreCut(t *testing.T) {
 					t.Errorf("cut every %d bytes: got %d frames and %v, want one and %v", n, len(fs), err, c.want)
 				}
 			}
+			p := &awsevents.Parser{Max: 1 << 20}
+			if _, err := parse(p, b, whole); err != nil {
+				if fs, err := parse(p, plain("more"), every(1)); len(fs) > 0 || !errors.Is(err, c.want) {
+					t.Errorf("fed again: %d frames and %v", len(fs), err)
+				}
+			}
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 )
 
 // Read reads the body of an answer with an error status, or an error within a stream (status 0). It goes
@@ -168,13 +169,13 @@ func (p *problem) error(status int) *llm.Error {
 	}
 	switch {
 	case p.message != "":
-		e.Message = scrub(p.message[:min(len(p.message), maxMessage)])
+		e.Message = fit.Scrub(p.message[:min(len(p.message), maxMessage)])
 	case status != 0:
 		e.Message = fmt.Sprintf("The provider answered with status %d.", status)
 	default:
 		e.Message = "The provider sent an error."
 	}
-	e.Param = scrub(e.Param)
-	e.Reason = scrub(e.Reason)
+	e.Param = fit.Scrub(e.Param)
+	e.Reason = fit.Scrub(e.Reason)
 	return e
 }

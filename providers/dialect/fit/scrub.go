@@ -1,4 +1,4 @@
-package fault
+package fit
 
 import (
 	"net/netip"
@@ -10,8 +10,8 @@ var keyPrefixes = [...]string{"sk-", "sk_", "pk-", "rk-", "gsk_", "xai-", "hf_",
 
 const redacted = "[redacted]"
 
-// scrub takes what looks like a key, or like the name of an internal host, out of a provider's text.
-func scrub(s string) string {
+// Scrub takes what looks like a key, or like the name of an internal host, out of a provider's text.
+func Scrub(s string) string {
 	var b strings.Builder
 	bearer := false
 	for len(s) > 0 {
