@@ -3,5 +3,6 @@ package archtest
 // exceptions are the places where a rule does not hold, and why. One that no longer covers anything fails.
 var exceptions = []struct{ rule, where, why string }{
 	{"exported names", "internal/llm", "the vocabulary: most of its names are the words of enumerations"},
+	{"exported names", "providers/dialect", "the contract of codecs: more than a third of its names are the dialects' own"},
 	{"function length", "internal/jsonx.scanner.value", "one loop over the containers of a body, without recursion; a call for each value would cost on every request"},
 }
