@@ -68,7 +68,7 @@ func manager(s *Spec) *hcmv3.HttpConnectionManager {
 
 		NormalizePath:                yes(),
 		MergeSlashes:                 true,
-		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_UNESCAPE_AND_REDIRECT,
+		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_KEEP_UNCHANGED, // a model's ARN has slashes; the plan reads the path once, and only its own goes to providers
 
 		MaxRequestHeadersKb: u32(s.Limits.HeaderKiB),
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{

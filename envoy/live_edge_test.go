@@ -53,7 +53,6 @@ func TestBadRequestsAreRefusedAtTheEdge(t *testing.T) {
 		{"too many headers", line + strings.Repeat("\r\nx-a: b", 140) + end, `431 `},
 		{"a head of 61 KiB", line + "\r\nx-a: " + strings.Repeat("a", 61<<10) + end, `431 `},
 		{"content-length and transfer-encoding", line + "\r\ntransfer-encoding: chunked" + end, `400 `},
-		{"escaped slashes", strings.Replace(line, "/v1/messages", "/v1%2Fmessages", 1) + end, `307 /v1/messages`},
 		{"an upgrade", line + "\r\nupgrade: websocket\r\nconnection: upgrade" + "\r\ncontent-length: 2\r\n\r\n{}", `403 `},
 		{"no HTTP", "\x16\x03\x01\x00\r\n\r\n", `400 `},
 	} {
@@ -69,6 +68,21 @@ func TestBadRequestsAreRefusedAtTheEdge(t *testing.T) {
 	}
 	if n := len(good.requests()); n != 0 {
 		t.Errorf("%d requests reached the provider", n)
+	}
+}
+
+func TestEscapesWithinAPathStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	r, _, _ := two(t, nil)
+	const plan = `{"plan":["good"],"watch":"0"}`
+	for _, path := range []string{
+		"/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.anthropic.claude-v1%3a0/converse",
+		"/v1%2Fmessages",
+	} {
+		got := r.raw(fmt.Sprintf("POST %s HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s", path, len(plan), plan))
+		if !strings.HasPrefix(got, "200  ") {
+			t.Errorf("%s: got %s, want no redirection", path, got)
+		}
 	}
 }
 

@@ -180,7 +180,7 @@ func TestBadSpecsAreRefusedByName(t *testing.T) {
 
 func TestLocalRepliesCoverEveryStatusOnce(t *testing.T) {
 	m := localReplies().GetMappers()
-	if n := 1 + 2*len(failures()); len(m) != n {
+	if n := 1 + (len(shapes())+1)*len(failures()); len(m) != n {
 		t.Fatalf("%d mappers, want %d", len(m), n)
 	}
 	last := m[len(m)-1].GetFilter().GetStatusCodeFilter().GetComparison()

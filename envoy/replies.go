@@ -18,44 +18,75 @@ type failure struct {
 	openai    string // its type there, and its code
 	code      string
 	anthropic string // its type there
+	bedrock   string // its exception there
 }
 
 func failures() []failure {
-	const invalid = "invalid_request_error"
+	const (
+		invalid    = "invalid_request_error"
+		validation = "ValidationException"
+		internal   = "InternalServerException"
+	)
 	return []failure{
-		{400, "The request is malformed.", invalid, "bad_request", invalid},
-		{403, "The request is not allowed.", "permission_error", "forbidden", "permission_error"},
-		{404, "There is nothing at this path.", invalid, "not_found", "not_found_error"},
-		{408, "The request did not arrive in time.", "timeout_error", "request_timeout", "timeout_error"},
-		{413, "The request body is larger than this gateway accepts.", invalid, "request_too_large", "request_too_large"},
-		{414, "The request's path is too long.", invalid, "uri_too_long", invalid},
-		{426, "HTTP/1.1 or HTTP/2 is needed.", invalid, "upgrade_required", invalid},
-		{429, "Too many requests.", "rate_limit_error", "rate_limit_exceeded", "rate_limit_error"},
-		{431, "The request's header is larger than this gateway accepts.", invalid, "header_too_large", invalid},
-		{500, "The gateway has failed.", "server_error", "internal_error", "api_error"},
-		{502, "The model's provider sent an answer that cannot be read.", "server_error", "bad_gateway", "api_error"},
-		{503, "No model is available just now.", "server_error", "service_unavailable", "overloaded_error"},
-		{504, "The model's provider did not answer in time.", "server_error", "timeout", "timeout_error"},
-		{0, "The gateway cannot answer this request.", "server_error", "gateway_error", "api_error"},
+		{400, "The request is malformed.", invalid, "bad_request", invalid, validation},
+		{403, "The request is not allowed.", "permission_error", "forbidden", "permission_error", "AccessDeniedException"},
+		{404, "There is nothing at this path.", invalid, "not_found", "not_found_error", "ResourceNotFoundException"},
+		{408, "The request did not arrive in time.", "timeout_error", "request_timeout", "timeout_error", validation},
+		{413, "The request body is larger than this gateway accepts.", invalid, "request_too_large", "request_too_large", validation},
+		{414, "The request's path is too long.", invalid, "uri_too_long", invalid, validation},
+		{426, "HTTP/1.1 or HTTP/2 is needed.", invalid, "upgrade_required", invalid, validation},
+		{429, "Too many requests.", "rate_limit_error", "rate_limit_exceeded", "rate_limit_error", "ThrottlingException"},
+		{431, "The request's header is larger than this gateway accepts.", invalid, "header_too_large", invalid, validation},
+		{500, "The gateway has failed.", "server_error", "internal_error", "api_error", internal},
+		{502, "The model's provider sent an answer that cannot be read.", "server_error", "bad_gateway", "api_error", internal},
+		{503, "No model is available just now.", "server_error", "service_unavailable", "overloaded_error", "ServiceUnavailableException"},
+		{504, "The model's provider did not answer in time.", "server_error", "timeout", "timeout_error", "ModelTimeoutException"},
+		{0, "The gateway cannot answer this request.", "server_error", "gateway_error", "api_error", internal},
 	}
 }
 
-const anthropicDialect = "anthropic-messages"
+// shape is how a dialect words a failure: in its body, and in a header where it has one for that.
+type shape struct {
+	dialect, path string // where the plan found no dialect, the path tells it
+	body          func(f *failure) map[string]any
+	header        func(f *failure) *corev3.HeaderValueOption
+}
+
+func shapes() []shape {
+	return []shape{
+		{
+			dialect: "anthropic-messages", path: "/v1/messages",
+			body: func(f *failure) map[string]any {
+				return map[string]any{
+					"type":       "error",
+					"error":      map[string]any{"type": f.anthropic, "message": f.message},
+					"request_id": "%REQ(X-REQUEST-ID)%",
+				}
+			},
+		},
+		{
+			dialect: "bedrock-converse", path: "/model/",
+			body:   func(f *failure) map[string]any { return map[string]any{"message": f.message} },
+			header: func(f *failure) *corev3.HeaderValueOption { return add("x-amzn-errortype", f.bedrock) },
+		},
+	}
+}
 
 // localReplies gives Envoy's own failures the client's dialect: the one that the plan found, else the one
-// that the path belongs to. The first mapper that matches counts; an answer of the service matches the
-// first and stays as it is.
+// that the path belongs to, else OpenAI's. The first mapper that matches counts; an answer of the service matches
+// the first and stays as it is.
 func localReplies() *hcmv3.LocalReplyConfig {
-	known := metadataIs(NamespaceTicket, "dialect", anthropicDialect, false)
-	guessed := and(metadataIs(NamespaceTicket, "dialect", anthropicDialect, true), pathBegins("/v1/messages"))
-	anthropic := or(known, guessed)
 	c := &hcmv3.LocalReplyConfig{Mappers: []*hcmv3.ResponseMapper{{Filter: metadataIs(NamespaceOwn, "body", "1", false)}}}
-	for _, f := range failures() {
-		c.Mappers = append(c.Mappers, mapper(and(anthropic, statusIs(f.status)), f, map[string]any{
-			"type":       "error",
-			"error":      map[string]any{"type": f.anthropic, "message": f.message},
-			"request_id": "%REQ(X-REQUEST-ID)%",
-		}))
+	for _, s := range shapes() {
+		known := metadataIs(NamespaceTicket, "dialect", s.dialect, false)
+		guessed := and(metadataIs(NamespaceTicket, "dialect", s.dialect, true), pathBegins(s.path))
+		for _, f := range failures() {
+			m := mapper(and(or(known, guessed), statusIs(f.status)), f, s.body(&f))
+			if s.header != nil {
+				m.HeadersToAdd = append(m.HeadersToAdd, s.header(&f))
+			}
+			c.Mappers = append(c.Mappers, m)
+		}
 	}
 	for _, f := range failures() {
 		c.Mappers = append(c.Mappers, mapper(statusIs(f.status), f, map[string]any{
