@@ -47,7 +47,7 @@ type Request struct {
 	Model  string // as the client named it; routing resolves it
 	Stream bool
 	Usage  bool   // the client wants usage in its stream (openai-chat: stream_options.include_usage)
-	Form   string // the form of the stream where the dialect has several, as gemini's "json-array"; "": the usual one
+	Form   string // the form of the answer where the dialect has several, as gemini's "json-array" or rerank's "voyage"; "": the usual one
 	Body   Body
 	Extra  Extra  // members that the dialect read and the vocabulary has no word for
 	Bound  string // a member of Extra that only a provider of the client's own dialect can honor, such as one that names stored state; "": none

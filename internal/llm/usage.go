@@ -28,6 +28,7 @@ type Usage struct {
 	AudioIn      Count
 	AudioOut     Count
 	WebSearches  Count
+	Queries      Count // of a ranking, as the provider bills them
 }
 
 // Merge takes the larger of each count: providers repeat cumulative numbers, so they are never added.
@@ -41,6 +42,7 @@ func (u *Usage) Merge(v Usage) {
 	u.AudioIn = u.AudioIn.Max(v.AudioIn)
 	u.AudioOut = u.AudioOut.Max(v.AudioOut)
 	u.WebSearches = u.WebSearches.Max(v.WebSearches)
+	u.Queries = u.Queries.Max(v.Queries)
 }
 
 // Known reports whether anything is known.

@@ -42,6 +42,7 @@ var doors = map[string]string{
 	string(dialect.OpenAIChat):        "/v1/chat/completions",
 	string(dialect.AnthropicMessages): "/v1/messages",
 	string(dialect.OpenAIEmbeddings):  "/v1/embeddings",
+	string(dialect.Rerank):            "/v1/rerank",
 }
 
 // entersBy reports whether the record's path is one of a dialect's.

@@ -11,6 +11,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
 	"github.com/signalbox-ai/signalbox/providers/dialect/passing"
+	"github.com/signalbox-ai/signalbox/providers/dialect/rerank"
 	"github.com/signalbox-ai/signalbox/providers/mock"
 	"github.com/signalbox-ai/signalbox/providers/openai"
 )
@@ -27,6 +28,7 @@ func Servers() map[dialect.Name]dialect.Server {
 		openaichat.New(),
 		anthropicmessages.New(),
 		openaiembeddings.New(),
+		rerank.New(),
 		passing.Images(),
 		passing.Audio(),
 		passing.Files(),

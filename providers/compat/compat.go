@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
+	"github.com/signalbox-ai/signalbox/providers/dialect/rerank"
 )
 
 // Kind returns the kind.
@@ -23,6 +24,7 @@ func Kind() providers.Kind {
 				Endpoints: []providers.Endpoint{
 					{Op: llm.OpChat, Codec: openaichat.New(), Path: "/chat/completions"},
 					{Op: llm.OpEmbed, Codec: openaiembeddings.New(), Path: "/embeddings"},
+					{Op: llm.OpRerank, Codec: rerank.New(), Path: "/rerank"},
 				},
 				Auth:   providers.Bearer,
 				Models: func(string) catalog.Facts { return catalog.Facts{} },
