@@ -24,7 +24,7 @@ var agents = map[netip.Addr]bool{
 
 // container asks the endpoint that the environment of a container names ("Container credential provider" in
 // AWS's SDKs and Tools Reference Guide).
-func (f *fetcher) container(ctx context.Context) (sdk.CredentialsProvider, error) {
+func (f *asking) container(ctx context.Context, client sdk.HTTPClient) (sdk.CredentialsProvider, error) {
 	endpoint := os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
 	if rel := os.Getenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"); rel != "" {
 		endpoint = "http://169.254.170.2" + rel
@@ -36,7 +36,7 @@ func (f *fetcher) container(ctx context.Context) (sdk.CredentialsProvider, error
 		return nil, err
 	}
 	return endpointcreds.New(endpoint, func(o *endpointcreds.Options) {
-		o.HTTPClient = f.client
+		o.HTTPClient = client
 		o.AuthorizationToken = os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN")
 		if path := os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); path != "" {
 			o.AuthorizationTokenProvider = endpointcreds.TokenProviderFunc(func() (string, error) { return sign.File(path) })

@@ -25,6 +25,10 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/sign"
 )
 
+// attempts is how often the SDK sends a request: again after a fault of the server or of our clock. More is the
+// Source's business.
+const attempts = 2
+
 // fetcher obtains credentials.
 type fetcher struct {
 	client *http.Client
@@ -34,6 +38,16 @@ type fetcher struct {
 
 // fetch obtains credentials by the source, and those of the assumed role with them.
 func (f *fetcher) fetch(ctx context.Context) (*credentials, time.Time, error) {
+	return (&asking{fetcher: f}).fetch(ctx)
+}
+
+// asking is one fetch.
+type asking struct {
+	*fetcher
+	clock clock
+}
+
+func (f *asking) fetch(ctx context.Context) (*credentials, time.Time, error) {
 	token, err := f.bearer(ctx)
 	if err != nil || token != "" {
 		return &credentials{bearer: token}, time.Time{}, err
@@ -60,14 +74,15 @@ func (f *fetcher) fetch(ctx context.Context) (*credentials, time.Time, error) {
 	if key.SessionToken != "" && sign.Sendable(key.SessionToken) != nil {
 		return nil, time.Time{}, errors.New("the session token has characters that none has")
 	}
+	skew := f.clock.skew()
 	if !key.CanExpire {
-		key.Expires = time.Time{}
+		return &credentials{key: key, skew: skew}, time.Time{}, nil
 	}
-	return &credentials{key: key}, key.Expires, nil
+	return &credentials{key: key, skew: skew}, key.Expires.Add(-skew), nil
 }
 
 // bearer fetches the Bedrock API key, where the source is one or the default chain finds one.
-func (f *fetcher) bearer(ctx context.Context) (string, error) {
+func (f *asking) bearer(ctx context.Context) (string, error) {
 	ref := f.p.Token
 	switch {
 	case f.p.Source == chain && f.p.AssumeRole == "" && f.p.Profile == "" && os.Getenv(bearerEnv) != "", f.p.Source == bearer && ref == "":
@@ -83,7 +98,7 @@ func (f *fetcher) bearer(ctx context.Context) (string, error) {
 }
 
 // config returns the SDK's configuration with the credentials of the source.
-func (f *fetcher) config(ctx context.Context) (sdk.Config, error) {
+func (f *asking) config(ctx context.Context) (sdk.Config, error) {
 	switch f.p.Source {
 	case chain:
 		if f.p.Profile != "" {
@@ -97,7 +112,7 @@ func (f *fetcher) config(ctx context.Context) (sdk.Config, error) {
 }
 
 // explicit makes the configuration of a source that looks into no file and asks nobody else.
-func (f *fetcher) explicit(ctx context.Context) (sdk.Config, error) {
+func (f *asking) explicit(ctx context.Context) (sdk.Config, error) {
 	env, err := config.NewEnvConfig()
 	if err != nil {
 		return sdk.Config{}, err
@@ -106,7 +121,10 @@ func (f *fetcher) explicit(ctx context.Context) (sdk.Config, error) {
 	if err != nil {
 		return sdk.Config{}, err
 	}
-	cfg := sdk.Config{Region: f.region, HTTPClient: client, Logger: logging.Nop{}, Credentials: sdk.AnonymousCredentials{}, ConfigSources: []any{env}}
+	cfg := sdk.Config{
+		Region: f.region, HTTPClient: f.clock.watch(client), Logger: logging.Nop{}, RetryMaxAttempts: attempts,
+		Credentials: sdk.AnonymousCredentials{}, ConfigSources: []any{env},
+	}
 	cfg.Credentials, err = f.provider(ctx, cfg, env.Credentials)
 	return cfg, err
 }
@@ -135,18 +153,19 @@ func bundled(client *http.Client, path string) (*http.Client, error) {
 }
 
 // load reads what the SDK reads. The metadata service is not asked for a region or for defaults.
-func (f *fetcher) load(ctx context.Context, more ...func(*config.LoadOptions) error) (sdk.Config, error) {
+func (f *asking) load(ctx context.Context, more ...func(*config.LoadOptions) error) (sdk.Config, error) {
 	with := func(client config.HTTPClient) (sdk.Config, error) {
 		options := append([]func(*config.LoadOptions) error{
 			config.WithRegion(f.region),
 			config.WithHTTPClient(client),
 			config.WithLogger(logging.Nop{}),
+			config.WithRetryMaxAttempts(attempts),
 			config.WithDefaultsMode(sdk.DefaultsModeStandard),
 			config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = client }),
 		}, more...)
 		return config.LoadDefaultConfig(ctx, options...)
 	}
-	cfg, err := with(f.client)
+	cfg, err := with(f.clock.watch(f.client))
 	if err != nil && strings.Contains(err.Error(), "WithTransportOptions") { // AWS_CA_BUNDLE can only be added to the SDK's own
 		return with(awshttp.NewBuildableClient().WithTimeout(f.client.Timeout).WithTransportOptions(f.transport))
 	}
@@ -154,7 +173,7 @@ func (f *fetcher) load(ctx context.Context, more ...func(*config.LoadOptions) er
 }
 
 // transport gives the SDK's own HTTP client the proxy of ours.
-func (f *fetcher) transport(t *http.Transport) {
+func (f *asking) transport(t *http.Transport) {
 	if ours, ok := f.client.Transport.(*http.Transport); ok {
 		t.Proxy = ours.Proxy
 	}
@@ -162,7 +181,7 @@ func (f *fetcher) transport(t *http.Transport) {
 
 // profile loads the credentials of a profile. One without any of its own would lead the SDK on to the
 // metadata service, which only a profile that names it may use.
-func (f *fetcher) profile(ctx context.Context) (sdk.Config, error) {
+func (f *asking) profile(ctx context.Context) (sdk.Config, error) {
 	state := imds.ClientDisabled
 	shared, err := config.LoadSharedConfigProfile(ctx, f.p.Profile, files)
 	if err != nil {
@@ -203,8 +222,8 @@ func (n named) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	return c, err
 }
 
-// provider makes what gives the credentials of an explicit source. cfg is for clients of STS.
-func (f *fetcher) provider(ctx context.Context, cfg sdk.Config, env sdk.Credentials) (sdk.CredentialsProvider, error) {
+// provider makes what gives the credentials of an explicit source. cfg is for its clients.
+func (f *asking) provider(ctx context.Context, cfg sdk.Config, env sdk.Credentials) (sdk.CredentialsProvider, error) {
 	switch f.p.Source {
 	case static:
 		return f.static(ctx)
@@ -214,7 +233,7 @@ func (f *fetcher) provider(ctx context.Context, cfg sdk.Config, env sdk.Credenti
 		}
 		return sdkcredentials.StaticCredentialsProvider{Value: env}, nil
 	case container:
-		return f.container(ctx)
+		return f.container(ctx, cfg.HTTPClient)
 	case webIdentity:
 		return stscreds.NewWebIdentityRoleProvider(sts.NewFromConfig(cfg), f.p.TokenRole, stscreds.IdentityTokenFile(f.p.TokenFile), func(o *stscreds.WebIdentityRoleOptions) {
 			o.RoleSessionName = f.p.SessionName
@@ -224,12 +243,12 @@ func (f *fetcher) provider(ctx context.Context, cfg sdk.Config, env sdk.Credenti
 		}), nil
 	}
 	return ec2rolecreds.New(func(o *ec2rolecreds.Options) {
-		o.Client = imds.New(imds.Options{HTTPClient: f.client, Logger: logging.Nop{}, ClientEnableState: imds.ClientEnabled})
+		o.Client = imds.New(imds.Options{HTTPClient: cfg.HTTPClient, Logger: logging.Nop{}, ClientEnableState: imds.ClientEnabled})
 	}), nil
 }
 
 // static resolves the references of an access key.
-func (f *fetcher) static(ctx context.Context) (sdk.CredentialsProvider, error) {
+func (f *asking) static(ctx context.Context) (sdk.CredentialsProvider, error) {
 	id, err1 := sign.Reveal(ctx, f.p.AccessKeyID)
 	key, err2 := sign.Reveal(ctx, f.p.SecretAccessKey)
 	var session string

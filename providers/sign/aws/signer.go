@@ -33,7 +33,11 @@ type Signer struct {
 type credentials struct {
 	bearer string
 	key    sdk.Credentials
+	skew   time.Duration // how far this machine's clock was behind AWS's when they were fetched
 }
+
+// Format shows nothing of what it holds.
+func (credentials) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
 
 // Request is what a signature covers, as it will be sent.
 type Request struct {
@@ -80,20 +84,20 @@ func (s *Signer) Sign(ctx context.Context, r Request, key secret.Value, set func
 		set("authorization", "Bearer "+c.bearer)
 		return nil
 	}
-	return s.sigV4(ctx, r, &c.key, set)
+	return s.sigV4(ctx, r, c, set)
 }
 
 // sigV4 signs after "Signature Version 4" in AWS's IAM User Guide. As for every service but S3, the path is
 // encoded once more within the canonical request, and only there.
-func (s *Signer) sigV4(ctx context.Context, r Request, key *sdk.Credentials, set func(name, value string)) error {
+func (s *Signer) sigV4(ctx context.Context, r Request, c *credentials, set func(name, value string)) error {
 	path, query, _ := strings.Cut(r.Path, "?")
 	sum := sha256.Sum256(r.Body)
 	req := &http.Request{
 		Method: r.Method, Host: r.Host, Header: make(http.Header, 3),
 		URL: &url.URL{Scheme: "https", Host: r.Host, Opaque: "//" + r.Host + path, RawQuery: query},
 	}
-	if err := s.v4.SignHTTP(ctx, *key, req, hex.EncodeToString(sum[:]), s.service, s.region, s.now()); err != nil {
-		return sign.Hide(err, key.SecretAccessKey, key.SessionToken)
+	if err := s.v4.SignHTTP(ctx, c.key, req, hex.EncodeToString(sum[:]), s.service, s.region, s.now().Add(c.skew)); err != nil {
+		return sign.Hide(err, c.key.SecretAccessKey, c.key.SessionToken)
 	}
 	for _, name := range [...]string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token"} {
 		if v := req.Header[name]; len(v) == 1 {

@@ -36,6 +36,7 @@ type cloud struct {
 	asked []string
 	form  []url.Values
 	ends  time.Time
+	clock time.Duration // how far it is ahead
 	deny  bool
 }
 
@@ -50,6 +51,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.asked, c.form = append(c.asked, what), append(c.form, form)
 	ends := c.ends.UTC().Format(time.RFC3339)
+	w.Header().Set("Date", time.Now().Add(c.clock).UTC().Format(http.TimeFormat))
 	switch {
 	case c.deny && strings.HasPrefix(what, "Assume"):
 		w.WriteHeader(http.StatusForbidden)
@@ -298,9 +300,37 @@ func TestFailuresSayWhyAndShowNoSecret(t *testing.T) {
 	}
 }
 
-func TestAWrongClockIsNamed(t *testing.T) {
+func TestAWrongClockIsCorrected(t *testing.T) {
+	for _, behind := range []time.Duration{-20 * time.Minute, time.Minute, 2 * time.Hour} {
+		fake := newCloud(t)
+		t.Setenv("MY_ID", "AKID-static")
+		t.Setenv("MY_KEY", "swordfish")
+		fake.clock, fake.ends = behind, time.Now().Add(behind).Add(15*time.Minute)
+		p := Defaults()
+		p.Source, p.AssumeRole, p.AccessKeyID, p.SecretAccessKey = static, roleA, "env:MY_ID", "env:MY_KEY"
+		s, err := New(nil, "params.auth", "us-east-1", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+		s.now = func() time.Time { return at }
+		stamp, err := time.Parse("20060102T150405Z", headers(t, s, Request{Method: "POST", Host: "h", Path: "/"}, "")["x-amz-date"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := at.Add(behind)
+		if behind.Abs() < tolerated {
+			want = at
+		}
+		if d := stamp.Sub(want).Abs(); d > 3*time.Second {
+			t.Errorf("%s behind: signed at %s, want %s", behind, stamp, want)
+		}
+	}
+}
+
+func TestAClockThatCannotBeKnownIsNamed(t *testing.T) {
 	fake := newCloud(t)
-	fake.ends = time.Now().Add(-20 * time.Minute) // as it looks when this machine's clock is ahead
+	fake.ends = time.Now().Add(-20 * time.Minute)
 	p := Defaults()
 	p.Source = instance
 	s, err := New(nil, "params.auth", "us-east-1", p)
@@ -310,6 +340,33 @@ func TestAWrongClockIsNamed(t *testing.T) {
 	err = s.Sign(t.Context(), Request{Method: "POST", Host: "h", Path: "/"}, secret.Value{}, func(string, string) {})
 	if err == nil || !strings.Contains(err.Error(), "aws instance: ") || !strings.Contains(err.Error(), "is the clock right?") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestNothingPrintsWhatASignerHolds(t *testing.T) {
+	newCloud(t)
+	t.Setenv("MY_ID", "AKID-static")
+	t.Setenv("MY_KEY", "swordfish")
+	p := Defaults()
+	p.Source, p.AccessKeyID, p.SecretAccessKey = static, "env:MY_ID", "env:MY_KEY"
+	pool := sign.NewPool(nil, nil)
+	defer pool.Close()
+	s, err := New(pool.Lease(), "params.auth", "us-east-1", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers(t, s, Request{Method: "POST", Host: "h", Path: "/"}, "")
+	for _, v := range []any{s, *s, s.source, pool, []any{s}} {
+		if text := fmt.Sprintf("%v %+v %#v", v, v, v); strings.Contains(text, "swordfish") {
+			t.Errorf("a secret is shown: %s", text)
+		}
+	}
+	c, err := s.source.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprintf("%v %+v %#v %s", c, *c, c, c); strings.Contains(text, "swordfish") {
+		t.Errorf("credentials show their secret: %s", text)
 	}
 }
 

@@ -1,6 +1,7 @@
 package google
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -11,12 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +34,7 @@ import (
 // cloud is a fake of everything of Google's that gives out tokens. It keeps the requests.
 type cloud struct {
 	*httptest.Server
+	mu     sync.Mutex
 	asked  []string // method and path
 	query  url.Values
 	form   url.Values
@@ -42,6 +46,8 @@ type cloud struct {
 
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.asked, c.query, c.header, c.body = append(c.asked, r.Method+" "+r.URL.Path), r.URL.Query(), r.Header, string(body)
 	if f, err := url.ParseQuery(string(body)); err == nil && r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
 		c.form = f
@@ -58,6 +64,12 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		_, _ = io.WriteString(w, `{"access_token":"ya29.token","expires_in":3600,"token_type":"Bearer"}`)
 	}
+}
+
+func (c *cloud) times() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.asked)
 }
 
 // newCloud starts the fake, in an environment where nothing of Google is set but the metadata server.
@@ -337,7 +349,41 @@ func TestATokenIsFetchedOnce(t *testing.T) {
 	}
 	time.Sleep(10 * time.Millisecond)
 	pool.Close()
-	if n := len(c.asked); n < 1 || n > 3 { // each configuration that takes it over renews it once
+	if n := c.times(); n < 1 || n > 3 { // each configuration that takes it over renews it once
 		t.Errorf("%d tokens were fetched", n)
+	}
+}
+
+func TestNothingShowsAToken(t *testing.T) {
+	c := newCloud(t)
+	var log bytes.Buffer
+	pool := sign.NewPool(slog.New(slog.NewJSONHandler(&log, nil)), nil)
+	s, err := New(pool.Lease(), "params.auth", Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sign(t.Context(), func(string, string) {}); err != nil {
+		t.Fatal(err)
+	}
+	held, err := s.tokens.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{s, *s, s.tokens, pool, held, &held} {
+		if text := fmt.Sprintf("%v %+v %#v", v, v, v); strings.Contains(text, "ya29") {
+			t.Errorf("a token is shown: %s", text)
+		}
+	}
+	c.mu.Lock()
+	c.status, c.answer = 400, `{"error":"no ya29.token"}`
+	c.mu.Unlock()
+	s.tokens.Renew()
+	for i := 0; i < 100 && c.times() < 2; i++ {
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond) // for the answer to be read
+	pool.Close()
+	if text := log.String(); !strings.Contains(text, "credential not renewed, the old one serves") || strings.Contains(text, "ya29") {
+		t.Errorf("the log says %s", text)
 	}
 }

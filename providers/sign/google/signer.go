@@ -18,6 +18,9 @@ type Signer struct {
 // token is a bearer, with the project to charge where the credential names one.
 type token struct{ bearer, project string }
 
+// Format shows nothing of what it holds.
+func (token) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
+
 // New makes a signer. at is where p stands in the provider's configuration ("params.auth"), for errors,
 // which are *llm.Error and name the field.
 func New(lease *sign.Lease, at string, p Params) (*Signer, error) {
