@@ -5,17 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/claude"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 )
 
-const (
-	defaultMax = 4096 // max_tokens for a model of which nothing is known; the API demands the member
-	maxMarks   = 4    // cache marks in one request
-)
+const maxMarks = 4 // cache marks in one request
 
 // WriteRequest appends the body for the target. The same request gives the same bytes. A request of this
 // dialect is written as it stands, but for what the target's facts say it would refuse.
@@ -43,7 +40,7 @@ type requestWriter struct {
 	ids    map[string]string // of calls that need another id here
 	marks  int               // cache marks written
 	trick  string            // the tool that stands for the answer's schema, "" when none does
-	think  thinking
+	think  claude.Thinking
 	max    int64 // max_tokens
 }
 
@@ -95,10 +92,7 @@ func (w *requestWriter) invalid(path, message string) error {
 }
 
 // unknown reports whether nothing is known of the target's model.
-func (w *requestWriter) unknown() bool {
-	f := &w.t.Facts
-	return f.Context == 0 && f.MaxOutput == 0 && f.Thinking == catalog.ThinkNone && !f.JSONSchema
-}
+func (w *requestWriter) unknown() bool { return claude.Unknown(&w.t.Facts) }
 
 // member picks a member's name in the client's dialect, for losses and errors.
 func (w *requestWriter) member(own, other string) string {
