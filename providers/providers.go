@@ -91,7 +91,11 @@ type Provider struct {
 	Region  string
 	Adapter Adapter
 	Keys    *Keyring
+	Models  *catalog.Deployment // what is known and declared of its models; nil: nothing but the adapter's facts
 }
+
+// Facts returns what is known of a model here: the adapter's facts, and what is declared over them.
+func (p *Provider) Facts(model string) catalog.Facts { return p.Models.Facts(model, p.Adapter) }
 
 // Host returns the authority of requests to the provider.
 func (p *Provider) Host() string { return p.Base.Host }

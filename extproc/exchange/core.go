@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/listing"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -29,7 +30,16 @@ type Snapshot struct {
 	MaxBody   int64 // bytes of a request
 	MaxHeader int   // fields of a request's header; 0: any number
 	MaxAnswer int64 // bytes of an answer that has to be collected
+
+	// MayUse says whether a client's key may use a model, by the name that the client gives it; nil: every key
+	// may use every model. The model list shows what it allows.
+	MayUse func(key, model string) bool
+
+	list func() *listing.List // made when it is first asked for
 }
+
+// mayUse asks MayUse.
+func (s *Snapshot) mayUse(key, model string) bool { return s.MayUse == nil || s.MayUse(key, model) }
 
 // Core is what all exchanges of a process share. Its methods are safe for concurrent use.
 type Core struct {
@@ -70,12 +80,17 @@ func New(s *Snapshot, o Options) *Core {
 		c.draw = mathrand.IntN
 	}
 	c.live.init()
-	c.snap.Store(s)
+	c.Swap(s)
 	return c
 }
 
-// Swap puts a new snapshot in place for exchanges that begin from now on.
-func (c *Core) Swap(s *Snapshot) { c.snap.Store(s) }
+// Swap puts a new snapshot in place for exchanges that begin from now on. The snapshot is the Core's from then on.
+func (c *Core) Swap(s *Snapshot) {
+	if s.list == nil {
+		s.list = sync.OnceValue(func() *listing.List { return listing.New(s.Table, s.Providers, c.now()) })
+	}
+	c.snap.Store(s)
+}
 
 // Snapshot returns the current snapshot.
 func (c *Core) Snapshot() *Snapshot { return c.snap.Load() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,30 +131,25 @@ func (x *Exchange) models() Reply {
 	if !ok {
 		return x.refuse(&llm.Error{Code: llm.CodeNotFound, Message: "no model list in this dialect"})
 	}
-	names := x.snap.Table.Models()
 	var body []byte
 	if id := x.in.piece; id != "" {
-		if x.snap.Table.Match(x.snap.Table.Resolve(id)) == nil {
+		m, found := x.snap.list().Find(id)
+		if !found || !x.snap.mayUse(x.Who, id) {
 			return x.refuse(x.unknownModel(id))
 		}
-		body = l.WriteModel(modelInfo(id))
+		body = l.WriteModel(m)
 	} else {
-		infos := make([]dialect.ModelInfo, len(names))
-		for i, n := range names {
-			infos[i] = modelInfo(n)
-		}
-		body = l.WriteModels(infos)
+		body = l.WriteModels(x.snap.list().Models(func(id string) bool { return x.snap.mayUse(x.Who, id) }))
 	}
 	x.core.seen.Refused(Refusal{Dialect: x.Dialect, Op: x.Op, Code: llm.CodeNone, Took: x.core.now().Sub(x.in.began)})
 	x.move(stRefused)
 	return Reply{To: ToRequestHead, Done: true, Answer: &Answer{Status: 200, Body: body, Header: []providers.Header{{Name: "content-type", Value: "application/json"}}}}
 }
 
-func modelInfo(id string) dialect.ModelInfo { return dialect.ModelInfo{ID: id, Owner: "signalbox"} }
-
 func (x *Exchange) unknownModel(model string) *llm.Error {
 	e := &llm.Error{Code: llm.CodeNotFound, Reason: "model_not_found", Param: "model", Message: "the model " + strconv.Quote(clip(model)) + " does not exist here, or you may not use it"}
-	if near := x.snap.Table.Near(model); len(near) > 0 {
+	near := slices.DeleteFunc(x.snap.Table.Near(model), func(n string) bool { return !x.snap.mayUse(x.Who, n) })
+	if len(near) > 0 {
 		e.Message += "; did you mean " + strings.Join(near, ", ") + "?"
 	}
 	return e

@@ -38,7 +38,7 @@ func (x *Exchange) target(l ticket.Leg) dialect.Target {
 	if known == "" {
 		known = l.Model
 	}
-	return dialect.Target{Model: l.Model, Like: l.Like, Facts: x.snap.Providers[l.Provider].Adapter.Facts(known)}
+	return dialect.Target{Model: l.Model, Like: l.Like, Facts: x.snap.Providers[l.Provider].Facts(known)}
 }
 
 // path chooses the cheapest path that the leg's features allow. more says that another target is left.

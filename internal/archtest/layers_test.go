@@ -19,7 +19,7 @@ var layers = []string{
 	"providers/*",
 	"providers/all routing",
 	"routing/policy",
-	"internal/config extproc/ticket",
+	"internal/config extproc/ticket extproc/listing",
 	"extproc/exchange internal/config/*",
 	"extproc envoy internal/translate",
 	"internal/admin internal/app",

@@ -85,17 +85,17 @@ func (o *Declared) over(m *Model) {
 	}
 }
 
-// Facts returns how a model must be asked: what of returns, for the model that it is like, with what is declared
-// in its place.
-func (d *Deployment) Facts(model string, of func(model string) Facts) Facts {
+// Facts returns how a model must be asked: the facts by which the provider's adapter knows it, or the model that
+// it is like, and over them what is declared.
+func (d *Deployment) Facts(model string, by interface{ Facts(model string) Facts }) Facts {
 	if d == nil {
-		return of(model)
+		return by.Facts(model)
 	}
 	own, ok := d.declared[model]
 	if !ok {
-		return of(model)
+		return by.Facts(model)
 	}
-	f := of(own.known())
+	f := by.Facts(own.known())
 	if own.Context > 0 {
 		f.Context = own.Context
 	}

@@ -8,6 +8,11 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 )
 
+// azure is an adapter, as far as facts go.
+type azure struct{}
+
+func (azure) Facts(m string) catalog.Facts { return catalog.FactsOf("azure", m) }
+
 func TestDeployment(t *testing.T) {
 	card := &price.Card{Rates: price.RatesOf(map[price.Item]price.Rate{price.Input: 1})}
 	d := catalog.NewDeployment("azure-openai", []catalog.Declared{
@@ -16,7 +21,7 @@ func TestDeployment(t *testing.T) {
 		{Name: "in-house", Can: ability.Tools, Stated: true, MaxOutput: 2_000},
 		{Name: "gpt-4o", MaxOutput: 1_000},
 	})
-	of := func(m string) catalog.Facts { return catalog.FactsOf("azure", m) }
+	of := azure{}
 
 	m, match := d.Find("prod-chat")
 	if match != catalog.Exact || m.Context != 100_000 || m.MaxOutput != 128_000 || !m.Can.Has(ability.Tools) || m.Card != nil || m.ID != "prod-chat" {

@@ -13,6 +13,7 @@ package dialect
 
 import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
+	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/wire/form"
@@ -190,9 +191,15 @@ type Strip interface {
 
 // ModelInfo describes a model in a list. Zero fields are unknown.
 type ModelInfo struct {
-	ID      string
-	Owner   string
-	Created int64 // Unix seconds; 0: unknown
+	ID        string
+	Owner     string
+	Name      string // for people; "": the ID
+	Created   int64  // Unix seconds; 0: unknown
+	Context   int64  // context window in tokens; 0: unknown
+	MaxOutput int64  // largest output in tokens; 0: unknown
+	Known     bool   // something is known of it: what Can lacks it probably cannot
+	Can       ability.Set
+	Retires   string // announced end of service, YYYY-MM-DD; "": none
 }
 
 // Lister is a Server that can list models.

@@ -447,6 +447,10 @@ func TestModelsAreListed(t *testing.T) {
 	if got := string(New().WriteModels(nil)); got != `{"data":[],"has_more":false,"first_id":null,"last_id":null}` {
 		t.Errorf("got %s", got)
 	}
+	known := dialect.ModelInfo{ID: "p/c", Name: "c", Known: true, Context: 200000, MaxOutput: 64000, Retires: "2027-01-31"}
+	if got := string(New().WriteModel(known)); got != `{"type":"model","id":"p/c","display_name":"c","created_at":"1970-01-01T00:00:00Z","max_input_tokens":200000,"max_tokens":64000,"lifecycle":"deprecated","retires_at":"2027-01-31T00:00:00Z"}` {
+		t.Errorf("got %s", got)
+	}
 	if got := string(New().WriteModel(dialect.ModelInfo{ID: "b"})); got != `{"type":"model","id":"b","display_name":"b","created_at":"1970-01-01T00:00:00Z"}` {
 		t.Errorf("got %s", got)
 	}

@@ -11,6 +11,7 @@ package anthropicmessages
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"strconv"
@@ -75,9 +76,25 @@ func (c *Codec) WriteModel(m dialect.ModelInfo) []byte { return appendModel(nil,
 func appendModel(b []byte, m dialect.ModelInfo) []byte {
 	b = append(b, `{"type":"model"`...)
 	b = text(b, "id", m.ID)
-	b = text(b, "display_name", m.ID)
+	b = text(b, "display_name", cmp.Or(m.Name, m.ID))
 	// The API gives the epoch for a release date that it does not know.
 	b = text(b, "created_at", time.Unix(m.Created, 0).UTC().Format(time.RFC3339))
+	for _, n := range [...]struct {
+		name string
+		n    int64
+	}{{"max_input_tokens", m.Context}, {"max_tokens", m.MaxOutput}} {
+		if n.n > 0 {
+			b = number(b, n.name, n.n)
+		}
+	}
+	// capabilities is left out: the API's object has all of a list that is not ours.
+	switch {
+	case m.Retires != "":
+		b = text(b, "lifecycle", "deprecated")
+		b = text(b, "retires_at", m.Retires+"T00:00:00Z")
+	case m.Known:
+		b = text(b, "lifecycle", "active")
+	}
 	return append(b, '}')
 }
 

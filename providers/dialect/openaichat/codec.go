@@ -72,6 +72,23 @@ func appendModel(b []byte, m dialect.ModelInfo) []byte {
 	b = strconv.AppendInt(b, m.Created, 10)
 	b = append(b, `,"owned_by":`...)
 	b = jsonx.AppendQuote(b, m.Owner)
+	// Beyond the dialect, under the names that vendors who list more have for it.
+	if m.Context > 0 {
+		b = strconv.AppendInt(append(b, `,"context_window":`...), m.Context, 10)
+	}
+	if m.MaxOutput > 0 {
+		b = strconv.AppendInt(append(b, `,"max_completion_tokens":`...), m.MaxOutput, 10)
+	}
+	if m.Known {
+		b = append(b, `,"abilities":[`...)
+		for _, a := range m.Can.Names() {
+			b = jsonx.AppendQuote(comma(b), a)
+		}
+		b = append(b, ']')
+	}
+	if m.Retires != "" {
+		b = text(b, "retires", m.Retires)
+	}
 	return append(b, '}')
 }
 

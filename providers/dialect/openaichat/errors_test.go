@@ -3,6 +3,7 @@ package openaichat
 import (
 	"testing"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -107,6 +108,10 @@ func TestModelsAreListed(t *testing.T) {
 		t.Error(got)
 	}
 	if got := string(c.WriteModels([]dialect.ModelInfo{m, m})); got != `{"object":"list","data":[`+one+`,`+one+`]}` {
+		t.Error(got)
+	}
+	known := dialect.ModelInfo{ID: "a", Owner: "o", Known: true, Context: 200000, MaxOutput: 64000, Can: ability.Tools | ability.Vision, Retires: "2027-01-31"}
+	if got := string(c.WriteModel(known)); got != `{"id":"a","object":"model","created":0,"owned_by":"o","context_window":200000,"max_completion_tokens":64000,"abilities":["tools","vision"],"retires":"2027-01-31"}` {
 		t.Error(got)
 	}
 	if got := string(c.WriteModels(nil)); got != `{"object":"list","data":[]}` {
