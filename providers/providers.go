@@ -21,15 +21,16 @@ import (
 
 // Kind is what a provider's folder exports.
 type Kind struct {
-	Name      string
-	Doc       string     // one sentence for the reference
-	KeyEnv    string     // the variable that usually holds its key; "": it needs none
-	RegionEnv string     // the variable that usually holds its region, where BaseURL needs one
-	BaseURL   string     // where it is; "": the configuration must say. {region} stands for the provider's region
-	Models    []string   // globs of model names that are its own, for use without any configured route
-	Sets      []string   // lower-case request headers that Sign may set
-	Params    func() any // pointer to a struct with the defaults of params; nil: it has none
-	New       func(env Env, params any) (Adapter, error)
+	Name        string
+	Doc         string     // one sentence for the reference
+	KeyEnv      string     // the variable that usually holds its key; "": it needs none
+	KeyOptional bool       // its params may say how to sign without a key
+	RegionEnv   string     // the variable that usually holds its region, where BaseURL needs one
+	BaseURL     string     // where it is; "": the configuration must say. {region} stands for the provider's region
+	Models      []string   // globs of model names that are its own, for use without any configured route
+	Sets        []string   // lower-case request headers that Sign may set
+	Params      func() any // pointer to a struct with the defaults of params; nil: it has none
+	New         func(env Env, params any) (Adapter, error)
 }
 
 // Env is what an adapter is made from.

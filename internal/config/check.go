@@ -229,7 +229,7 @@ func (d *decoder) checkRefs(p *Provider, kind *providers.Kind, path string) {
 	switch {
 	case key && keys:
 		d.fail(path+".keys", "key and keys cannot both be given")
-	case !key && !keys && kind.KeyEnv != "" && p.BaseURL == "":
+	case !key && !keys && kind.KeyEnv != "" && !kind.KeyOptional && p.BaseURL == "":
 		d.fail(path+".key", "key is missing; usual for the kind %s is env:%s", kind.Name, kind.KeyEnv)
 	}
 	seen := map[secret.Ref]bool{}

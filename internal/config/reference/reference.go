@@ -83,7 +83,11 @@ func kind(b *strings.Builder, k *providers.Kind) {
 		fmt.Fprintf(b, "* `base_url`: `%s`\n", k.BaseURL)
 	}
 	if k.KeyEnv != "" {
-		fmt.Fprintf(b, "* `key`: usually `env:%s`; without a configuration file, the provider is there when the variable is set\n", k.KeyEnv)
+		optional := ""
+		if k.KeyOptional {
+			optional = ", or none where `params` say how to sign"
+		}
+		fmt.Fprintf(b, "* `key`: usually `env:%s`%s; without a configuration file, the provider is there when the variable is set\n", k.KeyEnv, optional)
 	}
 	if len(k.Models) > 0 {
 		fmt.Fprintf(b, "* its own models, where no routes are configured: `%s`\n", strings.Join(k.Models, "`, `"))
