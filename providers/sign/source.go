@@ -125,7 +125,7 @@ func (s *Source[T]) wait(ctx context.Context) error {
 	}
 }
 
-// ask makes the loop fetch at once. The lock is held.
+// ask makes the loop fetch at once, or once more after the fetch that is running. The lock is held.
 func (s *Source[T]) ask() {
 	select {
 	case s.kick <- struct{}{}:
@@ -179,11 +179,12 @@ func (s *Source[T]) Start(log *slog.Logger) {
 }
 
 // Renew asks for a fetch ahead of time, as when what it is made from may have changed. The credential that
-// is held serves until another is there.
+// is held serves until another is there. A fetch that is running is followed by another, for it may have begun
+// before the change.
 func (s *Source[T]) Renew() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stop != nil && !s.running {
+	if s.stop != nil {
 		s.ask()
 	}
 }

@@ -285,6 +285,17 @@ func TestRenewFetchesAtOnce(t *testing.T) {
 		synctest.Wait()
 		gives(t, s, 2, 0)
 	})
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{life: time.Hour, takes: 2 * time.Second}
+		s := sign.NewSource(i.options())
+		s.Start(nil)
+		defer s.Close()
+		synctest.Wait()
+		s.Renew() // while the first fetch runs, which may have read an old secret
+		s.Renew()
+		time.Sleep(10 * time.Second)
+		gives(t, s, 2, 0)
+	})
 }
 
 func TestCloseEndsEverything(t *testing.T) {
