@@ -24,6 +24,7 @@ func packed(m proto.Message) *anypb.Any {
 func u32[T int | int64 | uint32](v T) *wrapperspb.UInt32Value { return wrapperspb.UInt32(uint32(v)) }
 
 func yes() *wrapperspb.BoolValue { return wrapperspb.Bool(true) }
+func no() *wrapperspb.BoolValue  { return wrapperspb.Bool(false) }
 
 func dur(d time.Duration) *durationpb.Duration { return durationpb.New(d) }
 

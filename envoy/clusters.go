@@ -23,13 +23,26 @@ const (
 	ClusterService = "signalbox"        // the service
 	ClusterClosed  = "signalbox-closed" // a closed port
 	dnsSuffix      = ".dns"             // of the cluster behind a provider's
+	sessionSuffix  = ".ws"              // of a provider's cluster for WebSockets
 )
 
 // provider renders the two clusters of a provider. The one that plans name is an aggregate: while the inner
 // one has no host, the attempt goes to a closed port, which is a refused connection and so a retry; an
 // empty cluster would end the request.
+//
+// WebSockets need HTTP/1.1, which a provider that prefers HTTP/2 is only asked for by clusters of their own.
 func provider(s *Spec, u *Upstream) []*clusterv3.Cluster {
-	inner := u.Name + dnsSuffix
+	cs := pair(s, u, u.Name, u.TLS)
+	if u.Sessions {
+		cs = append(cs, pair(s, u, u.Name+sessionSuffix, false)...)
+	}
+	return cs
+}
+
+// pair renders a guarded cluster of a provider. auto says that the protocol is found out by ALPN; it is HTTP/1.1
+// otherwise.
+func pair(s *Spec, u *Upstream, name string, auto bool) []*clusterv3.Cluster {
+	inner := name + dnsSuffix
 	c := &clusterv3.Cluster{
 		Name:                          inner,
 		ConnectTimeout:                dur(u.ConnectTimeout),
@@ -41,6 +54,8 @@ func provider(s *Spec, u *Upstream) []*clusterv3.Cluster {
 	options := &upstreamv3.HttpProtocolOptions{CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: dur(5 * time.Minute)}}
 	if u.TLS {
 		c.TransportSocket = clientTLS(u)
+	}
+	if auto {
 		options.UpstreamProtocolOptions = &upstreamv3.HttpProtocolOptions_AutoConfig{AutoConfig: &upstreamv3.HttpProtocolOptions_AutoHttpConfig{}}
 	} else { // without TLS nothing tells whether HTTP/2 is spoken
 		options.UpstreamProtocolOptions = &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
@@ -53,7 +68,7 @@ func provider(s *Spec, u *Upstream) []*clusterv3.Cluster {
 	} else {
 		c.ClusterDiscoveryType = resolved()
 	}
-	return []*clusterv3.Cluster{guarded(s, u.Name, inner), c}
+	return []*clusterv3.Cluster{guarded(s, name, inner), c}
 }
 
 // resolved is a cluster of every address that a name has.

@@ -48,10 +48,12 @@ func downstream(s *Spec) []*hcmv3.HttpFilter {
 func upstream(s *Spec) []*hcmv3.HttpFilter {
 	first := headerIs(attemptCount, "1")
 	watched := headerIs(headerWatch, "1")
+	listened := headerIs(headerWatch, "3")
 	prepared := either(headerIs(headerWatch, "0"), watched)
 	return []*hcmv3.HttpFilter{
 		filter("signalbox.watch", unless(not(both(first, watched)), attemptFilter(s, "watch", extprocv3.ProcessingMode_NONE))),
-		filter("signalbox.work", unless(both(first, prepared), attemptFilter(s, "work", extprocv3.ProcessingMode_BUFFERED))),
+		filter("signalbox.work", unless(either(listened, both(first, prepared)), attemptFilter(s, "work", extprocv3.ProcessingMode_BUFFERED))),
+		filter("signalbox.listen", unless(not(listened), attemptFilter(s, "listen", extprocv3.ProcessingMode_NONE))),
 		filter("signalbox.usage", &aiv3.AiProtocolManager{
 			ResponseHandling: &aiv3.ResponseHandling{TokenUsage: &aiv3.TokenUsageExtraction{IncludeUnconfiguredRoutes: true}},
 		}),

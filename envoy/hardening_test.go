@@ -48,7 +48,7 @@ func sections() map[string]string {
 		"watch":    upstream + "0/typed_config/extension_config/typed_config/",
 		"work":     upstream + "1/typed_config/extension_config/typed_config/",
 		"vhost":    vhost,
-		"route":    vhost + "routes/2/route/",
+		"route":    vhost + "routes/3/route/",
 		"service":  "static_resources/clusters/0/",
 		"provider": "static_resources/clusters/7/",
 	}

@@ -66,6 +66,8 @@ func manager(s *Spec) *hcmv3.HttpConnectionManager {
 		XffNumTrustedHops:            uint32(s.TrustedHops),
 		InternalAddressConfig:        &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // nobody is internal
 
+		UpgradeConfigs: []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket", Enabled: no()}}, // but for one route
+
 		NormalizePath:                yes(),
 		MergeSlashes:                 true,
 		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_KEEP_UNCHANGED, // a model's ARN has slashes; the plan reads the path once, and only its own goes to providers

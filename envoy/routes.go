@@ -10,6 +10,9 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
+// realtimePath is where alone a connection may become a WebSocket.
+const realtimePath = "/v1/realtime"
+
 // Headers between the service and Envoy.
 const (
 	headerWatch = "x-signalbox-watch"
@@ -20,7 +23,10 @@ const (
 // routes renders the one route table. It has a route for each idle timer, since Envoy takes that time from
 // a route alone; the plan chooses by a header and has the route chosen again.
 func routes(s *Spec) *routev3.RouteConfiguration {
-	rs := make([]*routev3.Route, 0, len(s.Deadlines.Idle)+1)
+	rs := make([]*routev3.Route, 0, len(s.Deadlines.Idle)+2)
+	session := route(s, "realtime", &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: realtimePath}}, 0)
+	session.GetRoute().UpgradeConfigs = []*routev3.RouteAction_UpgradeConfig{{UpgradeType: "websocket", Enabled: yes()}}
+	rs = append(rs, session)
 	for _, idle := range s.Deadlines.Idle {
 		ms := strconv.FormatInt(idle.Milliseconds(), 10)
 		m := &routev3.RouteMatch{

@@ -81,6 +81,7 @@ type Upstream struct {
 	Host           string
 	Port           int
 	TLS            bool
+	Sessions       bool          // it takes WebSockets, which need a cluster of their own
 	CAFile         string        // authorities, in place of Spec.CAFile
 	ConnectTimeout time.Duration // default 5 s
 }

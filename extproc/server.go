@@ -25,9 +25,10 @@ const StageHeader = "x-stage"
 
 // Stages.
 const (
-	StagePlan  = "plan"  // downstream: the request's head and whole body
-	StageWatch = "watch" // upstream, attempt 1 as the plan made it: the answer is judged
-	StageWork  = "work"  // upstream: the request is rewritten, the answer judged or rewritten
+	StagePlan   = "plan"   // downstream: the request's head and whole body
+	StageWatch  = "watch"  // upstream, attempt 1 as the plan made it: the answer is judged
+	StageWork   = "work"   // upstream: the request is rewritten, the answer judged or rewritten
+	StageListen = "listen" // upstream: the request's head is rewritten, the answer's bytes pass and are listened to
 )
 
 // Server serves Envoy.
@@ -58,8 +59,8 @@ func (s *Server) Process(st extprocv3.ExternalProcessor_ProcessServer) error {
 	switch stage {
 	case StagePlan:
 		err = s.plan(st)
-	case StageWatch, StageWork:
-		err = s.attempt(st, stage == StageWork)
+	case StageWatch, StageWork, StageListen:
+		err = s.attempt(st, stage != StageWatch)
 	default:
 		err = status.Errorf(codes.InvalidArgument, "unknown stage %q in %s", stage, StageHeader)
 	}
@@ -273,7 +274,7 @@ func (h *attemptStream) begin(ctx context.Context, m *extprocv3.ProcessingReques
 	if !h.work {
 		return h.send([]exchange.Reply{{To: exchange.ToRequestHead}})
 	}
-	if q.RequestHeaders.GetEndOfStream() {
+	if q.RequestHeaders.GetEndOfStream() || a.Socket() {
 		if !a.Bodyless() {
 			return true, errors.New("an attempt without a body")
 		}

@@ -24,6 +24,11 @@ func Objects() []Endpoint {
 	return []Endpoint{{Op: llm.OpFiles, Codec: c}, {Op: llm.OpBatches, Codec: c}}
 }
 
+// Realtime is the endpoint of sessions, as OpenAI has it.
+func Realtime() []Endpoint {
+	return []Endpoint{{Op: llm.OpRealtime, Codec: passing.Realtime(), Path: "/realtime"}}
+}
+
 // Audio are the endpoints of speech and transcription, as OpenAI has them.
 func Audio() []Endpoint {
 	c := passing.Audio()

@@ -28,6 +28,7 @@ type Kind struct {
 	RegionEnv   string     // the variable that usually holds its region, where BaseURL needs one
 	BaseURL     string     // where it is; "": the configuration must say. {region} stands for the provider's region
 	Models      []string   // globs of model names that are its own, for use without any configured route
+	Sessions    bool       // it takes WebSocket sessions (OpRealtime)
 	Sets        []string   // lower-case request headers that Sign may set
 	Params      func() any // pointer to a struct with the defaults of params; nil: it has none
 	New         func(env Env, params any) (Adapter, error)

@@ -25,6 +25,7 @@ const (
 	phWhole               // head and chunks wait for the end
 	phRelay               // every chunk is rewritten as it comes
 	phPassed              // nothing more is wanted
+	phListen              // every chunk passes as it is, and is listened to
 )
 
 // maxErrorBody bounds how much of an error's body is read.
@@ -57,6 +58,11 @@ func (a *Attempt) AnswerHead(status int, h Header, end bool) []Reply {
 			return a.fail(&llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer has an encoding that is not read", Cause: err})
 		}
 		s.inflate = r
+	}
+	if l, ok := a.client.(dialect.Listener); ok && status == http.StatusSwitchingProtocols {
+		s.phase, s.pipe.reader = phListen, l.NewListener()
+		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: status, Provider: providerID(h)})
+		return []Reply{{To: ToAnswerHead, Done: end}}
 	}
 	if status >= 300 {
 		s.phase = phError
@@ -121,8 +127,12 @@ func (a *Attempt) streams(contentType string) bool {
 // AnswerChunk takes the next bytes of the answer. An error ends the stream and resets the client's.
 func (a *Attempt) AnswerChunk(chunk []byte, end bool) ([]Reply, error) {
 	s := &a.ans
-	if s.phase == phPassed {
+	switch s.phase {
+	case phPassed:
 		return []Reply{{To: ToAnswerChunk}}, nil
+	case phListen:
+		_ = s.pipe.reader.Feed(chunk, end, s.pipe.emit) // what cannot be read is the client's all the same
+		return []Reply{{To: ToAnswerChunk, Done: end}}, nil
 	}
 	s.owed++
 	if s.inflate != nil {

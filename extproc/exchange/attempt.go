@@ -35,7 +35,7 @@ func (c *Core) Try(held string, n int, cluster string, h Header) (*Attempt, *Ans
 		return nil, c.fault(nil, h, err.Error())
 	}
 	i := n - 1
-	for i >= 0 && i < len(x.Steps) && x.Steps[i].Provider != cluster {
+	for i >= 0 && i < len(x.Steps) && x.cluster(x.Steps[i].Provider) != cluster {
 		i++ // Envoy may have passed over a step; it never goes back
 	}
 	if i < 0 || i >= len(x.Steps) {
@@ -83,7 +83,10 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 }
 
 // Bodyless reports whether the request may be one without a body.
-func (a *Attempt) Bodyless() bool { return a.x.Op.Objects() }
+func (a *Attempt) Bodyless() bool { return a.x.Op.Objects() || a.x.Op == llm.OpRealtime }
+
+// Socket reports whether the connection becomes a WebSocket.
+func (a *Attempt) Socket() bool { return a.x.Op == llm.OpRealtime }
 
 // Bare makes the attempt's request where there is no body.
 func (a *Attempt) Bare(ctx context.Context) Reply {
@@ -159,7 +162,7 @@ func (a *Attempt) End() {
 		a.ans.inflate.Close()
 	}
 	u := a.ans.pipe.usage
-	if a.ans.pipe.writer == nil { // only judged: what follows was not read
+	if a.ans.pipe.writer == nil && a.ans.phase != phListen { // only judged: what follows was not read
 		u = llm.Usage{}
 	}
 	if s := a.ans.pipe.strip; s != nil {

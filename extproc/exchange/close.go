@@ -137,7 +137,7 @@ func (nobody) Closed(Closed)                 {}
 
 // AttemptLogged takes the log entry of an attempt. Entries of one exchange come in order.
 func (c *Core) AttemptLogged(e AttemptEntry) {
-	provider := strings.TrimSuffix(e.Cluster, ".dns")
+	provider := strings.TrimSuffix(strings.TrimSuffix(e.Cluster, innerSuffix), sessionSuffix)
 	if provider == ServiceCluster {
 		return
 	}

@@ -62,7 +62,7 @@ const (
 // those that say where the client is, and what only a gateway may say (RELIABILITY §7).
 var (
 	deniedPrefixes = [...]string{headerPrefix, "x-envoy-", "x-ai-eg-", "x-litellm-", "x-portkey-", "x-amzn-", "x-amz-", "x-goog-", "x-ms-", "x-forwarded-", "x-original-", "x-rewrite-", "proxy-", "cf-"}
-	denied         = [...]string{"forwarded", "x-real-ip", "x-http-method-override", "te", "expect", "accept-encoding", "openai-organization", "openai-project", "via", "true-client-ip"}
+	denied         = [...]string{"forwarded", "x-real-ip", "x-http-method-override", "te", "expect", "accept-encoding", "openai-organization", "openai-project", "via", "true-client-ip", "sec-websocket-extensions"}
 )
 
 // ofDialect reports whether a client header passes only to targets of a dialect.

@@ -54,7 +54,13 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 	if in.row.Op == llm.OpModels {
 		return x.models()
 	}
-	if end && in.row.Bare {
+	if in.row.Socket {
+		if !strings.EqualFold(h.Get("upgrade"), "websocket") {
+			return x.refuse(&llm.Error{Code: llm.CodeInvalid, Status: http.StatusUpgradeRequired, Message: "this is a WebSocket: connect with an upgrade"})
+		}
+		end = true // what follows is the session's, and not for us
+	}
+	if end && (in.row.Bare || in.row.Socket) {
 		in.bare = true
 		x.move(stReading)
 		r := x.Body(ctx, nil)

@@ -3,10 +3,12 @@ package exchange
 import (
 	"cmp"
 	"context"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -44,6 +46,9 @@ func (x *Exchange) target(l ticket.Leg) dialect.Target {
 // path chooses the cheapest path that the leg's features allow. more says that another target is left.
 func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
 	c, ok := x.codec(l)
+	if _, listens := c.(dialect.Listener); listens {
+		return ticket.Listened
+	}
 	switch {
 	case !ok || x.translates(c), x.filter(c, l) != nil, more && reshapes(c, h):
 		return ticket.Worked
@@ -122,6 +127,14 @@ func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, c dialect.Client,
 		}
 		call.Path = strings.TrimPrefix(in.Path, "/v1")
 	}
+	if x.Op == llm.OpRealtime { // its model is in the query
+		q, err := url.ParseQuery(call.Query)
+		if err != nil {
+			return nil, llm.Invalid("model", "the query cannot be read")
+		}
+		q.Set("model", l.Model)
+		call.Query = q.Encode()
+	}
 	path, err := p.Adapter.Address(call)
 	if err != nil {
 		return nil, err
@@ -147,6 +160,9 @@ func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, c dialect.Client,
 		if belongs(name, passes) {
 			out.Set(name, value)
 		}
+	}
+	if protocols, with := auth.WithoutKey(h.Get("sec-websocket-protocol")); with {
+		out.Set("sec-websocket-protocol", protocols)
 	}
 	if err := p.Adapter.Sign(ctx, out); err != nil {
 		return nil, &llm.Error{Code: llm.CodeCredential, Op: "providers.sign", Message: "the gateway could not sign the request to " + l.Provider, Cause: err}

@@ -146,6 +146,20 @@ func plainName(model string) bool {
 	return !strings.ContainsFunc(model, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`?#%\`, r) })
 }
 
+// Suffixes of a provider's clusters: of the one within, and of the one for WebSockets.
+const (
+	innerSuffix   = ".dns"
+	sessionSuffix = ".ws"
+)
+
+// cluster is where an attempt at a provider goes.
+func (x *Exchange) cluster(provider string) string {
+	if x.Op == llm.OpRealtime {
+		return provider + sessionSuffix
+	}
+	return provider
+}
+
 // admit writes the ticket but for its steps.
 func (x *Exchange) admit(head *dialect.Head, r *routing.Route) *llm.Error {
 	d := r.Deadlines
@@ -173,7 +187,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Rep
 		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
 		leg.Path = x.path(leg, p.head, i+1 < len(plan.Steps))
 		x.Steps = append(x.Steps, leg)
-		clusters = append(clusters, s.Provider)
+		clusters = append(clusters, x.cluster(s.Provider))
 	}
 	clusters = append(clusters, ServiceCluster)
 	encoded, err := x.Encode()
@@ -188,7 +202,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Rep
 	}
 	r.Remove = append(x.in.head.stripped(to), x.snap.Registry.Sets()...)
 	x.timers(&r, leg)
-	if leg.Path != ticket.Worked {
+	if leg.Path < ticket.Worked {
 		if err := x.first1(ctx, &r, p, leg); err != nil {
 			return x.refuse(asError(err))
 		}
@@ -223,7 +237,7 @@ func (x *Exchange) timers(r *Reply, leg ticket.Leg) {
 	set(headerWatch, strconv.Itoa(int(leg.Path)))
 	set("x-envoy-max-retries", strconv.Itoa(len(x.Steps)))
 	ms := func(m ticket.Millis) string { return strconv.FormatInt(int64(m), 10) }
-	if x.Rules.Total > 0 {
+	if x.Rules.Total > 0 && x.Op != llm.OpRealtime { // a session lasts as long as its client stays
 		set("x-envoy-upstream-rq-timeout-ms", ms(x.Rules.Total))
 	}
 	if x.Rules.First > 0 {

@@ -107,12 +107,13 @@ type Path uint8
 
 // Paths, cheapest first.
 const (
-	Direct  Path = iota // nothing
-	Watched             // head and first content
-	Worked              // everything
+	Direct   Path = iota // nothing
+	Watched              // head and first content
+	Worked               // everything
+	Listened             // everything, and nothing waits for it or is changed
 )
 
-var pathNames = [...]string{"direct", "watched", "worked"}
+var pathNames = [...]string{"direct", "watched", "worked", "listened"}
 
 // String returns the name used in logs and metrics.
 func (p Path) String() string { return pathNames[min(int(p), len(pathNames)-1)] }

@@ -63,11 +63,12 @@ func linger(c *config.Config) time.Duration {
 }
 
 func upstream(p *config.Provider, b *builder) (envoy.Upstream, error) {
+	kind, _ := b.kinds.Kind(p.Kind)
 	base := p.Base
 	if base == nil {
 		base = b.mock
 	}
-	u := envoy.Upstream{Name: p.Name, Host: base.Hostname(), TLS: base.Scheme == "https", CAFile: p.CA, ConnectTimeout: p.ConnectTimeout}
+	u := envoy.Upstream{Name: p.Name, Host: base.Hostname(), TLS: base.Scheme == "https", CAFile: p.CA, Sessions: kind.Sessions, ConnectTimeout: p.ConnectTimeout}
 	u.Port = 80
 	if u.TLS {
 		u.Port = 443

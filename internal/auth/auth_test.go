@@ -229,3 +229,35 @@ func sent(h headers, key string) bool {
 	}
 	return false
 }
+
+func TestAKeyAmongWebSocketProtocols(t *testing.T) {
+	p, err := FromHeaders(func(name string) []string {
+		if name == "sec-websocket-protocol" {
+			return []string{"realtime, openai-insecure-api-key.sk-browser", "openai-beta.realtime-v1"}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := FromHeaders(func(name string) []string {
+		if name == "authorization" {
+			return []string{"Bearer sk-browser"}
+		}
+		return nil
+	})
+	if err != nil || p != same {
+		t.Errorf("the key is not the one of a bearer: %v", err)
+	}
+	for in, want := range map[string]string{
+		"realtime, openai-insecure-api-key.sk-browser,x": "realtime, x",
+		"openai-insecure-api-key.sk-browser":             "realtime",
+	} {
+		if got, with := WithoutKey(in); got != want || !with {
+			t.Errorf("%q: got %q, %v", in, got, with)
+		}
+	}
+	if got, with := WithoutKey("realtime,x"); got != "realtime,x" || with {
+		t.Errorf("got %q, %v", got, with)
+	}
+}

@@ -30,7 +30,8 @@ type Presented struct {
 // Format hides the hash for every verb.
 func (p Presented) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
 
-// FromHeaders reads the credential: authorization: Bearer KEY, x-api-key, api-key or x-goog-api-key. get
+// FromHeaders reads the credential: authorization: Bearer KEY, x-api-key, api-key, x-goog-api-key, or a
+// WebSocket protocol that holds a key. get
 // returns all values of a header by its lower-case name. The same key may come in several headers. Two
 // that differ, a second authorization header, or a key that cannot be one are an *llm.Error with
 // CodeInvalid. No credential, and one of another scheme, are left to Check: Open does not ask for any.
@@ -61,7 +62,39 @@ func FromHeaders(get func(name string) []string) (Presented, error) {
 			}
 		}
 	}
+	for _, v := range get(protocols) {
+		for one := range strings.SplitSeq(v, ",") {
+			if key, ok := strings.CutPrefix(strings.TrimSpace(one), protocolKey); ok {
+				if err := p.add(&from, protocols, key); err != nil {
+					return Presented{}, err
+				}
+			}
+		}
+	}
 	return p, nil
+}
+
+// A browser cannot set headers of a WebSocket: OpenAI's clients put the key among the protocols.
+const (
+	protocols   = "sec-websocket-protocol"
+	protocolKey = "openai-insecure-api-key."
+)
+
+// WithoutKey returns a list of WebSocket protocols without the client's key. with reports whether it had one.
+func WithoutKey(list string) (rest string, with bool) {
+	if !strings.Contains(list, protocolKey) {
+		return list, false
+	}
+	var kept []string
+	for one := range strings.SplitSeq(list, ",") {
+		if one = strings.TrimSpace(one); !strings.HasPrefix(one, protocolKey) {
+			kept = append(kept, one)
+		}
+	}
+	if len(kept) == 0 {
+		return "realtime", true
+	}
+	return strings.Join(kept, ", "), true
 }
 
 // add takes one more credential. An empty one is none. from is the header of those before.

@@ -32,6 +32,7 @@ func Servers() map[dialect.Name]dialect.Server {
 		passing.Images(),
 		passing.Audio(),
 		passing.Files(),
+		passing.Realtime(),
 	} {
 		all[s.Name()] = s
 	}

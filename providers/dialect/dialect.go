@@ -162,6 +162,10 @@ type Marker interface {
 	NewMark(provider string) Strip
 }
 
+// Listener is a Client of sessions that pass both ways as they are. NewListener makes a reader of what the provider
+// sends once the connection is the client's.
+type Listener interface{ NewListener() Reader }
+
 // Typed is a Writer of something else than JSON or server-sent events.
 type Typed interface{ ContentType() string }
 

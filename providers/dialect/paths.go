@@ -15,6 +15,7 @@ type Path struct {
 	Op     llm.Op
 	Form   bool // the body may be multipart/form-data
 	Bare   bool // there need not be a body
+	Socket bool // the connection becomes a WebSocket
 }
 
 // paths is the table of all front doors. The order does not matter but for patterns that both fit: the first
@@ -44,6 +45,7 @@ var paths = [...]Path{
 	{Method: "GET", Path: "/v1/batches", Name: OpenAIFiles, Op: llm.OpBatches, Bare: true},
 	{Method: "POST", Path: "/v1/batches/{id}/cancel", Name: OpenAIFiles, Op: llm.OpBatches, Bare: true},
 	{Method: "GET", Path: "/v1/batches/{id}", Name: OpenAIFiles, Op: llm.OpBatches, Bare: true},
+	{Method: "GET", Path: "/v1/realtime", Name: OpenAIRealtime, Op: llm.OpRealtime, Socket: true},
 
 	{Method: "GET", Path: "/v1/models", Name: OpenAIChat, Op: llm.OpModels},
 	{Method: "GET", Path: "/v1/models/{model}", Name: OpenAIChat, Op: llm.OpModels},

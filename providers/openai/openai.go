@@ -15,19 +15,20 @@ import (
 // Kind returns the kind.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name:    "openai",
-		Doc:     "The OpenAI API. `base_url` ends in `/v1`.",
-		KeyEnv:  "OPENAI_API_KEY",
-		BaseURL: "https://api.openai.com/v1",
-		Models:  []string{"gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "codex-*", "text-embedding-*", "omni-moderation-*", "dall-e-*", "whisper-*", "tts-*", "babbage-002", "davinci-002"},
-		Sets:    []string{"authorization"},
+		Name:     "openai",
+		Doc:      "The OpenAI API. `base_url` ends in `/v1`.",
+		KeyEnv:   "OPENAI_API_KEY",
+		BaseURL:  "https://api.openai.com/v1",
+		Models:   []string{"gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "codex-*", "text-embedding-*", "omni-moderation-*", "dall-e-*", "whisper-*", "tts-*"},
+		Sessions: true,
+		Sets:     []string{"authorization"},
 		New: func(env providers.Env, _ any) (providers.Adapter, error) {
 			return &providers.Fixed{
 				Base: env.BaseURL.EscapedPath(),
 				Endpoints: append([]providers.Endpoint{
 					{Op: llm.OpChat, Codec: openaichat.New(), Path: "/chat/completions"},
 					{Op: llm.OpEmbed, Codec: openaiembeddings.New(), Path: "/embeddings"},
-				}, slices.Concat(providers.Media(), providers.Objects())...),
+				}, slices.Concat(providers.Media(), providers.Objects(), providers.Realtime())...),
 				Auth:   providers.Bearer,
 				Models: func(model string) catalog.Facts { return catalog.FactsOf("openai", model) },
 			}, nil
