@@ -9,6 +9,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/envoy"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/providers/all"
 )
 
 // margin is added to every time that Envoy waits for us, so that our own deadlines come first.
@@ -103,7 +104,7 @@ func Bootstrap(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := specOf(c, &builder{mock: nowhere()}) // a bootstrap names no provider
+	s, err := specOf(c, &builder{kinds: all.Kinds(), mock: nowhere()}) // a bootstrap names no provider
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +122,7 @@ func Static(path string) ([]byte, error) {
 			return nil, config.Errors{c.Fault("providers["+strconv.Itoa(i)+"]", "an embedded mock has no address before the program runs; give it a base_url (signalbox mock)")}
 		}
 	}
-	s, err := specOf(c, &builder{})
+	s, err := specOf(c, &builder{kinds: all.Kinds()})
 	if err != nil {
 		return nil, err
 	}
