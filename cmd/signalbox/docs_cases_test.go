@@ -55,6 +55,31 @@ curl -s --retry 30 --retry-delay 1 --retry-all-errors -f http://127.0.0.1:`+p.ht
 	}
 }
 
+// listsModels runs the block and asks for what the text around it says of numbers and names.
+func listsModels(t *testing.T, p *place, b block) {
+	out := p.shell(t, b, "")
+	for _, want := range []string{"claude-sonnet-4-5-20250929 ", "us.anthropic.claude-opus-5 ", `{"vendor":"azure","id":"gpt-5.4`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not listed:\n%s", want, out)
+		}
+	}
+	vendors := map[string]bool{}
+	all := strings.Split(strings.TrimSpace(stack.Output(t, filepath.Join(p.dir, "bin/signalbox"), "models", "--json")), "\n")
+	named := map[string]string{}
+	for _, line := range all {
+		vendors[text([]byte(line), "vendor")] = true
+		named[text([]byte(line), "id")] = text([]byte(line), "name")
+	}
+	if len(all) <= 1500 || len(vendors) != 34 {
+		t.Errorf("%d models at %d vendors are listed", len(all), len(vendors))
+	}
+	for _, id := range []string{"us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5@20250929", "anthropic/claude-sonnet-4.5"} {
+		if named[id] != "claude-sonnet-4-5" {
+			t.Errorf("%s is named %q", id, named[id])
+		}
+	}
+}
+
 func translates(t *testing.T, p *place, b block) {
 	out := []byte(p.shell(t, b, ""))
 	upstream := jsonx.Get(out, "upstream")

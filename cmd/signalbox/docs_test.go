@@ -86,6 +86,7 @@ var said = []struct {
 	{"README.md", "deploy/failover.yaml", failsOver},
 	{"docs/own-envoy.md", "envoy bootstrap", ownEnvoy},
 	{"docs/translate.md", "signalbox translate", translates},
+	{"docs/models.md", "signalbox models", listsModels},
 }
 
 // TestEveryCommandOfTheDocumentsWorks runs each block as a reader would, in a folder that looks like the

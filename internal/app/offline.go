@@ -2,7 +2,10 @@ package app
 
 import (
 	"context"
+	"slices"
+	"strings"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/translate"
 	"github.com/signalbox-ai/signalbox/providers/all"
@@ -21,3 +24,33 @@ func Check(ctx context.Context, path string) (*config.Config, error) {
 
 // Translator returns a translator over all kinds and front doors.
 func Translator() *translate.Translator { return translate.New(all.Kinds(), all.Servers()) }
+
+// Model is a model at a provider, as a list shows it.
+type Model struct {
+	Provider string // as configured, or a vendor's name where no configuration counts
+	catalog.Model
+}
+
+// Models returns the models that the program knows, by provider and name: with a configuration file those of its
+// providers, with what it declares; without one, all.
+func Models(path string) ([]Model, error) {
+	var out []Model
+	if path == "" {
+		for _, m := range catalog.All() {
+			out = append(out, Model{m.Vendor, m})
+		}
+		return out, nil
+	}
+	cfg, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	for i := range cfg.Providers {
+		p := &cfg.Providers[i]
+		for _, m := range p.Deployment().Models() {
+			out = append(out, Model{p.Name, m})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Model) int { return strings.Compare(a.Provider, b.Provider) })
+	return out, nil
+}
