@@ -13,9 +13,10 @@ type Pool struct {
 	log    *slog.Logger
 	client *http.Client
 
-	mu     sync.Mutex
-	open   map[string]*shared
-	closed bool
+	mu      sync.Mutex
+	open    map[string]*shared
+	closed  bool
+	closing sync.WaitGroup // sources that a release is closing
 }
 
 // shared is a source of any type, with the number of leases that use it.
@@ -48,6 +49,7 @@ func (p *Pool) Close() {
 	for _, s := range all {
 		s.source.Close()
 	}
+	p.closing.Wait()
 }
 
 // Lease is the sources of one configuration. A nil lease shares nothing: its sources fetch when they are
@@ -84,7 +86,9 @@ func (l *Lease) Release() {
 		}
 	}
 	l.keys = nil
+	p.closing.Add(1)
 	p.mu.Unlock()
+	defer p.closing.Done()
 	for _, s := range last {
 		s.source.Close()
 	}

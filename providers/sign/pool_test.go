@@ -1,6 +1,7 @@
 package sign_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -44,6 +45,27 @@ func TestASourceLivesAsLongAsALeaseThatUsesIt(t *testing.T) {
 			t.Error("a closed source is given out")
 		}
 		p.Close()
+	})
+}
+
+func TestAPoolWaitsForSourcesThatAReleaseCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := sign.NewPool(nil, nil)
+		ended := false
+		l := p.Lease()
+		sign.Share(l, "a", func() sign.Options[int] {
+			return sign.Options[int]{Name: "stubborn", Fetch: func(context.Context) (int, time.Time, error) {
+				time.Sleep(5 * time.Second) // whatever the context says
+				ended = true
+				return 1, time.Time{}, nil
+			}}
+		})
+		go l.Release()
+		synctest.Wait()
+		p.Close()
+		if !ended {
+			t.Error("the pool is closed while a source's goroutine runs")
+		}
 	})
 }
 

@@ -197,10 +197,13 @@ func File(path string) (string, error) {
 	return token, nil
 }
 
-// Fixed returns options for a token that somebody else obtains and that a reference gives: it is fetched
-// again every so often.
-func Fixed(name string, ref secret.Ref, every time.Duration) Options[string] {
-	return Options[string]{Name: name, Every: every, Fetch: func(ctx context.Context) (string, time.Time, error) {
+// Borrowed is how often a token is fetched again that something else obtains and keeps fresh. gcloud and its
+// like give out tokens until less than 4 minutes before their end.
+const Borrowed = 2 * time.Minute
+
+// Fixed returns options for a token that something else obtains and that a reference gives.
+func Fixed(name string, ref secret.Ref) Options[string] {
+	return Options[string]{Name: name, Every: Borrowed, Fetch: func(ctx context.Context) (string, time.Time, error) {
 		token, err := Reveal(ctx, ref)
 		if err == nil {
 			err = Sendable(token)

@@ -45,13 +45,13 @@ type Params struct {
 	TokenRole       string        `yaml:"token_role" json:"token_role,omitempty" doc:"The ARN of the role that the web identity token stands for. AWS_ROLE_ARN where it is not given."`
 	AssumeRole      string        `yaml:"assume_role" json:"assume_role,omitempty" doc:"The ARN of a role to assume with the credentials of the source."`
 	ExternalID      string        `yaml:"external_id" json:"external_id,omitempty" doc:"The external id that the assumed role asks for."`
-	SessionName     string        `yaml:"session_name" json:"session_name,omitempty" doc:"The name of sessions of assumed roles, in AWS's logs."`
+	SessionName     string        `yaml:"session_name" json:"session_name,omitempty" zero:"signalbox" doc:"The name of sessions of roles, in AWS's logs. AWS_ROLE_SESSION_NAME where it is not given."`
 	SessionDuration time.Duration `yaml:"session_duration" json:"session_duration,omitempty" doc:"How long a session of the assumed role lasts, from 15m to 12h."`
 }
 
 // Defaults returns the params of a configuration that says nothing.
 func Defaults() Params {
-	return Params{Source: chain, SessionName: "signalbox", SessionDuration: time.Hour}
+	return Params{Source: chain, SessionDuration: time.Hour}
 }
 
 // fields are the params that sources use beside those of an assumed role: required and possible ones.
@@ -102,6 +102,7 @@ func (p *Params) check(at string) error {
 
 // role checks the fields of an assumed role.
 func (p *Params) role(at string) error {
+	p.SessionName = cmp.Or(p.SessionName, os.Getenv("AWS_ROLE_SESSION_NAME"), "signalbox")
 	switch {
 	case p.AssumeRole == "" && p.ExternalID != "":
 		return sign.Wrong(at, "external_id", "belongs to assume_role, which is missing")

@@ -88,13 +88,14 @@ func (s *Signer) Sign(ctx context.Context, r Request, key secret.Value, set func
 }
 
 // sigV4 signs after "Signature Version 4" in AWS's IAM User Guide. As for every service but S3, the path is
-// encoded once more within the canonical request, and only there.
+// encoded once more within the canonical request, and only there. The URL has no scheme, so that the signer
+// leaves the port to the host, as it is sent.
 func (s *Signer) sigV4(ctx context.Context, r Request, c *credentials, set func(name, value string)) error {
 	path, query, _ := strings.Cut(r.Path, "?")
 	sum := sha256.Sum256(r.Body)
 	req := &http.Request{
 		Method: r.Method, Host: r.Host, Header: make(http.Header, 3),
-		URL: &url.URL{Scheme: "https", Host: r.Host, Opaque: "//" + r.Host + path, RawQuery: query},
+		URL: &url.URL{Host: r.Host, Opaque: "//" + r.Host + path, RawQuery: query},
 	}
 	if err := s.v4.SignHTTP(ctx, c.key, req, hex.EncodeToString(sum[:]), s.service, s.region, s.now().Add(c.skew)); err != nil {
 		return sign.Hide(err, c.key.SecretAccessKey, c.key.SessionToken)

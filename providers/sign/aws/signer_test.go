@@ -43,17 +43,24 @@ func headers(t interface {
 // TestPublishedSignatures are cases of the Signature Version 4 test suite that AWS published.
 func TestPublishedSignatures(t *testing.T) {
 	at := time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC)
-	for _, c := range []struct{ name, method, path, want string }{
-		{"get-vanilla", "GET", "/", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
-		{"post-vanilla", "POST", "/", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"},
-		{"get-vanilla-query-order-key-case", "GET", "/?Param2=value2&Param1=value1", "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"},
+	const session = "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA=="
+	for _, c := range []struct{ name, method, path, want, session string }{
+		{"get-vanilla", "GET", "/", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31", ""},
+		{"post-vanilla", "POST", "/", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b", ""},
+		{"get-vanilla-query-order-key-case", "GET", "/?Param2=value2&Param1=value1", "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500", ""},
+		{"get-vanilla-empty-query-key", "GET", "/?Param1=value1", "a67d582fa61cc504c4bae71f336f98b97f1ea3c7a6bfe1b6e45aec72011b9aeb", ""},
+		{"get-vanilla-query-unreserved", "GET", "/?-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz=-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "9c3e54bfcdf0b19771a7f523ee5669cdf59bc7cc0884027167c21bb143a40197", ""},
+		{"get-unreserved", "GET", "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f", ""},
+		{"post-vanilla-query", "POST", "/?Param1=value1", "28038455d6de14eafc1f9222cf5aa6f1a96197d7deb8263271d420d138af7f11", ""},
+		{"post-sts-header-before", "POST", "/", "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead", session},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := headers(t, signer("service", "", at), Request{Method: c.method, Host: "example.amazonaws.com", Path: c.path}, "")
-			want := map[string]string{
-				"authorization": "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + c.want,
-				"x-amz-date":    "20150830T123600Z",
+			got := headers(t, signer("service", c.session, at), Request{Method: c.method, Host: "example.amazonaws.com", Path: c.path}, "")
+			signed, want := "host;x-amz-date", map[string]string{"x-amz-date": "20150830T123600Z"}
+			if c.session != "" {
+				signed, want["x-amz-security-token"] = signed+";x-amz-security-token", c.session
 			}
+			want["authorization"] = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=" + signed + ", Signature=" + c.want
 			if diff := cmp.Diff(got, want); diff != "" {
 				t.Errorf("(-got +want):\n%s", diff)
 			}
@@ -130,7 +137,7 @@ func TestSignaturesFollowTheText(t *testing.T) {
 		s.now = func() time.Time { return at }
 		r := Request{
 			Method: rapid.SampledFrom([]string{"POST", "GET"}).Draw(t, "method"),
-			Host:   rapid.SampledFrom([]string{"bedrock-runtime.us-east-1.amazonaws.com", "localhost:8443", "vpce-1.example:8080"}).Draw(t, "host"),
+			Host:   rapid.SampledFrom([]string{"bedrock-runtime.us-east-1.amazonaws.com", "localhost:8443", "vpce-1.example:443", "vpce-1.example:80"}).Draw(t, "host"),
 			Path:   "/model/" + rapid.StringMatching(`([a-z0-9._~-]|%3A|%2F|%20){1,40}`).Draw(t, "model") + "/converse" + rapid.StringMatching(`(\?a=[a-z0-9]{1,5}(&b=[a-z0-9]{1,5})?(&A=%20[a-z]{1,3})?)?`).Draw(t, "query"),
 			Body:   []byte(rapid.String().Draw(t, "body")),
 		}

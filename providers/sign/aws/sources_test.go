@@ -142,8 +142,8 @@ const ssoCache = ".aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json"
 // get fetches as a Source does.
 func get(t *testing.T, p Params) (*credentials, time.Time, error) {
 	t.Helper()
-	if p.SessionName == "" {
-		p.SessionName, p.SessionDuration = "signalbox", time.Hour
+	if p.SessionDuration == 0 {
+		p.SessionDuration = time.Hour
 	}
 	if err := p.check("params.auth"); err != nil {
 		t.Fatal(err)
@@ -193,6 +193,10 @@ func TestEverySource(t *testing.T) {
 			t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "pod-token")
 		}, want: "AKID-container", asked: "GET /container"},
 		{name: "a web identity", p: Params{Source: webIdentity, SessionName: "pod-7", SessionDuration: 2 * time.Hour}, set: irsa, want: "AKID-of-a", asked: "AssumeRoleWithWebIdentity", forms: "WebIdentityToken=eyJ.web.identity RoleSessionName=pod-7 DurationSeconds=7200"},
+		{name: "a web identity with its session's name in the environment", p: Params{Source: webIdentity}, set: func(t *testing.T, c *cloud, p *Params) {
+			irsa(t, c, p)
+			t.Setenv("AWS_ROLE_SESSION_NAME", "pod-8")
+		}, want: "AKID-of-a", asked: "AssumeRoleWithWebIdentity", forms: "RoleSessionName=pod-8 DurationSeconds=3600"},
 		{name: "a role with static keys", p: Params{Source: static, AccessKeyID: "env:MY_ID", SecretAccessKey: "env:MY_KEY", AssumeRole: roleB, ExternalID: "ext-7", SessionName: "gw-1", SessionDuration: 30 * time.Minute}, set: env("MY_ID", "AKID-static", "MY_KEY", "swordfish"), want: "AKID-of-b", asked: "AssumeRole", forms: "ExternalId=ext-7 RoleSessionName=gw-1 DurationSeconds=1800"},
 		{name: "a role with a web identity", p: Params{Source: webIdentity, AssumeRole: roleB}, set: irsa, want: "AKID-of-b", asked: "AssumeRole"},
 		{name: "the machine", p: Params{Source: instance}, want: "AKID-instance", asked: imds},

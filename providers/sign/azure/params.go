@@ -34,7 +34,7 @@ type Params struct {
 	ResourceID        string     `yaml:"resource_id" json:"resource_id,omitempty" doc:"The resource id of a user-assigned managed identity, in place of client_id."`
 	ClientSecret      secret.Ref `yaml:"client_secret" json:"client_secret,omitempty" doc:"The application's secret, by reference."`
 	ClientCertificate secret.Ref `yaml:"client_certificate" json:"client_certificate,omitempty" doc:"The application's certificate and its RSA key in PEM form, by reference."`
-	Token             secret.Ref `yaml:"token" json:"token,omitempty" doc:"The access token, by reference; it is fetched again every 5 minutes."`
+	Token             secret.Ref `yaml:"token" json:"token,omitempty" doc:"The access token, by reference; it is fetched again every 2 minutes."`
 	TokenFile         string     `yaml:"token_file" json:"token_file,omitempty" doc:"The file of the federated token, for workload-identity. AZURE_FEDERATED_TOKEN_FILE where it is not given."`
 	Authority         string     `yaml:"authority" json:"authority,omitempty" doc:"The authority, where it is not the cloud's own. With workload-identity, AZURE_AUTHORITY_HOST goes before the cloud's."`
 	Scope             string     `yaml:"scope" json:"scope,omitempty" doc:"What the token is for, where it is not the cloud's Azure AI services; it ends in /.default."`

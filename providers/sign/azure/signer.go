@@ -27,7 +27,7 @@ func New(lease *sign.Lease, at string, p Params) (*Signer, error) {
 	case key:
 		return &Signer{}, nil
 	case token:
-		o = sign.Fixed("azure access token", p.Token, 0)
+		o = sign.Fixed("azure access token", p.Token)
 	case managed:
 		o = machine(lease.Client(), &p)
 	default:

@@ -30,7 +30,7 @@ type Params struct {
 	Source         string     `yaml:"source" json:"source,omitempty" short:"true" enum:"default,credentials,metadata,token" doc:"Where access tokens come from: application default credentials (the file of GOOGLE_APPLICATION_CREDENTIALS, that of gcloud, the metadata server), a credential document, the metadata server (also GKE's workload identity), or something else that obtains them."`
 	Credentials    secret.Ref `yaml:"credentials" json:"credentials,omitempty" doc:"The credential document in JSON, by reference: the key of a service account, or the configuration of workload identity federation, of an impersonated service account or of a user."`
 	ServiceAccount string     `yaml:"service_account" json:"service_account,omitempty" doc:"Which of the machine's service accounts the metadata server is asked for: its e-mail address."`
-	Token          secret.Ref `yaml:"token" json:"token,omitempty" doc:"The access token, by reference, such as exec:gcloud auth print-access-token; it is fetched again every 5 minutes."`
+	Token          secret.Ref `yaml:"token" json:"token,omitempty" doc:"The access token, by reference, such as exec:gcloud auth print-access-token; it is fetched again every 2 minutes."`
 	QuotaProject   string     `yaml:"quota_project" json:"quota_project,omitempty" doc:"The project that is charged, where that is not the credential's own."`
 	Scope          string     `yaml:"scope" json:"scope,omitempty" doc:"What the token is for."`
 }

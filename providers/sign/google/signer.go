@@ -30,7 +30,7 @@ func New(lease *sign.Lease, at string, p Params) (*Signer, error) {
 	f := &fetcher{client: lease.Client(), p: p}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%#v", p))
 	return &Signer{sign.Share(lease, "google "+hex.EncodeToString(sum[:]), func() sign.Options[token] {
-		return sign.Options[token]{Name: "google " + p.Source, Timeout: 30 * time.Second, Fetch: f.fetch}
+		return sign.Options[token]{Name: "google " + p.Source, Every: sign.Borrowed, Timeout: 30 * time.Second, Fetch: f.fetch}
 	})}, nil
 }
 
