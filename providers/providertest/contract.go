@@ -24,7 +24,9 @@ func Contract(t *testing.T, k providers.Kind) {
 	t.Run("speaks", func(t *testing.T) { speaks(t, k) })
 	t.Run("addresses", func(t *testing.T) { addresses(t, k) })
 	t.Run("signs with a key", func(t *testing.T) { signs(t, k, "the-key-of-the-provider") })
-	t.Run("signs without a key", func(t *testing.T) { signs(t, k, "") })
+	if !k.KeyOptional { // else its params say how
+		t.Run("signs without a key", func(t *testing.T) { signs(t, k, "") })
+	}
 	t.Run("judges", func(t *testing.T) { judges(t, k) })
 	t.Run("knows or says that it does not", func(t *testing.T) {
 		a := adapter(t, k, "https://up.example")

@@ -5,5 +5,9 @@
 //	kind ─ Share ─► Lease ─► Source ─ Fetch, in the background ─► token endpoint, metadata server, file
 //	request ─ Get ─────────► Source: what it holds, at once
 //
-// It holds no parameters of any kind of provider, and reads no configuration.
+// A kind of provider embeds a cloud's Params in its own, with its Defaults, and makes a Signer of them with the
+// lease of its providers.Env; the Signer's Headers belong into the kind's Sets. With a nil lease, as when a
+// configuration is checked, nothing is fetched before a request asks, and no goroutine begins.
+//
+// It reads no configuration, and stores nothing beyond the life of the process.
 package sign
