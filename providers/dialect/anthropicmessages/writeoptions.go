@@ -172,7 +172,7 @@ func (w *requestWriter) hints() {
 		{"verbosity", h.Verbosity != ""},
 		{"prompt_cache_key", h.CacheKey != ""},
 		{"prompt_cache_retention", h.CacheTTL != ""},
-		{"store", h.Store != nil},
+		{"store", h.Store != nil && *h.Store},
 		{"metadata", h.Metadata != nil},
 	} {
 		if m.said {

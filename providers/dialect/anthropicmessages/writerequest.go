@@ -194,6 +194,10 @@ func (w *requestWriter) allowed() ([]string, error) {
 
 func (w *requestWriter) tool(t *llm.Tool, at string) error {
 	if t.Native != "" {
+		if w.req.Extra.Dialect == string(dialect.OpenAIResponses) && searches(t.Native) {
+			w.dst = append(comma(w.dst), w.search(t.Raw, at)...)
+			return nil
+		}
 		if !w.own {
 			return w.refuse(at, fmt.Sprintf("The tool type %q has no equal at this model's provider.", clip(t.Native)))
 		}
@@ -297,19 +301,34 @@ func (w *requestWriter) webSearch() []byte {
 	if jsonx.Kind(options) != '{' {
 		return nil
 	}
+	return w.search(options, "web_search_options")
+}
+
+// searches reports whether a tool is the search of the web of openai-responses.
+func searches(kind string) bool { return kind == "web_search" || kind == "web_search_preview" }
+
+// search returns the tool that stands for OpenAI's search of the web with some options.
+func (w *requestWriter) search(options []byte, at string) []byte {
 	b := []byte(`{"type":"web_search_20250305","name":"web_search"`)
 	for n, v := range jsonx.Members(options) {
-		switch where := jsonx.Get(v, "approximate"); {
+		where := v
+		if a := jsonx.Get(v, "approximate"); a != nil {
+			where = a
+		}
+		switch domains := jsonx.Get(v, "allowed_domains"); {
+		case jsonx.IsNull(v), string(n) == "type":
 		case string(n) == "user_location" && jsonx.Kind(where) == '{':
 			b = append(key(b, "user_location"), `{"type":"approximate"`...)
 			for k, place := range jsonx.Members(where) {
-				if !jsonx.IsNull(place) {
+				if !jsonx.IsNull(place) && string(k) != "type" {
 					b = raw(b, string(k), place)
 				}
 			}
 			b = append(b, '}')
-		case !jsonx.IsNull(v):
-			w.lose("web_search_options."+string(n), "the provider's search has no such option")
+		case string(n) == "filters" && jsonx.Kind(domains) == '[':
+			b = raw(b, "allowed_domains", domains)
+		default:
+			w.lose(at+"."+string(n), "the provider's search has no such option")
 		}
 	}
 	return append(b, '}')

@@ -151,7 +151,7 @@ func (w *decision) wanted(th *llm.Thinking) {
 	case bare:
 		w.level(th.Effort)
 	case f.Thinking == catalog.ThinkAdaptive:
-		w.Form, w.Display = "adaptive", th.Display
+		w.Form, w.Display = "adaptive", w.display(th)
 		effort := th.Effort
 		if effort == "" && th.Mode == llm.ThinkBudget {
 			effort = effortOf(th.Budget)
@@ -160,13 +160,25 @@ func (w *decision) wanted(th *llm.Thinking) {
 			w.level(effort)
 		}
 	default:
-		w.Form, w.Display, w.Budget = "enabled", th.Display, th.Budget
+		w.Form, w.Display, w.Budget = "enabled", w.display(th), th.Budget
 		if th.Mode != llm.ThinkBudget {
 			w.Budget = budgetOf(th.Effort)
 		} else if th.Effort != "" {
 			w.level(th.Effort)
 		}
 	}
+}
+
+// display is how reasoning is to be shown, in Anthropic's words. Other dialects have their own for how much of it, and
+// whoever asks for any wants to see it.
+func (w *decision) display(th *llm.Thinking) string {
+	switch {
+	case w.Own, th.Display == "summarized", th.Display == "omitted":
+		return th.Display
+	case th.Display == "" || th.Display == "none" || th.Mode == llm.ThinkOff:
+		return ""
+	}
+	return "summarized"
 }
 
 // asIs takes the client's own members for a model that nothing is known of.
@@ -187,7 +199,7 @@ func (w *decision) off(th *llm.Thinking) {
 	case f.ThinkAlways:
 		w.lose(w.Names.Thinking, "the model cannot be told not to reason")
 	case f.Thinking == catalog.ThinkBudget || f.Thinking == catalog.ThinkAdaptive:
-		w.Form, w.Display = "disabled", th.Display
+		w.Form, w.Display = "disabled", w.display(th)
 	}
 	switch th.Effort {
 	case "", llm.EffortNone:

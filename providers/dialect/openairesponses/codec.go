@@ -1,0 +1,144 @@
+// Package openairesponses is the codec of the dialect openai-responses, OpenAI's Responses API: both halves, and the
+// diagonal between them. What it writes for clients fits the stricter schema of Open Responses
+// (https://www.openresponses.org); what it reads may be of any vendor that offers the API.
+//
+// It opens nothing, waits for nothing and stores nothing: members that name stored state pass on the diagonal alone.
+//
+//	client body ─ Peek ─► Head ─ Splice ─► upstream body                    (same dialect)
+//	client body ─ ReadRequest ─► llm.Request ─ WriteRequest ─► upstream body
+//	upstream answer ─ Reader ─► llm.Event ─ Writer ─► client's answer
+package openairesponses
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
+)
+
+// Codec is the dialect's codec. It holds no state of any exchange and is safe for concurrent use.
+type Codec struct {
+	now  func() time.Time
+	mint func() string // the random tail of an id that we have to make up
+}
+
+var (
+	_ dialect.Server = (*Codec)(nil)
+	_ dialect.Client = (*Codec)(nil)
+)
+
+// New makes the codec, on the system's clock and its source of randomness.
+func New() *Codec {
+	return &Codec{now: time.Now, mint: func() string { return strings.ToLower(rand.Text()[:24]) }}
+}
+
+// Name returns the dialect's name.
+func (c *Codec) Name() dialect.Name { return dialect.OpenAIResponses }
+
+const name = string(dialect.OpenAIResponses)
+
+// ReadError reads the body of an answer with an error status. An unknown model is 400 in this API.
+func (c *Codec) ReadError(status int, _ dialect.Header, body []byte) *llm.Error {
+	return fault.Read(status, body)
+}
+
+// WriteError returns the status and the body of an error answer. The request's id goes into a header.
+func (c *Codec) WriteError(e *llm.Error, _ string) (status int, body []byte) { return fault.Write(e) }
+
+// Splice appends the client's own body with the model changed, and leaves every other byte as it is but for
+// reasoning that another vendor's model left in the conversation: its provider alone could read it. Streams of this
+// dialect carry usage without being asked.
+func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, error) {
+	edits := make([]jsonx.Edit, 0, 2)
+	if e.Model != "" && e.Model != h.Model {
+		edits = append(edits, h.Doc.Set("model", jsonx.AppendQuote(nil, e.Model)))
+	}
+	edits = foreignReasoning(h.Doc, edits)
+	if len(edits) == 0 && dst == nil {
+		return h.Doc.Body, nil
+	}
+	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
+}
+
+// Marks of what we put into encrypted_content: a seal of another vendor, and one of a call or a text, for which the
+// API has no place.
+const (
+	markSeal    = "sbs1."
+	markCarrier = "sbc1."
+)
+
+// foreignReasoning adds the edits that take reasoning items with our marks out of the input.
+func foreignReasoning(doc *jsonx.Doc, edits []jsonx.Edit) []jsonx.Edit {
+	if !bytes.Contains(doc.Body, []byte(`"`+markSeal)) && !bytes.Contains(doc.Body, []byte(`"`+markCarrier)) {
+		return edits
+	}
+	for i := range doc.Members {
+		m := &doc.Members[i]
+		if m.Name != "input" {
+			continue
+		}
+		input, before := doc.Body[m.Start:m.End], false
+		for _, v := range jsonx.Elements(input) {
+			gone := string(plain(jsonx.Get(v, "type"))) == "reasoning" && marked(plain(jsonx.Get(v, "encrypted_content")))
+			start := m.Start + cap(input) - cap(v)
+			switch {
+			case gone && before: // neighbors go together, so that one comma stays between what they stood between
+				edits[len(edits)-1].End = start + len(v)
+			case gone:
+				edits = append(edits, jsonx.Edit{Start: start, End: start + len(v)})
+			case before:
+				edits[len(edits)-1].End = start
+			}
+			before = gone
+		}
+		if before { // the last of the array: the comma before it goes too
+			e := &edits[len(edits)-1]
+			for i := e.Start; i > m.Start; i-- {
+				if c := doc.Body[i-1]; c == ',' {
+					e.Start = i - 1
+				} else if isSpace(c) {
+					continue
+				}
+				break
+			}
+		}
+		break
+	}
+	return edits
+}
+
+func marked(seal []byte) bool {
+	if vendor, _, wrapped := dialect.OpenSeal(string(seal)); wrapped {
+		return vendor != name
+	}
+	return bytes.HasPrefix(seal, []byte(markCarrier))
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// carrier is a seal of a call, or of a text where the call's id is "", on its way through a client that knows seals of
+// reasoning only.
+type carrier struct{ call, vendor, seal string }
+
+// carry returns what stands for a carrier in encrypted_content.
+func (c carrier) carry() string {
+	return markCarrier + base64.RawURLEncoding.EncodeToString([]byte(c.call)) + "." + dialect.WrapSeal(c.vendor, c.seal)
+}
+
+// readCarrier reads a carrier, and reports whether s is one.
+func readCarrier(s string) (carrier, bool) {
+	rest, ours := strings.CutPrefix(s, markCarrier)
+	id, sealed, found := strings.Cut(rest, ".")
+	call, err := base64.RawURLEncoding.DecodeString(id)
+	vendor, seal, wrapped := dialect.OpenSeal(sealed)
+	if !ours || !found || err != nil || !wrapped {
+		return carrier{}, false
+	}
+	return carrier{string(call), vendor, seal}, true
+}
