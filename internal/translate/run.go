@@ -42,6 +42,7 @@ var doors = map[string]string{
 	string(dialect.OpenAIChat):        "/v1/chat/completions",
 	string(dialect.AnthropicMessages): "/v1/messages",
 	string(dialect.OpenAIEmbeddings):  "/v1/embeddings",
+	string(dialect.OpenAIResponses):   "/v1/responses",
 	string(dialect.Rerank):            "/v1/rerank",
 }
 
@@ -346,8 +347,10 @@ func recognise(body []byte) dialect.Name {
 		return dialect.OpenAIChat
 	case kind == "message", kind == "message_start":
 		return dialect.AnthropicMessages
-	case object == "response", strings.HasPrefix(kind, "response."):
-		return "openai-responses"
+	case strings.HasPrefix(object, "response"), strings.HasPrefix(kind, "response."):
+		return dialect.OpenAIResponses
+	case object == "" && kind == "" && jsonx.Get(doc, "input_tokens") != nil: // a count
+		return dialect.AnthropicMessages
 	case object == "list" && jsonx.Get(doc, "data") != nil:
 		return dialect.OpenAIEmbeddings
 	case object == "text_completion":

@@ -17,19 +17,16 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
 	"github.com/signalbox-ai/signalbox/internal/translate"
 	"github.com/signalbox-ai/signalbox/providers/all"
-	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
-	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
 func translator() *translate.Translator {
-	return translate.New(all.Kinds(), map[dialect.Name]dialect.Server{dialect.OpenAIChat: openaichat.New(), dialect.AnthropicMessages: anthropicmessages.New()})
+	return translate.New(all.Kinds(), all.Servers())
 }
 
 // varying is what differs from run to run: the time in answers that carry one.
-var varying = regexp.MustCompile(`(\\"created\\":)\d{9,}`)
+var varying = regexp.MustCompile(`(\\"(?:created|created_at|completed_at)\\":)\d{9,}|((?:msg|resp|fc|rs)_)[a-z2-7]{24}`)
 
 // TestBatch holds the results of testdata/records.jsonl against testdata/results.jsonl.
 func TestBatch(t *testing.T) {
@@ -41,7 +38,7 @@ func TestBatch(t *testing.T) {
 	if err := translator().Batch(t.Context(), bytes.NewReader(in), &out); err != nil {
 		t.Fatal(err)
 	}
-	got := varying.ReplaceAll(out.Bytes(), []byte("${1}0"))
+	got := varying.ReplaceAll(out.Bytes(), []byte("${1}${2}0"))
 	if *update {
 		if err := os.WriteFile("testdata/results.jsonl", got, 0o600); err != nil {
 			t.Fatal(err)
@@ -116,17 +113,17 @@ func TestOne(t *testing.T) {
 	}
 }
 
-// TestRecordedTraffic translates all recorded exchanges of chat and messages to both providers: each has a
+// TestRecordedTraffic translates all recorded exchanges of chat, messages and responses to both providers: each has a
 // request to send or says why not, and an answer of another API is said to be one.
 func TestRecordedTraffic(t *testing.T) {
 	tr := translator()
 	keep := func(x *recorded.Exchange) bool {
-		return (x.Endpoint == "chat" || x.Endpoint == "messages") && len(x.RequestJSON) > 4
+		return (x.Endpoint == "chat" || x.Endpoint == "messages" || x.Endpoint == "responses") && len(x.RequestJSON) > 4
 	}
 	recorded.Each(t, keep, func(t *testing.T, x *recorded.Exchange) {
 		for _, target := range []translate.Target{{Kind: "openai", Model: "gpt-5.1"}, {Kind: "anthropic", Model: "claude-sonnet-4-5"}} {
 			r := &translate.Record{
-				ID: x.ID, Client: map[string]string{"chat": "openai-chat", "messages": "anthropic-messages"}[x.Endpoint], RequestHeaders: x.RequestHeaders,
+				ID: x.ID, Client: map[string]string{"chat": "openai-chat", "messages": "anthropic-messages", "responses": "openai-responses"}[x.Endpoint], RequestHeaders: x.RequestHeaders,
 				RequestJSON: x.RequestJSON, Target: target, Status: x.Status, Headers: x.ResponseHeaders, BodyKind: x.BodyKind, Body: &x.RawBody,
 			}
 			res := tr.Translate(t.Context(), r)

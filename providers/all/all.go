@@ -10,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openairesponses"
 	"github.com/signalbox-ai/signalbox/providers/dialect/passing"
 	"github.com/signalbox-ai/signalbox/providers/dialect/rerank"
 	"github.com/signalbox-ai/signalbox/providers/mock"
@@ -26,6 +27,7 @@ func Servers() map[dialect.Name]dialect.Server {
 	all := map[dialect.Name]dialect.Server{}
 	for _, s := range []dialect.Server{
 		openaichat.New(),
+		openairesponses.New(),
 		anthropicmessages.New(),
 		openaiembeddings.New(),
 		rerank.New(),

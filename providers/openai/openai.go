@@ -8,7 +8,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
-	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
 )
 
@@ -22,13 +21,17 @@ func Kind() providers.Kind {
 		Models:   []string{"gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "codex-*", "text-embedding-*", "omni-moderation-*", "dall-e-*", "whisper-*", "tts-*"},
 		Sessions: true,
 		Sets:     []string{"authorization"},
-		New: func(env providers.Env, _ any) (providers.Adapter, error) {
+		Params:   func() any { return new(providers.API) },
+		New: func(env providers.Env, params any) (providers.Adapter, error) {
+			talk, err := params.(*providers.API).Conversations()
+			if err != nil {
+				return nil, err
+			}
 			return &providers.Fixed{
 				Base: env.BaseURL.EscapedPath(),
-				Endpoints: append([]providers.Endpoint{
-					{Op: llm.OpChat, Codec: openaichat.New(), Path: "/chat/completions"},
+				Endpoints: slices.Concat(talk, []providers.Endpoint{
 					{Op: llm.OpEmbed, Codec: openaiembeddings.New(), Path: "/embeddings"},
-				}, slices.Concat(providers.Media(), providers.Objects(), providers.Realtime())...),
+				}, providers.Media(), providers.Objects(), providers.Realtime()),
 				Auth:   providers.Bearer,
 				Models: func(model string) catalog.Facts { return catalog.FactsOf("openai", model) },
 			}, nil

@@ -159,7 +159,9 @@ func TestEveryRecordedAnswerIsReadAndWrittenAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 			again := read(t, out, to, 0)
-			opts := cmp.Comparer(func(a, b llm.Citation) bool { return a.URL == b.URL && a.Start == b.Start && a.End == b.End && string(a.Raw) == string(b.Raw) })
+			opts := cmp.Comparer(func(a, b llm.Citation) bool {
+				return a.URL == b.URL && a.Start == b.Start && a.End == b.End && string(a.Raw) == string(b.Raw)
+			})
 			if d := cmp.Diff(whole.blocks, again.blocks, opts); d != "" {
 				t.Errorf("stream %v: it says something else:\n%s", to, d)
 			}
@@ -354,7 +356,9 @@ func TestErrorsAreClassed(t *testing.T) {
 
 // TestEveryRecordedRequestKeepsTheLaw reads every recorded request, writes it and reads it again.
 func TestEveryRecordedRequestKeepsTheLaw(t *testing.T) {
-	recorded.Each(t, func(x *recorded.Exchange) bool { return ours(x) && x.HasRequest() && !x.RequestTrimmed && x.Status < 400 }, func(t *testing.T, x *recorded.Exchange) {
+	recorded.Each(t, func(x *recorded.Exchange) bool {
+		return ours(x) && x.HasRequest() && !x.RequestTrimmed && x.Status < 400
+	}, func(t *testing.T, x *recorded.Exchange) {
 		req, err := fixed().ReadRequest(inbound(x.RequestJSON))
 		if err != nil {
 			t.Fatalf("%v: %s", err, x.RequestJSON)
@@ -390,4 +394,3 @@ type fataler interface {
 	Helper()
 	Fatalf(string, ...any)
 }
-
