@@ -22,16 +22,18 @@ import (
 // Kind is what a provider's folder exports.
 type Kind struct {
 	Name        string
-	Doc         string     // one sentence for the reference
-	KeyEnv      string     // the variable that usually holds its key; "": it needs none
-	KeyOptional bool       // its params may say how to sign without a key
-	RegionEnv   string     // the variable that usually holds its region, where BaseURL needs one
-	BaseURL     string     // where it is; "": the configuration must say. {region} stands for the provider's region
-	Models      []string   // globs of model names that are its own, for use without any configured route
-	Sessions    bool       // it takes WebSocket sessions (OpRealtime)
-	Sets        []string   // lower-case request headers that Sign may set
-	Params      func() any // pointer to a struct with the defaults of params; nil: it has none
+	Doc         string            // one sentence for the reference
+	KeyEnv      string            // the variable that usually holds its key; "": it needs none
+	KeyOptional bool              // its params may say how to sign without a key
+	RegionEnv   string            // the variable that usually holds its region, where BaseURL needs one
+	BaseURL     string            // where it is; "": the configuration must say. {region} stands for the provider's region, {account} for what params say
+	Regions     map[string]string // base URLs of regions that have one of their own
+	Models      []string          // globs of model names that are its own, for use without any configured route
+	Sessions    bool              // it takes WebSocket sessions (OpRealtime)
+	Sets        []string          // lower-case request headers that Sign may set
+	Params      func() any        // pointer to a struct with the defaults of params; nil: it has none
 	New         func(env Env, params any) (Adapter, error)
+	Vendor      *Vendor // of a vendor that is data; nil: the kind is code
 }
 
 // Env is what an adapter is made from.
@@ -101,20 +103,6 @@ func (p *Provider) Facts(model string) catalog.Facts { return p.Models.Facts(mod
 
 // Host returns the authority of requests to the provider.
 func (p *Provider) Host() string { return p.Base.Host }
-
-// Locate returns the kind's own base URL for a region. It is "" where the configuration must say it.
-func (k *Kind) Locate(region string) (string, error) {
-	if !strings.Contains(k.BaseURL, "{region}") {
-		return k.BaseURL, nil
-	}
-	if region == "" {
-		return "", fmt.Errorf("the kind %s needs a region, or a base_url", k.Name)
-	}
-	if strings.ContainsFunc(region, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) {
-		return "", fmt.Errorf("the region %q is no name of the kind %s: lower-case letters, digits and - make one", region, k.Name)
-	}
-	return strings.ReplaceAll(k.BaseURL, "{region}", region), nil
-}
 
 // WithQuery adds a query to a path that may have one.
 func WithQuery(path, query string) string {

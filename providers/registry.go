@@ -44,6 +44,20 @@ func (r *Registry) Kind(name string) (Kind, bool) {
 // Names returns the kinds' names in order.
 func (r *Registry) Names() []string { return slices.Clone(r.names) }
 
+// Listing names the kinds that are code, for a message; vendors are too many to be listed.
+func (r *Registry) Listing() string {
+	var code []string
+	data := ""
+	for _, n := range r.names {
+		if r.kinds[n].Vendor == nil {
+			code = append(code, n)
+		} else {
+			data = ", and the vendors of the reference"
+		}
+	}
+	return strings.Join(code, ", ") + data
+}
+
 // Sets returns every request header that any kind's Sign may set, and every other credential header: what
 // an attempt removes before it adds its own. The slice must not be changed.
 func (r *Registry) Sets() []string { return r.sets }

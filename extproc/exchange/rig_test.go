@@ -130,7 +130,7 @@ func (r *rig) provider(args []string) {
 func newProvider(t testing.TB, kind providers.Kind, name, base, speaks string, keys ...providers.Key) *providers.Provider {
 	t.Helper()
 	if base == "" {
-		if base = kind.BaseURL; base == "" {
+		if base = strings.ReplaceAll(kind.BaseURL, "{account}", "acct"); base == "" {
 			base = "http://" + name + ".example/v1"
 		}
 	}

@@ -116,6 +116,9 @@ func (d *decoder) checkProvider(p *Provider, path string) {
 	if !ok {
 		return
 	}
+	before := len(d.errs)
+	d.params(p, &kind, path)
+	unread := len(d.errs) > before
 	d.checkBase(p, &kind, path)
 	d.checkRefs(p, &kind, path)
 	if p.CA != "" && !d.bad[path+".ca"] {
@@ -126,9 +129,7 @@ func (d *decoder) checkProvider(p *Provider, path string) {
 		}
 	}
 	d.checkDeclared(p, path)
-	before := len(d.errs)
-	d.params(p, &kind, path)
-	if len(d.errs) > before || d.bad[path+".base_url"] {
+	if unread || d.bad[path+".base_url"] {
 		return
 	}
 	base := p.Base
@@ -169,8 +170,10 @@ func (d *decoder) checkBase(p *Provider, kind *providers.Kind, path string) {
 	raw := p.BaseURL
 	if raw == "" {
 		var err error
-		if raw, err = kind.Locate(p.Region); err != nil {
-			d.fail(path+".region", "%v", err)
+		if raw, err = kind.Locate(p.Region, p.Params); err != nil {
+			if e, ok := errors.AsType[*llm.Error](err); ok {
+				d.fail(path+"."+e.Param, "%s", e.Message)
+			}
 			return
 		}
 	}

@@ -221,7 +221,7 @@ func Default(kinds *providers.Registry, lookupEnv func(string) (string, bool)) *
 			if k.RegionEnv != "" {
 				p.Region, _ = lookupEnv(k.RegionEnv)
 			}
-			at, _ := k.Locate(p.Region)
+			at, _ := k.Locate(p.Region, p.Params)
 			base, err := providers.ParseBase(at)
 			if k.KeyEnv == "" || v == "" || err != nil {
 				continue

@@ -60,7 +60,10 @@ func (d *decoder) form(form, s string) error {
 		}
 	case "kind":
 		if _, ok := d.kinds.Kind(s); !ok {
-			return d.among(s, d.kinds.Names())
+			if near := routing.Nearest(s, d.kinds.Names()); len(near) > 0 {
+				return d.among(s, near)
+			}
+			return fmt.Errorf("unknown value %s; possible: %s", d.src.quote(s), d.kinds.Listing())
 		}
 	case "model":
 		return modelName(s)

@@ -92,7 +92,7 @@ func (t *Translator) begin(r *Record) (*walk, error) {
 	}
 	kind, ok := t.kinds.Kind(r.Target.Kind)
 	if !ok {
-		return nil, fmt.Errorf("target.kind: unknown kind %q; known are %s", r.Target.Kind, strings.Join(t.kinds.Names(), ", "))
+		return nil, fmt.Errorf("target.kind: unknown kind %q; known are %s", r.Target.Kind, t.kinds.Listing())
 	}
 	if r.Target.Model == "" {
 		return nil, fmt.Errorf("target.model: there is none")
@@ -114,20 +114,6 @@ func (t *Translator) begin(r *Record) (*walk, error) {
 }
 
 func newProvider(kind providers.Kind, target *Target) (*providers.Provider, error) {
-	base := target.BaseURL
-	if base == "" {
-		var err error
-		if base, err = kind.Locate(target.Region); err != nil {
-			return nil, fmt.Errorf("target.region: %w", err)
-		}
-	}
-	if base == "" {
-		base = "http://127.0.0.1"
-	}
-	u, err := providers.ParseBase(base)
-	if err != nil {
-		return nil, fmt.Errorf("target.base_url: %w", err)
-	}
 	var params any
 	if kind.Params != nil {
 		params = kind.Params()
@@ -138,6 +124,20 @@ func newProvider(kind providers.Kind, target *Target) (*providers.Provider, erro
 		}
 	} else if len(target.Params) > 0 && string(target.Params) != "null" && string(target.Params) != "{}" {
 		return nil, fmt.Errorf("target.params: the kind %s has none", kind.Name)
+	}
+	base := target.BaseURL
+	if base == "" {
+		var err error
+		if base, err = kind.Locate(target.Region, params); err != nil {
+			return nil, fmt.Errorf("target: %w", err)
+		}
+	}
+	if base == "" {
+		base = "http://127.0.0.1"
+	}
+	u, err := providers.ParseBase(base)
+	if err != nil {
+		return nil, fmt.Errorf("target.base_url: %w", err)
 	}
 	a, err := kind.New(providers.Env{Name: kind.Name, BaseURL: u, Region: target.Region}, params)
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 
 // Kinds returns a registry of all kinds.
 func Kinds() *providers.Registry {
-	return providers.NewRegistry(openai.Kind(), anthropic.Kind(), compat.Kind(), mock.Kind())
+	kinds := []providers.Kind{openai.Kind(), anthropic.Kind(), compat.Kind(), mock.Kind()}
+	return providers.NewRegistry(append(kinds, compat.Kinds()...)...)
 }
 
 // Servers returns the front doors: the server halves of all dialects that clients may speak.

@@ -53,11 +53,50 @@ func Markdown(kinds *providers.Registry) string {
 		}
 	}
 	b.WriteString("\n## Kinds of providers\n")
+	var data []providers.Kind
 	for _, name := range kinds.Names() {
-		k, _ := kinds.Kind(name)
-		kind(&b, &k)
+		if k, _ := kinds.Kind(name); k.Vendor != nil {
+			data = append(data, k)
+		} else {
+			kind(&b, &k)
+		}
 	}
+	vendors(&b, data)
 	return b.String()
+}
+
+// vendors writes a table of the kinds that are data. Their params are those of one type.
+func vendors(b *strings.Builder, kinds []providers.Kind) {
+	if len(kinds) == 0 {
+		return
+	}
+	b.WriteString("\n### Vendors\n\nEach of these is a kind by its name. Their `params` are those of [openai-compatible](#openai-compatible), with the vendor's own paths and quirks as defaults; a list that is written takes the place of the vendor's.\n\n" +
+		"| kind | vendor | `base_url` | usual key | dialects | hosted | keeps prompts |\n|---|---|---|---|---|---|---|\n")
+	for _, k := range kinds {
+		v := k.Vendor
+		base := "required"
+		if k.BaseURL != "" {
+			base = "`" + k.BaseURL + "`"
+		}
+		for _, r := range k.RegionNames() {
+			if k.Regions[r] != k.BaseURL {
+				base += "; region `" + r + "`: `" + k.Regions[r] + "`"
+			}
+		}
+		key := "none needed"
+		if k.KeyEnv != "" {
+			key = "`env:" + k.KeyEnv + "`"
+		}
+		var speaks []string
+		for _, d := range v.Speaks {
+			speaks = append(speaks, string(d))
+		}
+		keeps := v.Retention
+		if v.Source != "" {
+			keeps = "[" + keeps + "](" + v.Source + ")"
+		}
+		fmt.Fprintf(b, "| `%s` | [%s](%s) | %s | %s | %s | %s | %s |\n", k.Name, v.Title, v.Docs, base, key, strings.Join(speaks, ", "), v.Hosted, keeps)
+	}
 }
 
 // section writes the fields of one top-level field.

@@ -78,8 +78,14 @@ func (w *writer) object(v reflect.Value) *jsonschema.Schema {
 // params makes one condition for each kind: what its params are.
 func (w *writer) params() []*jsonschema.Schema {
 	var all []*jsonschema.Schema
+	var vendors []any
+	var data providers.Kind
 	for _, name := range w.kinds.Names() {
 		k, _ := w.kinds.Kind(name)
+		if k.Vendor != nil { // all of one type, with defaults of their own
+			vendors, data = append(vendors, name), k
+			continue
+		}
 		when, then := jsonschema.NewProperties(), jsonschema.NewProperties()
 		when.Set("kind", &jsonschema.Schema{Const: name})
 		if k.Params == nil {
@@ -87,6 +93,12 @@ func (w *writer) params() []*jsonschema.Schema {
 		} else {
 			then.Set("params", w.object(reflect.ValueOf(k.Params()).Elem()))
 		}
+		all = append(all, &jsonschema.Schema{If: &jsonschema.Schema{Properties: when}, Then: &jsonschema.Schema{Properties: then}})
+	}
+	if len(vendors) > 0 {
+		when, then := jsonschema.NewProperties(), jsonschema.NewProperties()
+		when.Set("kind", &jsonschema.Schema{Enum: vendors})
+		then.Set("params", w.object(reflect.New(reflect.TypeOf(data.Params()).Elem()).Elem()))
 		all = append(all, &jsonschema.Schema{If: &jsonschema.Schema{Properties: when}, Then: &jsonschema.Schema{Properties: then}})
 	}
 	return all

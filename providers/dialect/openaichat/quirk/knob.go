@@ -13,12 +13,12 @@ import (
 
 // Reasoning is how a server's models are asked to reason, and what becomes of reasoning that is sent back.
 type Reasoning struct {
-	Knob    string   `yaml:"knob" enum:"effort,thinking,enable_thinking,template,reasoning" doc:"Its member: reasoning_effort; thinking with a type; enable_thinking; chat_template_kwargs with enable_thinking; or reasoning with an effort. Empty: as OpenAI's."`
-	Efforts []string `yaml:"efforts" enum:"none,minimal,low,medium,high,xhigh,max" doc:"The efforts that it takes, where it takes any."`
-	Budget  string   `yaml:"budget" doc:"The member beside the knob that takes a budget of tokens."`
-	Models  []string `yaml:"models" doc:"The models that have the knob, as names or with one * at an end; empty: all."`
-	History string   `yaml:"history" enum:"keep,drop,calls,always" zero:"keep" doc:"Reasoning in earlier answers: kept as the client sent it, dropped, sent back only beside tool calls, or always sent back."`
-	Member  string   `yaml:"member" enum:"reasoning_content,reasoning" zero:"reasoning_content" doc:"The member of a message that holds reasoning."`
+	Knob    string   `yaml:"knob" json:"knob,omitempty" enum:"effort,thinking,enable_thinking,template,reasoning" doc:"Its member: reasoning_effort; thinking with a type; enable_thinking; chat_template_kwargs with enable_thinking; or reasoning with an effort. Empty: as OpenAI's."`
+	Efforts []string `yaml:"efforts" json:"efforts,omitempty" enum:"none,minimal,low,medium,high,xhigh,max" doc:"The efforts that it takes, where it takes any."`
+	Budget  string   `yaml:"budget" json:"budget,omitempty" doc:"The member beside the knob that takes a budget of tokens."`
+	Models  []string `yaml:"models" json:"models,omitempty" doc:"The models that have the knob, as names or with one * at an end; empty: all."`
+	History string   `yaml:"history" json:"history,omitempty" enum:"keep,drop,calls,always" zero:"keep" doc:"Reasoning in earlier answers: kept as the client sent it, dropped, sent back only beside tool calls, or always sent back."`
+	Member  string   `yaml:"member" json:"member,omitempty" enum:"reasoning_content,reasoning" zero:"reasoning_content" doc:"The member of a message that holds reasoning."`
 }
 
 var (

@@ -15,27 +15,27 @@ import (
 // Set is the quirks of one server. The zero value is OpenAI's own behaviour. A Set is not changed once it is
 // in use.
 type Set struct {
-	Drops     []string          `yaml:"drops" doc:"Members of a request that it refuses and that only steer sampling or bookkeeping: they are left out, with a loss."`
-	Refuses   []string          `yaml:"refuses" doc:"Members that it cannot do and that change the answer: a request with one goes to another target, or is refused."`
-	Renames   map[string]string `yaml:"renames" doc:"Members that it knows by another name."`
-	Values    []Value           `yaml:"values" doc:"Texts for which it has another word."`
-	Usage     string            `yaml:"usage" enum:"asked,always,never" zero:"asked" doc:"When its streams carry usage: asked for by stream_options, as OpenAI's; always, and then stream_options is left out; or never, likewise."`
-	MaxTokens string            `yaml:"max_tokens" enum:"max_tokens,max_completion_tokens" doc:"The one name under which it takes the limit of the output; empty: both."`
-	Developer bool              `yaml:"developer_as_system" doc:"It does not know the role developer: such messages become system messages."`
-	Single    bool              `yaml:"one_answer" doc:"It makes one answer only: a request with n above 1 goes to another target, or is refused."`
-	Choices   []string          `yaml:"tool_choice" enum:"auto,none,required,function,allowed_tools" doc:"The forms of tool_choice that it takes; empty: all."`
-	Formats   []string          `yaml:"response_format" enum:"text,json_object,json_schema" doc:"The forms of response_format that it takes; empty: all."`
-	Parts     []string          `yaml:"parts" enum:"text,image_url,input_audio,file" doc:"The kinds of content that it takes; empty: all."`
-	CallID    int               `yaml:"call_id" max:"64" zero:"any" doc:"The length of the ids of tool calls, where they must be of letters and digits and of that length."`
-	Reasoning Reasoning         `yaml:"reasoning" doc:"How its models are asked to reason."`
-	Answers   []string          `yaml:"answers" doc:"What is peculiar in its answers. Some of it harms clients: such answers are read and written anew."`
+	Drops     []string          `yaml:"drops" json:"drops,omitempty" doc:"Members of a request that it refuses and that only steer sampling or bookkeeping: they are left out, with a loss."`
+	Refuses   []string          `yaml:"refuses" json:"refuses,omitempty" doc:"Members that it cannot do and that change the answer: a request with one goes to another target, or is refused."`
+	Renames   map[string]string `yaml:"renames" json:"renames,omitempty" doc:"Members that it knows by another name."`
+	Values    []Value           `yaml:"values" json:"values,omitempty" doc:"Texts for which it has another word."`
+	Usage     string            `yaml:"usage" json:"usage,omitempty" enum:"asked,always,never" zero:"asked" doc:"When its streams carry usage: asked for by stream_options, as OpenAI's; always, and then stream_options is left out; or never, likewise."`
+	MaxTokens string            `yaml:"max_tokens" json:"max_tokens,omitempty" enum:"max_tokens,max_completion_tokens" doc:"The one name under which it takes the limit of the output; empty: both."`
+	Developer bool              `yaml:"developer_as_system" json:"developer_as_system,omitempty" doc:"It does not know the role developer: such messages become system messages."`
+	Single    bool              `yaml:"one_answer" json:"one_answer,omitempty" doc:"It makes one answer only: a request with n above 1 goes to another target, or is refused."`
+	Choices   []string          `yaml:"tool_choice" json:"tool_choice,omitempty" enum:"auto,none,required,function,allowed_tools" doc:"The forms of tool_choice that it takes; empty: all."`
+	Formats   []string          `yaml:"response_format" json:"response_format,omitempty" enum:"text,json_object,json_schema" doc:"The forms of response_format that it takes; empty: all."`
+	Parts     []string          `yaml:"parts" json:"parts,omitempty" enum:"text,image_url,input_audio,file" doc:"The kinds of content that it takes; empty: all."`
+	CallID    int               `yaml:"call_id" json:"call_id,omitempty" max:"64" zero:"any" doc:"The length of the ids of tool calls, where they must be of letters and digits and of that length."`
+	Reasoning Reasoning         `yaml:"reasoning" json:"reasoning,omitzero" doc:"How its models are asked to reason."`
+	Answers   []string          `yaml:"answers" json:"answers,omitempty" doc:"What is peculiar in its answers. Some of it harms clients: such answers are read and written anew."`
 }
 
 // Value is a text value of a top-level member, and the server's word for it.
 type Value struct {
-	Member string `yaml:"member" required:"true" doc:"The member."`
-	From   string `yaml:"from" required:"true" doc:"The text."`
-	To     string `yaml:"to" doc:"Its text in place of it; empty: the member is left out."`
+	Member string `yaml:"member" json:"member,omitempty" required:"true" doc:"The member."`
+	From   string `yaml:"from" json:"from,omitempty" required:"true" doc:"The text."`
+	To     string `yaml:"to" json:"to,omitempty" doc:"Its text in place of it; empty: the member is left out."`
 }
 
 // answers are the peculiarities of answers that have a name, and whether a client that expects OpenAI's
