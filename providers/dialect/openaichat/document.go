@@ -7,6 +7,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/usage"
 )
 
 // document gathers a choice for an answer in one piece.
@@ -91,7 +92,7 @@ func (w *writer) document(dst []byte) []byte {
 		dst = append(appendStop(dst, &c.stop), '}')
 	}
 	dst = append(dst, `],"usage":`...)
-	return append(appendUsage(dst, &w.total), '}')
+	return append(usage.Append(dst, &w.total), '}')
 }
 
 // list closes a list of elements; null when there are none.
@@ -170,28 +171,6 @@ func (c *docCall) body(dst []byte, args string) []byte {
 	return jsonx.AppendQuote(dst, c.args)
 }
 
-// appendUsage appends usage as OpenAI counts it. Details hold what is known; what is not known is absent,
-// but for the three sums, which every client needs.
-func appendUsage(dst []byte, u *llm.Usage) []byte {
-	count := func(name string, c llm.Count) {
-		if c.Known {
-			dst = strconv.AppendInt(key(dst, name), c.N, 10)
-		}
-	}
-	dst = append(dst, '{')
-	count("prompt_tokens", llm.Tokens(u.Input.N))
-	count("completion_tokens", llm.Tokens(u.Output.N))
-	count("total_tokens", llm.Tokens(u.Input.N+u.Output.N))
-	dst = append(key(dst, "prompt_tokens_details"), '{')
-	count("cached_tokens", u.Cached)
-	count("cache_write_tokens", u.CacheWrite)
-	count("audio_tokens", u.AudioIn)
-	dst = append(key(append(dst, '}'), "completion_tokens_details"), '{')
-	count("reasoning_tokens", u.Reasoning)
-	count("audio_tokens", u.AudioOut)
-	return append(dst, "}}"...)
-}
-
 // appendCitation appends a citation as an annotation; nothing for one without a URL.
 func appendCitation(dst []byte, c *llm.Citation) []byte {
 	if c.From == name && c.Raw != nil {
@@ -254,87 +233,6 @@ func readCitation(raw []byte) *llm.Citation {
 		return nil
 	}
 	return cite
-}
-
-// readUsage reads usage as OpenAI and its imitators count it, and makes Input and Output whole.
-func readUsage(raw []byte) llm.Usage {
-	var u llm.Usage
-	var total llm.Count
-	var sound bool
-	first := func(c *llm.Count, v []byte) {
-		if n, ok := jsonx.Int(v); ok && n >= 0 && !c.Known {
-			*c = llm.Tokens(n)
-		}
-	}
-	for n, v := range jsonx.Members(raw) {
-		switch string(n) {
-		case "prompt_tokens":
-			first(&u.Input, v)
-		case "completion_tokens":
-			first(&u.Output, v)
-		case "total_tokens":
-			first(&total, v)
-		case "prompt_tokens_details":
-			for n, v := range jsonx.Members(v) {
-				switch string(n) {
-				case "cached_tokens":
-					u.Cached = llm.Count{}
-					first(&u.Cached, v)
-				case "cache_write_tokens":
-					first(&u.CacheWrite, v)
-				case "audio_tokens":
-					first(&u.AudioIn, v)
-				}
-			}
-		case "completion_tokens_details":
-			for n, v := range jsonx.Members(v) {
-				switch string(n) {
-				case "reasoning_tokens":
-					first(&u.Reasoning, v)
-				case "audio_tokens":
-					first(&u.AudioOut, v)
-				}
-			}
-		case "prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens":
-			first(&u.Cached, v) // DeepSeek, Mistral, Moonshot, Claude behind a compatible front
-		case "cache_creation_input_tokens":
-			first(&u.CacheWrite, v)
-		case "cache_creation":
-			first(&u.CacheWrite1h, jsonx.Get(v, "ephemeral_1h_input_tokens"))
-		case "reasoning_tokens":
-			first(&u.Reasoning, v)
-		case "prompt_audio_seconds":
-			sound = !jsonx.IsNull(v)
-		case "num_search_queries":
-			first(&u.WebSearches, v)
-		case "server_tool_use":
-			first(&u.WebSearches, jsonx.Get(v, "web_search_requests"))
-		}
-	}
-	outside(&u, total, sound)
-	if u.Input.Known && u.Cached.N > u.Input.N { // Grok counts a hidden prompt there, and Mistral its own
-		u.Cached.N = u.Input.N
-	}
-	return u
-}
-
-// outside adds what is in the total only. xAI counts reasoning beside the completion, Gemini's compatible
-// front counts it nowhere else, and Mistral does so with sound in the prompt.
-func outside(u *llm.Usage, total llm.Count, sound bool) {
-	if !total.Known || !u.Input.Known || !u.Output.Known {
-		return
-	}
-	rest := total.N - u.Input.N - u.Output.N
-	switch {
-	case rest <= 0:
-	case sound:
-		u.Input.N += rest
-	case u.Reasoning.Known && u.Reasoning.N == rest:
-		u.Output.N += rest
-	case !u.Reasoning.Known || u.Reasoning.N == 0:
-		u.Output.N += rest
-		u.Reasoning = llm.Tokens(rest)
-	}
 }
 
 // anyLogprob reports whether log probabilities name any token.

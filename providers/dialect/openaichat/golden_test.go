@@ -15,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/usage"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -128,7 +129,7 @@ func appendEvent(b []byte, ev *llm.Event) []byte {
 	case llm.EvBlockStarted, llm.EvDelta, llm.EvBlockEnded:
 		b = fmt.Appendf(b, " %d %s", ev.Index, ev.Part)
 	case llm.EvUsage:
-		b = fmt.Appendf(b, " %s", appendUsage(nil, &ev.Usage))
+		b = fmt.Appendf(b, " %s", usage.Append(nil, &ev.Usage))
 	case llm.EvFinished:
 		b = fmt.Appendf(b, " %s native=%q", ev.Stop.Reason, ev.Stop.Native)
 	case llm.EvFailed:

@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/usage"
 	"github.com/signalbox-ai/signalbox/providers/wire/sse"
 )
 
@@ -259,7 +260,7 @@ func (r *reader) ping() error {
 // used emits usage when it grew.
 func (r *reader) used(raw []byte) error {
 	u := r.usage
-	u.Merge(readUsage(raw))
+	u.Merge(usage.Read(raw))
 	if u == r.usage {
 		return nil
 	}

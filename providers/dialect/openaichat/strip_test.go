@@ -10,6 +10,9 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
 
+// maxHeld is the largest frame that a filter holds back.
+const maxHeld = 64 << 10
+
 func runStrip(body string, size int) (string, llm.Usage) {
 	s := New().NewStrip()
 	rng := rand.New(rand.NewPCG(2, uint64(len(body))))

@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/usage"
 )
 
 // NewWriter makes a writer of one answer.
@@ -431,7 +432,7 @@ func (w *writer) Close(dst []byte) ([]byte, error) {
 	}
 	if w.usage && w.total.Known() {
 		dst = append(w.envelope(append(dst, "data: "...), "chat.completion.chunk"), `,"choices":[],"usage":`...)
-		dst = append(appendUsage(dst, &w.total), "}\n\n"...)
+		dst = append(usage.Append(dst, &w.total), "}\n\n"...)
 	}
 	return append(dst, "data: [DONE]\n\n"...), nil
 }
