@@ -1,7 +1,6 @@
 package extproc
 
 import (
-	"io"
 	"testing"
 	"time"
 
@@ -10,8 +9,6 @@ import (
 	aiv3 "github.com/envoyproxy/go-control-plane/envoy/data/ai/v3"
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -81,7 +78,7 @@ func TestEveryFlag(t *testing.T) {
 			t.Errorf("%s: nobody has said what it means", fd.Name())
 			continue
 		}
-		if e, why := ending(flags); e != w.ending || why != w.why {
+		if e, why := ending(marshal(t, flags)); e != w.ending || why != w.why {
 			t.Errorf("%s: got %v %q, want %v %q", fd.Name(), e, why, w.ending, w.why)
 		}
 	}
@@ -89,7 +86,7 @@ func TestEveryFlag(t *testing.T) {
 		t.Errorf("no flags: got %v %q", e, why)
 	}
 	both := &logv3.ResponseFlags{DownstreamConnectionTermination: true, LocalReset: true, UpstreamConnectionTermination: true}
-	if e, _ := ending(both); e != exchange.EndedByClient {
+	if e, _ := ending(marshal(t, both)); e != exchange.EndedByClient {
 		t.Errorf("a client that leaves resets the provider too: got %v", e)
 	}
 }
@@ -107,10 +104,10 @@ func TestAttemptEntry(t *testing.T) {
 		ID: "request-1", Cluster: "openai", Status: 503, Ending: exchange.EndedConnect, Why: "connection failure; TLS_error",
 		Took: 3 * time.Second, First: time.Second, Header: exchange.Header{{Name: "retry-after", Value: "3"}},
 	}
-	if diff := cmp.Diff(attemptEntry(e), want); diff != "" {
+	if diff := cmp.Diff(attemptEntry(marshal(t, e)), want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
-	if diff := cmp.Diff(attemptEntry(&logv3.HTTPAccessLogEntry{}), exchange.AttemptEntry{}); diff != "" {
+	if diff := cmp.Diff(attemptEntry(nil), exchange.AttemptEntry{}); diff != "" {
 		t.Errorf("an empty entry (-got +want):\n%s", diff)
 	}
 }
@@ -153,37 +150,20 @@ func TestOutcome(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			want := base
 			c.want(&want)
-			if diff := cmp.Diff(outcome(requestEntry(t, "T", c.usage)), want); diff != "" {
+			if diff := cmp.Diff(outcome(marshal(t, requestEntry(t, "T", c.usage))), want); diff != "" {
 				t.Errorf("(-got +want):\n%s", diff)
 			}
 		})
 	}
-	if diff := cmp.Diff(outcome(&logv3.HTTPAccessLogEntry{}), exchange.Outcome{}); diff != "" {
+	if diff := cmp.Diff(outcome(nil), exchange.Outcome{}); diff != "" {
 		t.Errorf("an empty entry (-got +want):\n%s", diff)
 	}
 	foreign := requestEntry(t, "T", nil)
 	foreign.CommonProperties.Metadata.TypedFilterMetadata = map[string]*anypb.Any{namespaceUsage: {TypeUrl: "type.googleapis.com/nothing", Value: []byte{1}}}
-	if diff := cmp.Diff(outcome(foreign), base); diff != "" {
+	if diff := cmp.Diff(outcome(marshal(t, foreign)), base); diff != "" {
 		t.Errorf("metadata of another type (-got +want):\n%s", diff)
 	}
 }
-
-// entries is Envoy's side of the access log stream.
-type entries struct {
-	grpc.ServerStream
-	in []*accesslogv3.StreamAccessLogsMessage
-}
-
-func (s *entries) Recv() (*accesslogv3.StreamAccessLogsMessage, error) {
-	if len(s.in) == 0 {
-		return nil, io.EOF
-	}
-	m := s.in[0]
-	s.in = s.in[1:]
-	return proto.CloneOf(m), nil
-}
-
-func (*entries) SendAndClose(*accesslogv3.StreamAccessLogsResponse) error { return nil }
 
 // TestTheNameOfALogIsSaidOnce plays two logs: only their first message says which they are.
 func TestTheNameOfALogIsSaidOnce(t *testing.T) {
@@ -203,10 +183,20 @@ func TestTheNameOfALogIsSaidOnce(t *testing.T) {
 			Response: &logv3.HTTPResponseProperties{ResponseCode: wrapperspb.UInt32(status), ResponseHeaders: map[string]string{}},
 		}
 	}
-	attempts := &entries{in: []*accesslogv3.StreamAccessLogsMessage{message(LogAttempt, try("openai", 503)), message("", try("anthropic", 200), try("signalbox", 200)), {}}}
-	requests := &entries{in: []*accesslogv3.StreamAccessLogsMessage{message(LogRequest), message("", requestEntry(t, held, nil), requestEntry(t, "", nil), requestEntry(t, "{", nil))}}
-	for _, st := range []*entries{attempts, requests} {
-		if err := s.StreamAccessLogs(st); err != nil {
+	attempts := []*accesslogv3.StreamAccessLogsMessage{message(LogAttempt, try("openai", 503)), message("", try("anthropic", 200), try("signalbox", 200)), {}}
+	requests := []*accesslogv3.StreamAccessLogsMessage{message(LogRequest), message("", requestEntry(t, held, nil), requestEntry(t, "", nil), requestEntry(t, "{", nil))}
+	l := connect(t, s)
+	for _, in := range [][]*accesslogv3.StreamAccessLogsMessage{attempts, requests} {
+		st, err := l.logs.StreamAccessLogs(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range in {
+			if err := st.Send(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := st.CloseAndRecv(); err != nil {
 			t.Fatal(err)
 		}
 	}

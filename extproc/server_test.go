@@ -94,20 +94,27 @@ func TestADeadlineExpiresOnTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, &log{})
 		k := plan(t, s)
-		ctx, cancel := context.WithCancel(metadata.NewIncomingContext(t.Context(), metadata.Pairs(StageHeader, StageWatch)))
-		defer cancel()
-		st := &stream{ctx: ctx, wait: true, in: []*extprocv3.ProcessingRequest{attemptHead(k, 1, "openai"), answerHead(false, ":status", "200", "content-type", sseType)}}
+		st, err := connect(t, s).processor.Process(metadata.NewOutgoingContext(t.Context(), metadata.Pairs(StageHeader, StageWatch)))
+		if err != nil {
+			t.Fatal(err)
+		}
 		began := time.Now()
-		if err := s.Process(st); err != nil {
+		for _, m := range []*extprocv3.ProcessingRequest{attemptHead(k, 1, "openai"), answerHead(false, ":status", "200", "content-type", sseType)} {
+			if err := st.Send(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, err := drain(st)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took != time.Minute {
 			t.Errorf("expired after %v", took)
 		}
-		if diff := cmp.Diff(kindsOf(st.out), []string{"request head", "answer head"}); diff != "" {
+		if diff := cmp.Diff(kindsOf(out), []string{"request head", "answer head"}); diff != "" {
 			t.Error(diff)
 		}
-		h := headerOf(&corev3HeaderMap{Headers: setHeaders(st.out[1])})
+		h := oracleHeader(&corev3HeaderMap{Headers: setHeaders(out[1])})
 		if h.Get("x-signalbox-retry") != "1" || h.Get(":status") != "503" {
 			t.Errorf("the answer's head does not ask for the next target: %v", h)
 		}
@@ -119,11 +126,17 @@ func TestAStreamThatIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, &log{})
 		k := plan(t, s)
-		ctx, cancel := context.WithTimeout(metadata.NewIncomingContext(t.Context(), metadata.Pairs(StageHeader, StageWatch)), time.Second)
+		ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(t.Context(), metadata.Pairs(StageHeader, StageWatch)), time.Second)
 		defer cancel()
-		st := &stream{ctx: ctx, wait: true, in: []*extprocv3.ProcessingRequest{attemptHead(k, 1, "openai")}}
-		if err := s.Process(st); err != nil {
-			t.Errorf("got %v", err)
+		st, err := connect(t, s).processor.Process(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Send(attemptHead(k, 1, "openai")); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := drain(st); len(out) != 1 || status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("got %v, %v", kindsOf(out), err)
 		}
 	})
 }

@@ -2,19 +2,25 @@ package extproc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/grpcwire"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -25,43 +31,119 @@ import (
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
-// stream is Envoy's side of a gRPC stream, in memory: the messages it sends, then its end.
-type stream struct {
-	grpc.ServerStream
-	ctx  context.Context
-	in   []*extprocv3.ProcessingRequest
-	wait bool // stay open after the last message, until the context ends
-	out  []*extprocv3.ProcessingResponse
+// link is Envoy's side of a connection to a server, in memory.
+type link struct {
+	*grpc.ClientConn
+	processor extprocv3.ExternalProcessorClient
+	logs      accesslogv3.AccessLogServiceClient
 }
 
-func (s *stream) Context() context.Context { return s.ctx }
+// pipes listens for connections in memory.
+type pipes struct {
+	come chan net.Conn
+	done chan struct{}
+	once sync.Once
+}
 
-func (s *stream) Recv() (*extprocv3.ProcessingRequest, error) {
-	if len(s.in) == 0 {
-		if s.wait {
-			<-s.ctx.Done()
-			return nil, s.ctx.Err()
-		}
-		return nil, io.EOF
+func newPipes() *pipes { return &pipes{come: make(chan net.Conn), done: make(chan struct{})} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.come:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
 	}
-	m := s.in[0]
-	s.in = s.in[1:]
-	return m, nil
 }
 
-func (s *stream) Send(m *extprocv3.ProcessingResponse) error {
-	s.out = append(s.out, m)
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.done) })
 	return nil
+}
+
+func (*pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+
+func (p *pipes) dial(context.Context, string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.come <- theirs:
+		return ours, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// connect connects to the server below grpc-go.
+func connect(t testing.TB, s *Server) *link {
+	t.Helper()
+	w := grpcwire.New(s.Methods(), grpcwire.Options{MaxMessage: 64 << 20})
+	return linkTo(t, w.Serve, func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		w.Stop(ctx)
+	})
+}
+
+// linkTo connects to any server.
+func linkTo(t testing.TB, serve func(net.Listener) error, stop func()) *link {
+	t.Helper()
+	p := newPipes()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = serve(p)
+	}()
+	c, err := grpc.NewClient("passthrough:pipe", grpc.WithContextDialer(p.dial), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.Close()
+		stop()
+		<-served
+	})
+	return &link{c, extprocv3.NewExternalProcessorClient(c), accesslogv3.NewAccessLogServiceClient(c)}
+}
+
+// play sends messages on a stream of a stage, and then its end, and returns what is answered.
+func (l *link) play(t testing.TB, stage string, in ...*extprocv3.ProcessingRequest) ([]*extprocv3.ProcessingResponse, error) {
+	t.Helper()
+	ctx := t.Context()
+	if stage != "" {
+		ctx = metadata.NewOutgoingContext(ctx, metadata.Pairs(StageHeader, stage))
+	}
+	st, err := l.processor.Process(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range in {
+		if err := st.Send(m); err != nil { // the server has ended it
+			break
+		}
+	}
+	_ = st.CloseSend()
+	return drain(st)
+}
+
+// drain receives to the end of a stream.
+func drain(st extprocv3.ExternalProcessor_ProcessClient) ([]*extprocv3.ProcessingResponse, error) {
+	var out []*extprocv3.ProcessingResponse
+	for {
+		m, err := st.Recv()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return out, err
+		}
+		out = append(out, m)
+	}
 }
 
 // process runs a filter's stream to its end.
 func process(t testing.TB, s *Server, stage string, in ...*extprocv3.ProcessingRequest) ([]*extprocv3.ProcessingResponse, error) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(metadata.NewIncomingContext(t.Context(), metadata.Pairs(StageHeader, stage)))
-	defer cancel()
-	st := &stream{ctx: ctx, in: in}
-	err := s.Process(st)
-	return st.out, err
+	return connect(t, s).play(t, stage, in...)
 }
 
 // log keeps what the core is told by the access log service.
@@ -80,6 +162,11 @@ func (l *log) Closed(c exchange.Closed)       { l.closed = append(l.closed, c) }
 // newServer makes a server whose one route tries openai and then anthropic.
 func newServer(t testing.TB, seen exchange.Observer) *Server {
 	t.Helper()
+	return NewServer(newCore(t, exchange.Options{Observer: seen}), slog.New(slog.DiscardHandler))
+}
+
+func newCore(t testing.TB, o exchange.Options) *exchange.Core {
+	t.Helper()
 	ps := map[string]*providers.Provider{}
 	for _, name := range []string{"openai", "anthropic"} {
 		k, _ := all.Kinds().Kind(name)
@@ -87,7 +174,11 @@ func newServer(t testing.TB, seen exchange.Observer) *Server {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := k.New(providers.Env{Name: name, BaseURL: u}, nil)
+		var params any
+		if k.Params != nil {
+			params = k.Params()
+		}
+		a, err := k.New(providers.Env{Name: name, BaseURL: u}, params)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,11 +189,10 @@ func newServer(t testing.TB, seen exchange.Observer) *Server {
 		Targets:   []routing.Target{{Provider: "openai", Model: "gpt-5.1"}, {Provider: "anthropic", Model: "claude-sonnet-4-5"}},
 		Deadlines: routing.Deadlines{FirstToken: time.Minute, Total: time.Hour},
 	}
-	core := exchange.New(&exchange.Snapshot{
+	return exchange.New(&exchange.Snapshot{
 		Version: "1", Table: routing.NewTable([]*routing.Route{route}, nil), Providers: ps, Registry: all.Kinds(), Keys: auth.Open(), MaxBody: 1 << 20, MaxAnswer: 1 << 20,
 		Servers: map[dialect.Name]dialect.Server{dialect.OpenAIChat: openaichat.New(), dialect.AnthropicMessages: anthropicmessages.New()},
-	}, exchange.Options{Observer: seen})
-	return NewServer(core, slog.New(slog.DiscardHandler))
+	}, o)
 }
 
 func headerMap(pairs ...string) *corev3.HeaderMap {

@@ -1,10 +1,9 @@
 package extproc
 
 import (
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
-	"google.golang.org/protobuf/types/known/structpb"
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -18,106 +17,221 @@ const (
 	NamespaceOwn     = "signalbox.own" // marks an answer of ours, which Envoy sends as it is
 )
 
-// respond builds Envoy's response from a reply.
-func respond(r *exchange.Reply) *extprocv3.ProcessingResponse {
+// response is a reply as Envoy's ProcessingResponse.
+type response exchange.Reply
+
+// AppendTo encodes the response. The body that it carries stands last and is returned as the tail.
+func (r *response) AppendTo(dst []byte) (out, tail []byte) {
+	w := writer{b: dst}
 	if r.Answer != nil {
-		return immediate(r.Answer)
+		w.immediate(r.Answer)
+		return w.b, nil
 	}
-	out := &extprocv3.ProcessingResponse{DynamicMetadata: dynamic(r)}
-	c := &extprocv3.CommonResponse{HeaderMutation: mutation(r), ClearRouteCache: r.Plan != nil}
+	if r.Plan != nil || r.Attempt != nil {
+		w.open(8)
+		w.dynamic(r)
+		w.close(0)
+	}
 	if r.Replace {
-		c.BodyMutation = &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_Body{Body: r.Body}}
-		if len(r.Body) == 0 {
-			c.BodyMutation.Mutation = &extprocv3.BodyMutation_ClearBody{ClearBody: true}
-		}
+		tail = r.Body
 	}
 	switch r.To {
 	case exchange.ToRequestHead:
-		out.Response = &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{Response: c}}
+		w.open(1)
 	case exchange.ToRequestBody:
-		out.Response = &extprocv3.ProcessingResponse_RequestBody{RequestBody: &extprocv3.BodyResponse{Response: c}}
+		w.open(3)
 	case exchange.ToAnswerHead:
-		out.Response = &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{Response: c}}
+		w.open(2)
 	case exchange.ToAnswerChunk:
-		out.Response = &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: &extprocv3.BodyResponse{Response: c}}
+		w.open(4)
 	}
-	return out
-}
-
-func mutation(r *exchange.Reply) *extprocv3.HeaderMutation {
-	if len(r.Set) == 0 && len(r.Remove) == 0 && r.Status == 0 {
-		return nil
-	}
-	m := &extprocv3.HeaderMutation{RemoveHeaders: r.Remove, SetHeaders: headers(r.Set)}
-	if r.Status != 0 {
-		m.SetHeaders = append(m.SetHeaders, header(":status", itoa(r.Status)))
-	}
-	return m
-}
-
-func headers(hs []providers.Header) []*corev3.HeaderValueOption {
-	out := make([]*corev3.HeaderValueOption, 0, len(hs)+1)
-	for _, h := range hs {
-		out = append(out, header(h.Name, h.Value))
-	}
-	return out
-}
-
-func header(name, value string) *corev3.HeaderValueOption {
-	return &corev3.HeaderValueOption{
-		Header:       &corev3.HeaderValue{Key: name, RawValue: []byte(value)},
-		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
-	}
-}
-
-// dynamic makes the metadata that carries the plan, the ticket and what the attempt's last filter needs.
-func dynamic(r *exchange.Reply) *structpb.Struct {
-	if r.Plan == nil && r.Attempt == nil {
-		return nil
-	}
-	m := map[string]*structpb.Value{}
-	if p := r.Plan; p != nil {
-		groups := make([]*structpb.Value, len(p.Clusters))
-		for i, c := range p.Clusters {
-			cluster := object(map[string]*structpb.Value{"cluster_name": structpb.NewStringValue(c), "weight": structpb.NewNumberValue(1)})
-			groups[i] = object(map[string]*structpb.Value{"name": structpb.NewStringValue(c), "clusters": list(cluster)})
+	w.open(1) // CommonResponse
+	if len(r.Set) > 0 || len(r.Remove) > 0 || r.Status != 0 {
+		w.open(2)
+		w.headers(1, r.Set)
+		if r.Status != 0 {
+			w.header(1, ":status", strconv.Itoa(r.Status))
 		}
-		m[NamespacePlan] = object(map[string]*structpb.Value{"priority_groups": list(groups...)})
-		m[NamespaceTicket] = object(map[string]*structpb.Value{
-			"ticket":  structpb.NewStringValue(p.Ticket),
-			"dialect": structpb.NewStringValue(string(p.Dialect)),
-		})
+		for _, name := range r.Remove {
+			w.text(2, name)
+		}
+		w.close(0)
+	}
+	if r.Plan != nil {
+		w.flag(5) // clear_route_cache
+	}
+	if r.Replace {
+		w.open(3) // BodyMutation
+		if len(tail) == 0 {
+			w.flag(2) // clear_body
+		} else {
+			w.b = protowire.AppendVarint(protowire.AppendTag(w.b, 1, protowire.BytesType), uint64(len(tail)))
+		}
+		w.close(len(tail))
+	}
+	w.close(len(tail))
+	w.close(len(tail))
+	return w.b, tail
+}
+
+// dynamic writes the metadata that carries the plan, the ticket and what the attempt's last filter needs: a
+// Struct of one Struct for each namespace.
+func (w *writer) dynamic(r *response) {
+	if p := r.Plan; p != nil {
+		w.object(NamespacePlan)
+		w.list("priority_groups")
+		for _, c := range p.Clusters {
+			w.item()
+			w.member("name", c)
+			w.list("clusters")
+			w.item()
+			w.member("cluster_name", c)
+			w.one("weight")
+			w.end(2) // the item
+			w.end(3) // clusters
+			w.end(2) // the group
+		}
+		w.end(3) // priority_groups
+		w.end(3)
+		w.object(NamespaceTicket)
+		w.member("ticket", p.Ticket)
+		w.member("dialect", string(p.Dialect))
+		w.end(3)
 	}
 	if a := r.Attempt; a != nil {
-		f := map[string]*structpb.Value{"len": structpb.NewStringValue(itoa(a.Length))}
+		w.object(NamespaceAttempt)
+		w.member("len", strconv.Itoa(a.Length))
 		if a.Target != "" {
-			f["target"] = structpb.NewStringValue(a.Target)
-			f["attempts"] = structpb.NewStringValue(itoa(a.Number))
+			w.member("target", a.Target)
+			w.member("attempts", strconv.Itoa(a.Number))
 		}
-		m[NamespaceAttempt] = object(f)
+		w.end(3)
 	}
-	return &structpb.Struct{Fields: m}
 }
 
-func object(f map[string]*structpb.Value) *structpb.Value {
-	return structpb.NewStructValue(&structpb.Struct{Fields: f})
-}
-
-func list(v ...*structpb.Value) *structpb.Value {
-	return structpb.NewListValue(&structpb.ListValue{Values: v})
-}
-
-// immediate builds an answer of our own.
-func immediate(a *exchange.Answer) *extprocv3.ProcessingResponse {
-	return &extprocv3.ProcessingResponse{
-		DynamicMetadata: &structpb.Struct{Fields: map[string]*structpb.Value{
-			NamespaceOwn: object(map[string]*structpb.Value{"body": structpb.NewStringValue("1")}),
-		}},
-		Response: &extprocv3.ProcessingResponse_ImmediateResponse{ImmediateResponse: &extprocv3.ImmediateResponse{
-			Status:  &typev3.HttpStatus{Code: typev3.StatusCode(a.Status)},
-			Headers: &extprocv3.HeaderMutation{SetHeaders: headers(a.Header)},
-			Body:    a.Body,
-			Details: "signalbox",
-		}},
+// immediate writes an answer of our own.
+func (w *writer) immediate(a *exchange.Answer) {
+	w.open(8)
+	w.object(NamespaceOwn)
+	w.member("body", "1")
+	w.end(3)
+	w.close(0)
+	w.open(7)
+	w.open(1) // HttpStatus
+	if a.Status != 0 {
+		w.b = protowire.AppendVarint(protowire.AppendTag(w.b, 1, protowire.VarintType), uint64(a.Status))
 	}
+	w.close(0)
+	w.open(2)
+	w.headers(1, a.Header)
+	w.close(0)
+	if len(a.Body) > 0 {
+		w.b = protowire.AppendBytes(protowire.AppendTag(w.b, 3, protowire.BytesType), a.Body)
+	}
+	w.text(5, "signalbox")
+	w.close(0)
+}
+
+// writer appends an encoded message. Messages in it are opened and closed like brackets: their length is put in
+// front of them when it is known.
+type writer struct {
+	b     []byte
+	depth int
+	at    [20]int // where the lengths of what is open stand
+}
+
+// open begins a message in the field of a number.
+func (w *writer) open(number protowire.Number) {
+	w.b = append(protowire.AppendTag(w.b, number, protowire.BytesType), 0)
+	w.at[w.depth] = len(w.b)
+	w.depth++
+}
+
+// close ends what was opened last. tail is how many bytes of it are not here.
+func (w *writer) close(tail int) {
+	w.depth--
+	from := w.at[w.depth]
+	n := uint64(len(w.b) - from + tail)
+	if more := protowire.SizeVarint(n) - 1; more > 0 {
+		var room [9]byte
+		w.b = append(w.b, room[:more]...)
+		copy(w.b[from+more:], w.b[from:])
+	}
+	protowire.AppendVarint(w.b[:from-1], n)
+}
+
+// end closes so many brackets.
+func (w *writer) end(n int) {
+	for range n {
+		w.close(0)
+	}
+}
+
+func (w *writer) text(number protowire.Number, s string) {
+	w.b = protowire.AppendString(protowire.AppendTag(w.b, number, protowire.BytesType), s)
+}
+
+func (w *writer) flag(number protowire.Number) {
+	w.b = append(protowire.AppendTag(w.b, number, protowire.VarintType), 1)
+}
+
+// header writes a HeaderValueOption that overwrites.
+func (w *writer) header(number protowire.Number, name, value string) {
+	w.open(number)
+	w.open(1)
+	w.text(1, name)
+	if value != "" {
+		w.text(3, value)
+	}
+	w.close(0)
+	w.b = append(protowire.AppendTag(w.b, 3, protowire.VarintType), overwriteOrAdd)
+	w.close(0)
+}
+
+const overwriteOrAdd = 2 // HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+
+func (w *writer) headers(number protowire.Number, hs []providers.Header) {
+	for _, h := range hs {
+		w.header(number, h.Name, h.Value)
+	}
+}
+
+// object opens a member of a Struct that is a Struct, by three brackets: entry, Value, Struct.
+func (w *writer) object(name string) {
+	w.open(1)
+	w.text(1, name)
+	w.open(2)
+	w.open(5)
+}
+
+// list opens a member of a Struct that is a list, by three brackets.
+func (w *writer) list(name string) {
+	w.open(1)
+	w.text(1, name)
+	w.open(2)
+	w.open(6)
+}
+
+// item opens an item of a list that is a Struct, by two brackets.
+func (w *writer) item() {
+	w.open(1)
+	w.open(5)
+}
+
+// member writes a member of a Struct that is a string.
+func (w *writer) member(name, value string) {
+	w.open(1)
+	w.text(1, name)
+	w.open(2)
+	w.text(3, value)
+	w.end(2)
+}
+
+// one writes a member of a Struct that is the number 1.
+func (w *writer) one(name string) {
+	w.open(1)
+	w.text(1, name)
+	w.open(2)
+	w.b = protowire.AppendFixed64(protowire.AppendTag(w.b, 2, protowire.Fixed64Type), 0x3ff0000000000000)
+	w.end(2)
 }

@@ -61,9 +61,9 @@ func TestRespond(t *testing.T) {
 		{"answer-with-odd-bytes", exchange.Reply{To: exchange.ToAnswerHead, Answer: &exchange.Answer{Status: 502, Body: []byte("\xff\x00"), Header: []providers.Header{{Name: "x", Value: "\xff"}}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := respond(&c.reply)
-			if _, err := proto.Marshal(got); err != nil {
-				t.Fatalf("it cannot be sent: %v", err)
+			got := new(extprocv3.ProcessingResponse)
+			if err := proto.Unmarshal(encode(&c.reply), got); err != nil {
+				t.Fatalf("it cannot be read: %v", err)
 			}
 			golden(t, filepath.Join("testdata", "respond", c.name+".txtpb"), got, &extprocv3.ProcessingResponse{})
 		})
@@ -96,14 +96,33 @@ func golden(t *testing.T, file string, got, want proto.Message) {
 	}
 }
 
+// encode encodes the response to a reply.
+func encode(r *exchange.Reply) []byte {
+	out, tail := (*response)(r).AppendTo(nil)
+	return append(out, tail...)
+}
+
 func TestHeaderOf(t *testing.T) {
 	m := headerMap("a", "raw")
 	m.Headers = append(m.Headers, &corev3.HeaderValue{Key: "b", Value: "plain"}, &corev3.HeaderValue{Key: "a", Value: "lost", RawValue: []byte("twice")})
 	want := exchange.Header{{Name: "a", Value: "raw"}, {Name: "b", Value: "plain"}, {Name: "a", Value: "twice"}}
-	if diff := cmp.Diff(headerOf(m), want); diff != "" {
+	got, ok := headerOf(string(marshal(t, m)))
+	if diff := cmp.Diff(got, want); diff != "" || !ok {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
-	if got := headerOf(nil); len(got) != 0 {
+	if got, ok := headerOf(""); len(got) != 0 || !ok {
 		t.Errorf("no map has headers %v", got)
 	}
+	if got, ok := headerOf(string(marshal(t, m))[:20]); ok {
+		t.Errorf("half a map has headers %v", got)
+	}
+}
+
+func marshal(t testing.TB, m proto.Message) []byte {
+	t.Helper()
+	b, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -35,11 +35,18 @@ type Snapshot struct {
 	// may use every model. The model list shows what it allows.
 	MayUse func(key, model string) bool
 
-	list func() *listing.List // made when it is first asked for
+	list  func() *listing.List // made when it is first asked for
+	waits bool                 // signing for one of the providers may
 }
 
 // mayUse asks MayUse.
 func (s *Snapshot) mayUse(key, model string) bool { return s.MayUse == nil || s.MayUse(key, model) }
+
+// MayWait reports whether what makes a request, Head, Body, Request or Bare, may wait for a credential.
+func (x *Exchange) MayWait() bool { return x.snap.waits }
+
+// MayWait reports whether Request or Bare may wait for a credential.
+func (a *Attempt) MayWait() bool { return a.x.snap.waits }
 
 // Core is what all exchanges of a process share. Its methods are safe for concurrent use.
 type Core struct {
@@ -88,6 +95,11 @@ func New(s *Snapshot, o Options) *Core {
 func (c *Core) Swap(s *Snapshot) {
 	if s.list == nil {
 		s.list = sync.OnceValue(func() *listing.List { return listing.New(s.Table, s.Providers, c.now()) })
+	}
+	for _, p := range s.Providers {
+		if _, local := p.Adapter.(*providers.Fixed); !local { // which has no more than the key to sign with
+			s.waits = true
+		}
 	}
 	c.snap.Store(s)
 }

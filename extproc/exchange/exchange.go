@@ -97,6 +97,14 @@ func (c *Core) Begin() *Exchange {
 	return &Exchange{core: c, snap: c.snap.Load(), news: make(chan struct{}), in: &intake{began: c.now()}}
 }
 
+// Keeps reports, after Body, whether the exchange still refers to the body's bytes: a request that was decoded
+// does until its attempt is made.
+func (x *Exchange) Keeps() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.first != nil
+}
+
 // move changes the state and reports whether the table of moves allows it.
 func (x *Exchange) move(to state) bool {
 	if slices.Contains(moves[x.state], to) {

@@ -35,8 +35,8 @@ type reading struct {
 	r, w  int // of buf: what is read and not used
 	hpack *hpack.Decoder
 	block decoding
-	last  uint32 // the highest stream that the peer opened
-	taken int    // bytes that the connection's window has not got back
+	last  uint32    // the highest stream that the peer opened
+	taken int       // bytes that the connection's window has not got back
 	due   []*Stream // what waited on them can be handled
 	reads atomic.Int64
 }

@@ -327,7 +327,7 @@ func (c *conn) begin(id uint32, ended bool) error {
 		c.mu.Unlock()
 		return streamError{id, http2.ErrCodeRefusedStream}
 	}
-	s := &Stream{c: c, id: id, allowed: streamWindow, window: c.initial}
+	s := &Stream{c: c, id: id, shared: shared{allowed: streamWindow, window: c.initial}}
 	c.streams[id] = s
 	c.live++
 	c.mu.Unlock()

@@ -49,6 +49,7 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
 	stopping  bool
+	watched   bool
 	work      sync.WaitGroup // connections, and the watch over them
 	stopped   chan struct{}
 }
@@ -66,9 +67,7 @@ func New(methods map[string]Open, o Options) *Server {
 	if o.Idle == 0 {
 		o.Idle = time.Minute
 	}
-	s := &Server{opts: o, methods: methods, listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, stopped: make(chan struct{})}
-	s.work.Go(s.watch)
-	return s
+	return &Server{opts: o, methods: methods, listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, stopped: make(chan struct{})}
 }
 
 // Serve accepts connections until the listener fails or the server is stopped, which is no error. A listener
@@ -78,6 +77,10 @@ func (s *Server) Serve(l net.Listener) error {
 	if s.stopping {
 		s.mu.Unlock()
 		return l.Close()
+	}
+	if !s.watched {
+		s.watched = true
+		s.work.Go(s.watch)
 	}
 	s.listeners[l] = struct{}{}
 	s.mu.Unlock()

@@ -19,18 +19,25 @@ type Stream struct {
 	raw  *bridge    // not nil: bytes go there, not to h
 	run  sync.Mutex // held while the handler runs
 	over bool       // under run: h is closed
+	assembly
+	shared
+}
 
-	// What is read belongs to the connection's goroutine, or while busy to the stream's own.
+// assembly puts messages together. It belongs to the connection's goroutine, or while the stream is busy to the
+// stream's own.
+type assembly struct {
 	header  [messageHeader]byte
 	filled  int    // of header
-	message []byte // being put together; nil: none
+	message []byte // nil: none
 	size    int    // that message will have
 	kept    bool
 	next    func(context.Context) // given to Go
 	unread  int                   // bytes handled that the window has not got back
+}
 
-	// Under the connection's lock.
-	busy    bool
+// shared is the part of a stream that is under the connection's lock.
+type shared struct {
+	busy    bool // a goroutine of its own handles it
 	cancel  context.CancelFunc
 	in      []byte        // came while busy
 	ended   bool          // the peer sends no more
@@ -50,6 +57,9 @@ type Stream struct {
 type Message interface {
 	AppendTo(dst []byte) (out, tail []byte)
 }
+
+// Context ends with the connection.
+func (s *Stream) Context() context.Context { return s.c.ctx }
 
 // Send sends a message. It does not wait: what the peer has not made room for is kept.
 func (s *Stream) Send(m Message) {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc"
 	grpchealth "google.golang.org/grpc/health"
 
 	"github.com/signalbox-ai/signalbox/envoy"
@@ -40,7 +39,7 @@ type App struct {
 	metrics *telemetry.Metrics
 	gather  *prometheus.Registry
 	xds     *envoy.Server
-	rpc     *grpc.Server
+	rpc     *rpc
 	health  *grpchealth.Server
 	build   *builder
 	mock    *embedded // nil: no provider needs it
@@ -94,9 +93,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: observer{a.metrics}})
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
-	a.rpc = newRPC(a.health)
-	extproc.NewServer(a.core, a.log).Register(a.rpc)
-	a.xds.Register(a.rpc)
+	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)
 	return a, nil
 }
 

@@ -1,12 +1,15 @@
 package app
 
 import (
-	"time"
+	"context"
 
 	"google.golang.org/grpc"
 	grpchealth "google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
+
+	"github.com/signalbox-ai/signalbox/envoy"
+	"github.com/signalbox-ai/signalbox/extproc"
+	"github.com/signalbox-ai/signalbox/extproc/grpcwire"
 )
 
 // largest is the most that limits.body and limits.answer can be set to. The limits themselves are kept by
@@ -16,19 +19,24 @@ const largest = 1 << 30
 // slack is what a message may hold beside a body: headers, metadata, framing.
 const slack = 1 << 20
 
-// newRPC makes the gRPC server that Envoy's filters, logs and configuration streams connect to.
-func newRPC(health *grpchealth.Server) *grpc.Server {
-	const most = largest + slack
-	g := grpc.NewServer(
-		grpc.MaxRecvMsgSize(most),
-		grpc.MaxSendMsgSize(most),
-		grpc.MaxConcurrentStreams(1<<20),
-		grpc.InitialWindowSize(1<<20), // a body of the usual size needs no window update
-		grpc.InitialConnWindowSize(16<<20),
-		grpc.WriteBufferSize(64<<10),
-		grpc.ReadBufferSize(64<<10),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-	)
+// rpc serves Envoy on one socket: the filters and logs of every request below grpc-go, and what is called now
+// and then, health and configuration, by grpc-go.
+type rpc struct {
+	*grpcwire.Server
+	rest *grpc.Server
+}
+
+func newRPC(e *extproc.Server, health *grpchealth.Server, xds *envoy.Server) *rpc {
+	g := grpc.NewServer()
 	healthv1.RegisterHealthServer(g, health)
-	return g
+	xds.Register(g)
+	return &rpc{grpcwire.New(e.Methods(), grpcwire.Options{Rest: g, MaxMessage: largest + slack}), g}
+}
+
+// stop ends everything at once: who waits for exchanges has done so before.
+func (r *rpc) stop() {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	r.Stop(now)
+	r.rest.Stop()
 }

@@ -52,7 +52,7 @@ func (a *App) Run(ctx context.Context, withEnvoy bool) error {
 		return err
 	}
 	defer page.Close()
-	defer a.rpc.Stop()
+	defer a.rpc.stop()
 	defer a.xds.Close()
 	var c *child
 	if withEnvoy {

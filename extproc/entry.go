@@ -1,0 +1,253 @@
+package extproc
+
+import (
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+)
+
+// namespaceUsage is where Envoy's own filter puts the token usage of an answer, and usageType what it is.
+const (
+	namespaceUsage = "envoy.ai.token_usage"
+	usageType      = "envoy.data.ai.v3.TokenUsage"
+)
+
+// common is an entry's AccessLogCommon, as far as it is used. It aliases the message.
+type common struct {
+	sent, first, last time.Duration // upstream: first byte sent, first and last received
+	wasSent, wasFirst bool
+	down              time.Duration // first byte sent downstream
+	took              time.Duration
+	tries             int
+	cluster, failure  []byte
+	metadata          []byte
+	flags             []byte
+}
+
+// Field numbers stand in Envoy's data/accesslog/v3/accesslog.proto.
+func readCommon(m []byte) (c common) {
+	for {
+		f, rest, ok := next(m)
+		if !ok {
+			return c
+		}
+		switch f.number {
+		case 7:
+			c.sent, c.wasSent = duration(f.data), true
+		case 9:
+			c.first, c.wasFirst = duration(f.data), true
+		case 10:
+			c.last = duration(f.data)
+		case 11:
+			c.down = duration(f.data)
+		case 15:
+			c.cluster = f.data
+		case 16:
+			c.flags = f.data
+		case 17:
+			c.metadata = f.data
+		case 18:
+			c.failure = f.data
+		case 23:
+			c.took = duration(f.data)
+		case 24:
+			c.tries = int(uint32(f.n))
+		}
+		m = rest
+	}
+}
+
+// answered is an entry's HTTPResponseProperties, as far as it is used.
+type answered struct {
+	status  int
+	sent    uint64
+	details []byte
+	header  exchange.Header
+}
+
+func readAnswered(m []byte) (a answered) {
+	for {
+		f, rest, ok := next(m)
+		if !ok {
+			return a
+		}
+		switch f.number {
+		case 1:
+			a.status = int(uint32(counted(f.data)))
+		case 3:
+			a.sent = f.n
+		case 4:
+			a.header = append(a.header, providers.Header{Name: string(find(f.data, 1)), Value: string(find(f.data, 2))})
+		case 6:
+			a.details = f.data
+		}
+		m = rest
+	}
+}
+
+// attemptEntry reads the HTTPAccessLogEntry of an attempt.
+func attemptEntry(m []byte) exchange.AttemptEntry {
+	c, a := readCommon(find(m, 1)), readAnswered(find(m, 4))
+	end, why := ending(c.flags)
+	return exchange.AttemptEntry{
+		ID:      string(entry(find(m, 3), 13, "x-request-id")),
+		Cluster: string(c.cluster),
+		Status:  a.status,
+		Ending:  end,
+		Why:     join(why, string(c.failure)),
+		Took:    c.took,
+		First:   c.first,
+		Header:  a.header,
+	}
+}
+
+// outcome reads the HTTPAccessLogEntry of a request.
+func outcome(m []byte) exchange.Outcome {
+	c, a := readCommon(find(m, 1)), readAnswered(find(m, 4))
+	end, why := ending(c.flags)
+	o := exchange.Outcome{
+		Ticket: string(heldTicket(c.metadata)),
+		Status: a.status,
+		Ending: end,
+		Why:    join(why, string(a.details)),
+		Took:   c.took,
+		First:  c.down,
+		Sent:   a.sent,
+		Tries:  c.tries,
+		Header: a.header,
+	}
+	if c.wasSent && c.wasFirst {
+		o.Try.First = max(c.first-c.sent, 0)
+		o.Try.Took = max(c.last-c.sent, o.Try.First)
+	}
+	typed := entry(c.metadata, 2, namespaceUsage)
+	if url := string(find(typed, 1)); url[strings.LastIndexByte(url, '/')+1:] == usageType {
+		o.Usage, o.Partial = readUsage(find(typed, 2))
+	}
+	return o
+}
+
+// duration reads a google.protobuf.Duration.
+func duration(m []byte) (d time.Duration) {
+	for {
+		f, rest, ok := next(m)
+		if !ok {
+			return d
+		}
+		switch f.number {
+		case 1:
+			d += time.Duration(f.n) * time.Second
+		case 2:
+			d += time.Duration(int32(f.n))
+		}
+		m = rest
+	}
+}
+
+// counted reads a number that is wrapped, such as google.protobuf.UInt64Value.
+func counted(m []byte) uint64 {
+	f, _, _ := next(m)
+	return f.n
+}
+
+// ending names what Envoy's flags say, the weightiest first.
+func ending(flags []byte) (exchange.Ending, string) {
+	var set uint64
+	for {
+		f, rest, ok := next(flags)
+		if !ok {
+			break
+		}
+		if f.n != 0 && f.number < 64 {
+			set |= 1 << f.number
+		}
+		flags = rest
+	}
+	for _, m := range meanings {
+		if set&m.flags != 0 {
+			return m.ending, m.why
+		}
+	}
+	return exchange.EndedWell, ""
+}
+
+// meanings are those of ResponseFlags by field number; flags that are not here say nothing of how an attempt
+// ended.
+var meanings = [...]struct {
+	flags  uint64
+	ending exchange.Ending
+	why    string
+}{
+	{1 << 15, exchange.EndedByClient, "client gone"},
+	{1 << 6, exchange.EndedConnect, "connection failure"},
+	{1 << 2, exchange.EndedConnect, "no host"},
+	{1<<25 | 1<<9, exchange.EndedConnect, "no cluster"},
+	{1 << 8, exchange.EndedConnect, "circuit breaker"},
+	{1 << 3, exchange.EndedTimeout, "no head in time"},
+	{1 << 17, exchange.EndedTimeout, "idle"},
+	{1<<23 | 1<<20, exchange.EndedTimeout, "total deadline"},
+	{1<<7 | 1<<5, exchange.EndedReset, "reset by the provider"},
+	{1 << 24, exchange.EndedReset, "protocol error"},
+	{1 << 4, exchange.EndedInternally, "local reset"},
+}
+
+func join(a, b string) string {
+	switch {
+	case a == "":
+		return b
+	case b == "":
+		return a
+	}
+	return a + "; " + b
+}
+
+// readUsage reads Envoy's extraction, a TokenUsage. partial says that it did not reach the end.
+func readUsage(m []byte) (u llm.Usage, partial bool) {
+	partial = true
+	count := func(m []byte) llm.Count { return llm.Tokens(int64(min(counted(m), 1<<53))) }
+	for {
+		f, rest, ok := next(m)
+		if !ok {
+			return u, partial
+		}
+		switch f.number {
+		case 3:
+			u.Input = count(f.data)
+		case 4:
+			u.Output = count(f.data)
+		case 6:
+			for d := f.data; ; {
+				f, rest, ok := next(d)
+				if !ok {
+					break
+				}
+				switch f.number {
+				case 1:
+					u.Cached = count(f.data)
+				case 2:
+					u.CacheWrite = count(f.data)
+				}
+				d = rest
+			}
+		case 7:
+			for d := f.data; ; {
+				f, rest, ok := next(d)
+				if !ok {
+					break
+				}
+				if f.number == 1 {
+					u.Reasoning = count(f.data)
+				}
+				d = rest
+			}
+		case 9:
+			partial = f.n != complete
+		}
+		m = rest
+	}
+}
+
+const complete = 1 // TokenUsage.COMPLETE
