@@ -173,7 +173,7 @@ func (s *Source[T]) Start(log *slog.Logger) {
 	if log != nil {
 		s.log = log
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background()) //nolint:gosec // Close calls stop
 	s.stop, s.done, s.running = stop, make(chan struct{}), true
 	go s.run(ctx)
 }

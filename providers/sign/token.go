@@ -30,7 +30,7 @@ const (
 // without what is in hide.
 func Fetch(client *http.Client, req *http.Request, hide ...string) (token string, ends time.Time, err error) {
 	sent := time.Now()
-	res, err := client.Do(req)
+	res, err := client.Do(req) //nolint:gosec // where tokens come from is the operator's to say
 	if err != nil {
 		return "", time.Time{}, Hide(unreached(req, err), hide...)
 	}
@@ -107,13 +107,13 @@ func Says(body []byte) string {
 	if jsonx.Valid(body) != nil || jsonx.Kind(body) != '{' {
 		return ""
 	}
-	text := ""
+	var text strings.Builder
 	for _, path := range [][]string{{"error"}, {"error_description"}, {"message"}, {"error", "status"}, {"error", "message"}} {
 		if s, ok := jsonx.String(jsonx.At(body, path...)); ok && s != "" {
-			text += ": " + s
+			text.WriteString(": " + s)
 		}
 	}
-	return text
+	return text.String()
 }
 
 // tokens look like credentials, whatever they are.

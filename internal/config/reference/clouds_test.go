@@ -31,10 +31,10 @@ type alphabet struct {
 
 // clouds are kinds that embed the params of the clouds' credentials, as kinds of providers do.
 func clouds() *providers.Registry {
-	kind := func(name string, params func() any, make func(providers.Env, any) error) providers.Kind {
+	kind := func(name string, params func() any, check func(providers.Env, any) error) providers.Kind {
 		return providers.Kind{
 			Name: name, KeyEnv: "CLOUD_KEY", KeyOptional: true, BaseURL: "https://" + name + ".example", Params: params,
-			New: func(e providers.Env, p any) (providers.Adapter, error) { return &providers.Fixed{}, make(e, p) },
+			New: func(e providers.Env, p any) (providers.Adapter, error) { return &providers.Fixed{}, check(e, p) },
 		}
 	}
 	return providers.NewRegistry(

@@ -40,7 +40,7 @@ func machine(client *http.Client, p *Params) sign.Options[string] {
 		if p.ResourceID != "" {
 			query.Set(map[bool]string{true: "mi_res_id", false: "msi_res_id"}[service], p.ResourceID)
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"?"+query.Encode(), nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"?"+query.Encode(), nil) //nolint:gosec // the platform says in the environment where its endpoint is
 		if err != nil {
 			return "", time.Time{}, err
 		}
