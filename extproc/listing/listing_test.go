@@ -9,8 +9,11 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/listing"
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
+	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -21,7 +24,11 @@ func provider(t *testing.T, name, kind string, declared ...catalog.Declared) *pr
 		t.Fatalf("no kind %s", kind)
 	}
 	base := &url.URL{Scheme: "https", Host: name + ".example"}
-	a, err := k.New(providers.Env{Name: name, BaseURL: base}, nil)
+	var params any
+	if k.Params != nil {
+		params = k.Params()
+	}
+	a, err := k.New(providers.Env{Name: name, BaseURL: base}, params)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +44,7 @@ func list(t *testing.T) *listing.List {
 		{Name: "gpt", Models: []string{"gpt/*", "gpt-*"}, Targets: pass("gpt")},
 		{Name: "fixed", Models: []string{"o3*"}, Targets: []routing.Target{{Provider: "gpt", Model: "o3"}}},
 		{Name: "claude", Models: []string{"claude-*"}, Targets: pass("claude")},
+		{Name: "odd", Models: []string{"odd/*"}, Targets: pass("odd")},
 		{Name: "local", Models: []string{"local/*"}, Targets: pass("local")},
 	}, map[string]string{"smart": "support", "fast": "claude-haiku-4-5", "gpt-4o": "support"})
 	ps := map[string]*providers.Provider{}
@@ -47,6 +55,8 @@ func list(t *testing.T) *listing.List {
 	} {
 		ps[p.Name] = p
 	}
+	ps["odd"] = provider(t, "odd", "anthropic")
+	ps["odd"].Models = catalog.NewDeployment("voyage", nil)
 	return listing.New(table, ps, time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC))
 }
 
@@ -70,7 +80,7 @@ func TestTheListHasNamesAndWhatRoutesPassOn(t *testing.T) {
 		"x1":             "",
 		"gpt-old":        "", // its service has ended
 		"gpt-soon":       "gpt",
-		"gpt-realtime":   "", // no endpoint for it
+		"odd/voyage-3":   "", // no endpoint for embeddings
 		"gpt/gpt-5.1":    "", // listed once, under the shorter name
 		"local/gpt-5.1":  "",
 		"claude/anthing": "",
@@ -112,10 +122,49 @@ func TestOnlyWhatTheCallerMayUseIsListed(t *testing.T) {
 	}
 }
 
+// TestWithoutAFileEveryKnownModelIsListed makes what serves without a configuration file, with every key set.
+func TestWithoutAFileEveryKnownModelIsListed(t *testing.T) {
+	c := config.Default(all.Kinds(), func(string) (string, bool) { return "a key", true })
+	ps := map[string]*providers.Provider{}
+	for i := range c.Providers {
+		p := &c.Providers[i]
+		k, _ := all.Kinds().Kind(p.Kind)
+		base := p.Base
+		if base == nil {
+			base = &url.URL{Scheme: "http", Host: "127.0.0.1"}
+		}
+		a, err := k.New(providers.Env{Name: p.Name, BaseURL: base}, p.Params)
+		if err != nil {
+			t.Fatal(p.Name, err)
+		}
+		ps[p.Name] = &providers.Provider{Name: p.Name, Kind: p.Kind, Base: base, Adapter: a, Models: p.Deployment()}
+	}
+	day := time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
+	listed := map[string]bool{}
+	for _, m := range listing.New(c.Table(), ps, day).Models(func(string) bool { return true }) {
+		listed[m.ID] = true
+		if c.Table().Match(c.Table().Resolve(m.ID)) == nil {
+			t.Errorf("%s is listed, and no route takes it", m.ID)
+		}
+	}
+	for _, want := range []string{"gpt-5.1", "claude-opus-5", "text-embedding-3-small", "mock/echo"} {
+		if !listed[want] {
+			t.Errorf("%s is not listed", want)
+		}
+	}
+	for _, p := range ps {
+		for _, m := range catalog.VendorModels(p.Kind) {
+			if _, chat := p.Adapter.Speaks(llm.OpChat, m.ID, dialect.OpenAIChat); m.Mode == "chat" && chat && !listed[m.ID] && !listed[p.Name+"/"+m.ID] {
+				t.Errorf("%s of %s is not listed", m.ID, p.Name)
+			}
+		}
+	}
+}
+
 func BenchmarkNew(b *testing.B) {
 	table := routing.NewTable([]*routing.Route{{Name: "r", Models: []string{"r/*"}, Targets: []routing.Target{{Provider: "r", Model: "*"}}}}, nil)
 	k, _ := all.Kinds().Kind("openai-compatible")
-	a, err := k.New(providers.Env{Name: "r", BaseURL: &url.URL{Scheme: "https", Host: "r.example"}}, nil)
+	a, err := k.New(providers.Env{Name: "r", BaseURL: &url.URL{Scheme: "https", Host: "r.example"}}, k.Params())
 	if err != nil {
 		b.Fatal(err)
 	}

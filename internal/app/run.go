@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/config"
 )
 
@@ -69,6 +70,7 @@ func (a *App) Run(ctx context.Context, withEnvoy bool) error {
 		defer c.Stop()
 	}
 	a.log.Info("signalbox serves", "version", a.opts.Version, "config", a.core.Snapshot().Version, "service", a.cfg.Listen.Service, "admin", a.cfg.Listen.Admin)
+	g.start("catalog", func() error { catalog.Find("", "any"); return nil }) // it is read once, and not while a request waits
 	g.start("readiness", func() error { a.awaitReady(work, c); return nil })
 	g.start("reload", func() error { a.watch(ctx); return nil })
 	select {

@@ -31,7 +31,7 @@ func Vendor(name string) string {
 		return "alibaba"
 	case "cloudflare-workers-ai", "workers-ai":
 		return "cloudflare"
-	case "zhipu", "z-ai", "zhipuai":
+	case "z-ai":
 		return "zai"
 	case "x-ai":
 		return "xai"

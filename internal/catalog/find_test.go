@@ -27,6 +27,7 @@ func TestFind(t *testing.T) {
 		{"a snapshot that is not known has another price", "openai", "gpt-4o-2031-01-01", catalog.Family, "openai", "gpt-4o"},
 		{"a free variant that is not listed", "openrouter", "anthropic/claude-opus-5:free", catalog.Family, "openrouter", "anthropic/claude-opus-5"},
 		{"known at another vendor", "nim", "meta/llama-3.3-70b-instruct", catalog.Elsewhere, "", ""},
+		{"the same maker in another country has other prices", "zhipu", "glm-5", catalog.Elsewhere, "zai", "glm-5"},
 		{"its maker knows it best", "nim", "deepseek-ai/deepseek-v4-pro", catalog.Elsewhere, "deepseek", "deepseek-v4-pro"},
 		{"newer than the newest", "anthropic", "claude-opus-6", catalog.Family, "anthropic", "claude-opus-5"},
 		{"between known ones", "openai", "gpt-5.5.1", catalog.Family, "openai", "gpt-5.5"},

@@ -145,8 +145,8 @@ func sameCard(t *testing.T, m *catalog.Model, raw []byte) {
 	base := ratesIn(t, jsonx.Get(raw, "price"))
 	want := []list{{"base", 0, 0, base}}
 	for _, e := range jsonx.Elements(jsonx.Get(raw, "tiers")) {
-		int := func(name string) int64 { n, _ := jsonx.Int(jsonx.Get(e, name)); return n }
-		want = append(want, list{"tier", int("above_input_tokens") + int("from_input_tokens"), int("to_input_tokens"), ratesIn(t, e, "above_input_tokens", "from_input_tokens", "to_input_tokens")})
+		num := func(name string) int64 { n, _ := jsonx.Int(jsonx.Get(e, name)); return n }
+		want = append(want, list{"tier", num("above_input_tokens") + num("from_input_tokens"), num("to_input_tokens"), ratesIn(t, e, "above_input_tokens", "from_input_tokens", "to_input_tokens")})
 	}
 	for name, e := range jsonx.Members(jsonx.Get(raw, "service_tiers")) {
 		want = append(want, list{"service " + string(name), 0, 0, ratesIn(t, e)})
