@@ -1,4 +1,5 @@
-// Package mock is a scriptable LLM provider that speaks openai-chat and anthropic-messages. The model's
+// Package mock is a scriptable LLM provider that speaks openai-chat and anthropic-messages, and makes embeddings
+// and rankings. The model's
 // name is the script: "echo" repeats the user, "slow:2s+tokens:50" waits and counts, "cut:3" breaks the
 // connection, "429:7" refuses. README.md has the table. It serves tests, `signalbox mock`, and the mock
 // that `signalbox up` carries for those who have no key yet or want to see failover work.
@@ -40,6 +41,8 @@ type Options struct {
 //	POST …/chat/completions        openai-chat
 //	POST …/messages                anthropic-messages
 //	POST …/messages/count_tokens
+//	POST …/embeddings              openai-embeddings
+//	POST …/rerank                  rerank, in Jina's form
 //	GET  …/models, …/models/ID     in the dialect of the headers
 //	GET  /healthz
 //	GET, DELETE /__mock/requests   the journal; DELETE also forgets the counts of fail-first and flaky
@@ -142,6 +145,10 @@ func (e *exchange) route(r *http.Request, body []byte) {
 		serve = func() { e.chat(body) }
 	case strings.HasSuffix(path, "/messages/count_tokens"):
 		serve = func() { e.countTokens(body) }
+	case strings.HasSuffix(path, "/embeddings"):
+		serve = func() { e.embeddings(body) }
+	case strings.HasSuffix(path, "/rerank"):
+		serve = func() { e.rerank(body) }
 	case models >= 0:
 		method = http.MethodGet
 		serve = func() { e.models(strings.TrimSuffix((path + "/")[models+len("/models/"):], "/")) }

@@ -102,20 +102,27 @@ func (e *exchange) whole(status int, body []byte) {
 	e.write(body)
 }
 
-// send plays the script.
-func (e *exchange) send() {
+// preface does what a script does before an answer. It reports whether there is to be one.
+func (e *exchange) preface() bool {
 	if !e.wait(e.sc.head) {
-		return
+		return false
 	}
 	switch e.sc.fault {
 	case "deny":
 		e.fail(e.sc.deny)
-		return
 	case "reset":
 		e.drop()
-		return
 	case "hang":
 		e.hold()
+	default:
+		return true
+	}
+	return false
+}
+
+// send plays the script.
+func (e *exchange) send() {
+	if !e.preface() {
 		return
 	}
 	if e.req.stream {

@@ -11,6 +11,8 @@ import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
+	"github.com/signalbox-ai/signalbox/providers/dialect/rerank"
 )
 
 // Kind returns the kind. Its base URL is where the program serves the mock, filled in at start.
@@ -27,6 +29,10 @@ func Kind() providers.Kind {
 				Auth:   providers.Bearer,
 				Models: func(string) catalog.Facts { return catalog.Facts{JSONSchema: true} },
 			}
+			f.Endpoints = append(f.Endpoints,
+				providers.Endpoint{Op: llm.OpEmbed, Codec: openaiembeddings.New(), Path: "/v1/embeddings"},
+				providers.Endpoint{Op: llm.OpRerank, Codec: rerank.New(), Path: "/v1/rerank"},
+			)
 			for _, d := range params.(*Params).Speaks {
 				switch d {
 				case "openai-chat":
