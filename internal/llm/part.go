@@ -36,7 +36,7 @@ type Part struct {
 	Cache *CacheMark // a prompt-cache breakpoint behind this part
 	Seal  string     // opaque signature that must return with a Thought or a Call
 	From  string     // dialect or vendor that made Seal; a seal never goes to another
-	Name  string     // of a native block: its type
+	Name  string     // of a native block: its type; of text in a tool's result: "json" where it is a JSON value
 	Raw   []byte     // a native block whole, as received
 	Extra []Member
 }
