@@ -130,7 +130,7 @@ func edge() *mutationv3.HeaderMutation {
 	for _, n := range [...]string{headerWatch, headerIdle, headerRetry} {
 		m.RequestMutations = append(m.RequestMutations, remove(n))
 	}
-	for _, p := range [...]string{"x-envoy-", "x-ratelimit-", "anthropic-ratelimit-", "cf-"} {
+	for _, p := range [...]string{"x-envoy-", "x-ratelimit-", "ratelimit", "anthropic-ratelimit-", "cf-"} {
 		m.ResponseMutations = append(m.ResponseMutations, removeLike(beginning(p)))
 	}
 	for _, n := range [...]string{

@@ -9,6 +9,8 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	grpclogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/grpc/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+
+	"github.com/signalbox-ai/signalbox/internal/limits"
 )
 
 // resourceName names the listener, the route table and the virtual host.
@@ -96,7 +98,7 @@ func manager(s *Spec) *hcmv3.HttpConnectionManager {
 // attemptLog logs attempts that did not go well; of the last one that did, the request's entry tells. Such an
 // entry has no metadata: x-request-id joins it to its exchange.
 func attemptLog() []*accesslogv3.AccessLog {
-	l := grpcLog("attempt", []string{"x-request-id"}, []string{"retry-after", "retry-after-ms", "x-request-id", "request-id", "x-amzn-requestid"})
+	l := grpcLog("attempt", []string{"x-request-id"}, append(limits.Logged(), "x-request-id", "request-id", "x-amzn-requestid"))
 	status := func(op accesslogv3.ComparisonFilter_Op, v uint32) *accesslogv3.AccessLogFilter {
 		return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{StatusCodeFilter: &accesslogv3.StatusCodeFilter{
 			Comparison: &accesslogv3.ComparisonFilter{Op: op, Value: &corev3.RuntimeUInt32{DefaultValue: v, RuntimeKey: "signalbox.attempt_log"}},

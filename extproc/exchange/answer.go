@@ -52,6 +52,9 @@ type answering struct {
 func (a *Attempt) AnswerHead(status int, h Header, end bool) []Reply {
 	s := &a.ans
 	s.status, s.header, s.last = status, h, a.x.core.now()
+	if status < 300 {
+		a.x.core.spare(a.leg, h)
+	}
 	if enc := h.Get("content-encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
 		r, err := inflate.New(enc, inflate.Limits{Max: a.x.snap.MaxAnswer})
 		if err != nil {

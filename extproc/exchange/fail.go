@@ -9,6 +9,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/health"
+	"github.com/signalbox-ai/signalbox/internal/limits"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 )
@@ -171,26 +172,29 @@ func providerID(h Header) string {
 	return ""
 }
 
-// retryAfter reads when a provider wants to be asked again: retry-after-ms, retry-after (RFC 9110 §10.2.3,
-// seconds, also with a fraction, or a date), or how long until a rate limit is filled up again.
-func retryAfter(h Header, now time.Time) time.Duration {
-	clamp := func(d time.Duration) time.Duration { return min(max(d, 0), health.Longest) }
-	if ms, err := strconv.ParseFloat(h.Get("retry-after-ms"), 64); err == nil && ms > 0 {
-		return clamp(time.Duration(min(ms, 1e9)) * time.Millisecond)
-	}
-	v := strings.TrimSpace(h.Get("retry-after"))
-	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 {
-		return clamp(time.Duration(min(s, 1e6) * float64(time.Second)))
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return clamp(t.Sub(now))
-	}
-	for _, n := range [...]string{"x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"} {
-		if h.Get(strings.Replace(n, "reset", "remaining", 1)) == "0" {
-			if d, err := time.ParseDuration(h.Get(n)); err == nil {
-				return clamp(d)
+// limitsOf reads what an answer's headers say of the provider's rate limits.
+func limitsOf(h Header, now time.Time) limits.Limits {
+	return limits.Read(func(yield func(string, string) bool) {
+		for i := range h {
+			if !yield(h[i].Name, h[i].Value) {
+				return
 			}
 		}
+	}, now)
+}
+
+// retryAfter reads when a provider wants to be asked again, or how long until a rate limit is filled up again.
+func retryAfter(h Header, now time.Time) time.Duration {
+	l := limitsOf(h, now)
+	return min(l.After(), health.Longest)
+}
+
+// spare lets a key rest whose budget the answer used up: the next request would be refused.
+func (c *Core) spare(l ticket.Leg, h Header) {
+	now := c.now()
+	said := limitsOf(h, now)
+	if d := said.Wait(); d > 0 {
+		c.rests.Cool(health.Subject{Provider: l.Provider, Key: l.Key, Model: l.Model}, now, min(d, health.Longest))
+		c.log.Debug("rate limit used up", "target", l.Target(), "key", l.Key, "for", d, "requests", said.Requests, "tokens", said.Tokens, "input", said.Input, "output", said.Output)
 	}
-	return 0
 }

@@ -12,7 +12,7 @@ import (
 var layers = []string{
 	"internal/llm proto/*",
 	"internal/jsonx internal/secret internal/telemetry internal/inflate envoy/binary extproc/grpcwire internal/catalog/*",
-	"internal/catalog internal/owner internal/health internal/quota internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit",
+	"internal/catalog internal/owner internal/health internal/limits internal/quota internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit",
 	"tokenizer providers/dialect providers/dialect/member providers/dialect/claude providers/dialect/*/* providers/sign internal/quota/* internal/ledger/*",
 	"providers/dialect/* providers/sign/* internal/cache internal/guard",
 	"providers internal/mock internal/cache/* internal/guard/*",
