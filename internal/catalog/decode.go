@@ -3,6 +3,7 @@ package catalog
 import (
 	_ "embed"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +26,8 @@ type table struct {
 	asOf    string
 	models  []Model
 	facts   []atomic.Pointer[Facts] // of models, as far as they were asked for
+	recent  [256]atomic.Pointer[recalled]
+	seed    maphash.Seed
 	vendors map[string]*vendor
 	names   []string // of vendors, in their order
 }
@@ -68,7 +71,7 @@ func All() []Model { return registry().models }
 func decode(list string) (*table, error) {
 	const line = 70 // bytes, about
 	n := len(list)/line + 16
-	t := &table{models: make([]Model, 0, n), vendors: make(map[string]*vendor, 64)}
+	t := &table{seed: maphash.MakeSeed(), models: make([]Model, 0, n), vendors: make(map[string]*vendor, 64)}
 	d := decoder{cards: make([]price.Card, 0, n), rates: make([]price.Rate, 0, 5*n)}
 	var v *vendor
 	for at := 1; list != ""; at++ {

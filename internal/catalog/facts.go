@@ -19,20 +19,17 @@ type rule struct {
 
 // FactsOf returns how a model must be asked at a provider, by the provider's kind or a compatible vendor's name.
 // How is told by rules; limits and abilities are the registry's. Of a model that neither knows, the zero
-// limits say so. It does not allocate.
+// limits say so. It allocates only the first time that it is asked for a name.
 func FactsOf(provider, model string) Facts {
 	t, vendor := registry(), Vendor(provider)
-	i, match := t.search(vendor, model)
-	switch match {
-	case None:
-		return factsOf(vendor, model, &Model{}, None)
-	case Exact:
-		if f := t.facts[i].Load(); f != nil {
-			return *f
-		}
-		return t.remember(i)
+	i, ok := t.exact(vendor, model)
+	if !ok {
+		return t.recall(vendor, model).facts
 	}
-	return factsOf(vendor, model, &t.models[i], match)
+	if f := t.facts[i].Load(); f != nil {
+		return *f
+	}
+	return t.remember(i)
 }
 
 // remember computes the facts of a listed model, once.

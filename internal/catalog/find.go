@@ -2,7 +2,9 @@ package catalog
 
 import (
 	"bytes"
+	"hash/maphash"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/naming"
@@ -10,7 +12,7 @@ import (
 
 // Find returns what is known of a model at a provider, by the provider's kind or a compatible vendor's name.
 // A model that is not known there by this name, nor by another of its names, is looked for elsewhere and in
-// its family, and then has no card. It does not allocate.
+// its family, and then has no card. It allocates only where a name means something new.
 func Find(provider, model string) (Model, Match) { return registry().find(provider, model) }
 
 // Vendor returns the name under which the registry has a vendor, for the names that vendors are also known
@@ -74,30 +76,61 @@ func (m *Model) Aliases() []Model {
 const foundry = "azure-foundry"
 
 func (t *table) find(provider, model string) (Model, Match) {
-	i, match := t.search(Vendor(provider), model)
-	if match == None {
+	vendor := Vendor(provider)
+	if i, ok := t.exact(vendor, model); ok {
+		return t.models[i], Exact
+	}
+	r := t.recall(vendor, model)
+	if r.match == None {
 		return Model{}, None
 	}
-	m := t.models[i]
-	if match < Alias {
+	m := t.models[r.index]
+	if r.match < Alias {
 		m.Card = nil
 	}
-	return m, match
+	return m, r.match
 }
 
-// search returns the index of what find finds, for our name of the vendor.
-func (t *table) search(vendor, model string) (int, Match) {
+// exact finds a model by a vendor's own name of it.
+func (t *table) exact(vendor, model string) (int, bool) {
 	if v := t.vendors[vendor]; v != nil {
 		if i, ok := v.ids[model]; ok {
-			return i, Exact
+			return i, true
 		}
 	}
 	if vendor == "azure" {
-		if i, ok := t.vendors[foundry].ids[model]; ok {
-			return i, Exact
-		}
+		i, ok := t.vendors[foundry].ids[model]
+		return i, ok
 	}
-	return index().search(vendor, model)
+	return 0, false
+}
+
+// recalled is what a name was found to mean that no vendor has as its own.
+type recalled struct {
+	vendor, model string
+	index         int
+	match         Match
+	facts         Facts
+}
+
+// recall searches the directory, or remembers the last search for the name. Of names whose place in memory is the
+// same, one is remembered.
+func (t *table) recall(vendor, model string) *recalled {
+	place := &t.recent[(maphash.String(t.seed, model)^maphash.String(t.seed, vendor))%uint64(len(t.recent))]
+	if r := place.Load(); r != nil && r.model == model && r.vendor == vendor {
+		return r
+	}
+	r := &recalled{vendor: strings.Clone(vendor), model: strings.Clone(model)} // a name may alias a request
+	r.index, r.match = index().search(vendor, model)
+	m := &Model{}
+	if r.match != None {
+		m = &t.models[r.index]
+	}
+	r.facts = factsOf(vendor, model, m, r.match)
+	if len(model) <= naming.Longest {
+		place.Store(r)
+	}
+	return r
 }
 
 // directory finds models by what their names mean. It is made when a name is first asked for that no vendor has.

@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
@@ -97,6 +98,40 @@ func TestLookupsAllocateNothing(t *testing.T) {
 			t.Errorf("%v: %v allocations", c, n)
 		}
 	}
+}
+
+// TestWhatANameMeansDoesNotHangOnWhatWasAskedBefore asks for many names of many vendors, twice and at once.
+func TestWhatANameMeansDoesNotHangOnWhatWasAskedBefore(t *testing.T) {
+	type answer struct {
+		id    string
+		match catalog.Match
+		max   int64
+	}
+	ask := func(vendor, model string) answer {
+		m, match := catalog.Find(vendor, model)
+		return answer{m.ID, match, catalog.FactsOf(vendor, model).MaxOutput}
+	}
+	var names [][2]string
+	for _, m := range catalog.All() {
+		for _, v := range []string{"openai", "nim", "bedrock"} {
+			names = append(names, [2]string{v, m.Name + "-x"}, [2]string{v, m.ID})
+		}
+	}
+	first := make([]answer, len(names))
+	for i, n := range names {
+		first[i] = ask(n[0], n[1])
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i, n := range names {
+				if got := ask(n[0], n[1]); got != first[i] {
+					t.Errorf("%v: got %+v, before %+v", n, got, first[i])
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func BenchmarkFind(b *testing.B) {

@@ -34,6 +34,9 @@ func (d *decoder) checkRoute(c *Config, i int) {
 			}
 			d.fail(at+".target", "unknown provider %s%s", d.src.quote(t.Provider), hint)
 		}
+		if p := slices.IndexFunc(c.Providers, func(p Provider) bool { return p.Name == t.Provider }); p >= 0 && !c.Providers[p].declares(t.Like) {
+			d.checkLike(t.Like, c.Providers[p].Kind, at+".like")
+		}
 		if seen[t.Target] {
 			d.fail(at+".target", "the target %s is given twice", d.src.quote(t.Target))
 		}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
@@ -138,6 +139,11 @@ func (p *Provider) Deployment() *catalog.Deployment {
 	return catalog.NewDeployment(p.Kind, all)
 }
 
+// declares reports whether the provider declares a model of this name.
+func (p *Provider) declares(name string) bool {
+	return slices.ContainsFunc(p.Models, func(m Model) bool { return m.Name == name })
+}
+
 // checkDeclared checks what no single field of declared models shows.
 func (d *decoder) checkDeclared(p *Provider, path string) {
 	unique(d, path+".models", "model", p.Models, func(m Model) string { return m.Name })
@@ -146,7 +152,18 @@ func (d *decoder) checkDeclared(p *Provider, path string) {
 		if m.Like != "" && m.Like == m.Name && !d.bad[at+".like"] {
 			d.fail(at+".like", "like: a model is always like itself")
 		}
+		d.checkLike(m.Like, p.Kind, at+".like")
 		d.checkPrice(&m.Price, at+".price")
+	}
+}
+
+// checkLike refuses a model to be like one that nobody knows.
+func (d *decoder) checkLike(like, kind, path string) {
+	if like == "" || d.bad[path] {
+		return
+	}
+	if _, match := catalog.Find(kind, like); match == catalog.None {
+		d.fail(path, "like: nothing is known of %s; signalbox models lists what is", d.src.quote(like))
 	}
 }
 
