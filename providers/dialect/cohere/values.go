@@ -1,0 +1,183 @@
+package cohere
+
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
+)
+
+// readUsage reads usage: the tokens that the model saw and made; what Cohere bills for is less, as its own preamble
+// is free. Tokens of images are counted beside those of texts.
+func readUsage(raw []byte) (u llm.Usage) {
+	tokens := jsonx.Get(raw, "tokens")
+	if jsonx.Kind(tokens) != '{' {
+		tokens = jsonx.Get(raw, "billed_units")
+	}
+	count := func(obj []byte, name string) llm.Count {
+		if f, ok := jsonx.Float(jsonx.Get(obj, name)); ok && f >= 0 && f < maxSafe { // the API's numbers are floats
+			return llm.Tokens(int64(f))
+		}
+		return llm.Count{}
+	}
+	u.Input, u.Output = count(tokens, "input_tokens"), count(tokens, "output_tokens")
+	if n := count(tokens, "image_tokens"); n.Known {
+		u.Input = llm.Tokens(u.Input.N + n.N)
+	}
+	u.Reasoning = count(tokens, "reasoning_tokens")
+	u.Cached = count(raw, "cached_tokens")
+	if u.Cached.N > u.Input.N {
+		u.Cached.N = u.Input.N
+	}
+	if u.Reasoning.N > u.Output.N {
+		u.Reasoning.N = u.Output.N
+	}
+	u.Queries = count(jsonx.Get(raw, "billed_units"), "search_units")
+	return u
+}
+
+// appendUsage appends usage. What is billed is taken to be what was used.
+func appendUsage(dst []byte, u *llm.Usage) []byte {
+	pair := func() {
+		dst = strconv.AppendInt(member.Key(append(dst, '{'), "input_tokens"), u.Input.N, 10)
+		dst = strconv.AppendInt(member.Key(dst, "output_tokens"), u.Output.N, 10)
+	}
+	dst = member.Key(append(dst, '{'), "billed_units")
+	pair()
+	dst = member.Key(append(dst, '}'), "tokens")
+	pair()
+	if u.Reasoning.Known {
+		dst = strconv.AppendInt(member.Key(dst, "reasoning_tokens"), u.Reasoning.N, 10)
+	}
+	dst = append(dst, '}')
+	if u.Cached.Known {
+		dst = strconv.AppendInt(member.Key(dst, "cached_tokens"), u.Cached.N, 10)
+	}
+	return append(dst, '}')
+}
+
+// cite emits a citation of the answer's text. Offsets on the wire are within one text; ours are within all.
+func (r *reader) cite(raw []byte) error {
+	if jsonx.Kind(raw) != '{' {
+		return nil
+	}
+	cite := &llm.Citation{Raw: bytes.Clone(raw), From: name}
+	cite.Text, _ = jsonx.String(jsonx.Get(raw, "text"))
+	if kind := string(member.Plain(jsonx.Get(raw, "type"))); len(r.texts) > 0 && (kind == "" || kind == "TEXT_CONTENT") {
+		from, found := r.texts[len(r.texts)-1].from, number(jsonx.Get(raw, "content_index"))
+		for _, t := range r.texts {
+			if found >= 0 && t.index == found {
+				from = t.from
+			}
+		}
+		start, ok := jsonx.Int(jsonx.Get(raw, "start"))
+		end, ok2 := jsonx.Int(jsonx.Get(raw, "end"))
+		if ok && ok2 && 0 <= start && start <= end && end < 1<<31 {
+			cite.Start, cite.End = from+int(start), from+int(end)
+		}
+	}
+	for _, s := range jsonx.Elements(jsonx.Get(raw, "sources")) {
+		doc := jsonx.Get(s, "document")
+		if doc == nil {
+			doc = jsonx.Get(s, "tool_output")
+		}
+		cite.URL, _ = jsonx.String(jsonx.Get(doc, "url"))
+		cite.Title, _ = jsonx.String(jsonx.Get(doc, "title"))
+		break
+	}
+	if !r.open.is || r.open.part != llm.PartText {
+		if err := r.begin(llm.PartText, -1, "", ""); err != nil {
+			return err
+		}
+	}
+	return r.send(llm.Event{Kind: llm.EvDelta, Index: r.open.at, Part: llm.PartText, Cite: cite})
+}
+
+// appendCitation appends a citation. shift is where its text begins among all.
+func appendCitation(dst []byte, c *llm.Citation, shift int) []byte {
+	if c.From == name && c.Raw != nil {
+		return append(dst, flat(c.Raw)...)
+	}
+	dst = strconv.AppendInt(append(dst, `{"start":`...), int64(max(0, c.Start-shift)), 10)
+	dst = strconv.AppendInt(append(dst, `,"end":`...), int64(max(0, c.End-shift)), 10)
+	dst = append(member.Text(dst, "text", c.Text), `,"sources":[`...)
+	if c.URL != "" {
+		dst = append(member.Text(append(dst, `{"type":"document"`...), "id", c.URL), `,"document":{`...)
+		dst = append(member.Text(member.Text(dst, "url", c.URL), "title", c.Title), "}}"...)
+	}
+	return append(dst, `],"type":"TEXT_CONTENT"}`...)
+}
+
+// flat returns a JSON value without line ends, which a stream of events cannot carry.
+func flat(raw []byte) []byte {
+	if bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') < 0 {
+		return raw
+	}
+	if c, err := jsonx.Compact(raw); err == nil {
+		return c
+	}
+	return []byte("null")
+}
+
+// readLogprob appends log probabilities in openai-chat's shape; nil where there are none. Tokens that make one piece
+// of text are one token there, with the probability of all of them.
+func readLogprob(dst, raw []byte) []byte {
+	if jsonx.Kind(raw) != '{' {
+		return dst
+	}
+	sum, n := 0.0, 0
+	for _, e := range jsonx.Elements(jsonx.Get(raw, "logprobs")) {
+		if f, ok := jsonx.Float(e); ok {
+			sum += f
+			n++
+		}
+	}
+	if n == 0 {
+		return dst
+	}
+	text, _ := jsonx.String(jsonx.Get(raw, "text"))
+	whole := dst == nil
+	if whole {
+		dst = []byte(`{"content":[`)
+	}
+	dst = member.Text(append(member.Comma(dst), '{'), "token", text)
+	dst = jsonx.AppendFloat(member.Key(dst, "logprob"), sum)
+	dst = append(dst, `,"bytes":null,"top_logprobs":[]}`...)
+	if whole {
+		dst = append(dst, "]}"...)
+	}
+	return dst
+}
+
+// readLogprobs reads the log probabilities of a document.
+func readLogprobs(raw []byte) []byte {
+	var all []byte
+	for _, e := range jsonx.Elements(raw) {
+		if all == nil {
+			all = []byte(`{"content":[`)
+		}
+		all = readLogprob(all, e)
+	}
+	if len(all) == len(`{"content":[`) || all == nil {
+		return nil
+	}
+	return append(all, "]}"...)
+}
+
+// appendLogprobs appends the elements of log probabilities in openai-chat's shape in Cohere's.
+func appendLogprobs(dst, raw []byte) []byte {
+	for _, e := range jsonx.Elements(jsonx.Get(raw, "content")) {
+		token, _ := jsonx.String(jsonx.Get(e, "token"))
+		f, ok := jsonx.Float(jsonx.Get(e, "logprob"))
+		if !ok || !utf8.ValidString(token) {
+			continue
+		}
+		dst = member.Text(append(member.Comma(dst), '{'), "text", token)
+		dst = jsonx.AppendFloat(append(dst, `,"token_ids":[],"logprobs":[`...), f)
+		dst = append(dst, "]}"...)
+	}
+	return dst
+}
