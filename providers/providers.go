@@ -24,6 +24,7 @@ type Kind struct {
 	Name        string
 	Doc         string            // one sentence for the reference
 	KeyEnv      string            // the variable that usually holds its key; "": it needs none
+	OtherEnv    string            // another variable that may hold it; "": there is none
 	KeyOptional bool              // its params may say how to sign without a key
 	RegionEnv   string            // the variable that usually holds its region, where BaseURL needs one
 	BaseURL     string            // where it is; "": the configuration must say. {region} stands for the provider's region, {account} for what params say

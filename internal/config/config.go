@@ -217,7 +217,12 @@ func Default(kinds *providers.Registry, lookupEnv func(string) (string, bool)) *
 			p.Params = k.Params()
 		}
 		if k.Name != embedded {
-			v, _ := lookupEnv(k.KeyEnv)
+			holder := k.KeyEnv
+			v, _ := lookupEnv(holder)
+			if v == "" && k.OtherEnv != "" {
+				holder = k.OtherEnv
+				v, _ = lookupEnv(holder)
+			}
 			if k.RegionEnv != "" {
 				p.Region, _ = lookupEnv(k.RegionEnv)
 			}
@@ -226,7 +231,7 @@ func Default(kinds *providers.Registry, lookupEnv func(string) (string, bool)) *
 			if k.KeyEnv == "" || v == "" || err != nil {
 				continue
 			}
-			p.Base, p.Key = base, secret.Ref("env:"+k.KeyEnv)
+			p.Base, p.Key = base, secret.Ref("env:"+holder)
 		}
 		c.Providers = append(c.Providers, p)
 	}

@@ -44,6 +44,7 @@ var doors = map[string]string{
 	string(dialect.OpenAIEmbeddings):  "/v1/embeddings",
 	string(dialect.OpenAIResponses):   "/v1/responses",
 	string(dialect.Rerank):            "/v1/rerank",
+	string(dialect.Cohere):            "/v2/chat",
 }
 
 // entersBy reports whether the record's path is one of a dialect's.
@@ -351,6 +352,8 @@ func recognise(body []byte) dialect.Name {
 		return dialect.OpenAIResponses
 	case object == "" && kind == "" && jsonx.Get(doc, "input_tokens") != nil: // a count
 		return dialect.AnthropicMessages
+	case kind == "message-start", jsonx.Kind(jsonx.Get(doc, "message")) == '{' && jsonx.Get(doc, "finish_reason") != nil, jsonx.Get(doc, "response_type") != nil:
+		return dialect.Cohere
 	case object == "list" && jsonx.Get(doc, "data") != nil:
 		return dialect.OpenAIEmbeddings
 	case object == "text_completion":

@@ -5,9 +5,11 @@ package all
 import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/anthropic"
+	"github.com/signalbox-ai/signalbox/providers/cohere"
 	"github.com/signalbox-ai/signalbox/providers/compat"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
+	coherecodec "github.com/signalbox-ai/signalbox/providers/dialect/cohere"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openairesponses"
@@ -19,7 +21,7 @@ import (
 
 // Kinds returns a registry of all kinds.
 func Kinds() *providers.Registry {
-	kinds := []providers.Kind{openai.Kind(), anthropic.Kind(), compat.Kind(), mock.Kind()}
+	kinds := []providers.Kind{openai.Kind(), anthropic.Kind(), cohere.Kind(), compat.Kind(), mock.Kind()}
 	return providers.NewRegistry(append(kinds, compat.Kinds()...)...)
 }
 
@@ -30,6 +32,7 @@ func Servers() map[dialect.Name]dialect.Server {
 		openaichat.New(),
 		openairesponses.New(),
 		anthropicmessages.New(),
+		coherecodec.New(),
 		openaiembeddings.New(),
 		rerank.New(),
 		passing.Images(),

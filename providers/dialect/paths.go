@@ -70,7 +70,10 @@ var paths = [...]Path{
 	{Method: "POST", Path: "/v2/chat", Name: Cohere, Op: llm.OpChat},
 	{Method: "POST", Path: "/v2/embed", Name: Cohere, Op: llm.OpEmbed},
 	{Method: "POST", Path: "/v2/rerank", Name: Cohere, Op: llm.OpRerank},
+	{Method: "POST", Path: "/v1/chat", Name: Cohere, Op: llm.OpChat}, // version 1: the codec says where to go
+	{Method: "POST", Path: "/v1/embed", Name: Cohere, Op: llm.OpEmbed},
 	{Method: "POST", Path: "/v1/rerank", Name: Rerank, Op: llm.OpRerank},
+	{Method: "POST", Path: "/rerank", Name: Rerank, Op: llm.OpRerank},
 }
 
 // Find returns the row for a request, and what stands in its path for {model} or {id}, percent-decoded. found is

@@ -126,7 +126,11 @@ func kind(b *strings.Builder, k *providers.Kind) {
 		if k.KeyOptional {
 			optional = ", or none where `params` say how to sign"
 		}
-		fmt.Fprintf(b, "* `key`: usually `env:%s`%s; without a configuration file, the provider is there when the variable is set\n", k.KeyEnv, optional)
+		other := ""
+		if k.OtherEnv != "" {
+			other = " or `env:" + k.OtherEnv + "`"
+		}
+		fmt.Fprintf(b, "* `key`: usually `env:%s`%s%s; without a configuration file, the provider is there when the variable is set\n", k.KeyEnv, other, optional)
 	}
 	if len(k.Models) > 0 {
 		fmt.Fprintf(b, "* its own models, where no routes are configured: `%s`\n", strings.Join(k.Models, "`, `"))

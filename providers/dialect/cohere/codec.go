@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/member"
+	"github.com/signalbox-ai/signalbox/providers/wire/document"
 )
 
 // Codec is the dialect's codec. It holds no state of any exchange and is safe for concurrent use.
@@ -264,9 +265,9 @@ func (c *Codec) NewReader(req *llm.Request, stream bool) dialect.Reader {
 	if req != nil {
 		switch b := req.Body.(type) {
 		case *llm.Embed:
-			return c.embedReader(b)
+			return document.New(name+".read", func(doc []byte, emit llm.Emit) error { return c.embeddings(doc, len(b.Inputs), req.Model, emit) })
 		case *llm.Rerank:
-			return c.rerankReader(b)
+			return document.New(name+".read", func(doc []byte, emit llm.Emit) error { return c.results(doc, len(b.Documents), req.Model, emit) })
 		}
 	}
 	return newReader(c, req, stream)

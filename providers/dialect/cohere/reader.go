@@ -18,17 +18,17 @@ const maxFrame = 16 << 20
 // newReader makes a reader of one answer to a chat.
 func newReader(c *Codec, req *llm.Request, stream bool) *reader {
 	r := &reader{codec: c, document: !stream, parser: sse.Parser{Max: maxFrame}}
-	if req != nil {
-		r.model = req.Model // the answer does not say
+	if r.asked.any = req == nil; !r.asked.any {
+		r.asked.model = req.Model // the answer does not say
 	}
 	r.whole = document.New(name+".read", r.readWhole)
 	if chat := chatOf(req); chat != nil && req.Extra.Dialect != name {
 		for i := range chat.Tools {
 			if n := fit.Name(chat.Tools[i].Name, maxName); n != chat.Tools[i].Name {
-				if r.names == nil {
-					r.names = map[string]string{}
+				if r.asked.names == nil {
+					r.asked.names = map[string]string{}
 				}
-				r.names[n] = chat.Tools[i].Name
+				r.asked.names[n] = chat.Tools[i].Name
 			}
 		}
 	}
@@ -46,8 +46,7 @@ func chatOf(req *llm.Request) *llm.Chat {
 // reader reads one answer to a chat. It believes the bytes and not what was announced.
 type reader struct {
 	codec    *Codec
-	model    string
-	names    map[string]string // tool names as they were, by name on the wire
+	asked    asked
 	document bool
 	begun    bool
 	done     bool // nothing more will be emitted
@@ -59,9 +58,21 @@ type reader struct {
 	buf      []byte
 	open     block
 	next     int // the next block's number
-	texts    []span
-	total    int // code points of all texts
+	said     said
 	ev       llm.Event
+}
+
+// asked is what a reader knows of the request.
+type asked struct {
+	any   bool              // nothing: it may be of any operation
+	model string            // which answers do not name
+	names map[string]string // tool names as they were, by name on the wire
+}
+
+// said is where the texts of an answer begin, and how long they are in all, in code points.
+type said struct {
+	texts []span
+	total int
 }
 
 // block is the block that is open: the dialect has one at a time.
@@ -187,7 +198,7 @@ func (r *reader) step(kind string, f *frame) error {
 	switch kind {
 	case "message-start":
 		id := member.Plain(f.id)
-		return r.send(llm.Event{Kind: llm.EvStarted, ID: string(id), Name: r.model})
+		return r.send(llm.Event{Kind: llm.EvStarted, ID: string(id), Name: r.asked.model})
 	case "tool-plan-delta":
 		if !r.open.is || !r.open.plan {
 			if err := r.begin(llm.PartText, -1, "", ""); err != nil {
@@ -265,7 +276,7 @@ func (r *reader) callStart(call []byte) error {
 	if id == "" {
 		id = "call_" + strings.ReplaceAll(r.codec.mint(), "-", "")[:24]
 	}
-	if was, changed := r.names[tool]; changed {
+	if was, changed := r.asked.names[tool]; changed {
 		tool = was
 	}
 	if err := r.begin(llm.PartCall, -1, id, tool); err != nil {
@@ -287,7 +298,7 @@ func (r *reader) begin(part llm.PartKind, index int, id, tool string) error {
 	r.open = block{is: true, part: part, at: r.next}
 	r.next++
 	if part == llm.PartText {
-		r.texts = append(r.texts, span{index, r.total})
+		r.said.texts = append(r.said.texts, span{index, r.said.total})
 	}
 	return r.send(llm.Event{Kind: llm.EvBlockStarted, Index: r.open.at, Part: part, ID: id, Name: tool})
 }
@@ -308,7 +319,7 @@ func (r *reader) text(raw, logprobs []byte) error {
 		return nil
 	}
 	if r.open.part == llm.PartText {
-		r.total += utf8.RuneCount(r.buf)
+		r.said.total += utf8.RuneCount(r.buf)
 	}
 	return r.send(llm.Event{Kind: llm.EvDelta, Index: r.open.at, Part: r.open.part, Text: r.buf, Logprobs: logprobs})
 }
@@ -363,12 +374,20 @@ func readStop(raw []byte) (s llm.Stop) {
 // readWhole reads an answer in one document.
 func (r *reader) readWhole(doc []byte, emit llm.Emit) error {
 	r.emit = emit
+	if r.asked.any { // of any operation: the document tells
+		switch {
+		case jsonx.Get(doc, "embeddings") != nil:
+			return r.codec.embeddings(doc, -1, r.asked.model, emit)
+		case jsonx.Get(doc, "results") != nil:
+			return r.codec.results(doc, -1, r.asked.model, emit)
+		}
+	}
 	m := jsonx.Get(doc, "message")
 	if jsonx.Kind(m) != '{' || jsonx.Get(doc, "finish_reason") == nil {
 		return r.fail(r.codec.failure(doc))
 	}
 	id, _ := jsonx.String(jsonx.Get(doc, "id"))
-	if err := r.send(llm.Event{Kind: llm.EvStarted, ID: id, Name: r.model}); err != nil {
+	if err := r.send(llm.Event{Kind: llm.EvStarted, ID: id, Name: r.asked.model}); err != nil {
 		return err
 	}
 	if err := r.message(m, readLogprobs(jsonx.Get(doc, "logprobs"))); err != nil {

@@ -7,62 +7,56 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
-	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/rerank/ranking"
-	"github.com/signalbox-ai/signalbox/providers/wire/document"
 	"github.com/signalbox-ai/signalbox/providers/wire/vector"
 )
 
-// embedReader makes a reader of vectors. e is what was asked.
-func (c *Codec) embedReader(e *llm.Embed) dialect.Reader {
-	return document.New(name+".read", func(doc []byte, emit llm.Emit) error {
-		all := jsonx.Get(doc, "embeddings")
-		list := all // version 1 has one type alone
-		for _, kind := range [...]string{"float", "base64"} {
-			if l := jsonx.Get(all, kind); jsonx.Kind(l) == '[' {
-				list = l
-				break
-			}
+// embeddings reads a whole answer of vectors. inputs is how many are due, -1 where that is not known.
+func (c *Codec) embeddings(doc []byte, inputs int, model string, emit llm.Emit) error {
+	all := jsonx.Get(doc, "embeddings")
+	list := all // version 1 has one type alone
+	for _, kind := range [...]string{"float", "base64"} {
+		if l := jsonx.Get(all, kind); jsonx.Kind(l) == '[' {
+			list = l
+			break
 		}
-		if jsonx.Kind(list) != '[' {
-			return emit(&llm.Event{Kind: llm.EvFailed, Err: c.failure(doc)})
+	}
+	if jsonx.Kind(list) != '[' {
+		return emit(&llm.Event{Kind: llm.EvFailed, Err: c.failure(doc)})
+	}
+	res := new(llm.Embeddings)
+	for i, raw := range jsonx.Elements(list) {
+		v, ok := vector.Read(raw)
+		if !ok {
+			return emit(&llm.Event{Kind: llm.EvFailed, Err: broken(fmt.Sprintf("The provider's vector %d is not an array of numbers, nor base64 of them.", i))})
 		}
-		res := new(llm.Embeddings)
-		for i, raw := range jsonx.Elements(list) {
-			v, ok := vector.Read(raw)
-			if !ok {
-				return emit(&llm.Event{Kind: llm.EvFailed, Err: broken(fmt.Sprintf("The provider's vector %d is not an array of numbers, nor base64 of them.", i))})
-			}
-			res.Vectors = append(res.Vectors, v)
-		}
-		if n := len(res.Vectors); n != len(e.Inputs) {
-			return emit(&llm.Event{Kind: llm.EvFailed, Err: broken(fmt.Sprintf("The provider sent %d vectors for %d inputs.", n, len(e.Inputs)))})
-		}
-		return emitResult(doc, res, emit)
-	})
+		res.Vectors = append(res.Vectors, v)
+	}
+	if n := len(res.Vectors); n != inputs && inputs >= 0 {
+		return emit(&llm.Event{Kind: llm.EvFailed, Err: broken(fmt.Sprintf("The provider sent %d vectors for %d inputs.", n, inputs))})
+	}
+	return emitResult(doc, model, res, emit)
 }
 
-// rerankReader makes a reader of a ranking. r is what was asked.
-func (c *Codec) rerankReader(r *llm.Rerank) dialect.Reader {
-	return document.New(name+".read", func(doc []byte, emit llm.Emit) error {
-		list := jsonx.Get(doc, "results")
-		if jsonx.Kind(list) != '[' {
-			return emit(&llm.Event{Kind: llm.EvFailed, Err: c.failure(doc)})
-		}
-		items, problem := ranking.Read(list, len(r.Documents))
-		if problem != "" {
-			return emit(&llm.Event{Kind: llm.EvFailed, Err: broken(problem)})
-		}
-		return emitResult(doc, &llm.Ranking{Items: items}, emit)
-	})
+// results reads a whole ranking. documents is how many were ranked, -1 where that is not known.
+func (c *Codec) results(doc []byte, documents int, model string, emit llm.Emit) error {
+	list := jsonx.Get(doc, "results")
+	if jsonx.Kind(list) != '[' {
+		return emit(&llm.Event{Kind: llm.EvFailed, Err: c.failure(doc)})
+	}
+	items, problem := ranking.Read(list, documents)
+	if problem != "" {
+		return emit(&llm.Event{Kind: llm.EvFailed, Err: broken(problem)})
+	}
+	return emitResult(doc, model, &llm.Ranking{Items: items}, emit)
 }
 
 // emitResult emits a whole answer.
-func emitResult(doc []byte, res llm.Result, emit llm.Emit) error {
+func emitResult(doc []byte, model string, res llm.Result, emit llm.Emit) error {
 	id, _ := jsonx.String(jsonx.Get(doc, "id"))
 	for _, ev := range [...]llm.Event{
-		{Kind: llm.EvStarted, ID: id},
+		{Kind: llm.EvStarted, ID: id, Name: model},
 		{Kind: llm.EvResult, Result: res},
 		{Kind: llm.EvUsage, Usage: readMeta(jsonx.Get(doc, "meta"))},
 		{Kind: llm.EvFinished},

@@ -66,9 +66,9 @@ func (r *reader) cite(raw []byte) error {
 	}
 	cite := &llm.Citation{Raw: bytes.Clone(raw), From: name}
 	cite.Text, _ = jsonx.String(jsonx.Get(raw, "text"))
-	if kind := string(member.Plain(jsonx.Get(raw, "type"))); len(r.texts) > 0 && (kind == "" || kind == "TEXT_CONTENT") {
-		from, found := r.texts[len(r.texts)-1].from, number(jsonx.Get(raw, "content_index"))
-		for _, t := range r.texts {
+	if kind := string(member.Plain(jsonx.Get(raw, "type"))); len(r.said.texts) > 0 && (kind == "" || kind == "TEXT_CONTENT") {
+		from, found := r.said.texts[len(r.said.texts)-1].from, number(jsonx.Get(raw, "content_index"))
+		for _, t := range r.said.texts {
 			if found >= 0 && t.index == found {
 				from = t.from
 			}
