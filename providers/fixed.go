@@ -12,7 +12,13 @@ import (
 type Endpoint struct {
 	Op    llm.Op
 	Codec dialect.Client
-	Path  string // "": the client's own
+	Path  string                  // "": the client's own
+	Only  func(model string) bool // whether it serves a model; nil: it serves all
+}
+
+// serves reports whether the endpoint takes an operation for a model.
+func (e *Endpoint) serves(op llm.Op, model string) bool {
+	return e.Op == op && (e.Only == nil || e.Only(model))
 }
 
 // Fixed is an Adapter for providers whose paths depend on nothing but operation and dialect, and whose
@@ -27,10 +33,11 @@ type Fixed struct {
 var _ Adapter = (*Fixed)(nil)
 
 // Speaks implements Adapter.
-func (f *Fixed) Speaks(op llm.Op, _ string, client dialect.Name) (dialect.Client, bool) {
+func (f *Fixed) Speaks(op llm.Op, model string, client dialect.Name) (dialect.Client, bool) {
 	var first dialect.Client
-	for _, e := range f.Endpoints {
-		if e.Op != op {
+	for i := range f.Endpoints {
+		e := &f.Endpoints[i]
+		if !e.serves(op, model) {
 			continue
 		}
 		if e.Codec.Name() == client {

@@ -43,6 +43,7 @@ var doors = map[string]string{
 	string(dialect.AnthropicMessages): "/v1/messages",
 	string(dialect.OpenAIEmbeddings):  "/v1/embeddings",
 	string(dialect.OpenAIResponses):   "/v1/responses",
+	string(dialect.OpenAICompletions): "/v1/completions",
 	string(dialect.Rerank):            "/v1/rerank",
 	string(dialect.Cohere):            "/v2/chat",
 }
@@ -356,8 +357,8 @@ func recognise(body []byte) dialect.Name {
 		return dialect.Cohere
 	case object == "list" && jsonx.Get(doc, "data") != nil:
 		return dialect.OpenAIEmbeddings
-	case object == "text_completion":
-		return "openai-completions"
+	case object == "text_completion", object == "text.completion":
+		return dialect.OpenAICompletions
 	case jsonx.Get(doc, "candidates") != nil, jsonx.Get(doc, "usageMetadata") != nil:
 		return "gemini"
 	}

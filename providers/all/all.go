@@ -11,6 +11,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
 	coherecodec "github.com/signalbox-ai/signalbox/providers/dialect/cohere"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaicompletions"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openairesponses"
 	"github.com/signalbox-ai/signalbox/providers/dialect/passing"
@@ -31,6 +32,7 @@ func Servers() map[dialect.Name]dialect.Server {
 	for _, s := range []dialect.Server{
 		openaichat.New(),
 		openairesponses.New(),
+		openaicompletions.New(),
 		anthropicmessages.New(),
 		coherecodec.New(),
 		openaiembeddings.New(),

@@ -33,7 +33,7 @@ func Kind() providers.Kind {
 		Doc:  "Any server that speaks openai-chat. `base_url` is required and is what stands before `/chat/completions`.",
 		Sets: []string{"authorization"},
 		Params: func() any {
-			return &Params{Endpoints: Endpoints{Chat: "/chat/completions", Embeddings: "/embeddings", Rerank: "/rerank"}}
+			return &Params{Endpoints: Endpoints{Chat: "/chat/completions", Completions: "/completions", Embeddings: "/embeddings", Rerank: "/rerank"}}
 		},
 		New: func(env providers.Env, params any) (providers.Adapter, error) {
 			p := params.(*Params)

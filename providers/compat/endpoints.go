@@ -9,7 +9,9 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaicompletions"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openairesponses"
 	"github.com/signalbox-ai/signalbox/providers/dialect/passing"
 	"github.com/signalbox-ai/signalbox/providers/dialect/rerank"
 )
@@ -46,9 +48,9 @@ func (e *Endpoints) routes() []route {
 	audio := func(*Endpoints, openaichat.Quirks) dialect.Client { return passing.Audio() }
 	return []route{
 		{"chat", e.Chat, llm.OpChat, dialect.OpenAIChat, func(_ *Endpoints, q openaichat.Quirks) dialect.Client { return openaichat.NewUpstream(q) }},
-		{"responses", e.Responses, llm.OpChat, dialect.OpenAIResponses, nil},
+		{"responses", e.Responses, llm.OpChat, dialect.OpenAIResponses, func(*Endpoints, openaichat.Quirks) dialect.Client { return openairesponses.New() }},
 		{"messages", e.Messages, llm.OpChat, dialect.AnthropicMessages, func(*Endpoints, openaichat.Quirks) dialect.Client { return anthropicmessages.New() }},
-		{"completions", e.Completions, llm.OpComplete, dialect.OpenAICompletions, nil},
+		{"completions", e.Completions, llm.OpComplete, dialect.OpenAICompletions, func(*Endpoints, openaichat.Quirks) dialect.Client { return openaicompletions.New() }},
 		{"embeddings", e.Embeddings, llm.OpEmbed, dialect.OpenAIEmbeddings, embeddings},
 		{"rerank", e.Rerank, llm.OpRerank, dialect.Rerank, ranking},
 		{"moderations", e.Moderations, llm.OpModerate, dialect.OpenAIModerations, nil},

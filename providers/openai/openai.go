@@ -4,6 +4,7 @@ package openai
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -18,12 +19,12 @@ func Kind() providers.Kind {
 		Doc:      "The OpenAI API. `base_url` ends in `/v1`.",
 		KeyEnv:   "OPENAI_API_KEY",
 		BaseURL:  "https://api.openai.com/v1",
-		Models:   []string{"gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "codex-*", "text-embedding-*", "omni-moderation-*", "dall-e-*", "whisper-*", "tts-*"},
+		Models:   []string{"gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "codex-*", "text-embedding-*", "omni-moderation-*", "dall-e-*", "whisper-*", "tts-*", "babbage-002", "davinci-002"},
 		Sessions: true,
 		Sets:     []string{"authorization"},
 		Params:   func() any { return new(providers.API) },
 		New: func(env providers.Env, params any) (providers.Adapter, error) {
-			talk, err := params.(*providers.API).Conversations()
+			talk, err := params.(*providers.API).Conversations(mode)
 			if err != nil {
 				return nil, err
 			}
@@ -37,4 +38,18 @@ func Kind() providers.Kind {
 			}, nil
 		},
 	}
+}
+
+// mode says by which API a model is served. Models made from others by a client's own data are named ft:MODEL:….
+func mode(model string) string {
+	if rest, tuned := strings.CutPrefix(model, "ft:"); tuned {
+		model, _, _ = strings.Cut(rest, ":")
+	}
+	for _, legacy := range [...]string{"gpt-3.5-turbo-instruct", "davinci-002", "babbage-002"} {
+		if strings.HasPrefix(model, legacy) {
+			return "completion"
+		}
+	}
+	m, _ := catalog.Find("openai", model)
+	return m.Mode
 }
