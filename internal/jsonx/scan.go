@@ -71,7 +71,8 @@ func Scan(b []byte) (*Doc, error) {
 
 // Valid reports whether b holds exactly one JSON value, by the same rules as Scan.
 func Valid(b []byte) error {
-	s := scanner{b: b}
+	var room scanRoom
+	s := scanner{b: b, stack: room.stack[:0], names: room.names[:0]}
 	end, err := s.value(s.space(0))
 	if err != nil {
 		return err
