@@ -67,6 +67,7 @@ type Call struct {
 	Stream  bool
 	Path    string // the client's own, below /v1, for objects at the provider: its ids are the provider's again
 	Query   string // the client's own query, where its request passes in its own dialect; credentials are taken out
+	Verb    string // then too: what follows the last colon of the client's path, where dialects such as gemini name the method
 }
 
 // Header is a request header to set.

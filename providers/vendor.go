@@ -29,10 +29,12 @@ func (k *Kind) Locate(region string, params any) (string, error) {
 	base := k.BaseURL
 	if len(k.Regions) > 0 && region != "" {
 		own, ok := k.Regions[region]
-		if !ok {
+		switch {
+		case ok:
+			base = own
+		case !strings.Contains(base, "{region}"):
 			return "", llm.Invalid("region", "the kind "+k.Name+" has no region "+region+"; it has "+strings.Join(k.RegionNames(), ", "))
 		}
-		base = own
 	}
 	if strings.Contains(base, "{region}") {
 		switch {

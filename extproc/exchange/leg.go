@@ -111,29 +111,42 @@ func (x *Exchange) shown(l ticket.Leg) string {
 	return l.Target()
 }
 
-// outbound addresses and signs a request for a leg. The key goes only into a request whose host is that of
-// the key's own provider.
-func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, c dialect.Client, body []byte, h Header) (*providers.Outbound, error) {
-	d, passes := c.Name(), headersOf(c)
-	p := x.snap.Providers[l.Provider]
-	call := providers.Call{Op: x.op(p, l.Model), Dialect: d, Model: l.Model, Stream: x.Stream}
+// call is a leg's request, written in dialect d, to be addressed.
+func (x *Exchange) call(l ticket.Leg, d dialect.Name) (providers.Call, error) {
+	call := providers.Call{Op: x.op(x.snap.Providers[l.Provider], l.Model), Dialect: d, Model: l.Model, Stream: x.Stream}
 	if d == x.Dialect {
 		call.Query = passing(x.Ticket.Path)
+		own, _, _ := strings.Cut(x.Ticket.Path, "?")
+		if at := strings.LastIndexByte(own, ':'); at >= 0 {
+			call.Verb = own[at+1:]
+		}
 	}
 	if x.Op.Objects() {
 		in, _, err := x.inbound(nil)
 		if err != nil {
-			return nil, err
+			return call, err
 		}
 		call.Path = strings.TrimPrefix(in.Path, "/v1")
 	}
 	if x.Op == llm.OpRealtime { // its model is in the query
 		q, err := url.ParseQuery(call.Query)
 		if err != nil {
-			return nil, llm.Invalid("model", "the query cannot be read")
+			return call, llm.Invalid("model", "the query cannot be read")
 		}
 		q.Set("model", l.Model)
 		call.Query = q.Encode()
+	}
+	return call, nil
+}
+
+// outbound addresses and signs a request for a leg. The key goes only into a request whose host is that of
+// the key's own provider.
+func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, c dialect.Client, body []byte, h Header) (*providers.Outbound, error) {
+	d, passes := c.Name(), headersOf(c)
+	p := x.snap.Providers[l.Provider]
+	call, err := x.call(l, d)
+	if err != nil {
+		return nil, err
 	}
 	path, err := p.Adapter.Address(call)
 	if err != nil {

@@ -130,7 +130,7 @@ func (r *rig) provider(args []string) {
 func newProvider(t testing.TB, kind providers.Kind, name, base, speaks string, keys ...providers.Key) *providers.Provider {
 	t.Helper()
 	if base == "" {
-		if base = strings.ReplaceAll(kind.BaseURL, "{account}", "acct"); base == "" {
+		if base = strings.NewReplacer("{account}", "acct", "{region}", "region").Replace(kind.BaseURL); base == "" {
 			base = "http://" + name + ".example/v1"
 		}
 	}

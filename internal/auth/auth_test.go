@@ -61,6 +61,13 @@ func TestWhoIsLetIn(t *testing.T) {
 		{"an empty header beside a key", headers{"authorization": {"Bearer key-a"}, "x-api-key": {""}}, "alice"},
 		{"an empty bearer beside a key", headers{"authorization": {"Bearer "}, "x-api-key": {"key-a"}}, "alice"},
 
+		{"the key of a query to Gemini's paths", headers{":path": {"/v1beta/models/m:generateContent?alt=sse&key=key%2Da"}}, "alice"},
+		{"the same key in the query and a header", headers{":path": {"/v1/models/m:countTokens?key=key-a"}, "x-goog-api-key": {"key-a"}}, "alice"},
+		{"two that differ, one in the query", headers{":path": {"/v1beta/models?key=key-b"}, "x-goog-api-key": {"key-a"}},
+			"invalid key: two different credentials were sent, in x-goog-api-key and key"},
+		{"a broken key in a query", headers{":path": {"/v1beta/models?key=%zz"}}, "invalid key: the key in the query is not percent-encoded"},
+		{"the query of another path", headers{":path": {"/v1/chat/completions?key=key-a"}}, none},
+
 		{"nothing", headers{}, none},
 		{"empty headers", headers{"authorization": {""}, "x-api-key": {" "}}, none},
 		{"bearer without a key", headers{"authorization": {"Bearer"}}, none},

@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -30,8 +31,8 @@ type Presented struct {
 // Format hides the hash for every verb.
 func (p Presented) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
 
-// FromHeaders reads the credential: authorization: Bearer KEY, x-api-key, api-key, x-goog-api-key, or a
-// WebSocket protocol that holds a key. get
+// FromHeaders reads the credential: authorization: Bearer KEY, x-api-key, api-key, x-goog-api-key, a
+// WebSocket protocol that holds a key, or the key in a query to Gemini's paths (get's ":path"). get
 // returns all values of a header by its lower-case name. The same key may come in several headers. Two
 // that differ, a second authorization header, or a key that cannot be one are an *llm.Error with
 // CodeInvalid. No credential, and one of another scheme, are left to Check: Open does not ask for any.
@@ -62,6 +63,11 @@ func FromHeaders(get func(name string) []string) (Presented, error) {
 			}
 		}
 	}
+	for _, v := range get(":path") {
+		if err := p.fromQuery(&from, v); err != nil {
+			return Presented{}, err
+		}
+	}
 	for _, v := range get(protocols) {
 		for one := range strings.SplitSeq(v, ",") {
 			if key, ok := strings.CutPrefix(strings.TrimSpace(one), protocolKey); ok {
@@ -72,6 +78,31 @@ func FromHeaders(get func(name string) []string) (Presented, error) {
 		}
 	}
 	return p, nil
+}
+
+// queryKey names the parameter in which some of Gemini's clients send the key.
+const queryKey = "key"
+
+// fromQuery reads the key of a request to Gemini's paths from the query.
+func (p *Presented) fromQuery(from *string, path string) error {
+	path, query, found := strings.Cut(path, "?")
+	if !found || !strings.HasPrefix(path, "/v1beta/") && !strings.HasPrefix(path, "/v1/models/") {
+		return nil
+	}
+	for q := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(q, "=")
+		if name != queryKey {
+			continue
+		}
+		key, err := url.QueryUnescape(value)
+		if err != nil {
+			return llm.Invalid(queryKey, "the key in the query is not percent-encoded")
+		}
+		if err := p.add(from, queryKey, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A browser cannot set headers of a WebSocket: OpenAI's clients put the key among the protocols.
