@@ -46,6 +46,7 @@ var doors = map[string]string{
 	string(dialect.OpenAICompletions): "/v1/completions",
 	string(dialect.Rerank):            "/v1/rerank",
 	string(dialect.Cohere):            "/v2/chat",
+	string(dialect.Gemini):            "/v1beta/models/{model}:generateContent",
 }
 
 // entersBy reports whether the record's path is one of a dialect's.

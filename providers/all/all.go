@@ -10,19 +10,22 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
 	coherecodec "github.com/signalbox-ai/signalbox/providers/dialect/cohere"
+	geminidialect "github.com/signalbox-ai/signalbox/providers/dialect/gemini"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaicompletions"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openairesponses"
 	"github.com/signalbox-ai/signalbox/providers/dialect/passing"
 	"github.com/signalbox-ai/signalbox/providers/dialect/rerank"
+	"github.com/signalbox-ai/signalbox/providers/gemini"
 	"github.com/signalbox-ai/signalbox/providers/mock"
 	"github.com/signalbox-ai/signalbox/providers/openai"
+	"github.com/signalbox-ai/signalbox/providers/vertex"
 )
 
 // Kinds returns a registry of all kinds.
 func Kinds() *providers.Registry {
-	kinds := []providers.Kind{openai.Kind(), anthropic.Kind(), cohere.Kind(), compat.Kind(), mock.Kind()}
+	kinds := []providers.Kind{openai.Kind(), anthropic.Kind(), cohere.Kind(), gemini.Kind(), vertex.Kind(), compat.Kind(), mock.Kind()}
 	return providers.NewRegistry(append(kinds, compat.Kinds()...)...)
 }
 
@@ -36,6 +39,7 @@ func Servers() map[dialect.Name]dialect.Server {
 		anthropicmessages.New(),
 		coherecodec.New(),
 		openaiembeddings.New(),
+		geminidialect.New(),
 		rerank.New(),
 		passing.Images(),
 		passing.Audio(),
