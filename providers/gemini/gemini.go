@@ -21,13 +21,13 @@ const version = "/v1beta"
 // Kind returns the kind.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name:    "gemini",
-		Doc:     "The Gemini API. `base_url` may end in `/v1beta` or `/v1`; names of models may begin with `models/`.",
-		KeyEnv:  "GEMINI_API_KEY",
+		Name:     "gemini",
+		Doc:      "The Gemini API. `base_url` may end in `/v1beta` or `/v1`; names of models may begin with `models/`.",
+		KeyEnv:   "GEMINI_API_KEY",
 		OtherEnv: "GOOGLE_API_KEY",
-		BaseURL: "https://generativelanguage.googleapis.com",
-		Models:  []string{"gemini-*", "gemma-*", "models/gemini-*"},
-		Sets:    []string{"x-goog-api-key"},
+		BaseURL:  "https://generativelanguage.googleapis.com",
+		Models:   []string{"gemini-*", "gemma-*", "models/gemini-*"},
+		Sets:     []string{"x-goog-api-key"},
 		New: func(env providers.Env, _ any) (providers.Adapter, error) {
 			base := env.BaseURL.EscapedPath()
 			if !strings.HasSuffix(base, version) && !strings.HasSuffix(base, "/v1") {

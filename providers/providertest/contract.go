@@ -29,8 +29,8 @@ func Contract(t *testing.T, k providers.Kind) {
 	}
 	if chats && !k.KeyOptional { // else its params say how
 		if !k.KeyOptional { // then it has other credentials, which this machine need not have
-		t.Run("signs without a key", func(t *testing.T) { signs(t, k, "") })
-	}
+			t.Run("signs without a key", func(t *testing.T) { signs(t, k, "") })
+		}
 	}
 	t.Run("judges", func(t *testing.T) { judges(t, k) })
 	t.Run("knows or says that it does not", func(t *testing.T) {
