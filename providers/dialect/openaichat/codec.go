@@ -26,6 +26,8 @@ import (
 type Codec struct {
 	now  func() time.Time
 	mint func() string // the random tail of an id that we have to make up
+
+	quirks *Quirks // of the server whose answers are read; nil: none
 }
 
 var (
@@ -47,7 +49,11 @@ const name = string(dialect.OpenAIChat)
 
 // ReadError reads the body of an answer with an error status.
 func (c *Codec) ReadError(status int, _ dialect.Header, body []byte) *llm.Error {
-	return fault.Read(status, body)
+	e := fault.Read(status, body)
+	if c.quirks != nil {
+		c.quirks.Judge(e, status, body)
+	}
+	return e
 }
 
 // WriteError returns the status and the whole body of an error answer. The request's id goes into a header.
@@ -142,6 +148,7 @@ type Quirks = quirk.Set
 // where they would harm a client.
 func NewUpstream(q Quirks) dialect.Client {
 	u := upstream{codec: New(), quirks: &q}
+	u.codec.quirks = &q
 	if q.AsksUsage() {
 		return &asking{u}
 	}

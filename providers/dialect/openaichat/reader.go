@@ -178,7 +178,7 @@ func (f *frame) read(data []byte) bool {
 			if !jsonx.IsNull(v) && string(v) != `""` {
 				f.fault = v
 			}
-		case "message", "detail":
+		case "message", "detail", "base_resp": // MiniMax has the last, also beside an answer
 			f.message = v
 		case "code":
 			f.code = v
@@ -197,7 +197,7 @@ func (r *reader) frame(data []byte, whole bool) error {
 	switch {
 	case !f.read(data):
 		return r.fail(&llm.Error{Code: llm.CodeUpstream, Op: name + ".read", Message: "The provider's answer is not valid JSON."})
-	case f.fault != nil, string(plain(f.object)) == "error", f.choices == nil && f.message != nil:
+	case f.fault != nil, string(plain(f.object)) == "error", jsonx.IsNull(f.choices) && f.message != nil:
 		return r.fault(data)
 	case f.choices == nil && whole:
 		return r.fail(&llm.Error{Code: llm.CodeUpstream, Op: name + ".read", Message: "The provider's answer has no choices."})

@@ -23,6 +23,7 @@ var (
 	quotaPhrases = [...]string{
 		"insufficient_quota", "exceeded your current quota", "billing_hard_limit", "insufficient balance",
 		"credit balance", "insufficient credits", "out of credits", "payment required", "billing_not_active",
+		"used all available credits", "spending limit", "monthly included credits", "not enough credits", "account is suspended", "insufficient_user_quota",
 	}
 	filterPhrases = [...]string{
 		"content_filter", "content_policy_violation", "responsibleaipolicyviolation", "content management policy",
@@ -57,7 +58,7 @@ func (p *problem) class(status int) (llm.Code, string) {
 		return llm.CodeCredential, ""
 	case status == 402:
 		return llm.CodeOverQuota, "insufficient_quota"
-	case status == 429, status == 0 && says(words, quotaPhrases[:]), status == 0 && strings.Contains(words, "rate_limit"):
+	case status == 429, status == 0 && says(words, quotaPhrases[:]), (status == 0 || status == 413) && strings.Contains(words, "rate_limit"): // Groq's 413 is of tokens a minute
 		if p.retry == 0 && says(words, quotaPhrases[:]) {
 			return llm.CodeOverQuota, "insufficient_quota"
 		}
@@ -72,15 +73,17 @@ func (p *problem) class(status int) (llm.Code, string) {
 
 func byStatus(status int, words string) (llm.Code, string) {
 	switch status {
-	case 400, 409, 422:
+	case 400, 405, 406, 411, 412, 415, 422, 431:
 		if strings.Contains(words, "unsupported_parameter") || strings.Contains(words, "unsupported_value") {
 			return llm.CodeUnsupported, ""
 		}
 		return llm.CodeInvalid, ""
 	case 403:
 		return llm.CodeForbidden, ""
-	case 404:
+	case 404, 410:
 		return llm.CodeNotFound, ""
+	case 451:
+		return llm.CodeBlocked, "content_filter"
 	case 408, 504:
 		return llm.CodeTimeout, "timeout"
 	case 413:

@@ -68,9 +68,9 @@ func (p *problem) read(raw []byte, depth int) {
 			continue
 		}
 		switch string(n) {
-		case "error", "errors":
+		case "error", "errors", "base_resp":
 			p.read(v, depth+1)
-		case "message", "msg":
+		case "message", "msg", "status_msg", "error_msg":
 			if jsonx.Kind(v) == '"' {
 				p.say(v)
 			} else {
@@ -78,7 +78,7 @@ func (p *problem) read(raw []byte, depth int) {
 			}
 		case "detail":
 			p.read(v, depth+1)
-		case "code", "status_code", "raw_status_code", "status":
+		case "code", "status_code", "raw_status_code", "status", "error_code":
 			p.coded(string(n), v)
 		case "type":
 			p.kind, _ = jsonx.String(v)
@@ -129,7 +129,7 @@ func (p *problem) coded(name string, raw []byte) {
 		}
 		return
 	}
-	if name == "code" && !strings.Contains(s, " ") { // xAI writes a sentence there
+	if (name == "code" || name == "error_code") && !strings.Contains(s, " ") { // xAI writes a sentence there
 		p.code = strings.TrimSpace(s + " " + p.code)
 	} else if p.kind == "" {
 		p.kind = s

@@ -251,3 +251,31 @@ func FuzzFit(f *testing.F) {
 		}
 	})
 }
+
+func TestErrorsMeanWhatTheServerMeans(t *testing.T) {
+	s := Set{Errors: []Error{{Status: 429, Says: "balance", Code: "over_quota"}, {Says: "balance", Code: "rate_limited"}, {Says: "filtered", Code: "blocked"}}}
+	if err := s.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		status int
+		body   string
+		code   llm.Code
+		reason string
+	}{
+		{429, `{"error":"No Balance"}`, llm.CodeOverQuota, "insufficient_quota"},
+		{400, `{"error":"No Balance"}`, llm.CodeRateLimited, "rate_limit_exceeded"},
+		{0, `{"error":"FILTERED"}`, llm.CodeBlocked, "content_filter"},
+		{500, `{"error":"oops"}`, llm.CodeUpstream, "was"},
+	} {
+		e := &llm.Error{Code: llm.CodeUpstream, Reason: "was"}
+		if s.Judge(e, tc.status, []byte(tc.body)); e.Code != tc.code || e.Reason != tc.reason {
+			t.Errorf("%d %s: %s %s", tc.status, tc.body, e.Code, e.Reason)
+		}
+	}
+	for _, bad := range []Error{{Says: "x", Code: "internal"}, {Says: "X", Code: "invalid"}, {Code: "invalid"}} {
+		if (&Set{Errors: []Error{bad}}).Check() == nil {
+			t.Errorf("%v is no rule", bad)
+		}
+	}
+}

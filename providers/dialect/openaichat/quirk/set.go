@@ -28,6 +28,7 @@ type Set struct {
 	Parts     []string          `yaml:"parts" json:"parts,omitempty" enum:"text,image_url,input_audio,file" doc:"The kinds of content that it takes; empty: all."`
 	CallID    int               `yaml:"call_id" json:"call_id,omitempty" max:"64" zero:"any" doc:"The length of the ids of tool calls, where they must be of letters and digits and of that length."`
 	Reasoning Reasoning         `yaml:"reasoning" json:"reasoning,omitzero" doc:"How its models are asked to reason."`
+	Errors    []Error           `yaml:"errors" json:"errors,omitempty" doc:"Errors that mean something else than their status says."`
 	Answers   []string          `yaml:"answers" json:"answers,omitempty" doc:"What is peculiar in its answers. Some of it harms clients: such answers are read and written anew."`
 }
 
@@ -124,6 +125,11 @@ func (s *Set) Check() error {
 	for _, v := range s.Values {
 		if v.Member == "" || v.From == "" || slices.Contains(vital[:], v.Member) {
 			return fmt.Errorf("values: the member %q cannot have its value %q changed", v.Member, v.From)
+		}
+	}
+	for _, e := range s.Errors {
+		if _, ok := e.class(); !ok || e.Says == "" || e.Says != strings.ToLower(e.Says) {
+			return fmt.Errorf("errors: %q is %q: it says something in lower case, and is one of %s", e.Says, e.Code, strings.Join(classes(), ", "))
 		}
 	}
 	if s.CallID < 0 || s.CallID > 64 {
