@@ -100,8 +100,14 @@ type Provider struct {
 	Models  *catalog.Deployment // what is known and declared of its models; nil: nothing but the adapter's facts
 }
 
-// Facts returns what is known of a model here: the adapter's facts, and what is declared over them.
-func (p *Provider) Facts(model string) catalog.Facts { return p.Models.Facts(model, p.Adapter) }
+// Facts returns what is known of a model here: the adapter's facts, and what is declared over them. Where it is like
+// another model, that one's count; like may be "".
+func (p *Provider) Facts(model, like string) catalog.Facts {
+	if like != "" {
+		return p.Models.FactsLike(like, p.Adapter)
+	}
+	return p.Models.Facts(model, p.Adapter)
+}
 
 // Host returns the authority of requests to the provider.
 func (p *Provider) Host() string { return p.Base.Host }

@@ -36,11 +36,8 @@ func (x *Exchange) op(p *providers.Provider, model string) llm.Op {
 
 // target returns the model as a codec needs it.
 func (x *Exchange) target(l ticket.Leg) dialect.Target {
-	known := l.Like
-	if known == "" {
-		known = l.Model
-	}
-	return dialect.Target{Model: l.Model, Like: l.Like, Facts: x.snap.Providers[l.Provider].Facts(known)}
+	p := x.snap.Providers[l.Provider]
+	return dialect.Target{Model: l.Model, Like: p.Models.Like(l.Model, l.Like), Facts: p.Facts(l.Model, l.Like)}
 }
 
 // path chooses the cheapest path that the leg's features allow. more says that another target is left.

@@ -95,7 +95,12 @@ func (d *Deployment) Facts(model string, by interface{ Facts(model string) Facts
 	if !ok {
 		return by.Facts(model)
 	}
-	f := by.Facts(own.known())
+	var f Facts
+	if own.Like != "" {
+		f = d.like(own.Like, by)
+	} else {
+		f = by.Facts(model)
+	}
 	if own.Context > 0 {
 		f.Context = own.Context
 	}
@@ -109,6 +114,40 @@ func (d *Deployment) Facts(model string, by interface{ Facts(model string) Facts
 		}
 	}
 	return f
+}
+
+// Like returns the model that one is like: what is declared for it or, where like names another declared one, for
+// that; else like itself, which may be "".
+func (d *Deployment) Like(model, like string) string {
+	known := model
+	if like != "" {
+		known = like
+	}
+	if d != nil {
+		if own := d.declared[known]; own != nil && own.Like != "" {
+			return own.Like
+		}
+	}
+	return like
+}
+
+// FactsLike returns how a model must be asked that is like one of this name: one that is declared, or one that the
+// adapter or the registry knows.
+func (d *Deployment) FactsLike(model string, by interface{ Facts(model string) Facts }) Facts {
+	if d == nil {
+		d = &Deployment{}
+	}
+	if _, ok := d.declared[model]; ok {
+		return d.Facts(model, by)
+	}
+	return d.like(model, by)
+}
+
+func (d *Deployment) like(model string, by interface{ Facts(model string) Facts }) Facts {
+	if f := by.Facts(model); f.Known {
+		return f
+	}
+	return FactsOf(d.vendor, model) // an adapter that assumes nothing by a name assumes what it is told
 }
 
 // Models returns all models of the deployment, by name.

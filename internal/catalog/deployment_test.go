@@ -13,6 +13,11 @@ type azure struct{}
 
 func (azure) Facts(m string) catalog.Facts { return catalog.FactsOf("azure", m) }
 
+// nothing is an adapter that assumes nothing.
+type nothing struct{}
+
+func (nothing) Facts(string) catalog.Facts { return catalog.Facts{} }
+
 func TestDeployment(t *testing.T) {
 	card := &price.Card{Rates: price.RatesOf(map[price.Item]price.Rate{price.Input: 1})}
 	d := catalog.NewDeployment("azure-openai", []catalog.Declared{
@@ -54,7 +59,27 @@ func TestDeployment(t *testing.T) {
 			t.Errorf("%s is listed %d times", want, names[want])
 		}
 	}
+	local := catalog.NewDeployment("openai-compatible", []catalog.Declared{{Name: "mine", Like: "gpt-5.1", Context: 9_000}})
+	for like, context := range map[string]int64{"mine": 9_000, "gpt-5.1": 272_000} {
+		if f := local.FactsLike(like, nothing{}); f.Context != context || f.Thinking != catalog.ThinkEffort {
+			t.Errorf("like %s at an adapter that assumes nothing: %+v", like, f)
+		}
+	}
+	for _, c := range [][3]string{{"mine", "", "gpt-5.1"}, {"x", "mine", "gpt-5.1"}, {"x", "gpt-4o", "gpt-4o"}, {"mine", "gpt-4o", "gpt-4o"}, {"x", "", ""}} {
+		if got := local.Like(c[0], c[1]); got != c[2] {
+			t.Errorf("%s, said to be like %q: like %q, want %q", c[0], c[1], got, c[2])
+		}
+	}
+	if f := local.Facts("mine", nothing{}); f.Context != 9_000 || !f.CompletionsMax {
+		t.Errorf("a declared model is like a known one at an adapter that assumes nothing: %+v", f)
+	}
+	if f := local.Facts("gpt-5.1", nothing{}); f.Known {
+		t.Errorf("an adapter that assumes nothing by a name: %+v", f)
+	}
 	var none *catalog.Deployment
+	if f := none.FactsLike("gpt-5.1", nothing{}); f.Context == 0 {
+		t.Errorf("like a known model, without a deployment: %+v", f)
+	}
 	if _, match := none.Find("gpt-5.1"); match != catalog.None || none.Models() != nil || none.Facts("gpt-5.1", of).Context == 0 {
 		t.Error("no deployment declares nothing")
 	}
