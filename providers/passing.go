@@ -29,6 +29,11 @@ func Realtime() []Endpoint {
 	return []Endpoint{{Op: llm.OpRealtime, Codec: passing.Realtime(), Path: "/realtime"}}
 }
 
+// Moderations is the endpoint of moderation, as OpenAI has it.
+func Moderations() []Endpoint {
+	return []Endpoint{{Op: llm.OpModerate, Codec: passing.Moderations(), Path: "/moderations"}}
+}
+
 // Audio are the endpoints of speech and transcription, as OpenAI has them.
 func Audio() []Endpoint {
 	c := passing.Audio()

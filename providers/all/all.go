@@ -41,6 +41,7 @@ func Servers() map[dialect.Name]dialect.Server {
 		openaiembeddings.New(),
 		geminidialect.New(),
 		rerank.New(),
+		passing.Moderations(),
 		passing.Images(),
 		passing.Audio(),
 		passing.Files(),

@@ -53,7 +53,7 @@ func (e *Endpoints) routes() []route {
 		{"completions", e.Completions, llm.OpComplete, dialect.OpenAICompletions, func(*Endpoints, openaichat.Quirks) dialect.Client { return openaicompletions.New() }},
 		{"embeddings", e.Embeddings, llm.OpEmbed, dialect.OpenAIEmbeddings, embeddings},
 		{"rerank", e.Rerank, llm.OpRerank, dialect.Rerank, ranking},
-		{"moderations", e.Moderations, llm.OpModerate, dialect.OpenAIModerations, nil},
+		{"moderations", e.Moderations, llm.OpModerate, dialect.OpenAIModerations, func(*Endpoints, openaichat.Quirks) dialect.Client { return passing.Moderations() }},
 		{"images", e.Images, llm.OpImage, dialect.OpenAIImages, images},
 		{"speech", e.Speech, llm.OpSpeech, dialect.OpenAIAudio, audio},
 		{"transcriptions", e.Transcriptions, llm.OpTranscribe, dialect.OpenAIAudio, audio},

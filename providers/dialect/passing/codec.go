@@ -1,4 +1,4 @@
-// Package passing has the codecs of operations that only pass: images, speech and transcription in OpenAI's form.
+// Package passing has the codecs of operations that only pass: moderation, images, speech and transcription in OpenAI's form.
 // A request goes to a provider of the same API with nothing but its model changed, as JSON or as a form, and the
 // answer goes back as it came. There is nothing to translate to, and a target of another dialect is refused.
 //
