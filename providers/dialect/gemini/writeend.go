@@ -259,20 +259,24 @@ func (w *writer) vectors(dst []byte) []byte {
 
 // appendUsage writes usage in the API's counting, where thoughts are no part of the candidates.
 func appendUsage(dst []byte, u *llm.Usage) []byte {
+	thoughts := u.Reasoning.N
+	if u.Output.Known {
+		thoughts = min(thoughts, u.Output.N) // some gateways count more of them than of the output that they are part of
+	}
 	dst = append(dst, '{')
 	if u.Input.Known {
 		dst = number(dst, "promptTokenCount", u.Input.N)
 	}
 	if u.Output.Known {
-		dst = number(dst, "candidatesTokenCount", max(u.Output.N-u.Reasoning.N, 0))
+		dst = number(dst, "candidatesTokenCount", u.Output.N-thoughts)
 	}
 	if u.Cached.Known {
 		dst = number(dst, "cachedContentTokenCount", u.Cached.N)
 	}
 	if u.Reasoning.Known {
-		dst = number(dst, "thoughtsTokenCount", u.Reasoning.N)
+		dst = number(dst, "thoughtsTokenCount", thoughts)
 	}
-	dst = number(dst, "totalTokenCount", u.Input.N+max(u.Output.N, u.Reasoning.N))
+	dst = number(dst, "totalTokenCount", u.Input.N+max(u.Output.N, thoughts))
 	if u.AudioIn.Known {
 		dst = modality(key(dst, "promptTokensDetails"), u.AudioIn.N)
 	}

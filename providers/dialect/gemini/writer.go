@@ -165,6 +165,8 @@ func (w *writer) block(c *outChoice, ev *llm.Event) {
 			return
 		}
 		b.seal = wireSeal(ev.Seal)
+	case llm.PartAudio: // in the form of another provider's
+		return
 	case llm.PartCall:
 		if b.id == "" {
 			b.id = "call_" + w.codec.mint()
