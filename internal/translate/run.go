@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -49,6 +50,19 @@ var doors = map[string]string{
 	string(dialect.Gemini):            "/v1beta/models/{model}:generateContent",
 }
 
+// door is the request path that stands for the record's client dialect. Where the model stands in it, what follows
+// /models/ in the record's own path is kept, whatever is in front of it.
+func (r *Record) door() string {
+	prefix, rest, held := strings.Cut(doors[r.Client], "{model}")
+	if !held {
+		return prefix
+	}
+	if _, call, found := strings.Cut(r.RequestPath, "/models/"); found && strings.HasSuffix(prefix, "/models/") {
+		return prefix + call
+	}
+	return prefix + url.PathEscape(r.Target.Model) + rest
+}
+
 // entersBy reports whether the record's path is one of a dialect's.
 func (r *Record) entersBy(client dialect.Name) bool {
 	path, _, _ := strings.Cut(r.RequestPath, "?")
@@ -88,7 +102,7 @@ func (t *Translator) begin(r *Record) (*walk, error) {
 		if doors[r.Client] == "" {
 			return nil, fmt.Errorf("client: unknown dialect %q, and no request_path", r.Client)
 		}
-		r.RequestPath = doors[r.Client]
+		r.RequestPath = r.door()
 	}
 	if len(r.RequestJSON) == 0 || string(r.RequestJSON) == "null" {
 		return nil, fmt.Errorf("request_json: there is none")
