@@ -109,7 +109,11 @@ func (l *List) named(name string) dialect.ModelInfo {
 	default:
 		known = t.Model
 	}
-	if m, match := p.Models.Find(known); match != catalog.None {
+	switch m, match := p.Models.Find(known); {
+	case match == catalog.None:
+	case match == catalog.Exact && t.Model == "*" && plain == name: // the provider's own name
+		return describe(name, p.Name, &m)
+	default:
 		info = describe(name, owner, &m)
 		info.Name = name
 	}

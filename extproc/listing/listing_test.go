@@ -45,7 +45,7 @@ func list(t *testing.T) *listing.List {
 		{Name: "fixed", Models: []string{"o3*"}, Targets: []routing.Target{{Provider: "gpt", Model: "o3"}}},
 		{Name: "claude", Models: []string{"claude-*"}, Targets: pass("claude")},
 		{Name: "odd", Models: []string{"odd/*"}, Targets: pass("odd")},
-		{Name: "local", Models: []string{"local/*"}, Targets: pass("local")},
+		{Name: "local", Models: []string{"local/*", "x1", "x2"}, Targets: pass("local")},
 	}, map[string]string{"smart": "support", "fast": "claude-haiku-4-5", "gpt-4o": "support"})
 	ps := map[string]*providers.Provider{}
 	for _, p := range []*providers.Provider{
@@ -76,9 +76,10 @@ func TestTheListHasNamesAndWhatRoutesPassOn(t *testing.T) {
 		"o3":             "",
 		"gpt/gpt-4o":     "gpt", // the name is hidden by an alias
 		"claude-opus-5":  "claude",
-		"local/x1":       "local",
-		"x1":             "",
-		"gpt-old":        "", // its service has ended
+		"local/x1":       "",
+		"x1":             "local",     // a route's name that the provider has too
+		"x2":             "signalbox", // and one that it has not
+		"gpt-old":        "",          // its service has ended
 		"gpt-soon":       "gpt",
 		"odd/voyage-3":   "", // no endpoint for embeddings
 		"gpt/gpt-5.1":    "", // listed once, under the shorter name

@@ -166,3 +166,26 @@ func TestAsManyHeadersAsTheLimitAllowsPass(t *testing.T) {
 	post(t, s.Base+chatPath, chat("a/echo", false), many...).want(t, 200, "Hello")
 	post(t, s.Base+chatPath, chat("a/echo", false), append(many, many[:20]...)...).want(t, 431, `"error"`)
 }
+
+// TestDeclaredModelsAreListedAndAskedAsDeclared lists what a configuration declares and the registry knows, and asks
+// a model by a name of the operator's own: it gets the members of the model that it is declared to be like.
+func TestDeclaredModelsAreListedAndAskedAsDeclared(t *testing.T) {
+	t.Setenv("DECLARED_KEY", "declared-key")
+	a := newProvider(t, "a")
+	s := stack.Up(t, fmt.Sprintf(`providers:
+  - name: gpt
+    kind: openai
+    key: env:DECLARED_KEY
+    base_url: %s/v1
+    models:
+      - { name: echo, like: gpt-5.1, context: 5k, abilities: [ tools ] }
+`, a.url))
+	get(t, s.Base+"/v1/models").want(t, 200, `{"id":"echo","object":"model","created":1762992000,"owned_by":"gpt","context_window":5000,"max_completion_tokens":128000,"abilities":["tools"]}`,
+		`"id":"gpt-5.1","object":"model","created":1762992000,"owned_by":"gpt","context_window":272000`)
+	get(t, s.Base+"/v1/models/echo", "anthropic-version: 2023-06-01").want(t, 200, `"id":"echo","display_name":"gpt-5-1","created_at":"2025-11-13T00:00:00Z","max_input_tokens":5000,"max_tokens":128000`)
+	post(t, s.Base+"/v1/messages", `{"model":"echo","max_tokens":77,"messages":[{"role":"user","content":"Hello"}]}`).want(t, 200, "Hello")
+	js := a.Journal()
+	if len(js) != 1 || !strings.Contains(string(js[0].Body), `"max_completion_tokens":77`) {
+		t.Errorf("the provider got %d requests: %+v", len(js), js)
+	}
+}
