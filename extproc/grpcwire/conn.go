@@ -18,6 +18,7 @@ type conn struct {
 	reading
 	srv  *Server
 	nc   net.Conn
+	io   *socket         // over nc
 	ctx  context.Context // ends with the connection
 	end  context.CancelFunc
 	work sync.WaitGroup // what was begun for streams
@@ -59,7 +60,7 @@ type sending struct {
 const bufferSize = 64 << 10
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, nc: nc, streams: map[uint32]*Stream{}}
+	c := &conn{srv: s, nc: nc, io: newSocket(nc), streams: map[uint32]*Stream{}}
 	c.ctx, c.end = context.WithCancel(context.Background())
 	c.buf = make([]byte, bufferSize)
 	c.hpack = hpack.NewDecoder(4096, c.block.field(s.opts.MaxHeader))
@@ -384,7 +385,7 @@ func (c *conn) flush() {
 		b := c.out
 		c.out = c.spare[:0]
 		c.mu.Unlock()
-		_, err := c.nc.Write(b)
+		_, err := c.io.Write(b)
 		c.mu.Lock()
 		if c.spare = b; cap(b) > 4*bufferSize {
 			c.spare = nil // it was a large body's

@@ -2,6 +2,8 @@ package grpcwire
 
 import (
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/http2"
@@ -142,3 +144,110 @@ func escaped(s string) string {
 	}
 	return b.String()
 }
+
+// headers begins a header block: of a new stream, or the trailers of one.
+func (c *conn) headers(f frame, b []byte) error {
+	if f.id%2 == 0 {
+		return connError{http2.ErrCodeProtocol, "a stream that is not a client's"}
+	}
+	b, err := unpadded(f, b)
+	if err != nil {
+		return err
+	}
+	if f.flags&http2.FlagHeadersPriority != 0 {
+		if len(b) < 5 {
+			return connError{http2.ErrCodeFrameSize, "HEADERS"}
+		}
+		b = b[5:]
+	}
+	c.block.id, c.block.flags, c.block.size, c.block.raw = f.id, f.flags, 0, 0
+	clear(c.block.head)
+	c.block.head = c.block.head[:0]
+	return c.fragment(b, f.flags&http2.FlagHeadersEndHeaders != 0)
+}
+
+// fragment decodes a part of a header block. All is decoded, wanted or not: the state is the connection's.
+func (c *conn) fragment(b []byte, end bool) error {
+	d := &c.block
+	if d.raw += len(b); d.raw > 2*c.srv.opts.MaxHeader {
+		return connError{http2.ErrCodeEnhanceYourCalm, "a header block is too large"}
+	}
+	if _, err := c.hpack.Write(b); err != nil {
+		return connError{http2.ErrCodeCompression, err.Error()}
+	}
+	if !end {
+		return nil
+	}
+	if err := c.hpack.Close(); err != nil {
+		return connError{http2.ErrCodeCompression, err.Error()}
+	}
+	id := d.id
+	d.id = 0
+	ended := d.flags&http2.FlagHeadersEndStream != 0
+	if id <= c.last {
+		if s := c.find(id); s != nil {
+			if !ended {
+				return streamError{id, http2.ErrCodeProtocol}
+			}
+			c.input(s, nil, true)
+		}
+		return nil // of a stream that we have ended
+	}
+	c.last = id
+	return c.begin(id, ended)
+}
+
+// begin opens a stream.
+func (c *conn) begin(id uint32, ended bool) error {
+	h, o := c.block.head, &c.srv.opts
+	if c.block.size > o.MaxHeader {
+		return streamError{id, http2.ErrCodeEnhanceYourCalm}
+	}
+	if h.check() != "" {
+		return streamError{id, http2.ErrCodeProtocol}
+	}
+	c.mu.Lock()
+	if c.live >= o.MaxStreams {
+		c.mu.Unlock()
+		return streamError{id, http2.ErrCodeRefusedStream}
+	}
+	s := &Stream{c: c, id: id, shared: shared{allowed: streamWindow, window: c.initial}}
+	c.streams[id] = s
+	c.live++
+	c.mu.Unlock()
+	c.handle(s, h, ended)
+	return nil
+}
+
+// handle gives a stream its handler.
+func (c *conn) handle(s *Stream, h Head, ended bool) {
+	path := h.Get(":path")
+	open, ours := c.srv.methods[path]
+	grpc := h.Get(":method") == http.MethodPost && strings.HasPrefix(h.Get("content-type"), "application/grpc")
+	switch {
+	case ours && grpc:
+		s.run.Lock()
+		s.h = open(s, h)
+		s.settle()
+		s.run.Unlock()
+	case c.srv.opts.Rest != nil:
+		s.raw = newBridge(s, slices.Clone(h))
+		c.work.Go(func() { s.raw.serve(c.srv.opts.Rest) })
+	default:
+		s.h = nobody{}
+		s.run.Lock()
+		s.Finish(codes.Unimplemented, "there is no method "+path)
+		s.settle()
+		s.run.Unlock()
+	}
+	if ended {
+		c.input(s, nil, true)
+	}
+}
+
+// nobody handles what nobody does.
+type nobody struct{}
+
+func (nobody) Message([]byte) {}
+func (nobody) End()           {}
+func (nobody) Close()         {}

@@ -2,12 +2,9 @@ package grpcwire
 
 import (
 	"io"
-	"net/http"
-	"slices"
-	"strings"
+	"runtime"
 
 	"golang.org/x/net/http2"
-	"google.golang.org/grpc/codes"
 )
 
 // fill reads more, when what was read has been used as far as it can be. Before it may wait, what there is to
@@ -20,7 +17,8 @@ func (c *conn) fill() error {
 		c.r = 0
 	}
 	c.flush()
-	n, err := c.nc.Read(c.buf[c.w:])
+	c.share()
+	n, err := c.io.Read(c.buf[c.w:])
 	c.w += n
 	c.reads.Add(1)
 	if n > 0 {
@@ -30,6 +28,15 @@ func (c *conn) fill() error {
 		return io.ErrNoProgress
 	}
 	return err
+}
+
+// share lets other goroutines run now and then: a connection that always has something to be read does not wait,
+// and so would keep its processor.
+func (c *conn) share() {
+	const often = 8
+	if c.reads.Load()%often == 0 {
+		runtime.Gosched()
+	}
 }
 
 // need reads until n bytes are there, which fit into the buffer.
@@ -83,290 +90,6 @@ func (c *conn) frame() error {
 	}
 	return c.control(f, c.use(f.length))
 }
-
-// control handles every frame but data.
-func (c *conn) control(f frame, b []byte) error {
-	switch f.kind {
-	case http2.FrameHeaders:
-		return c.headers(f, b)
-	case http2.FrameContinuation:
-		if c.block.id == 0 {
-			return connError{http2.ErrCodeProtocol, "a continuation of nothing"}
-		}
-		return c.fragment(b, f.flags&http2.FlagContinuationEndHeaders != 0)
-	case http2.FrameSettings:
-		return c.settings(f, b)
-	case http2.FramePing:
-		return c.ping(f, b)
-	case http2.FrameWindowUpdate:
-		return c.windowUpdate(f, b)
-	case http2.FrameRSTStream:
-		if len(b) != 4 {
-			return connError{http2.ErrCodeFrameSize, "RST_STREAM"}
-		}
-		if f.id == 0 || f.id > c.last {
-			return connError{http2.ErrCodeProtocol, "RST_STREAM of a stream that is not open"}
-		}
-		if s := c.find(f.id); s != nil {
-			c.drop(s)
-		}
-	case http2.FramePriority:
-		if f.id == 0 {
-			return connError{http2.ErrCodeProtocol, "PRIORITY without a stream"}
-		}
-		if len(b) != 5 {
-			return streamError{f.id, http2.ErrCodeFrameSize}
-		}
-	case http2.FramePushPromise:
-		return connError{http2.ErrCodeProtocol, "a client does not push"}
-	}
-	return nil // of GOAWAY nothing follows for us, and what is not known is passed over (RFC 9113 §4.1)
-}
-
-func (c *conn) find(id uint32) *Stream {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.streams[id]
-}
-
-func (c *conn) settings(f frame, b []byte) error {
-	if f.id != 0 {
-		return connError{http2.ErrCodeProtocol, "SETTINGS of a stream"}
-	}
-	if f.flags&http2.FlagSettingsAck != 0 {
-		if len(b) != 0 {
-			return connError{http2.ErrCodeFrameSize, "SETTINGS"}
-		}
-		return nil
-	}
-	if len(b)%6 != 0 {
-		return connError{http2.ErrCodeFrameSize, "SETTINGS"}
-	}
-	if err := c.apply(b); err != nil {
-		return err
-	}
-	c.catchUp()
-	return nil
-}
-
-// apply takes over the peer's settings.
-func (c *conn) apply(b []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for ; len(b) > 0; b = b[6:] {
-		v := u32(b[2:])
-		switch http2.SettingID(b[0])<<8 | http2.SettingID(b[1]) {
-		case http2.SettingInitialWindowSize:
-			if v > mostWindow {
-				return connError{http2.ErrCodeFlowControl, "a window is too large"}
-			}
-			by := int(v) - c.initial
-			c.initial = int(v)
-			for _, s := range c.streams {
-				if s.window += by; s.window > mostWindow {
-					return connError{http2.ErrCodeFlowControl, "a window is too large"}
-				}
-				c.release(s)
-			}
-		case http2.SettingMaxFrameSize:
-			if v < leastFrame || v > 1<<24-1 {
-				return connError{http2.ErrCodeProtocol, "SETTINGS_MAX_FRAME_SIZE"}
-			}
-			c.peerFrame = int(v)
-		}
-	}
-	c.out = appendFrame(c.out, 0, http2.FrameSettings, http2.FlagSettingsAck, 0)
-	return nil
-}
-
-func (c *conn) ping(f frame, b []byte) error {
-	if len(b) != 8 {
-		return connError{http2.ErrCodeFrameSize, "PING"}
-	}
-	if f.id != 0 {
-		return connError{http2.ErrCodeProtocol, "PING of a stream"}
-	}
-	if f.flags&http2.FlagPingAck == 0 {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.out = append(appendFrame(c.out, 8, http2.FramePing, http2.FlagPingAck, 0), b...)
-	}
-	return nil
-}
-
-func (c *conn) windowUpdate(f frame, b []byte) error {
-	if len(b) != 4 {
-		return connError{http2.ErrCodeFrameSize, "WINDOW_UPDATE"}
-	}
-	n := int(u32(b) &^ (1 << 31))
-	if f.id != 0 {
-		return c.widen(f.id, n)
-	}
-	if n == 0 {
-		return connError{http2.ErrCodeProtocol, "WINDOW_UPDATE by nothing"}
-	}
-	c.mu.Lock()
-	c.window += n
-	bad := c.window > mostWindow
-	if c.blocked > 0 {
-		for _, s := range c.streams {
-			c.release(s)
-		}
-	}
-	c.mu.Unlock()
-	if bad {
-		return connError{http2.ErrCodeFlowControl, "the window is too large"}
-	}
-	c.catchUp()
-	return nil
-}
-
-// widen makes the window of a stream larger, and lets it go on.
-func (c *conn) widen(id uint32, n int) error {
-	if id > c.last {
-		return connError{http2.ErrCodeProtocol, "WINDOW_UPDATE of a stream that is not open"}
-	}
-	c.mu.Lock()
-	s := c.streams[id]
-	if s == nil {
-		c.mu.Unlock()
-		return nil
-	}
-	s.window += n
-	bad := n == 0 || s.window > mostWindow
-	if !bad {
-		c.release(s)
-	}
-	c.mu.Unlock()
-	switch {
-	case n == 0:
-		return streamError{id, http2.ErrCodeProtocol}
-	case bad:
-		return streamError{id, http2.ErrCodeFlowControl}
-	}
-	c.catchUp()
-	return nil
-}
-
-// catchUp handles what waited on streams for the peer to make room.
-func (c *conn) catchUp() {
-	for _, s := range c.due {
-		c.mu.Lock()
-		rest := s.in
-		s.in = nil
-		c.mu.Unlock()
-		c.advance(s, rest)
-	}
-	clear(c.due)
-	c.due = c.due[:0]
-}
-
-// headers begins a header block: of a new stream, or the trailers of one.
-func (c *conn) headers(f frame, b []byte) error {
-	if f.id%2 == 0 {
-		return connError{http2.ErrCodeProtocol, "a stream that is not a client's"}
-	}
-	b, err := unpadded(f, b)
-	if err != nil {
-		return err
-	}
-	if f.flags&http2.FlagHeadersPriority != 0 {
-		if len(b) < 5 {
-			return connError{http2.ErrCodeFrameSize, "HEADERS"}
-		}
-		b = b[5:]
-	}
-	c.block.id, c.block.flags, c.block.size, c.block.raw = f.id, f.flags, 0, 0
-	clear(c.block.head)
-	c.block.head = c.block.head[:0]
-	return c.fragment(b, f.flags&http2.FlagHeadersEndHeaders != 0)
-}
-
-// fragment decodes a part of a header block. All is decoded, wanted or not: the state is the connection's.
-func (c *conn) fragment(b []byte, end bool) error {
-	d := &c.block
-	if d.raw += len(b); d.raw > 2*c.srv.opts.MaxHeader {
-		return connError{http2.ErrCodeEnhanceYourCalm, "a header block is too large"}
-	}
-	if _, err := c.hpack.Write(b); err != nil {
-		return connError{http2.ErrCodeCompression, err.Error()}
-	}
-	if !end {
-		return nil
-	}
-	if err := c.hpack.Close(); err != nil {
-		return connError{http2.ErrCodeCompression, err.Error()}
-	}
-	id := d.id
-	d.id = 0
-	ended := d.flags&http2.FlagHeadersEndStream != 0
-	if id <= c.last {
-		if s := c.find(id); s != nil {
-			if !ended {
-				return streamError{id, http2.ErrCodeProtocol}
-			}
-			c.input(s, nil, true)
-		}
-		return nil // of a stream that we have ended
-	}
-	c.last = id
-	return c.begin(id, ended)
-}
-
-// begin opens a stream.
-func (c *conn) begin(id uint32, ended bool) error {
-	h, o := c.block.head, &c.srv.opts
-	if c.block.size > o.MaxHeader {
-		return streamError{id, http2.ErrCodeEnhanceYourCalm}
-	}
-	if h.check() != "" {
-		return streamError{id, http2.ErrCodeProtocol}
-	}
-	c.mu.Lock()
-	if c.live >= o.MaxStreams {
-		c.mu.Unlock()
-		return streamError{id, http2.ErrCodeRefusedStream}
-	}
-	s := &Stream{c: c, id: id, shared: shared{allowed: streamWindow, window: c.initial}}
-	c.streams[id] = s
-	c.live++
-	c.mu.Unlock()
-	c.handle(s, h, ended)
-	return nil
-}
-
-// handle gives a stream its handler.
-func (c *conn) handle(s *Stream, h Head, ended bool) {
-	path := h.Get(":path")
-	open, ours := c.srv.methods[path]
-	grpc := h.Get(":method") == http.MethodPost && strings.HasPrefix(h.Get("content-type"), "application/grpc")
-	switch {
-	case ours && grpc:
-		s.run.Lock()
-		s.h = open(s, h)
-		s.settle()
-		s.run.Unlock()
-	case c.srv.opts.Rest != nil:
-		s.raw = newBridge(s, slices.Clone(h))
-		c.work.Go(func() { s.raw.serve(c.srv.opts.Rest) })
-	default:
-		s.h = nobody{}
-		s.run.Lock()
-		s.Finish(codes.Unimplemented, "there is no method "+path)
-		s.settle()
-		s.run.Unlock()
-	}
-	if ended {
-		c.input(s, nil, true)
-	}
-}
-
-// nobody handles what nobody does.
-type nobody struct{}
-
-func (nobody) Message([]byte) {}
-func (nobody) End()           {}
-func (nobody) Close()         {}
 
 // data reads a frame of data, as it comes: a large one is not collected.
 func (c *conn) data(f frame) error {
@@ -458,7 +181,8 @@ func (c *conn) direct(s *Stream, left int) (int, error) {
 	s.grow(1)
 	n = min(n, cap(s.message)-len(s.message))
 	c.flush()
-	n, err := c.nc.Read(s.message[len(s.message) : len(s.message)+n])
+	c.share()
+	n, err := c.io.Read(s.message[len(s.message) : len(s.message)+n])
 	c.reads.Add(1)
 	if n == 0 {
 		return 0, err
