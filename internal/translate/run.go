@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/wire/awsevents"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -48,6 +50,7 @@ var doors = map[string]string{
 	string(dialect.Rerank):            "/v1/rerank",
 	string(dialect.Cohere):            "/v2/chat",
 	string(dialect.Gemini):            "/v1beta/models/{model}:generateContent",
+	string(dialect.BedrockConverse):   "/model/{model}/converse",
 }
 
 // door is the request path that stands for the record's client dialect. Where the model stands in it, what follows
@@ -343,6 +346,9 @@ func (w *walk) usage(up dialect.Client, status int, contentType string, body []b
 
 // recognise tells which API an answer is of, or "". A stream is told by the first event that has data.
 func recognise(body []byte) dialect.Name {
+	if len(body) > 0 && body[0] == 0 { // an AWS event stream, of which the first byte is of a length
+		return framed(body)
+	}
 	doc := bytes.TrimSpace(body)
 	if !bytes.HasPrefix(doc, []byte("{")) {
 		var data []byte
@@ -374,10 +380,33 @@ func recognise(body []byte) dialect.Name {
 		return dialect.OpenAIEmbeddings
 	case object == "text_completion", object == "text.completion":
 		return dialect.OpenAICompletions
+	case jsonx.At(doc, "output", "message") != nil, jsonx.Get(doc, "inputTokens") != nil:
+		return dialect.BedrockConverse
 	case jsonx.Get(doc, "candidates") != nil, jsonx.Get(doc, "usageMetadata") != nil:
 		return "gemini"
 	}
 	return ""
+}
+
+// framed tells the API of an AWS event stream by its first event.
+func framed(body []byte) (name dialect.Name) {
+	first := errors.New("the first is enough")
+	_ = new(awsevents.Parser).Feed(body, true, func(m *awsevents.Message) error { // a broken stream is of no API
+		switch string(m.String(":event-type")) {
+		case "messageStart":
+			name = dialect.BedrockConverse
+		case "chunk":
+			bytes, _ := base64.StdEncoding.AppendDecode(nil, []byte(plainText(jsonx.Get(m.Payload, "bytes"))))
+			name = recognise(bytes)
+		}
+		return first
+	})
+	return name
+}
+
+func plainText(raw []byte) string {
+	s, _ := jsonx.String(raw)
+	return s
 }
 
 // collector ignores what metrics would count.

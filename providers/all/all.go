@@ -5,10 +5,12 @@ package all
 import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/anthropic"
+	"github.com/signalbox-ai/signalbox/providers/bedrock"
 	"github.com/signalbox-ai/signalbox/providers/cohere"
 	"github.com/signalbox-ai/signalbox/providers/compat"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
+	"github.com/signalbox-ai/signalbox/providers/dialect/bedrockconverse"
 	coherecodec "github.com/signalbox-ai/signalbox/providers/dialect/cohere"
 	geminidialect "github.com/signalbox-ai/signalbox/providers/dialect/gemini"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
@@ -25,7 +27,7 @@ import (
 
 // Kinds returns a registry of all kinds.
 func Kinds() *providers.Registry {
-	kinds := []providers.Kind{openai.Kind(), anthropic.Kind(), cohere.Kind(), gemini.Kind(), vertex.Kind(), compat.Kind(), mock.Kind()}
+	kinds := []providers.Kind{openai.Kind(), anthropic.Kind(), bedrock.Kind(), cohere.Kind(), gemini.Kind(), vertex.Kind(), compat.Kind(), mock.Kind()}
 	return providers.NewRegistry(append(kinds, compat.Kinds()...)...)
 }
 
@@ -38,6 +40,7 @@ func Servers() map[dialect.Name]dialect.Server {
 		openaicompletions.New(),
 		anthropicmessages.New(),
 		coherecodec.New(),
+		bedrockconverse.New(),
 		openaiembeddings.New(),
 		geminidialect.New(),
 		rerank.New(),

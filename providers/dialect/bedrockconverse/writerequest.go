@@ -96,17 +96,20 @@ func (w *requestWriter) body() error {
 }
 
 func (w *requestWriter) lose(path, why string) {
-	w.losses = append(w.losses, llm.Loss{Path: path, Why: why})
+	w.losses = append(w.losses, llm.Loss{Path: w.in(path), Why: why})
 }
+
+// in is a member's name in the client's dialect.
+func (w *requestWriter) in(name string) string { return member.In(w.req.Extra.Dialect, name) }
 
 func (w *requestWriter) refuse(path, message string) error {
 	return &llm.Error{
-		Code: llm.CodeUnsupported, Op: name + ".write", Param: path, Message: message, Reason: "unsupported_parameter",
+		Code: llm.CodeUnsupported, Op: name + ".write", Param: w.in(path), Message: message, Reason: "unsupported_parameter",
 	}
 }
 
 func (w *requestWriter) invalid(path, message string) error {
-	return &llm.Error{Code: llm.CodeInvalid, Op: name + ".write", Param: path, Message: message, Reason: member.Value}
+	return &llm.Error{Code: llm.CodeInvalid, Op: name + ".write", Param: w.in(path), Message: message, Reason: member.Value}
 }
 
 // member picks a member's name in the client's dialect, for losses and errors.
@@ -187,7 +190,7 @@ func (w *requestWriter) decide() (err error) {
 	}
 	w.told, err = claude.Decide(&claude.Ask{
 		Chat: w.chat, Facts: &w.t.Facts, Seals: name, Forced: w.trick != "",
-		Names: claude.Names{Thinking: "reasoning_effort", Effort: "reasoning_effort", Max: "max_completion_tokens", Format: "response_format"},
+		Names: claude.Names{Thinking: w.in("reasoning_effort"), Effort: w.in("reasoning_effort"), Max: w.in("max_completion_tokens"), Format: w.in("response_format")},
 	})
 	if err == nil {
 		w.losses = append(w.losses, w.told.Losses...)
