@@ -187,7 +187,7 @@ func (a *Attempt) take(chunk []byte, end bool) ([]Reply, error) {
 	case s.phase == phRelay:
 	case p.failed != nil && (!p.content || s.phase == phWhole):
 		return a.fail(p.failed), nil
-	case p.empty(end) && a.n < len(a.x.Steps) && a.x.Op != llm.OpCount: // a count is usage alone; // the last target's answer is what it is
+	case p.empty(end) && a.n < len(a.x.Steps) && a.x.Op != llm.OpCount: // the last target's answer is what it is; a count is usage alone
 		return a.fail(&llm.Error{Code: llm.CodeUpstream, Reason: "empty_answer", Message: "the provider's answer is empty"}), nil
 	case end, s.seen > maxHeld:
 	case s.phase == phWhole, !p.content && !p.ended:

@@ -153,6 +153,9 @@ func (x *Exchange) takeFirst(n int) *written {
 	return w
 }
 
+// Codec returns the codec toward the attempt's provider.
+func (a *Attempt) Codec() dialect.Client { return a.client }
+
 // Losses returns what the request lost on its way into the target's dialect.
 func (a *Attempt) Losses() []llm.Loss { return a.losses }
 

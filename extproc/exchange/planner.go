@@ -80,7 +80,7 @@ func (x *Exchange) write(c dialect.Client, req *llm.Request, l ticket.Leg) ([]by
 	if req.Bound != "" {
 		return nil, nil, &llm.Error{
 			Code: llm.CodeUnsupported, Op: "exchange.write", Param: req.Bound, Reason: "unsupported_parameter",
-			Message: "'" + req.Bound + "' means something only to a provider that speaks " + string(x.Dialect) + " itself; the target does not.",
+			Message: "'" + req.Bound + "', as it is here, needs a provider that speaks " + string(x.Dialect) + " itself; the target does not.",
 		}
 	}
 	to := *req

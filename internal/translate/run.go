@@ -274,7 +274,7 @@ func (w *walk) answer(out *Result) error {
 	if status == 0 {
 		status = 200
 	}
-	up, _ := w.provider.Adapter.Speaks(w.ticket.Op, w.rec.Target.Model, w.ticket.Dialect)
+	up := w.attempt.Codec()
 	if api := recognise(body); api != "" && api != up.Name() && status < 300 {
 		out.Error = &Fault{Code: "wrong_api", Message: fmt.Sprintf("the recorded answer is of %s, but the target answers %s", api, up.Name())}
 		return nil

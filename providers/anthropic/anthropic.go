@@ -25,11 +25,15 @@ func Kind() providers.Kind {
 		Models:  []string{"claude-*"},
 		Sets:    []string{"x-api-key", "anthropic-version"},
 		New: func(env providers.Env, _ any) (providers.Adapter, error) {
+			codec := anthropicmessages.New()
 			return &providers.Fixed{
-				Base:      strings.TrimSuffix(env.BaseURL.EscapedPath(), "/v1"),
-				Endpoints: []providers.Endpoint{{Op: llm.OpChat, Codec: anthropicmessages.New(), Path: "/v1/messages"}},
-				Auth:      auth,
-				Models:    func(model string) catalog.Facts { return catalog.FactsOf("anthropic", model) },
+				Base: strings.TrimSuffix(env.BaseURL.EscapedPath(), "/v1"),
+				Endpoints: []providers.Endpoint{
+					{Op: llm.OpChat, Codec: codec, Path: "/v1/messages"},
+					{Op: llm.OpCount, Codec: codec, Path: "/v1/messages/count_tokens"},
+				},
+				Auth:   auth,
+				Models: func(model string) catalog.Facts { return catalog.FactsOf("anthropic", model) },
 			}, nil
 		},
 	}

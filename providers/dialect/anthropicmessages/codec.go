@@ -156,10 +156,13 @@ func (c *Codec) Peek(in dialect.Inbound) (*dialect.Head, error) {
 	switch {
 	case h.Model == "":
 		return nil, bad("model", missing)
-	case h.MaxTokens == 0:
+	case h.MaxTokens == 0 && in.Op != llm.OpCount:
 		return nil, bad("max_tokens", missing)
 	case !messages:
 		return nil, bad("messages", missing)
+	}
+	if in.Op == llm.OpCount {
+		h.Stream, h.MaxTokens = false, 0
 	}
 	return h, nil
 }

@@ -131,6 +131,9 @@ func (r *reader) document(chunk []byte, eof bool) error {
 		if jsonx.Get(r.doc, "error") != nil {
 			return r.failure(r.doc)
 		}
+		if _, counted := jsonx.Int(jsonx.Get(r.doc, "input_tokens")); counted && content == nil {
+			return r.counted()
+		}
 		return r.fail(llm.CodeUpstream, "the provider's answer is not a message")
 	}
 	if err := r.start(r.doc); err != nil {
@@ -145,6 +148,17 @@ func (r *reader) document(chunk []byte, eof bool) error {
 		}
 	}
 	r.stopped(r.doc)
+	return r.finish()
+}
+
+// counted reads a count of tokens.
+func (r *reader) counted() error {
+	if err := r.start(nil); err != nil {
+		return err
+	}
+	if err := r.used(r.doc); err != nil {
+		return err
+	}
 	return r.finish()
 }
 

@@ -23,9 +23,13 @@ func (c *Codec) ReadRequest(in dialect.Inbound) (*llm.Request, error) {
 	if in.Op == llm.OpModels {
 		return &llm.Request{Op: in.Op, Model: head.Model}, nil
 	}
+	op := llm.OpChat
+	if in.Op == llm.OpCount {
+		op = in.Op
+	}
 	chat := &llm.Chat{MaxTokens: head.MaxTokens}
 	req := &llm.Request{
-		Op: llm.OpChat, Model: head.Model, Stream: head.Stream, Usage: true, Body: chat,
+		Op: op, Model: head.Model, Stream: head.Stream, Usage: true, Body: chat,
 		Extra: llm.Extra{Dialect: name},
 	}
 	r := requestReader{req: req, chat: chat}

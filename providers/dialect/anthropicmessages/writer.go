@@ -11,10 +11,14 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
+	"github.com/signalbox-ai/signalbox/providers/wire/document"
 )
 
 // NewWriter makes a writer of one answer. The dialect has one answer to a request: other choices are left out.
-func (c *Codec) NewWriter(_ *llm.Request, stream bool) dialect.Writer {
+func (c *Codec) NewWriter(req *llm.Request, stream bool) dialect.Writer {
+	if req != nil && req.Op == llm.OpCount {
+		return document.NewCount(name+".answer", `{"input_tokens":`, "}")
+	}
 	return &writer{codec: c, stream: stream}
 }
 

@@ -60,9 +60,11 @@ func (w *requestWriter) body() error {
 	}
 	w.dst = append(w.dst, '{')
 	w.dst = text(w.dst, "model", w.t.Model)
-	w.dst = number(w.dst, "max_tokens", w.max)
-	if w.req.Stream {
-		w.dst = raw(w.dst, "stream", []byte("true"))
+	if !w.count() {
+		w.dst = number(w.dst, "max_tokens", w.max)
+		if w.req.Stream {
+			w.dst = raw(w.dst, "stream", []byte("true"))
+		}
 	}
 	for _, write := range [...]func() error{w.tools, w.choice, w.system, w.messages} {
 		if err := write(); err != nil {
@@ -76,6 +78,10 @@ func (w *requestWriter) body() error {
 	w.dst = append(w.dst, '}')
 	return nil
 }
+
+// count reports whether the request's tokens are to be counted, no more. The API refuses there what does not change
+// their number.
+func (w *requestWriter) count() bool { return w.req.Op == llm.OpCount }
 
 func (w *requestWriter) lose(path, why string) {
 	w.losses = append(w.losses, llm.Loss{Path: path, Why: why})
@@ -350,6 +356,9 @@ func (w *requestWriter) foreign(name string) []byte {
 // extras writes what this dialect's reader had no word for, and settles what another's had none for.
 func (w *requestWriter) extras() error {
 	for _, m := range w.req.Extra.Members {
+		if w.own && w.count() && uncounted(m.Name) {
+			continue
+		}
 		if w.own {
 			w.merge(m)
 			continue
@@ -373,6 +382,11 @@ func (w *requestWriter) extras() error {
 		}
 	}
 	return nil
+}
+
+// uncounted reports whether the API refuses a member where tokens are counted.
+func uncounted(name string) bool {
+	return name == "metadata" || name == "inference_geo" || name == "speed"
 }
 
 // merge writes a member of this dialect. Of some objects only the rest is left, which goes back among the
@@ -400,6 +414,9 @@ func (w *requestWriter) merge(m llm.Member) {
 // options writes the objects and scalars that steer the model.
 func (w *requestWriter) options() {
 	for _, n := range [...]string{"thinking", "output_config", "metadata"} {
+		if n == "metadata" && w.count() {
+			return
+		}
 		fields, _ := w.fields(n)
 		left := w.own && slices.ContainsFunc(w.req.Extra.Members, func(m llm.Member) bool { return m.Name == n })
 		if len(fields) > 0 && !left {

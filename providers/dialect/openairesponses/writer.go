@@ -8,6 +8,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
+	"github.com/signalbox-ai/signalbox/providers/wire/document"
 )
 
 // NewWriter makes a writer of one answer. The dialect has one answer to a request: other choices are left out.
@@ -16,7 +17,7 @@ func (c *Codec) NewWriter(req *llm.Request, stream bool) dialect.Writer {
 	if req != nil {
 		w.model = req.Model
 		if req.Op == llm.OpCount {
-			return &countWriter{}
+			return document.NewCount(name+".write", `{"object":"response.input_tokens","input_tokens":`, "}")
 		}
 	}
 	return w
@@ -328,37 +329,4 @@ func (w *writer) status() string {
 		return "incomplete"
 	}
 	return "completed"
-}
-
-// countWriter writes a count of tokens.
-type countWriter struct {
-	usage  llm.Usage
-	ended  bool
-	failed *llm.Error
-}
-
-// Write takes the next event.
-func (w *countWriter) Write(dst []byte, ev *llm.Event) ([]byte, error) {
-	w.usage.Merge(ev.Usage)
-	switch ev.Kind {
-	case llm.EvFinished:
-		w.ended = true
-	case llm.EvFailed:
-		if w.failed = ev.Err; w.failed == nil {
-			w.failed = &llm.Error{Code: llm.CodeUpstream}
-		}
-	}
-	return dst, nil
-}
-
-// Close writes the count.
-func (w *countWriter) Close(dst []byte) ([]byte, error) {
-	switch {
-	case w.failed != nil:
-		return dst, w.failed
-	case !w.ended || !w.usage.Input.Known:
-		return dst, endedEarly()
-	}
-	dst = append(dst, `{"object":"response.input_tokens","input_tokens":`...)
-	return append(strconv.AppendInt(dst, w.usage.Input.N, 10), '}'), nil
 }
