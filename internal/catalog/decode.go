@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"hash/maphash"
@@ -144,7 +145,7 @@ func (d *decoder) rest(m *Model, s string) error {
 		var f string
 		f, s, _ = strings.Cut(s, " ")
 		var n int64
-		switch f[0] {
+		switch cmp.Or(f, "?")[0] {
 		case 'R':
 			m.Dates.Released = f[1:]
 		case 'K':
