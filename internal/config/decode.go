@@ -49,7 +49,7 @@ func (d *decoder) value(n *node, v reflect.Value, path string, tag reflect.Struc
 		return
 	}
 	switch v.Interface().(type) {
-	case time.Duration, Size, secret.Ref, Address, Dollars:
+	case time.Duration, Size, secret.Ref, Address, Dollars, Times:
 		d.scalar(n, v, path, tag)
 		return
 	}
@@ -203,10 +203,10 @@ func (d *decoder) scalar(n *node, v reflect.Value, path string, tag reflect.Stru
 		return
 	}
 	want := wanted(v)
-	_, money := reflect.TypeAssert[Dollars](v)
+	money := v.Type() == reflect.TypeFor[Dollars]() || v.Type() == reflect.TypeFor[Times]()
 	if money && (n.shape == integer || n.shape == float) {
 		d.src.show(n.value)
-		if err := dollars(n.value, tag.Get("form")); err != nil {
+		if err := decimal(n.value, v.Type(), tag.Get("form")); err != nil {
 			d.failAt(n, path, "%s: %v", last(path), err)
 			return
 		}
@@ -333,6 +333,8 @@ func wanted(v reflect.Value) string {
 		return "a size such as 20MiB"
 	case Address:
 		return "an address such as 127.0.0.1:8080"
+	case Times:
+		return "a factor as a number, such as 1.1"
 	case Dollars:
 		return "dollars as a number, such as 2.5"
 	}

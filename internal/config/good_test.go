@@ -83,6 +83,9 @@ func describeCard(b *strings.Builder, c *price.Card) {
 	for _, x := range c.Services {
 		list("at "+x.Name, x.Rates)
 	}
+	for _, x := range c.Factors {
+		fmt.Fprintf(b, "    times %d/1000 for %s, region %t\n", x.Milli, x.Name, x.Region)
+	}
 }
 
 func TestDefaultHasTheProvidersWhoseKeysAreSetAndTheMock(t *testing.T) {

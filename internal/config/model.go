@@ -31,6 +31,7 @@ type Price struct {
 	Changes  []Change  `yaml:"changes" max:"64" doc:"Other prices from a day on, oldest first, under the same names. What one does not say stays as it was."`
 	Tiers    []Tier    `yaml:"tiers" max:"16" doc:"Other prices of a whole request by the length of its prompt, under the same names."`
 	Services []Service `yaml:"services" max:"8" doc:"Other prices at a service tier, under the same names."`
+	Factors  []Factor  `yaml:"factors" max:"16" doc:"What multiplies the whole price."`
 }
 
 // Rates are prices of one list.
@@ -83,6 +84,23 @@ type Service struct {
 	Rates `yaml:",inline"`
 }
 
+// Factor multiplies the whole price.
+type Factor struct {
+	Name   string `yaml:"name" form:"name" required:"true" doc:"A region, or a switch of the provider's, such as us or fast."`
+	Region bool   `yaml:"region" doc:"Whether it is for processing within the region of that name."`
+	Times  Times  `yaml:"times" required:"true" doc:"The factor, to three decimal places, such as 1.1."`
+}
+
+// Times is a factor as the file has it: a decimal number with at most three places.
+type Times string
+
+// milli gives thousandths; ok is false where the text is no factor.
+func (t Times) milli() (n int64, ok bool) {
+	r, err := price.Parse(string(t))
+	const thousandth = 1_000_000_000_000
+	return int64(r) / thousandth, err == nil && r%thousandth == 0 && r > 0
+}
+
 // list gives the rates in the form that is reckoned with.
 func (r *Rates) list() price.Rates {
 	m := map[price.Item]price.Rate{}
@@ -115,6 +133,10 @@ func (p *Price) card() *price.Card {
 	}
 	for i := range p.Services {
 		c.Services = append(c.Services, price.Service{Name: p.Services[i].Name, Rates: p.Services[i].list()})
+	}
+	for _, f := range p.Factors {
+		milli, _ := f.Times.milli()
+		c.Factors = append(c.Factors, price.Factor{Name: f.Name, Region: f.Region, Milli: milli})
 	}
 	if !c.Rates.Stated() && c.Changes == nil && c.Tiers == nil && c.Services == nil {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -127,8 +128,14 @@ func between(n int64, least, most string, write func(int64) string) error {
 	return fmt.Errorf("must be between %s and %s", write(low), write(high))
 }
 
-// dollars checks a price in US dollars: of a million tokens, or of one unit.
-func dollars(v, form string) error {
+// decimal checks a price in US dollars, of a million tokens or of one unit, or a factor.
+func decimal(v string, of reflect.Type, form string) error {
+	if of == reflect.TypeFor[Times]() {
+		if _, ok := Times(v).milli(); !ok {
+			return errors.New("a factor is a number above 0 with at most three decimal places, such as 1.1")
+		}
+		return nil
+	}
 	parse := price.Parse
 	if form == "million" {
 		parse = price.ParseMillion

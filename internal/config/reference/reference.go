@@ -221,6 +221,8 @@ func kindOf(f field) string {
 		return "address"
 	case config.Dollars:
 		return "dollars"
+	case config.Times:
+		return "number"
 	case secret.Ref:
 		return "reference"
 	case []secret.Ref:

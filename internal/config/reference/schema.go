@@ -135,7 +135,7 @@ func (w *writer) value(f field) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: sizes}
 	case secret.Ref:
 		return &jsonschema.Schema{Type: "string", Pattern: references}
-	case config.Dollars:
+	case config.Dollars, config.Times:
 		zero := &jsonschema.Schema{Type: "number"}
 		set(&zero.Minimum, "0", "")
 		return zero
