@@ -5,6 +5,7 @@ package all
 import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/anthropic"
+	"github.com/signalbox-ai/signalbox/providers/azure"
 	"github.com/signalbox-ai/signalbox/providers/bedrock"
 	"github.com/signalbox-ai/signalbox/providers/cohere"
 	"github.com/signalbox-ai/signalbox/providers/compat"
@@ -27,7 +28,7 @@ import (
 
 // Kinds returns a registry of all kinds.
 func Kinds() *providers.Registry {
-	kinds := []providers.Kind{openai.Kind(), anthropic.Kind(), bedrock.Kind(), cohere.Kind(), gemini.Kind(), vertex.Kind(), compat.Kind(), mock.Kind()}
+	kinds := []providers.Kind{openai.Kind(), anthropic.Kind(), azure.Kind(), bedrock.Kind(), cohere.Kind(), gemini.Kind(), vertex.Kind(), compat.Kind(), mock.Kind()}
 	return providers.NewRegistry(append(kinds, compat.Kinds()...)...)
 }
 
