@@ -337,7 +337,11 @@ func (w *walk) usage(up dialect.Client, status int, contentType string, body []b
 		return nil
 	}
 	var u llm.Usage
-	_ = up.NewReader(nil, strings.HasPrefix(contentType, "text/event-stream")).Feed(body, true, func(ev *llm.Event) error {
+	stream := strings.HasPrefix(contentType, "text/event-stream")
+	if f, ok := up.(dialect.Framer); ok {
+		stream = f.Streams(contentType)
+	}
+	_ = up.NewReader(nil, stream).Feed(body, true, func(ev *llm.Event) error {
 		u.Merge(ev.Usage)
 		return nil
 	})

@@ -22,13 +22,17 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect/rerank"
 	"github.com/signalbox-ai/signalbox/providers/gemini"
 	"github.com/signalbox-ai/signalbox/providers/mock"
+	"github.com/signalbox-ai/signalbox/providers/ollama"
 	"github.com/signalbox-ai/signalbox/providers/openai"
 	"github.com/signalbox-ai/signalbox/providers/vertex"
 )
 
 // Kinds returns a registry of all kinds.
 func Kinds() *providers.Registry {
-	kinds := []providers.Kind{openai.Kind(), anthropic.Kind(), azure.Kind(), bedrock.Kind(), cohere.Kind(), gemini.Kind(), vertex.Kind(), compat.Kind(), mock.Kind()}
+	kinds := []providers.Kind{
+		openai.Kind(), anthropic.Kind(), azure.Kind(), bedrock.Kind(), gemini.Kind(), vertex.Kind(), compat.Kind(), mock.Kind(),
+		cohere.Kind(), ollama.Kind(),
+	}
 	return providers.NewRegistry(append(kinds, compat.Kinds()...)...)
 }
 

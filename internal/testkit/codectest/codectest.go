@@ -29,8 +29,8 @@ type Pair struct {
 // marker begins a file of an archive in the txtar form.
 var marker = regexp.MustCompile(`(?m)^-- (\S+) --\n`)
 
-// made is what differs from run to run: the second in which an answer was made.
-var made = regexp.MustCompile(`("created":)\d{9,}`)
+// made is what differs from run to run: the second in which an answer was made, and ids for what came without.
+var made = regexp.MustCompile(`("created":|"id":"(?:chatcmpl-|msg_|call_|toolu_))(?:\d{9,}|[A-Z2-7]{24})`)
 
 // setting is a line of an archive's comment.
 var setting = regexp.MustCompile(`(?m)^([a-z]+): (.*)$`)
