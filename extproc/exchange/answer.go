@@ -398,8 +398,8 @@ func (p *pipe) emit(ev *llm.Event) error {
 	case llm.EvStarted:
 		p.usage.Merge(ev.Usage)
 	}
-	if ev.Content() {
-		p.content = true
+	if ev.Content() || p.writer == nil && ev.Kind == llm.EvBlockStarted && ev.Part == llm.PartNative {
+		p.content = true // a block of the client's own dialect that passes as it is counts too
 		p.news++
 	}
 	if p.writer == nil {

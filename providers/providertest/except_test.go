@@ -3,7 +3,7 @@ package providertest_test
 import "regexp"
 
 // made is what differs from writing to writing.
-var made = regexp.MustCompile(`"created":\d+|"id":"(msg_|chatcmpl-|call_|toolu_)[A-Za-z0-9]{20,}"`)
+var made = regexp.MustCompile(`"(created|created_at|completed_at)":\d+|"(id|item_id|call_id)":"(msg_|chatcmpl-|call_|toolu_|resp_|fc_|rs_)[A-Za-z0-9]{20,}"`)
 
 // promised makes of what a record says what the gateway promises to say. Each rule is for many records.
 func promised(s *said) {

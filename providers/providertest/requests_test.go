@@ -20,16 +20,22 @@ import (
 // business and needs no home.
 var homes = map[string]map[string]string{
 	"chat": {
-		"model": "model", "messages": "messages system", "max_tokens": "max_tokens", "max_completion_tokens": "max_tokens",
+		"model": "model", "messages": "messages system input", "max_tokens": "max_tokens max_output_tokens", "max_completion_tokens": "max_tokens max_output_tokens",
 		"temperature": "temperature", "top_p": "top_p", "stop": "stop_sequences", "stream": "stream", "stream_options": "-",
-		"tools": "tools", "functions": "tools", "tool_choice": "tool_choice tools", "function_call": "tool_choice", "parallel_tool_calls": "tool_choice", "web_search_options": "tools",
-		"response_format": "output_config system", "reasoning_effort": "thinking output_config", "user": "metadata", "top_k": "top_k", "service_tier": "service_tier",
+		"tools": "tools", "functions": "tools", "tool_choice": "tool_choice tools", "function_call": "tool_choice", "parallel_tool_calls": "tool_choice parallel_tool_calls", "web_search_options": "tools",
+		"response_format": "output_config system text", "reasoning_effort": "thinking output_config reasoning", "user": "metadata user", "logprobs": "logprobs include", "top_logprobs": "top_logprobs", "prompt_cache_key": "prompt_cache_key", "metadata": "metadata", "verbosity": "text", "store": "store", "top_k": "top_k", "service_tier": "service_tier",
 	},
 	"messages": {
-		"model": "model", "messages": "messages", "system": "messages", "max_tokens": "max_tokens max_completion_tokens",
+		"model": "model", "messages": "messages input", "system": "messages instructions input", "max_tokens": "max_tokens max_completion_tokens max_output_tokens",
 		"temperature": "temperature", "top_p": "top_p", "stop_sequences": "stop", "stream": "stream stream_options",
-		"tools": "tools", "tool_choice": "tool_choice parallel_tool_calls", "thinking": "reasoning_effort", "output_config": "response_format reasoning_effort",
+		"tools": "tools", "tool_choice": "tool_choice parallel_tool_calls", "thinking": "reasoning_effort reasoning", "output_config": "response_format reasoning_effort text reasoning",
 		"metadata": "user safety_identifier", "service_tier": "service_tier",
+	},
+	"responses": {
+		"model": "model", "input": "messages", "instructions": "messages system", "max_output_tokens": "max_tokens max_completion_tokens",
+		"temperature": "temperature", "top_p": "top_p", "stream": "stream", "tools": "tools", "tool_choice": "tool_choice tools", "parallel_tool_calls": "tool_choice parallel_tool_calls",
+		"reasoning": "thinking output_config reasoning_effort", "text": "output_config response_format verbosity system", "include": "-", "store": "store -", "truncation": "-",
+		"user": "metadata user", "service_tier": "service_tier", "prompt_cache_key": "prompt_cache_key",
 	},
 }
 
@@ -37,38 +43,53 @@ var homes = map[string]map[string]string{
 // found there, or named by a loss, or the request is refused with an error that names a member.
 func TestRequestsSurviveTheOtherDialect(t *testing.T) {
 	recorded.Each(t, func(x *recorded.Exchange) bool {
-		return (x.Endpoint == "chat" || x.Endpoint == "messages") && x.HasRequest() && !x.RequestTrimmed
+		return crosses(x) && x.HasRequest() && !x.RequestTrimmed
 	}, func(t *testing.T, x *recorded.Exchange) {
-		own, other := across(x)
+		own, others := across(x)
 		req, err := own.server.ReadRequest(dialect.Inbound{Op: llm.OpChat, Body: x.RequestJSON})
 		if err != nil {
 			refusedByName(t, err)
 			return
 		}
-		target := dialect.Target{Model: "target", Facts: catalog.Anthropic("claude-sonnet-4-5")}
-		if other.endpoint == "chat" {
-			target.Facts = catalog.OpenAI("gpt-5.1")
-		}
-		body, losses, err := other.client.WriteRequest(nil, req, target)
-		if err != nil {
-			refusedByName(t, err)
+		if req.Bound != "" { // the exchange refuses it for any other dialect
 			return
 		}
-		again, lossesAgain, err := other.client.WriteRequest(nil, req, target)
-		if err != nil || !bytes.Equal(body, again) || !cmp.Equal(losses, lossesAgain) {
-			t.Errorf("written twice: %v\n%s\n%s", err, body, again)
+		for _, other := range others {
+			t.Run(other.endpoint, func(t *testing.T) { isCarried(t, x, own, other, req) })
 		}
-		if _, err := other.server.ReadRequest(dialect.Inbound{Op: llm.OpChat, Body: body}); err != nil && unreadable[x.ID] == "" {
-			t.Errorf("the other dialect cannot read it: %v\n%s", err, body)
-		}
-		for name := range jsonx.Members(x.RequestJSON) {
-			m := string(name)
-			if !carried(own.endpoint, m, x.RequestJSON, body, losses) {
-				t.Errorf("%s = %.200s is neither written nor lost: %v\n%.1000s", m, jsonx.Get(x.RequestJSON, m), losses, body)
-			}
-		}
-		wordsSurvive(t, x.RequestJSON, body, losses)
 	})
+}
+
+// isCarried writes a request for another dialect and looks for all of it.
+func isCarried(t *testing.T, x *recorded.Exchange, own, other codec, req *llm.Request) {
+	target := dialect.Target{Model: "target", Facts: catalog.Anthropic("claude-sonnet-4-5")}
+	if other.endpoint != "messages" {
+		target.Facts = catalog.OpenAI("gpt-5.1")
+	}
+	body, losses, err := other.client.WriteRequest(nil, req, target)
+	if err != nil {
+		refusedByName(t, err)
+		return
+	}
+	again, lossesAgain, err := other.client.WriteRequest(nil, req, target)
+	if err != nil || !bytes.Equal(body, again) || !cmp.Equal(losses, lossesAgain) {
+		t.Errorf("written twice: %v\n%s\n%s", err, body, again)
+	}
+	if _, err := other.server.ReadRequest(dialect.Inbound{Op: llm.OpChat, Body: body}); err != nil && unreadable[x.ID] == "" {
+		t.Errorf("the other dialect cannot read it: %v\n%s", err, body)
+	}
+	if p, ok := own.server.(dialect.Pather); ok {
+		for i := range losses {
+			losses[i].Path = p.Path(req, losses[i].Path)
+		}
+	}
+	for name := range jsonx.Members(x.RequestJSON) {
+		m := string(name)
+		if !carried(own.endpoint, m, x.RequestJSON, body, losses) {
+			t.Errorf("%s = %.200s is neither written nor lost: %v\n%.1000s", m, jsonx.Get(x.RequestJSON, m), losses, body)
+		}
+	}
+	wordsSurvive(t, x.RequestJSON, body, losses)
 }
 
 // refusedByName accepts an error that tells the client which member is at fault.

@@ -274,7 +274,6 @@ func (r *reader) announce(index int64, raw, data []byte) (err error) {
 	}
 	it := r.item(index, "native")
 	it.open, it.part = true, llm.PartNative
-	it.calls = kind == "local_shell_call" || kind == "shell_call" || kind == "apply_patch_call" || kind == "computer_call" || kind == "mcp_approval_request"
 	it.block, r.blocks = r.blocks, r.blocks+1
 	r.ev = llm.Event{Kind: llm.EvBlockStarted, Index: it.block, Part: llm.PartNative, Name: kind, Raw: data}
 	return r.send()

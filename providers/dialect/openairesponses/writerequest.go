@@ -336,8 +336,14 @@ func (w *requestWriter) include() {
 			if l.Top != nil {
 				w.int("top_logprobs", *l.Top)
 			}
-		case l.On:
-			w.lose("logprobs", "the model does not give them while it reasons")
+		default:
+			const why = "the model does not give them while it reasons"
+			if l.On {
+				w.lose("logprobs", why)
+			}
+			if l.Top != nil {
+				w.lose("top_logprobs", why)
+			}
 		}
 	}
 	for _, v := range jsonx.Elements(w.rest("include")) {
