@@ -92,7 +92,7 @@ func (w *requestWriter) stop() error {
 	kept := make([]string, 0, len(w.chat.Stop))
 	for i, s := range w.chat.Stop {
 		if blank(s) && !w.own {
-			w.lose(item("stop", i), "the provider refuses a stop sequence that is blank")
+			w.lose(item(w.in("stop"), i), "the provider refuses a stop sequence that is blank")
 			continue
 		}
 		kept = append(kept, s)

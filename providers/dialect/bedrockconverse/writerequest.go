@@ -207,6 +207,9 @@ func (w *requestWriter) toolConfig() error {
 	made := w.historyNames()
 	if c.Mode == llm.ChoiceNone && !w.own {
 		if len(made) == 0 && w.trick == "" {
+			for i := range w.chat.Tools {
+				w.lose(item(w.in("tools"), i), "no tool may be called, so none is sent")
+			}
 			return nil
 		}
 		if len(w.chat.Tools) > 0 {
@@ -228,7 +231,7 @@ func (w *requestWriter) toolConfig() error {
 		if allowed != nil && !slices.Contains(allowed, t.Name) {
 			continue
 		}
-		if err := w.tool(t, item(w.member("toolConfig.tools", "tools"), i)); err != nil {
+		if err := w.tool(t, item(w.in("tools"), i)); err != nil {
 			return err
 		}
 	}

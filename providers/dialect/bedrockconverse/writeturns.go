@@ -23,7 +23,7 @@ func (w *requestWriter) at(i, j int) string {
 		}
 		i--
 	}
-	at := item("messages", i)
+	at := item(w.in("messages"), i)
 	if j >= 0 {
 		at = item(at+".content", j)
 	}
