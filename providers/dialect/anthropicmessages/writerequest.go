@@ -200,7 +200,7 @@ func (w *requestWriter) allowed() ([]string, error) {
 
 func (w *requestWriter) tool(t *llm.Tool, at string) error {
 	if t.Native != "" {
-		if w.req.Extra.Dialect == string(dialect.OpenAIResponses) && searches(t.Native) {
+		if from := dialect.Name(w.req.Extra.Dialect); (from == dialect.OpenAIResponses || from == dialect.Gemini) && searches(t.Native) {
 			w.dst = append(comma(w.dst), w.search(t.Raw, at)...)
 			return nil
 		}
@@ -310,7 +310,7 @@ func (w *requestWriter) webSearch() []byte {
 	return w.search(options, "web_search_options")
 }
 
-// searches reports whether a tool is the search of the web of openai-responses.
+// searches reports whether a tool is the search of the web of openai-responses, which gemini's is called too.
 func searches(kind string) bool { return kind == "web_search" || kind == "web_search_preview" }
 
 // search returns the tool that stands for OpenAI's search of the web with some options.

@@ -346,6 +346,9 @@ func (r *requestReader) output(at string, o *object) (err error) {
 	return nil
 }
 
+// webSearch is what the search of the web is called in the vocabulary.
+const webSearch = "web_search"
+
 // tools reads the entries, each of which holds functions or one or more tools of Google's own.
 func (r *requestReader) tools(at string, raw []byte) error {
 	for i, entry := range jsonx.Elements(raw) {
@@ -355,7 +358,12 @@ func (r *requestReader) tools(at string, raw []byte) error {
 		}
 		for _, m := range o.members {
 			path := join(item(at, i), m.Name)
-			if m.Name != "functionDeclarations" {
+			switch m.Name {
+			case "functionDeclarations":
+			case "googleSearch", "googleSearchRetrieval": // which others have too, by this name
+				r.chat.Tools = append(r.chat.Tools, llm.Tool{Name: m.Name, Native: webSearch, Raw: m.Raw})
+				continue
+			default:
 				r.chat.Tools = append(r.chat.Tools, llm.Tool{Name: m.Name, Native: m.Name, Raw: m.Raw})
 				continue
 			}

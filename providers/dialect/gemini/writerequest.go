@@ -183,8 +183,8 @@ func (w *requestWriter) tools() error {
 		switch {
 		case t.Native == "":
 		case w.own:
-			w.dst = append(raw(append(comma(w.dst), '{'), t.Native, t.Raw), '}')
-		case strings.HasPrefix(t.Native, "web_search"):
+			w.dst = append(raw(append(comma(w.dst), '{'), t.Name, t.Raw), '}')
+		case strings.HasPrefix(t.Native, webSearch):
 			search = true
 			w.searchOptions(t, w.toolAt(i))
 		default:

@@ -6,13 +6,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
 
 func (w *requestWriter) tools() error {
-	if len(w.chat.Tools) == 0 {
-		return nil
-	}
+	from := len(w.dst)
+	search := false
 	old := w.deprecated()
 	if old {
 		w.key("functions")
@@ -23,6 +23,10 @@ func (w *requestWriter) tools() error {
 	for i := range w.chat.Tools {
 		t := &w.chat.Tools[i]
 		at := fmt.Sprintf("tools[%d]", i)
+		if w.searches(t, at) {
+			search = true
+			continue
+		}
 		w.dst = comma(w.dst)
 		switch {
 		case t.Native != "" && !w.own:
@@ -38,8 +42,28 @@ func (w *requestWriter) tools() error {
 			w.dst = append(w.dst, '}')
 		}
 	}
-	w.dst = append(w.dst, ']')
+	if w.dst[len(w.dst)-1] == '[' {
+		w.dst = w.dst[:from]
+	} else {
+		w.dst = append(w.dst, ']')
+	}
+	if search {
+		w.raw("web_search_options", []byte("{}"))
+	}
 	return nil
+}
+
+// searches reports whether a tool of gemini is the search of the web, which is no tool here.
+func (w *requestWriter) searches(t *llm.Tool, at string) bool {
+	if w.req.Extra.Dialect != sealGoogle || t.Native != "web_search" {
+		return false
+	}
+	for n, v := range jsonx.Members(t.Raw) {
+		if !jsonx.IsNull(v) {
+			w.lose(at+"."+string(n), "the provider's search has no such option")
+		}
+	}
+	return true
 }
 
 // deprecated reports whether the tools came as functions.

@@ -53,7 +53,7 @@ func (w *requestWriter) tool(t *llm.Tool, at string) error {
 	case w.own && t.Native != "":
 		w.dst = append(w.dst, t.Raw...)
 		return nil
-	case w.from(dialect.AnthropicMessages) && strings.HasPrefix(t.Native, searchAnthropic):
+	case w.from(dialect.AnthropicMessages) && strings.HasPrefix(t.Native, searchAnthropic), w.from(dialect.Gemini) && t.Native == "web_search":
 		w.dst = append(w.dst, w.search(t.Raw)...)
 		return nil
 	case w.from(dialect.OpenAIChat) && t.Native == custom:
