@@ -27,6 +27,7 @@ var gemini = []rule{
 	{prefix: "gemini-2-5-flash-native-audio", facts: geminiPlain()},
 	{prefix: "gemini-2-5-pro-preview-tts", facts: geminiPlain()},
 	{prefix: "gemini-1", facts: geminiPlain()},
+	{prefix: "gemini-1", has: "-pro", facts: geminiPlain()},
 	{prefix: "gemini-2-0", facts: geminiPlain()},
 	{prefix: "gemini-exp", facts: geminiPlain()},
 	{prefix: "gemini-gemma", facts: geminiPlain()},

@@ -72,8 +72,21 @@ func Scan(b []byte) (*Doc, error) {
 // Valid reports whether b holds exactly one JSON value, by the same rules as Scan.
 func Valid(b []byte) error {
 	var room scanRoom
-	s := scanner{b: b, stack: room.stack[:0], names: room.names[:0]}
+	v := Validator{stack: room.stack[:0], names: room.names[:0]}
+	return v.Valid(b)
+}
+
+// Validator is Valid for many values, one after another: it keeps its room. The zero value is ready.
+type Validator struct {
+	stack []frame
+	names []name
+}
+
+// Valid reports whether b holds exactly one JSON value, by the same rules as Scan.
+func (v *Validator) Valid(b []byte) error {
+	s := scanner{b: b, stack: v.stack[:0], names: v.names[:0]}
 	end, err := s.value(s.space(0))
+	v.stack, v.names = s.stack[:0], s.names[:0]
 	if err != nil {
 		return err
 	}

@@ -225,8 +225,8 @@ func peekList(at string, raw []byte, most int, filled bool) error {
 		if n++; n > most {
 			return bad(at, fmt.Sprintf("The list has more than %d elements.", most))
 		}
-		if err := wantObject(item(at, i), v); err != nil {
-			return err
+		if jsonx.Kind(v) != '{' {
+			return wantObject(item(at, i), v)
 		}
 	}
 	if n == 0 && filled {
@@ -238,32 +238,36 @@ func peekList(at string, raw []byte, most int, filled bool) error {
 // peekContents checks the roles. One turn may stand without its list.
 func peekContents(at string, raw []byte) error {
 	if jsonx.Kind(raw) == '{' {
-		return peekTurn(at, raw)
+		if !speaker(raw) {
+			return badRole(at)
+		}
+		return nil
 	}
 	if err := peekList(at, raw, maxContents, true); err != nil {
 		return err
 	}
 	for i, t := range jsonx.Elements(raw) {
-		if err := peekTurn(item(at, i), t); err != nil {
-			return err
+		if !speaker(t) {
+			return badRole(item(at, i))
 		}
 	}
 	return nil
 }
 
-func peekTurn(at string, raw []byte) error {
-	role := jsonx.Get(raw, "role")
+// speaker reports whether a turn has a role that there is, or none.
+func speaker(turn []byte) bool {
+	role := jsonx.Get(turn, "role")
 	if jsonx.IsNull(role) {
-		return nil
+		return true
 	}
 	switch string(plain(role)) {
 	case "user", "model", "function", "":
-		if jsonx.Kind(role) == '"' {
-			return nil
-		}
+		return jsonx.Kind(role) == '"'
 	}
-	return bad(at+".role", "Please use a valid role: user, model.")
+	return false
 }
+
+func badRole(at string) error { return bad(at+".role", "Please use a valid role: user, model.") }
 
 func wrongType(at, what string) *llm.Error { return bad(at, "Invalid value: "+what+" is expected.") }
 

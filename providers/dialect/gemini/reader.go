@@ -58,6 +58,7 @@ type reader struct {
 	array   jsonarray.Parser
 	onFrame func(*sse.Event) error
 	onPiece func([]byte) error
+	valid   jsonx.Validator
 	doc     []byte            // of an answer in one document
 	names   map[string]string // tools that were sent under another name
 	state   answer
@@ -150,7 +151,7 @@ func (r *reader) frame(e *sse.Event) error {
 		return r.send()
 	case len(e.Data) == 0, string(e.Data) == "[DONE]": // the latter as OpenAI-compatible proxies end every stream
 		return nil
-	case jsonx.Valid(e.Data) != nil:
+	case r.valid.Valid(e.Data) != nil:
 		if e.Partial {
 			return nil
 		}
@@ -164,7 +165,7 @@ func (r *reader) piece(element []byte) error {
 	switch {
 	case r.state.done:
 		return nil
-	case jsonx.Valid(element) != nil:
+	case r.valid.Valid(element) != nil:
 		return r.fail(llm.CodeUpstream, notJSON)
 	}
 	return r.chunk(element)

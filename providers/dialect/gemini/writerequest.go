@@ -47,6 +47,7 @@ type requestWriter struct {
 	own    bool // the request came in this dialect
 	losses []llm.Loss
 	calls  map[string]string // names of the calls by their ids
+	led    bool              // system text is written into a turn, for a model that takes it nowhere else
 }
 
 // count writes the body of countTokens. Vertex AI takes a chat's own members; the other service takes a chat whole.

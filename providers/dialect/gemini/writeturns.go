@@ -53,8 +53,8 @@ func (w *requestWriter) lonely() bool {
 
 // system hoists system text into systemInstruction, one part for each text.
 func (w *requestWriter) system() error {
-	if w.lonely() && !w.own {
-		return nil
+	if (w.lonely() || w.t.Facts.NoSystem) && !w.own {
+		return nil // it stands in the user's first turn
 	}
 	from := len(w.dst)
 	w.dst = append(key(w.dst, "systemInstruction"), `{"parts":[`...)
@@ -78,6 +78,18 @@ func (w *requestWriter) system() error {
 		w.dst = append(w.dst, '}')
 		if w.cached() {
 			return w.refuse("systemInstruction", "Cached content holds the system instructions; the request cannot have its own.")
+		}
+	}
+	return nil
+}
+
+// allSystem writes all system text into the open turn.
+func (w *requestWriter) allSystem() error {
+	for i := range w.chat.Turns {
+		if isSystem(&w.chat.Turns[i]) {
+			if err := w.systemParts(i); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -135,10 +147,8 @@ func (w *requestWriter) contents() error {
 	case w.lonely():
 		w.dst = append(w.dst, `{"role":"user","parts":[`...)
 		empty := len(w.dst)
-		for i := range w.chat.Turns {
-			if err := w.systemParts(i); err != nil {
-				return err
-			}
+		if err := w.allSystem(); err != nil {
+			return err
 		}
 		if len(w.dst) == empty {
 			return w.invalid("messages", "There is no message with text.")
@@ -200,6 +210,12 @@ func (w *requestWriter) merge(role llm.Role, i, end int) error {
 	from := len(w.dst)
 	w.open(role)
 	empty := len(w.dst)
+	if role == llm.RoleUser && w.t.Facts.NoSystem && !w.led {
+		w.led = true
+		if err := w.allSystem(); err != nil {
+			return err
+		}
+	}
 	signed := role != llm.RoleAssistant || !w.newest()
 	replies := role == llm.RoleUser
 	for _, first := range [...]bool{true, false} {
