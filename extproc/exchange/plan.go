@@ -255,9 +255,7 @@ func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.
 	if err != nil {
 		return err
 	}
-	if losses, err := x.trims(c, p.head, leg); err == nil {
-		x.lost(1, leg, c.Name(), losses)
-	}
+	x.lost(1, leg, c.Name(), p.trimmed[leg.Target()])
 	out, err := x.outbound(ctx, leg, c, body, x.in.head)
 	if err != nil {
 		return err

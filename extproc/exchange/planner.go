@@ -22,6 +22,7 @@ type planner struct {
 	readErr *llm.Error
 	first   *llm.Error // why the first target that cannot do the request cannot
 	written map[string]*written
+	trimmed map[string][]llm.Loss // by target: what a provider of the client's dialect does not take
 }
 
 // usable reports whether a target can do the request. A target of another dialect is asked by writing the
@@ -38,8 +39,14 @@ func (p *planner) usable(t routing.Target) (bool, string) {
 	}
 	if losses, err := x.trims(c, p.head, leg); err != nil {
 		return p.cannot(asError(err))
-	} else if len(losses) > 0 && x.Rules.Lossy == routing.LossyRefuse {
-		return p.cannot(&llm.Error{Code: llm.CodeUnsupported, Param: losses[0].Path, Message: "the target cannot carry " + lossPaths(losses)})
+	} else if len(losses) > 0 {
+		if x.Rules.Lossy == routing.LossyRefuse {
+			return p.cannot(&llm.Error{Code: llm.CodeUnsupported, Param: losses[0].Path, Message: "the target cannot carry " + lossPaths(losses)})
+		}
+		if p.trimmed == nil {
+			p.trimmed = map[string][]llm.Loss{}
+		}
+		p.trimmed[leg.Target()] = losses
 	}
 	if !x.translates(c) {
 		return true, ""

@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
+	"github.com/signalbox-ai/signalbox/internal/limits"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 )
@@ -109,6 +110,11 @@ func (v *vendor) check() error {
 	for _, a := range v.Abilities {
 		if _, ok := ability.Parse(a); !ok {
 			return fmt.Errorf("abilities: %q is unknown", a)
+		}
+	}
+	for _, l := range v.Limits {
+		if !slices.Contains(limits.Families(), l) {
+			return fmt.Errorf("limits: %q is none of %s", l, strings.Join(limits.Families(), ", "))
 		}
 	}
 	p := Params{Endpoints: v.Endpoints, Quirks: v.Quirks}

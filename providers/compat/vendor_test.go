@@ -77,6 +77,7 @@ func TestFilesAreReadStrictly(t *testing.T) {
 		{"an unknown retention", "retention: unknown", "retention: maybe", "retention"},
 		{"a retention without a source", "retention: unknown", "retention: none", "source"},
 		{"a credential header in capitals", "data:", "auth: X-Key\ndata:", "auth"},
+		{"an unknown family of limits", "data:", "limits: [many]\ndata:", "limits"},
 		{"an unknown ability", "data:", "abilities: [flying]\ndata:", "abilities"},
 	} {
 		text := strings.Replace(good, tc.change, tc.to, 1)

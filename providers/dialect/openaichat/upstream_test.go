@@ -96,10 +96,10 @@ func TestARequestOfAnotherDialectFitsTheServer(t *testing.T) {
 			llm.Chat{Thinking: &llm.Thinking{Mode: llm.ThinkBudget, Budget: 4000}}, "reasoning_effort", "", "thinking", ""},
 		{"reasoning is not asked for where no knob is known", Quirks{}, llm.Chat{Thinking: &llm.Thinking{Effort: "high"}}, "reasoning_effort", "", "thinking", ""},
 		{"thinking off", Quirks{Reasoning: quirk.Reasoning{Knob: "thinking"}}, llm.Chat{Thinking: &llm.Thinking{Mode: llm.ThinkOff}}, "thinking", `{"type":"disabled"}`, "", ""},
-		{"reasoning goes back beside calls, without its seal", Quirks{CallID: 9, Reasoning: quirk.Reasoning{History: "calls"}},
+		{"reasoning goes back with calls, without its seal", Quirks{CallID: 9, Reasoning: quirk.Reasoning{History: "calls"}},
 			llm.Chat{Turns: []llm.Turn{say(llm.RoleAssistant, thought, words("a")), say(llm.RoleUser, words("b")), say(llm.RoleAssistant, thought, call), say(llm.RoleUser, reply)}}, "messages",
-			`[{"role":"assistant","content":"a"},{"role":"user","content":"b"},{"role":"assistant","reasoning_content":"hm","content":null,"tool_calls":[{"id":"ID","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"ID","content":"1"}]`,
-			"messages[0].content[0] messages[2].content[0].signature", ""},
+			`[{"role":"assistant","reasoning_content":"hm","content":"a"},{"role":"user","content":"b"},{"role":"assistant","reasoning_content":"hm","content":null,"tool_calls":[{"id":"ID","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"ID","content":"1"}]`,
+			"messages[0].content[0].signature messages[2].content[0].signature", ""},
 		{"an image", Quirks{Parts: []string{"text"}}, llm.Chat{Turns: []llm.Turn{say(llm.RoleSystem, words("s")), say(llm.RoleUser, words("x"), llm.Part{Kind: llm.PartImage, Media: &llm.Media{URL: "https://a.example/x.png"}})}},
 			"", "", "", "messages[0].content[1]"},
 		{"a plain document is text", Quirks{Parts: []string{"text"}}, llm.Chat{Turns: []llm.Turn{say(llm.RoleUser, llm.Part{Kind: llm.PartFile, Media: &llm.Media{Type: "text/plain", Text: "doc"}})}},
@@ -277,4 +277,33 @@ func written(t *testing.T, stream string) string {
 		t.Fatal(err)
 	}
 	return string(out)
+}
+
+// BenchmarkSplice is a request of about 100 KB on the diagonal to a server that needs every message looked at.
+func BenchmarkSplice(b *testing.B) {
+	var turns []string
+	for i := range 100 {
+		turns = append(turns, `{"role":"user","content":"`+strings.Repeat("word ", 200)+`"}`, `{"role":"assistant","content":"ok","reasoning_content":"hm","tool_calls":[{"id":"call_`+strings.Repeat("x", i%9)+`","type":"function","function":{"name":"f","arguments":"{}"}}]}`)
+	}
+	body := []byte(`{"model":"m","seed":1,"messages":[` + strings.Join(turns, ",") + `]}`)
+	for name, q := range map[string]Quirks{
+		"none":     {},
+		"members":  {Drops: []string{"seed"}, MaxTokens: "max_tokens"},
+		"messages": {Drops: []string{"seed"}, Developer: true, CallID: 9, Parts: []string{"text"}, Reasoning: quirk.Reasoning{History: "calls"}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			u := NewUpstream(q)
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				h, err := New().Peek(inbound(body))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := u.Splice(nil, h, dialect.Edits{Model: "x"}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

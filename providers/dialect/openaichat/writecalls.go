@@ -3,6 +3,7 @@ package openaichat
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -223,12 +224,12 @@ func (w *requestWriter) takesSeal(p *llm.Part) bool {
 }
 
 // thoughts writes reasoning back to where it may have come from: as text, or with its seals.
-func (w *requestWriter) thoughts(i int, t *llm.Turn, thoughts []int, calls bool) {
+func (w *requestWriter) thoughts(i int, t *llm.Turn, thoughts []int) {
 	if len(thoughts) == 0 {
 		return
 	}
 	if !w.own {
-		if member := w.quirks.Reasoning.Echoes(calls); member != "" {
+		if member := w.quirks.Reasoning.Echoes(anyCalls(w.chat)); member != "" {
 			w.echo(i, t, thoughts, member)
 			return
 		}
@@ -273,6 +274,13 @@ func (w *requestWriter) thoughts(i int, t *llm.Turn, thoughts []int, calls bool)
 		}
 	}
 	w.dst = append(w.dst, ']')
+}
+
+// anyCalls reports whether the conversation has tool calls.
+func anyCalls(c *llm.Chat) bool {
+	return slices.ContainsFunc(c.Turns, func(t llm.Turn) bool {
+		return slices.ContainsFunc(t.Parts, func(p llm.Part) bool { return p.Kind == llm.PartCall })
+	})
 }
 
 // echo sends the text of reasoning back to a server that wants it, without what other providers sealed.

@@ -363,7 +363,7 @@ func (w *requestWriter) assistant(i int, t *llm.Turn) error {
 			content = append(content, j)
 		}
 	}
-	w.thoughts(i, t, thoughts, len(calls) > 0)
+	w.thoughts(i, t, thoughts)
 	w.key("content")
 	var err error
 	switch {

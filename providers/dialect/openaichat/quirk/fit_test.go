@@ -92,9 +92,13 @@ func TestBodiesAreMadeToFit(t *testing.T) {
 			want: `{"model":"m","messages":[{"role":"assistant","tool_calls":[{"id":"` + callID("call_1", 9) + `"},{"id":"abcdefgh1"}]},{"role":"tool","tool_call_id":"` + callID("call_1", 9) + `"}]}`,
 		},
 		{
-			name: "reasoning goes back beside calls alone", set: deepseek,
-			body:   `{"model":"m","messages":[{"role":"assistant","reasoning_content":"a","content":"x"},{"role":"assistant","content":null,"reasoning_content":"b","tool_calls":[{"id":"c"}]}]}`,
-			want:   `{"model":"m","messages":[{"role":"assistant","content":"x"},{"role":"assistant","content":null,"reasoning_content":"b","tool_calls":[{"id":"c"}]}]}`,
+			name: "reasoning goes back with calls", set: deepseek,
+			body: `{"model":"m","messages":[{"role":"assistant","content":null,"reasoning_content":"b","tool_calls":[{"id":"c"}]},{"role":"tool","tool_call_id":"c"},{"role":"assistant","reasoning_content":"a","content":"x"}]}`,
+		},
+		{
+			name: "and not without", set: deepseek,
+			body:   `{"model":"m","messages":[{"role":"assistant","reasoning_content":"a","content":"tool_calls","tool_calls":[]},{"role":"user","content":"reasoning_content"}]}`,
+			want:   `{"model":"m","messages":[{"role":"assistant","content":"tool_calls","tool_calls":[]},{"role":"user","content":"reasoning_content"}]}`,
 			losses: "messages[0].reasoning_content",
 		},
 		{

@@ -17,7 +17,7 @@ type Reasoning struct {
 	Efforts []string `yaml:"efforts" json:"efforts,omitempty" enum:"none,minimal,low,medium,high,xhigh,max" doc:"The efforts that it takes, where it takes any."`
 	Budget  string   `yaml:"budget" json:"budget,omitempty" doc:"The member beside the knob that takes a budget of tokens."`
 	Models  []string `yaml:"models" json:"models,omitempty" doc:"The models that have the knob, as names or with one * at an end; empty: all."`
-	History string   `yaml:"history" json:"history,omitempty" enum:"keep,drop,calls,always" zero:"keep" doc:"Reasoning in earlier answers: kept as the client sent it, dropped, sent back only beside tool calls, or always sent back."`
+	History string   `yaml:"history" json:"history,omitempty" enum:"keep,drop,calls,always" zero:"keep" doc:"Reasoning in earlier answers: kept as the client sent it, dropped, sent back only in conversations with tool calls, or always sent back."`
 	Member  string   `yaml:"member" json:"member,omitempty" enum:"reasoning_content,reasoning" zero:"reasoning_content" doc:"The member of a message that holds reasoning."`
 }
 
@@ -105,7 +105,7 @@ func (r *Reasoning) Ask(effort string, budget int64) (members []llm.Member, lost
 	return members, lost
 }
 
-// sends reports whether reasoning of an earlier answer is sent back. A server that was not asked for it (keep)
+// sends reports whether reasoning of an earlier answer is sent back; calls says that the conversation has tool calls. A server that was not asked for it (keep)
 // gets what a client of the dialect sends, and none of another's.
 func (r *Reasoning) sends(calls bool) bool {
 	switch r.History {

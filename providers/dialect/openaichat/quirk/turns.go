@@ -10,32 +10,76 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
 
-// messages fits the messages. Those that need nothing are not looked into.
+// messages fits the messages, in one walk. Where none can need anything, none is looked into.
 func (f *fitting) messages(raw []byte) *llm.Error {
 	s := f.set
-	roles := s.Developer && bytes.Contains(raw, []byte("developer"))
-	ids := s.CallID > 0 && bytes.Contains(raw, []byte("tool_call"))
-	thoughts := (s.Reasoning.History != "" || s.Reasoning.Member != "") && bytes.Contains(raw, []byte("reasoning"))
-	parts := len(s.Parts) > 0 && bytes.Contains(raw, []byte(`"type"`))
-	if !roles && !ids && !thoughts && !parts {
+	w := looking{
+		roles:    s.Developer && bytes.Contains(raw, []byte("developer")),
+		ids:      s.CallID > 0 && bytes.Contains(raw, []byte("tool_call")),
+		thoughts: (s.Reasoning.History != "" || s.Reasoning.Member != "") && bytes.Contains(raw, []byte("reasoning")),
+		parts:    len(s.Parts) > 0 && bytes.Contains(raw, []byte(`"type"`)),
+	}
+	if w == (looking{}) {
 		return nil
 	}
+	w.sends = w.thoughts && s.Reasoning.sends(s.Reasoning.History == "calls" && anyCalls(raw))
 	for i, m := range jsonx.Elements(raw) {
-		role := word(jsonx.Get(m, "role"))
-		if parts {
-			if err := f.parts(i, jsonx.Get(m, "content")); err != nil {
-				return err
+		if err := f.message(i, m, &w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// looking is what messages are looked into for.
+type looking struct {
+	roles, ids, thoughts, parts bool
+	sends                       bool // reasoning of earlier answers is sent
+}
+
+// anyCalls reports whether any message has tool calls.
+func anyCalls(messages []byte) bool {
+	if !bytes.Contains(messages, []byte("tool_calls")) {
+		return false
+	}
+	for _, m := range jsonx.Elements(messages) {
+		for range jsonx.Elements(jsonx.Get(m, "tool_calls")) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *fitting) message(i int, m []byte, w *looking) *llm.Error {
+	thought := false
+	for n, v := range jsonx.Members(m) {
+		switch string(n) {
+		case "role":
+			if w.roles && word(v) == "developer" {
+				f.replace(v, []byte(`"system"`))
 			}
+		case "content":
+			if w.parts {
+				if err := f.parts(i, v); err != nil {
+					return err
+				}
+			}
+		case "tool_call_id":
+			if w.ids {
+				f.id(v)
+			}
+		case "tool_calls":
+			if w.ids {
+				for _, c := range jsonx.Elements(v) {
+					f.id(jsonx.Get(c, "id"))
+				}
+			}
+		case "reasoning_content", "reasoning":
+			thought = true
 		}
-		if roles && role == "developer" {
-			f.replace(jsonx.Get(m, "role"), []byte(`"system"`))
-		}
-		if ids {
-			f.ids(m)
-		}
-		if thoughts && role == "assistant" {
-			f.thoughts(i, m)
-		}
+	}
+	if thought && w.thoughts {
+		f.thoughts(i, m, w.sends)
 	}
 	return nil
 }
@@ -69,20 +113,7 @@ func Untaken(path, kind string) *llm.Error {
 	return refused(path, "This model's provider takes no "+what+".")
 }
 
-// ids maps the ids of calls and of their results, alike.
-func (f *fitting) ids(m []byte) {
-	for n, v := range jsonx.Members(m) {
-		switch string(n) {
-		case "tool_call_id":
-			f.id(v)
-		case "tool_calls":
-			for _, c := range jsonx.Elements(v) {
-				f.id(jsonx.Get(c, "id"))
-			}
-		}
-	}
-}
-
+// id maps an id of a call or of its result, both alike.
 func (f *fitting) id(raw []byte) {
 	if id := word(raw); id != "" {
 		if fit := callID(id, f.set.CallID); fit != id {
@@ -110,15 +141,17 @@ func callID(id string, n int) string {
 }
 
 // thoughts drops reasoning of an earlier answer, or moves it into the server's member.
-func (f *fitting) thoughts(i int, m []byte) {
+func (f *fitting) thoughts(i int, m []byte, sends bool) {
 	r := &f.set.Reasoning
+	if word(jsonx.Get(m, "role")) != "assistant" {
+		return
+	}
 	doc, err := jsonx.Scan(m)
 	if err != nil {
 		return // the whole body was valid
 	}
 	e := editor{doc: doc, base: f.offset(m)}
 	kept := false
-	sends := r.sends(hasCalls(doc))
 	for j := range doc.Members {
 		name := doc.Members[j].Name
 		if name != "reasoning_content" && name != "reasoning" {
@@ -140,12 +173,4 @@ func (f *fitting) thoughts(i int, m []byte) {
 		kept = true
 	}
 	f.edits = append(f.edits, e.done()...)
-}
-
-func hasCalls(doc *jsonx.Doc) bool {
-	calls, _ := doc.Get("tool_calls")
-	for range jsonx.Elements(calls) {
-		return true
-	}
-	return false
 }
