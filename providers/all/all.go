@@ -21,6 +21,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect/passing"
 	"github.com/signalbox-ai/signalbox/providers/dialect/rerank"
 	"github.com/signalbox-ai/signalbox/providers/gemini"
+	"github.com/signalbox-ai/signalbox/providers/mistral"
 	"github.com/signalbox-ai/signalbox/providers/mock"
 	"github.com/signalbox-ai/signalbox/providers/ollama"
 	"github.com/signalbox-ai/signalbox/providers/openai"
@@ -31,7 +32,7 @@ import (
 func Kinds() *providers.Registry {
 	kinds := []providers.Kind{
 		openai.Kind(), anthropic.Kind(), azure.Kind(), bedrock.Kind(), gemini.Kind(), vertex.Kind(), compat.Kind(), mock.Kind(),
-		cohere.Kind(), ollama.Kind(),
+		cohere.Kind(), mistral.Kind(), ollama.Kind(),
 	}
 	return providers.NewRegistry(append(kinds, compat.Kinds()...)...)
 }

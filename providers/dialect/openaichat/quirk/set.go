@@ -25,7 +25,7 @@ type Set struct {
 	Single    bool              `yaml:"one_answer" json:"one_answer,omitempty" doc:"It makes one answer only: a request with n above 1 goes to another target, or is refused."`
 	Choices   []string          `yaml:"tool_choice" json:"tool_choice,omitempty" enum:"auto,none,required,function,allowed_tools" doc:"The forms of tool_choice that it takes; empty: all."`
 	Formats   []string          `yaml:"response_format" json:"response_format,omitempty" enum:"text,json_object,json_schema" doc:"The forms of response_format that it takes; empty: all."`
-	Parts     []string          `yaml:"parts" json:"parts,omitempty" enum:"text,image_url,input_audio,file" doc:"The kinds of content that it takes; empty: all."`
+	Parts     []string          `yaml:"parts" json:"parts,omitempty" enum:"text,image_url,input_audio,file,audio_text,document_url" doc:"The kinds of content that it takes; empty: all. audio_text is input_audio with its data alone, and document_url a file by its URL or data URL: OpenAI's kinds become those."`
 	CallID    int               `yaml:"call_id" json:"call_id,omitempty" max:"64" zero:"any" doc:"The length of the ids of tool calls, where they must be of letters and digits and of that length."`
 	Reasoning Reasoning         `yaml:"reasoning" json:"reasoning,omitzero" doc:"How its models are asked to reason."`
 	Errors    []Error           `yaml:"errors" json:"errors,omitempty" doc:"Errors that mean something else than their status says."`
@@ -87,7 +87,7 @@ func (s *Set) Check() error {
 	}{
 		{"tool_choice", s.Choices, []string{"auto", "none", "required", "function", "allowed_tools"}},
 		{"response_format", s.Formats, []string{"text", "json_object", "json_schema"}},
-		{"parts", s.Parts, []string{"text", "image_url", "input_audio", "file"}},
+		{"parts", s.Parts, []string{"text", "image_url", "input_audio", "file", partAudioText, partDocumentURL}},
 		{"answers", s.Answers, names(answers)},
 		{"usage", []string{s.Usage}, []string{"", "asked", "always", "never"}},
 		{"max_tokens", []string{s.MaxTokens}, []string{"", "max_tokens", "max_completion_tokens"}},
@@ -149,7 +149,26 @@ func names[V any](m map[string]V) []string {
 }
 
 // Takes reports whether the server takes a kind of content, by its name in the dialect.
-func (s *Set) Takes(part string) bool { return len(s.Parts) == 0 || slices.Contains(s.Parts, part) }
+func (s *Set) Takes(part string) bool {
+	return len(s.Parts) == 0 || slices.Contains(s.Parts, part) || s.reshapes(part)
+}
+
+// Kinds of content that a server takes in place of OpenAI's.
+const (
+	partAudioText   = "audio_text"   // input_audio whose value is the data alone, as Mistral has it
+	partDocumentURL = "document_url" // a file by its URL or data URL
+)
+
+// reshapes reports whether a kind of content of OpenAI's becomes another one.
+func (s *Set) reshapes(part string) bool {
+	switch part {
+	case "input_audio":
+		return slices.Contains(s.Parts, partAudioText)
+	case "file":
+		return slices.Contains(s.Parts, partDocumentURL)
+	}
+	return false
+}
 
 // AsksUsage reports whether usage comes in streams only when it is asked for.
 func (s *Set) AsksUsage() bool { return s.Usage == "" || s.Usage == "asked" }

@@ -102,9 +102,36 @@ func (f *fitting) parts(i int, content []byte) *llm.Error {
 			if !f.set.Takes(kind) {
 				return Untaken(fmt.Sprintf("messages[%d].content[%d]", i, j), kind)
 			}
+			if f.set.reshapes(kind) {
+				f.reshape(kind, p)
+			}
 		}
 	}
 	return nil
+}
+
+// reshape makes of a part of OpenAI's the server's own. One that is the server's already, or that only the server can
+// judge, stays.
+func (f *fitting) reshape(kind string, p []byte) {
+	body := jsonx.Get(p, kind)
+	if kind == "input_audio" {
+		if data := jsonx.Get(body, "data"); jsonx.Kind(data) == '"' {
+			f.replace(body, data)
+		}
+		return
+	}
+	data := word(jsonx.Get(body, "file_data"))
+	switch {
+	case data == "":
+		return // a file that lies at the server
+	case !strings.Contains(data[:min(len(data), 64)], ":"):
+		data = "data:application/pdf;base64," + data
+	}
+	with := append([]byte(`{"type":"document_url","document_url":`), jsonx.AppendQuote(nil, data)...)
+	if name := jsonx.Get(body, "filename"); jsonx.Kind(name) == '"' {
+		with = append(append(with, `,"document_name":`...), name...)
+	}
+	f.replace(p, append(with, '}'))
 }
 
 // Untaken is the error of content that a server does not take.
