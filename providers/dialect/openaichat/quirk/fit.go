@@ -147,6 +147,14 @@ func (f *fitting) choice(i int, raw []byte) *llm.Error {
 	case form == "auto":
 		f.remove(i) // what is without it
 		return nil
+	case form == "none": // without tools none can be called
+		f.remove(i)
+		for _, name := range [...]string{"tools", "parallel_tool_calls"} {
+			if j := f.find(name); j >= 0 {
+				f.remove(j)
+			}
+		}
+		return nil
 	}
 	return refused("tool_choice", fmt.Sprintf("This model's provider does not take the tool choice %q.", form))
 }

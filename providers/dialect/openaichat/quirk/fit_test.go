@@ -73,6 +73,7 @@ func TestBodiesAreMadeToFit(t *testing.T) {
 		{name: "one answer", set: Set{Single: true}, body: `{M,"n":1}`},
 		{name: "two answers", set: Set{Single: true}, body: `{M,"n":2}`, refused: "n"},
 		{name: "auto is what is without it", set: Set{Choices: []string{"none"}}, body: `{M,"tool_choice":"auto"}`, want: `{M}`},
+		{name: "none is what is without tools", set: Set{Choices: []string{"auto"}}, body: `{M,"tools":[{}],"seed":1,"tool_choice":"none","parallel_tool_calls":true}`, want: `{M,"seed":1}`},
 		{name: "a choice that it has", set: Set{Choices: []string{"function"}}, body: `{M,"tool_choice":{"type":"function","function":{"name":"f"}}}`},
 		{name: "a forced choice is not weakened", set: Set{Choices: []string{"auto"}}, body: `{M,"tool_choice":{"type":"function","function":{"name":"f"}}}`, refused: "tool_choice"},
 		{name: "text is what is without it", set: Set{Formats: []string{"json_object"}}, body: `{M,"response_format":{"type":"text"}}`, want: `{M}`},
