@@ -210,35 +210,50 @@ func peekTools(at string, raw []byte) error {
 
 // peekMessages checks the roles, and that every message has blocks.
 func peekMessages(at string, raw []byte) error {
-	return each(at, raw, maxMessages, func(at string, m []byte) error {
-		if err := wantObject(at, m); err != nil {
+	if jsonx.Kind(raw) != '[' {
+		return member.Wrong(at, "an array", raw)
+	}
+	for i, m := range jsonx.Elements(raw) {
+		if i >= maxMessages {
+			return bad(at, member.TooLong, "the list has more than "+strconv.Itoa(maxMessages)+" items")
+		}
+		if name, err := peekMessage(m); err != nil { // the path is made where it is needed
+			err.Param = strings.TrimSuffix(item(at, i)+"."+name, ".")
 			return err
 		}
-		var role, content []byte
-		for n, v := range jsonx.Members(m) {
-			switch string(n) {
-			case "role":
-				role = v
-			case "content":
-				content = v
-			}
+	}
+	return nil
+}
+
+// peekMessage returns what is wrong with a message, and the name of the member.
+func peekMessage(m []byte) (name string, err *llm.Error) {
+	if jsonx.Kind(m) != '{' {
+		return "", bad("", member.Type, "the message must be an object")
+	}
+	var role, content []byte
+	for n, v := range jsonx.Members(m) {
+		switch string(n) {
+		case "role":
+			role = v
+		case "content":
+			content = v
 		}
-		switch string(member.Plain(role)) {
-		case "user", "assistant", "system":
-		default:
-			if role == nil {
-				return member.Wanted(at + ".role")
-			}
-			return bad(at+".role", member.Value, "the role must be user or assistant")
+	}
+	switch string(member.Plain(role)) {
+	case "user", "assistant", "system":
+	default:
+		if role == nil {
+			return "role", bad("", member.Missing, "the message has no role")
 		}
-		if content == nil {
-			return member.Wanted(at + ".content")
-		}
-		if jsonx.Kind(content) != '[' {
-			return member.Wrong(at+".content", "an array of blocks", content)
-		}
-		return nil
-	})
+		return "role", bad("", member.Value, "the role must be user or assistant")
+	}
+	switch jsonx.Kind(content) {
+	case '[':
+		return "", nil
+	case 0:
+		return "content", bad("", member.Missing, "the message has no content")
+	}
+	return "content", bad("", member.Type, "the content must be an array of blocks")
 }
 
 // each walks an array of at most limit elements, with the path of each.
