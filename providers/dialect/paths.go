@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -75,6 +76,9 @@ var paths = [...]Path{
 	{Method: "POST", Path: "/v1/rerank", Name: Rerank, Op: llm.OpRerank},
 	{Method: "POST", Path: "/rerank", Name: Rerank, Op: llm.OpRerank},
 }
+
+// Paths returns the table of all front doors.
+func Paths() []Path { return slices.Clone(paths[:]) }
 
 // Find returns the row for a request, and what stands in its path for {model} or {id}, percent-decoded. found is
 // false for an unknown path; for a known path with another method it is true, row.Op is OpUnknown and row.Method

@@ -1,6 +1,7 @@
 package anthropicmessages
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect/claude"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 // decide settles reasoning and the output limit, which hang together.
@@ -19,10 +21,16 @@ func (w *requestWriter) decide() error {
 			Max: w.member("max_tokens", "max_completion_tokens"), Format: "response_format",
 		},
 	})
-	if err != nil {
+	if e, ok := errors.AsType[*llm.Error](err); ok {
+		e.Param = member.Path(&w.req.Extra, e.Param)
+		return e
+	} else if err != nil {
 		return err
 	}
-	w.think, w.max, w.losses = told.Thinking, told.Max, append(w.losses, told.Losses...)
+	w.think, w.max = told.Thinking, told.Max
+	for _, l := range told.Losses {
+		w.lose(l.Path, l.Why)
+	}
 	return nil
 }
 

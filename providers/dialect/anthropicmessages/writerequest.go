@@ -10,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/claude"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 const maxMarks = 4 // cache marks in one request
@@ -84,17 +85,17 @@ func (w *requestWriter) body() error {
 func (w *requestWriter) count() bool { return w.req.Op == llm.OpCount }
 
 func (w *requestWriter) lose(path, why string) {
-	w.losses = append(w.losses, llm.Loss{Path: path, Why: why})
+	w.losses = append(w.losses, llm.Loss{Path: member.Path(&w.req.Extra, path), Why: why})
 }
 
 func (w *requestWriter) refuse(path, message string) error {
 	return &llm.Error{
-		Code: llm.CodeUnsupported, Op: name + ".write", Param: path, Message: message, Reason: "unsupported_parameter",
+		Code: llm.CodeUnsupported, Op: name + ".write", Param: member.Path(&w.req.Extra, path), Message: message, Reason: "unsupported_parameter",
 	}
 }
 
 func (w *requestWriter) invalid(path, message string) error {
-	return &llm.Error{Code: llm.CodeInvalid, Op: name + ".write", Param: path, Message: message, Reason: "invalid_value"}
+	return &llm.Error{Code: llm.CodeInvalid, Op: name + ".write", Param: member.Path(&w.req.Extra, path), Message: message, Reason: "invalid_value"}
 }
 
 // unknown reports whether nothing is known of the target's model.

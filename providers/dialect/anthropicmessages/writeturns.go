@@ -6,6 +6,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 // jsonLine asks for what the provider has no member for.
@@ -18,11 +19,7 @@ func blank(s string) bool { return strings.TrimSpace(s) == "" }
 // at is the path of a turn (j < 0) or of one of its parts, in the client's dialect.
 func (w *requestWriter) at(i, j int) string {
 	if !w.own {
-		at := w.index("messages", i)
-		if j >= 0 {
-			at = w.index(at+".content", j)
-		}
-		return at
+		return member.At(w.req.Extra.Dialect, w.chat.Turns, i, j)
 	}
 	if isSystem(&w.chat.Turns[0]) {
 		if i == 0 {

@@ -68,8 +68,8 @@ func TestReasoningGoesBackToWhoSignedIt(t *testing.T) {
 		{"signed here", []llm.Part{thought("hm", "S", name)}, `{"type":"thinking","thinking":"hm","signature":"S"},`, `{"type":"adaptive"}`, ""},
 		{"redacted here", []llm.Part{thought("", "D", name)}, `{"type":"redacted_thinking","data":"D"},`, `{"type":"adaptive"}`, ""},
 		{"hidden here", []llm.Part{thought("", hiddenPrefix+"S", name)}, `{"type":"thinking","thinking":"","signature":"S"},`, `{"type":"adaptive"}`, ""},
-		{"not signed", []llm.Part{thought("hm", "", "")}, ``, `-`, "reasoning_effort messages[1].content[0]"},
-		{"signed elsewhere", []llm.Part{thought("hm", "S", "gemini")}, ``, `-`, "reasoning_effort messages[1].content[0]"},
+		{"not signed", []llm.Part{thought("hm", "", "")}, ``, `-`, "reasoning_effort messages[1].reasoning_content"},
+		{"signed elsewhere", []llm.Part{thought("hm", "S", "gemini")}, ``, `-`, "reasoning_effort messages[1].reasoning_content"},
 		{"not sent back", nil, ``, `-`, "reasoning_effort"},
 	} {
 		req := chat(func(ch *llm.Chat) {

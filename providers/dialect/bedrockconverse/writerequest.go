@@ -1,6 +1,7 @@
 package bedrockconverse
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -96,7 +97,7 @@ func (w *requestWriter) body() error {
 }
 
 func (w *requestWriter) lose(path, why string) {
-	w.losses = append(w.losses, llm.Loss{Path: w.in(path), Why: why})
+	w.losses = append(w.losses, llm.Loss{Path: member.Path(&w.req.Extra, path), Why: why})
 }
 
 // in is a member's name in the client's dialect.
@@ -104,12 +105,12 @@ func (w *requestWriter) in(name string) string { return member.In(w.req.Extra.Di
 
 func (w *requestWriter) refuse(path, message string) error {
 	return &llm.Error{
-		Code: llm.CodeUnsupported, Op: name + ".write", Param: w.in(path), Message: message, Reason: "unsupported_parameter",
+		Code: llm.CodeUnsupported, Op: name + ".write", Param: member.Path(&w.req.Extra, path), Message: message, Reason: "unsupported_parameter",
 	}
 }
 
 func (w *requestWriter) invalid(path, message string) error {
-	return &llm.Error{Code: llm.CodeInvalid, Op: name + ".write", Param: w.in(path), Message: message, Reason: member.Value}
+	return &llm.Error{Code: llm.CodeInvalid, Op: name + ".write", Param: member.Path(&w.req.Extra, path), Message: message, Reason: member.Value}
 }
 
 // member picks a member's name in the client's dialect, for losses and errors.
@@ -192,10 +193,16 @@ func (w *requestWriter) decide() (err error) {
 		Chat: w.chat, Facts: &w.t.Facts, Seals: name, Forced: w.trick != "",
 		Names: claude.Names{Thinking: w.in("reasoning_effort"), Effort: w.in("reasoning_effort"), Max: w.in("max_completion_tokens"), Format: w.in("response_format")},
 	})
-	if err == nil {
-		w.losses = append(w.losses, w.told.Losses...)
+	if e, ok := errors.AsType[*llm.Error](err); ok {
+		e.Param = member.Path(&w.req.Extra, e.Param)
+		return e
+	} else if err != nil {
+		return err
 	}
-	return err
+	for _, l := range w.told.Losses {
+		w.lose(l.Path, l.Why)
+	}
+	return nil
 }
 
 func (w *requestWriter) toolConfig() error {

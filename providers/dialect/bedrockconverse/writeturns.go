@@ -14,20 +14,7 @@ func isSystem(t *llm.Turn) bool { return t.Role == llm.RoleSystem || t.Role == l
 
 // at is the path of a turn (j < 0) or of one of its parts, in the client's dialect.
 func (w *requestWriter) at(i, j int) string {
-	if w.own && isSystem(&w.chat.Turns[0]) {
-		if i == 0 {
-			if j < 0 {
-				return "system"
-			}
-			return item("system", j)
-		}
-		i--
-	}
-	at := item(w.in("messages"), i)
-	if j >= 0 {
-		at = item(at+".content", j)
-	}
-	return at
+	return member.At(w.req.Extra.Dialect, w.chat.Turns, i, j)
 }
 
 // lonely reports whether there is system text alone. It becomes the user's message, which the service demands.

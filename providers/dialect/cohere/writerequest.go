@@ -44,14 +44,14 @@ func (w *requestWriter) int(name string, n int64) {
 }
 
 func (w *requestWriter) lose(path, why string) {
-	w.losses = append(w.losses, llm.Loss{Path: path, Why: why})
+	w.losses = append(w.losses, llm.Loss{Path: member.Path(&w.req.Extra, path), Why: why})
 }
 
 // in is a top-level member's name in the client's dialect.
 func (w *requestWriter) in(name string) string { return member.In(w.req.Extra.Dialect, name) }
 
 func (w *requestWriter) refuse(path, format string, args ...any) error {
-	return &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Param: path, Reason: "unsupported_parameter", Message: fmt.Sprintf(format, args...)}
+	return &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Param: member.Path(&w.req.Extra, path), Reason: "unsupported_parameter", Message: fmt.Sprintf(format, args...)}
 }
 
 // chatBody writes what a chat has beside its model.

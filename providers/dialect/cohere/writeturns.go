@@ -36,11 +36,9 @@ func (w *requestWriter) messages() error {
 	return nil
 }
 
+// at is the path of a turn (j < 0) or of one of its parts, in the client's dialect.
 func (w *requestWriter) at(i, j int) string {
-	if j < 0 {
-		return fmt.Sprintf("%s[%d]", w.in("messages"), i)
-	}
-	return fmt.Sprintf("%s[%d].content[%d]", w.in("messages"), i, j)
+	return member.At(w.req.Extra.Dialect, w.chat.Turns, i, j)
 }
 
 func (w *requestWriter) turn(i int, t *llm.Turn) error {

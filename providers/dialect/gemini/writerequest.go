@@ -81,15 +81,15 @@ func (w *requestWriter) body() error {
 }
 
 func (w *requestWriter) lose(path, why string) {
-	w.losses = append(w.losses, llm.Loss{Path: path, Why: why})
+	w.losses = append(w.losses, llm.Loss{Path: member.Path(&w.req.Extra, path), Why: why})
 }
 
 func (w *requestWriter) refuse(path, message string) error {
-	return &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Param: path, Message: message, Reason: "unsupported_parameter"}
+	return &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Param: member.Path(&w.req.Extra, path), Message: message, Reason: "unsupported_parameter"}
 }
 
 func (w *requestWriter) invalid(path, message string) error {
-	return &llm.Error{Code: llm.CodeInvalid, Op: name + ".write", Param: path, Message: message, Reason: "invalid_value"}
+	return &llm.Error{Code: llm.CodeInvalid, Op: name + ".write", Param: member.Path(&w.req.Extra, path), Message: message, Reason: "invalid_value"}
 }
 
 // member picks a member's name in the client's dialect, for losses and errors.

@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
-	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 // filler is the signature that the provider documents for calls which it has not signed: of a history from
@@ -18,19 +18,7 @@ func isSystem(t *llm.Turn) bool { return t.Role == llm.RoleSystem || t.Role == l
 // at is the path of a turn (j < 0) or of one of its parts, in the client's dialect.
 func (w *requestWriter) at(i, j int) string {
 	if !w.own {
-		if w.req.Extra.Dialect == string(dialect.AnthropicMessages) && len(w.chat.Turns) > 0 && isSystem(&w.chat.Turns[0]) {
-			if i == 0 {
-				if j < 0 {
-					return "system"
-				}
-				return item("system", j)
-			}
-			i--
-		}
-		if j < 0 {
-			return item("messages", i)
-		}
-		return item(item("messages", i)+".content", j)
+		return member.At(w.req.Extra.Dialect, w.chat.Turns, i, j)
 	}
 	at := "systemInstruction"
 	for k := range i + 1 {
@@ -385,8 +373,10 @@ func (w *requestWriter) reply(p *llm.Part, at string) error {
 				words += "\n"
 			}
 			words, any = words+q.Text, true
+			w.joined(q, at, k)
 		case q.Media != nil && q.Media.Text != "": // a document that is text
 			words, any = strings.TrimPrefix(words+"\n"+q.Media.Text, "\n"), true
+			w.joined(q, at, k)
 		case q.Media != nil:
 			media = append(media, k)
 		default:
@@ -415,6 +405,23 @@ func (w *requestWriter) reply(p *llm.Part, at string) error {
 		return w.media(y, media, at)
 	}
 	return nil
+}
+
+// joined records what a text of a result has beside its words, which alone are written.
+func (w *requestWriter) joined(q *llm.Part, at string, k int) {
+	at = item(at+".content", k)
+	for _, m := range q.Extra {
+		w.lose(join(at, m.Name), "the dialect does not know the member")
+	}
+	if q.Media == nil {
+		return
+	}
+	if q.Media.Name != "" {
+		w.lose(at+".title", "the provider does not name texts")
+	}
+	for _, m := range q.Media.Extra {
+		w.lose(join(at, m.Name), "the dialect does not know the member")
+	}
 }
 
 func (w *requestWriter) media(y *llm.ToolReply, which []int, at string) error {

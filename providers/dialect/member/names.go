@@ -1,5 +1,11 @@
 package member
 
+import (
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
+
 // names are what dialects call a member that OpenAI's call otherwise, for losses and errors that name it.
 var names = [...]struct{ client, ours, theirs string }{
 	{"cohere", "dimensions", "output_dimension"},
@@ -28,6 +34,9 @@ var names = [...]struct{ client, ours, theirs string }{
 	{"gemini", "reasoning_effort", "generationConfig.thinkingConfig"},
 	{"gemini", "messages", "contents"},
 	{"gemini", "system", "systemInstruction"},
+	{"gemini", "max_tokens", "generationConfig.maxOutputTokens"},
+	{"gemini", "max_completion_tokens", "generationConfig.maxOutputTokens"},
+	{"gemini", "metadata", "labels"},
 	{"anthropic-messages", "max_completion_tokens", "max_tokens"},
 	{"anthropic-messages", "stop", "stop_sequences"},
 	{"anthropic-messages", "user", "metadata.user_id"},
@@ -42,6 +51,12 @@ var names = [...]struct{ client, ours, theirs string }{
 	{"bedrock-converse", "reasoning_effort", "additionalModelRequestFields"},
 	{"bedrock-converse", "parallel_tool_calls", "additionalModelRequestFields.tool_choice"},
 	{"bedrock-converse", "user", "requestMetadata.user_id"},
+	{"openai-responses", "max_tokens", "max_output_tokens"},
+	{"openai-responses", "max_completion_tokens", "max_output_tokens"},
+	{"openai-completions", "messages", "prompt"},
+	{"openai-completions", "max_completion_tokens", "max_tokens"},
+	{"cohere", "max_completion_tokens", "max_tokens"},
+	{"bedrock-converse", "max_tokens", "inferenceConfig.maxTokens"},
 	{"bedrock-converse", "temperature", "inferenceConfig.temperature"},
 	{"bedrock-converse", "top_p", "inferenceConfig.topP"},
 	{"bedrock-converse", "top_k", "additionalModelRequestFields.top_k"},
@@ -61,4 +76,27 @@ func In(client, name string) string {
 		}
 	}
 	return name
+}
+
+// Path is what a client's dialect calls the member to which a path leads by OpenAI's names. What leads further into a
+// member that the dialect has elsewhere is left out: there it need not be made of the same. The client's own members,
+// and paths that are its own already, stay as they are. x is what was left of the client's request.
+func Path(x *llm.Extra, path string) string {
+	top := path
+	if i := strings.IndexAny(path, ".["); i >= 0 {
+		top = path[:i]
+	}
+	for i := range x.Members {
+		if x.Members[i].Name == top {
+			return path
+		}
+	}
+	switch named := In(x.Dialect, top); {
+	case named == top:
+		return path
+	case strings.HasPrefix(path[len(top):], "["):
+		return named + path[len(top):]
+	default:
+		return named
+	}
 }

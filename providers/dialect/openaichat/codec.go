@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/quirk"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/usage"
@@ -227,39 +228,14 @@ func (u *upstream) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) 
 	}
 	fit, bad := u.quirks.Fit(doc, model)
 	if bad != nil {
-		bad.Param = clientMember(req.Extra.Dialect, bad.Param)
+		bad.Param = member.Path(&req.Extra, bad.Param)
 		return dst, nil, bad
 	}
 	for _, l := range fit.Losses {
 		if l.Path == "stream_options" && !req.Usage {
 			continue // it was ours
 		}
-		losses = append(losses, llm.Loss{Path: clientMember(req.Extra.Dialect, l.Path), Why: l.Why})
+		losses = append(losses, llm.Loss{Path: member.Path(&req.Extra, l.Path), Why: l.Why})
 	}
 	return jsonx.Splice(dst, body, fit.Edits...), losses, nil
-}
-
-// clientMember names a member in the client's dialect.
-func clientMember(d, member string) string {
-	names := map[dialect.Name]map[string]string{
-		dialect.AnthropicMessages: {
-			"stop": "stop_sequences", "user": "metadata.user_id", "response_format": "output_config.format",
-			"parallel_tool_calls": "tool_choice.disable_parallel_tool_use", "reasoning_effort": "thinking",
-		},
-		dialect.OpenAIResponses: {
-			"response_format": "text.format", "reasoning_effort": "reasoning.effort", "verbosity": "text.verbosity",
-			"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens", "messages": "input",
-		},
-		dialect.Gemini: {
-			"stop": "generationConfig.stopSequences", "n": "generationConfig.candidateCount", "temperature": "generationConfig.temperature",
-			"top_p": "generationConfig.topP", "seed": "generationConfig.seed", "presence_penalty": "generationConfig.presencePenalty",
-			"frequency_penalty": "generationConfig.frequencyPenalty", "response_format": "generationConfig.responseMimeType",
-			"reasoning_effort": "generationConfig.thinkingConfig", "tool_choice": "toolConfig.functionCallingConfig", "logprobs": "generationConfig.responseLogprobs",
-			"top_logprobs": "generationConfig.logprobs",
-		},
-	}
-	if n := names[dialect.Name(d)][member]; n != "" {
-		return n
-	}
-	return member
 }

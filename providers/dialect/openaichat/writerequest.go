@@ -10,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 // maxStop is how many stop sequences the dialect takes.
@@ -72,11 +73,11 @@ func (w *requestWriter) bool(name string, b *bool) {
 }
 
 func (w *requestWriter) lose(path, why string) {
-	w.losses = append(w.losses, llm.Loss{Path: path, Why: why})
+	w.losses = append(w.losses, llm.Loss{Path: member.Path(&w.req.Extra, path), Why: why})
 }
 
 func (w *requestWriter) refuse(path, message string) error {
-	return &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Param: path, Message: message, Reason: "unsupported_parameter"}
+	return &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Param: member.Path(&w.req.Extra, path), Message: message, Reason: "unsupported_parameter"}
 }
 
 // member picks a member's name in the client's dialect, for losses and errors.

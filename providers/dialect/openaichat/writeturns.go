@@ -6,7 +6,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
-	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/quirk"
 )
 
@@ -268,27 +268,7 @@ func (w *requestWriter) result(r *llm.ToolReply, parts []int, at string) error {
 
 // at is the path of a turn (j < 0) or of one of its parts, in the client's dialect.
 func (w *requestWriter) at(i, j int) string {
-	base := fmt.Sprintf("messages[%d]", i)
-	if w.req.Extra.Dialect == string(dialect.AnthropicMessages) {
-		system, n := true, 0
-		for k := 0; k <= i && k < len(w.chat.Turns); k++ {
-			if r := w.chat.Turns[k].Role; r != llm.RoleSystem && r != llm.RoleDeveloper {
-				system = false
-			} else if system {
-				n++
-			}
-		}
-		if base = fmt.Sprintf("messages[%d]", i-n); system {
-			if j < 0 {
-				return "system"
-			}
-			return fmt.Sprintf("system[%d]", j)
-		}
-	}
-	if j < 0 {
-		return base
-	}
-	return fmt.Sprintf("%s.content[%d]", base, j)
+	return member.At(w.req.Extra.Dialect, w.chat.Turns, i, j)
 }
 
 func quote(dst []byte, s string) []byte { return jsonx.AppendQuote(dst, s) }

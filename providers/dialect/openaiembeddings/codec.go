@@ -26,6 +26,7 @@ var (
 	_ dialect.Client   = (*Codec)(nil)
 	_ dialect.Reshaper = (*Codec)(nil)
 	_ dialect.Rewriter = (*Codec)(nil)
+	_ dialect.Trimmer  = (*Codec)(nil)
 )
 
 // New makes the codec of OpenAI's own form.
@@ -132,6 +133,19 @@ func (c *Codec) Reshapes(h *dialect.Head) bool {
 		}
 	}
 	return false
+}
+
+// Trims implements dialect.Trimmer: a form that calls members otherwise may lack some.
+func (c *Codec) Trims(h *dialect.Head, model string) ([]llm.Loss, error) {
+	if !c.Reshapes(h) {
+		return nil, nil
+	}
+	req, err := c.read(h)
+	if err != nil {
+		return nil, err
+	}
+	_, losses, err := c.WriteRequest(nil, req, dialect.Target{Model: model})
+	return losses, err
 }
 
 // Splice appends the client's own body with the edits made. Every other byte stays as it is, but where the form

@@ -220,7 +220,7 @@ type requestWriter struct {
 }
 
 func (w *requestWriter) lose(path, why string) {
-	w.losses = append(w.losses, llm.Loss{Path: path, Why: why})
+	w.losses = append(w.losses, llm.Loss{Path: member.Path(&w.req.Extra, path), Why: why})
 }
 
 // in is a member's name in the client's dialect.

@@ -68,26 +68,7 @@ func (w *requestWriter) instructions() error {
 
 // at is the path of a turn (j < 0) or of one of its parts, in the client's dialect.
 func (w *requestWriter) at(i, j int) string {
-	base, n := fmt.Sprintf("messages[%d]", i), 0
-	switch {
-	case w.own:
-		base = fmt.Sprintf("input[%d]", i-w.lead)
-	case w.from(dialect.AnthropicMessages):
-		for n < len(w.chat.Turns) && isSystem(&w.chat.Turns[n]) {
-			n++
-		}
-		if i < n {
-			if j < 0 {
-				return "system"
-			}
-			return fmt.Sprintf("system[%d]", j)
-		}
-		base = fmt.Sprintf("messages[%d]", i-n)
-	}
-	if j < 0 {
-		return base
-	}
-	return fmt.Sprintf("%s.content[%d]", base, j)
+	return member.At(w.req.Extra.Dialect, w.chat.Turns, i, j)
 }
 
 // marks records the loss of what a part of another dialect has beside its words.

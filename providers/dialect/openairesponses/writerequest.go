@@ -91,11 +91,11 @@ func (w *requestWriter) float(name string, f *float64) {
 }
 
 func (w *requestWriter) lose(path, why string) {
-	w.losses = append(w.losses, llm.Loss{Path: path, Why: why})
+	w.losses = append(w.losses, llm.Loss{Path: member.Path(&w.req.Extra, path), Why: why})
 }
 
 func (w *requestWriter) refuse(path, message string) error {
-	return &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Param: path, Message: message, Reason: "unsupported_parameter"}
+	return &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Param: member.Path(&w.req.Extra, path), Message: message, Reason: "unsupported_parameter"}
 }
 
 // id returns the id of a call as the wire carries it.

@@ -131,7 +131,7 @@ type requestWriter struct {
 }
 
 func (w *requestWriter) lose(path, why string) {
-	w.losses = append(w.losses, llm.Loss{Path: path, Why: why})
+	w.losses = append(w.losses, llm.Loss{Path: member.Path(&w.req.Extra, path), Why: why})
 }
 
 func (w *requestWriter) text(name, value string) {

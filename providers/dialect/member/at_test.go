@@ -1,0 +1,71 @@
+package member_test
+
+import (
+	"testing"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
+)
+
+func TestPlacesAreNamedAsTheClientHasThem(t *testing.T) {
+	text, call := llm.Part{Text: "x"}, llm.Part{Kind: llm.PartCall, Call: &llm.ToolCall{}}
+	system := llm.Turn{Role: llm.RoleSystem, Parts: []llm.Part{text, text}}
+	user := llm.Turn{Parts: []llm.Part{text, text}}
+	model := llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartThought}, {Kind: llm.PartRefusal}, text}}
+	one := llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{call}}
+	told := llm.Turn{Role: llm.RoleSystem, Parts: []llm.Part{{Text: "x", Name: "instructions"}}}
+	asked := llm.Turn{Parts: []llm.Part{{Kind: llm.PartFile, Name: "documents"}, text}}
+	for _, c := range []struct {
+		client     string
+		turns      []llm.Turn
+		turn, part int
+		want       string
+	}{
+		{"openai-chat", []llm.Turn{system, user}, 0, 1, "messages[0].content[1]"},
+		{"openai-chat", []llm.Turn{system, user}, 1, -1, "messages[1]"},
+		{"openai-chat", []llm.Turn{user, model}, 1, 0, "messages[1].reasoning_content"},
+		{"openai-chat", []llm.Turn{user, model}, 1, 1, "messages[1].refusal"},
+		{"openai-chat", []llm.Turn{user}, 0, 7, "messages[0].content[7]"},
+		{"anthropic-messages", []llm.Turn{system, user}, 0, -1, "system"},
+		{"anthropic-messages", []llm.Turn{system, user}, 0, 1, "system[1]"},
+		{"anthropic-messages", []llm.Turn{system, user}, 1, 0, "messages[0].content[0]"},
+		{"anthropic-messages", []llm.Turn{user, model}, 1, 0, "messages[1].content[0]"},
+		{"bedrock-converse", []llm.Turn{system, user}, 0, 1, "system[1]"},
+		{"gemini", []llm.Turn{system, user}, 0, 1, "systemInstruction.parts[1]"},
+		{"gemini", []llm.Turn{system, user}, 1, 0, "contents[0].parts[0]"},
+		{"gemini", []llm.Turn{user}, 0, 1, "contents[0].parts[1]"},
+		{"cohere", []llm.Turn{system, asked}, 1, 0, "documents[0]"},
+		{"cohere", []llm.Turn{system, asked}, 1, 1, "messages[1].content[0]"},
+		{"openai-responses", []llm.Turn{told, user}, 0, 0, "instructions"},
+		{"openai-responses", []llm.Turn{told, user}, 1, 1, "input[0].content[1]"},
+		{"openai-responses", []llm.Turn{user, one, user}, 1, 0, "input[1]"},
+		{"openai-responses", []llm.Turn{user, one, user}, 2, -1, "input[2]"},
+		{"openai-responses", []llm.Turn{user, model, user}, 1, 0, "input"},
+		{"openai-responses", []llm.Turn{user, model, user}, 2, 0, "input"},
+	} {
+		if got := member.At(c.client, c.turns, c.turn, c.part); got != c.want {
+			t.Errorf("%s: turn %d, part %d of %d: got %s, want %s", c.client, c.turn, c.part, len(c.turns), got, c.want)
+		}
+	}
+}
+
+func TestMembersAreNamedAsTheClientHasThem(t *testing.T) {
+	for _, c := range []struct{ client, path, want string }{
+		{"openai-chat", "stop", "stop"},
+		{"anthropic-messages", "stop", "stop_sequences"},
+		{"anthropic-messages", "response_format.json_schema.schema", "output_config.format"},
+		{"gemini", "max_tokens", "generationConfig.maxOutputTokens"},
+		{"gemini", "generationConfig.seed", "generationConfig.seed"},
+		{"gemini", "tools[1].function", "tools[1].function"},
+		{"bedrock-converse", "tools[1]", "toolConfig.tools[1]"},
+		{"gemini", "seed", "seed"}, // it is the client's own
+	} {
+		x := &llm.Extra{Dialect: c.client}
+		if c.path == c.want {
+			x.Members = []llm.Member{{Name: c.path}}
+		}
+		if got := member.Path(x, c.path); got != c.want {
+			t.Errorf("%s, %s: got %s, want %s", c.client, c.path, got, c.want)
+		}
+	}
+}
