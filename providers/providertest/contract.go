@@ -18,8 +18,8 @@ import (
 // clients are the dialects of the front doors.
 func clients() []dialect.Name { return []dialect.Name{dialect.OpenAIChat, dialect.AnthropicMessages} }
 
-// Contract checks a kind as it is made with its default parameters.
-func Contract(t *testing.T, k providers.Kind) {
+// Contract checks a kind as it is made with its default parameters, for clients at all doors.
+func Contract(t *testing.T, k providers.Kind, doors []Door) {
 	t.Run("describes itself", func(t *testing.T) { describes(t, k) })
 	_, chats := adapter(t, k, "https://up.example").Speaks(llm.OpChat, "m", dialect.OpenAIChat)
 	if chats || k.Vendor == nil { // a vendor may have embeddings alone
@@ -27,8 +27,12 @@ func Contract(t *testing.T, k providers.Kind) {
 		t.Run("addresses", func(t *testing.T) { addresses(t, k) })
 		t.Run("signs with a key", func(t *testing.T) { signs(t, k, "the-key-of-the-provider") })
 	}
-	if chats && !k.KeyOptional { // else it has other credentials, which this machine need not have
+	if chats && !k.KeyOptional { // else its params say how, and this machine need not have what they name
 		t.Run("signs without a key", func(t *testing.T) { signs(t, k, "") })
+	}
+	for i := range doors {
+		d := &doors[i]
+		t.Run("takes "+d.Op.String()+" of "+string(d.Name), func(t *testing.T) { takes(t, k, d) })
 	}
 	t.Run("judges", func(t *testing.T) { judges(t, k) })
 	t.Run("knows or says that it does not", func(t *testing.T) {

@@ -1,4 +1,8 @@
-// Package providertest is the contract that every kind of provider must keep, as tests. A kind's behaviour
-// toward its provider (golden requests, recorded answers) is tested beside the kind or its codec; here stands
-// what must hold for all kinds alike, and for every pair of dialects.
+// Package providertest is the contract that every kind of provider keeps, and every codec that it speaks: what is
+// addressed, written, signed, judged and read, for each operation and each dialect of a client. Its own tests run it
+// over all kinds, cross every recorded exchange over all dialects, and write docs/translation.md. A new kind or dialect
+// is held to it by standing in providers/all; a new front door has its requests in testdata/members besides.
+//
+//	testdata/members ─► Door ─ Request ─┐
+//	providers/all ───► Kind ─ Adapter ──┴─► Contract
 package providertest

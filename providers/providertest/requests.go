@@ -1,0 +1,218 @@
+package providertest
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+)
+
+// models are the names that a kind is asked for: one that nobody knows, and one for each of its globs.
+func models(k providers.Kind) []string {
+	out := []string{"m"}
+	for _, glob := range k.Models {
+		out = append(out, strings.ReplaceAll(glob, "*", "x"))
+	}
+	return out
+}
+
+// at is the operation that a provider does for a door: a legacy completion is a chat where it has no such endpoint.
+func at(a providers.Adapter, d *Door, model string) (llm.Op, dialect.Client) {
+	if c, ok := a.Speaks(d.Op, model, d.Name); ok {
+		return d.Op, c
+	}
+	if d.Op == llm.OpComplete {
+		if c, ok := a.Speaks(llm.OpChat, model, d.Name); ok {
+			return llm.OpChat, c
+		}
+	}
+	return d.Op, nil
+}
+
+// takes checks all requests of a door as they are made for a provider.
+func takes(t *testing.T, k providers.Kind, d *Door) {
+	a := adapter(t, k, "https://up.example")
+	for _, model := range models(k) {
+		op, c := at(a, d, model)
+		if c == nil {
+			continue
+		}
+		if again, ok := a.Speaks(op, model, c.Name()); !ok || again.Name() != c.Name() {
+			t.Errorf("%s: it speaks %s to clients of %s, but not to its own", model, c.Name(), d.Name)
+		}
+		target := dialect.Target{Model: model, Facts: a.Facts(model)}
+		for _, r := range d.Requests {
+			for _, stream := range []bool{false, true} {
+				if stream && !d.Streams() {
+					continue
+				}
+				in, err := d.Inbound(r, stream)
+				if err != nil {
+					t.Fatal(err)
+				}
+				what := model + ", " + r.Member + ", stream " + strconv.FormatBool(stream)
+				if c.Name() == d.Name {
+					spliced(t, what, d, c, in, target)
+				} else {
+					Written(t, what, d, c, op, in, target)
+				}
+			}
+		}
+	}
+}
+
+// refusal returns what refuses a request, or nil. It must say which member is at fault.
+func refusal(t *testing.T, what string, err error) *llm.Error {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	e, ok := errors.AsType[*llm.Error](err)
+	if !ok || e.Param == "" || e.Message == "" || e.Code != llm.CodeInvalid && e.Code != llm.CodeUnsupported {
+		t.Errorf("%s: refused without a member: %v", what, err)
+		return &llm.Error{}
+	}
+	return e
+}
+
+// spliced checks a request to a provider of the client's own dialect.
+func spliced(t *testing.T, what string, d *Door, c dialect.Client, in dialect.Inbound, target dialect.Target) {
+	t.Helper()
+	head, err := d.Server.Peek(in)
+	if refusal(t, what, err) != nil {
+		return
+	}
+	var losses []llm.Loss
+	if trim, ok := c.(dialect.Trimmer); ok {
+		if losses, err = trim.Trims(head, target.Model); refusal(t, what, err) != nil {
+			return
+		}
+	}
+	e := dialect.Edits{Model: target.Model, AskUsage: head.Stream && !head.Usage}
+	body, err := c.Splice(nil, head, e)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+		return
+	}
+	again, err := c.Splice([]byte("before"), head, e)
+	if err != nil || string(again) != "before"+string(body) {
+		t.Errorf("%s: spliced twice: %v\n%s\n%s", what, err, body, again)
+	}
+	if err := jsonx.Valid(body); err != nil {
+		t.Errorf("%s: %v: %s", what, err, body)
+	}
+	if missing := lostWords(in, body, losses); len(missing) > 0 {
+		t.Errorf("%s: %q vanished, and no loss says so: %v\n%s", what, missing, losses, body)
+	}
+}
+
+// Outcome is what became of a request for a provider of another dialect.
+type Outcome struct {
+	Body    []byte
+	Losses  []llm.Loss
+	Refused *llm.Error // nil: it was written
+}
+
+// Written writes a client's request for a provider of another dialect and holds the result against what binds all
+// codecs: the same bytes twice, JSON, no word lost silently, and a refusal names a member.
+func Written(t *testing.T, what string, d *Door, c dialect.Client, op llm.Op, in dialect.Inbound, target dialect.Target) Outcome {
+	t.Helper()
+	req, err := d.Server.ReadRequest(in)
+	if e := refusal(t, what, err); e != nil {
+		return Outcome{Refused: e}
+	}
+	if req.Bound != "" {
+		return Outcome{Refused: &llm.Error{Code: llm.CodeUnsupported, Param: req.Bound, Message: "it means something only to a provider that speaks " + string(d.Name)}}
+	}
+	to := *req
+	to.Op = op
+	body, losses, err := c.WriteRequest(nil, &to, target)
+	if e := refusal(t, what, err); e != nil {
+		return Outcome{Refused: e}
+	}
+	again, more, err := c.WriteRequest([]byte("before"), &to, target)
+	if err != nil || !bytes.Equal(again, append([]byte("before"), body...)) || !cmp.Equal(losses, more) {
+		t.Errorf("%s: written twice: %v\n%s\n%s\n%v\n%v", what, err, body, again, losses, more)
+	}
+	if err := jsonx.Valid(body); err != nil {
+		t.Errorf("%s: %v: %s", what, err, body)
+	}
+	for _, l := range losses {
+		if l.Path == "" || l.Why == "" {
+			t.Errorf("%s: a loss without a path or a reason: %+v", what, l)
+		}
+	}
+	if missing := lostWords(in, body, losses); len(missing) > 0 {
+		t.Errorf("%s: %q vanished, and no loss says so: %v\n%s", what, missing, losses, body)
+	}
+	return Outcome{Body: body, Losses: losses}
+}
+
+// lostWords returns the client's words that are not in a written body, and no loss covers: one that names the
+// member of the client's request in which they stand. A count need not carry what is no part of the prompt.
+func lostWords(in dialect.Inbound, body []byte, losses []llm.Loss) (lost []string) {
+	var all strings.Builder
+	eachWord(body, "", func(_, word string) { all.WriteString(word); all.WriteByte(0) })
+	eachWord(in.Body, "", func(path, word string) {
+		if !strings.HasPrefix(word, Mark) || strings.Contains(all.String(), word) || in.Op == llm.OpCount && slices.Contains(bookkeeping(), top(path)) {
+			return
+		}
+		if !slices.ContainsFunc(losses, func(l llm.Loss) bool { return top(l.Path) == top(path) || last(l.Path) == last(path) }) {
+			lost = append(lost, path)
+		}
+	})
+	return lost
+}
+
+// bookkeeping are members that are no part of a prompt.
+func bookkeeping() []string {
+	return []string{"metadata", "labels", "user", "prompt_cache_key", "container"}
+}
+
+// top is the member of a request into which a path leads. The two that say who the user is are one.
+func top(path string) string {
+	if i := strings.IndexAny(path, ".["); i >= 0 {
+		path = path[:i]
+	}
+	if path == "safety_identifier" {
+		return "user"
+	}
+	return path
+}
+
+// last is the member at a path's end: in lists of requests, each has what stands beside the list elsewhere.
+func last(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
+
+// eachWord calls f with every string of a document, names of members among them, and its path.
+func eachWord(raw []byte, path string, f func(path, word string)) {
+	switch jsonx.Kind(raw) {
+	case '"':
+		s, _ := jsonx.String(raw)
+		f(path, s)
+		if jsonx.Kind([]byte(s)) == '{' && jsonx.Valid([]byte(s)) == nil { // arguments of calls
+			eachWord([]byte(s), path, f)
+		}
+	case '[':
+		for i, e := range jsonx.Elements(raw) {
+			eachWord(e, path+"["+strconv.Itoa(i)+"]", f)
+		}
+	case '{':
+		for name, v := range jsonx.Members(raw) {
+			inner := string(name)
+			if path != "" {
+				inner = path + "." + inner
+			}
+			f(inner, string(name))
+			eachWord(v, inner, f)
+		}
+	}
+}
