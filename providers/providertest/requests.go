@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"slices"
 	"strconv"
@@ -163,7 +164,7 @@ func lostWords(in dialect.Inbound, body []byte, losses []llm.Loss) (lost []strin
 	var all strings.Builder
 	eachWord(body, "", func(_, word string) { all.WriteString(word); all.WriteByte(0) })
 	eachWord(in.Body, "", func(path, word string) {
-		if !strings.HasPrefix(word, Mark) || strings.Contains(all.String(), word) || in.Op == llm.OpCount && slices.Contains(bookkeeping(), top(path)) {
+		if !strings.HasPrefix(word, Mark) || strings.Contains(all.String(), word) || in.Op == llm.OpCount && !slices.Contains(prompts(), top(path)) {
 			return
 		}
 		if !slices.ContainsFunc(losses, func(l llm.Loss) bool { return top(l.Path) == top(path) || last(l.Path) == last(path) }) {
@@ -173,9 +174,9 @@ func lostWords(in dialect.Inbound, body []byte, losses []llm.Loss) (lost []strin
 	return lost
 }
 
-// bookkeeping are members that are no part of a prompt.
-func bookkeeping() []string {
-	return []string{"metadata", "labels", "user", "prompt_cache_key", "container"}
+// prompts are the members that hold a prompt in some dialect: what a count is of.
+func prompts() []string {
+	return []string{"messages", "system", "tools", "input", "instructions", "contents", "systemInstruction", "toolConfig"}
 }
 
 // top is the member of a request into which a path leads. The two that say who the user is are one.
@@ -198,6 +199,9 @@ func eachWord(raw []byte, path string, f func(path, word string)) {
 	case '"':
 		s, _ := jsonx.String(raw)
 		f(path, s)
+		if plain, err := base64.StdEncoding.DecodeString(s); err == nil && strings.HasPrefix(string(plain), Mark) { // a text as a file
+			f(path, string(plain))
+		}
 		if jsonx.Kind([]byte(s)) == '{' && jsonx.Valid([]byte(s)) == nil { // arguments of calls
 			eachWord([]byte(s), path, f)
 		}

@@ -386,6 +386,9 @@ func (w *requestWriter) reply(p *llm.Part, at string) error {
 		part, at := &r.Parts[k], item(at+".content", k)
 		if w.family.results && !w.own && part.Kind == llm.PartText && !blank(part.Text) {
 			w.result(part.Text)
+			for _, m := range part.Extra {
+				w.lose(at+"."+m.Name, "the dialect does not know the member")
+			}
 			continue
 		}
 		if err := w.part(part, at, llm.RoleUser); err != nil {

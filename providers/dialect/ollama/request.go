@@ -29,14 +29,14 @@ func (w *requestWriter) text(name, value string) { w.dst = member.Text(w.dst, na
 func (w *requestWriter) raw(name string, raw []byte) { w.dst = append(member.Key(w.dst, name), raw...) }
 
 func (w *requestWriter) lose(path, why string) {
-	w.losses = append(w.losses, llm.Loss{Path: path, Why: why})
+	w.losses = append(w.losses, llm.Loss{Path: member.Path(&w.req.Extra, path), Why: why})
 }
 
 // in is a top-level member's name in the client's dialect.
 func (w *requestWriter) in(name string) string { return member.In(w.req.Extra.Dialect, name) }
 
 func (w *requestWriter) refuse(path, format string, args ...any) error {
-	return &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Param: path, Reason: "unsupported_parameter", Message: fmt.Sprintf(format, args...)}
+	return &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Param: member.Path(&w.req.Extra, path), Reason: "unsupported_parameter", Message: fmt.Sprintf(format, args...)}
 }
 
 // chatBody writes what a chat has beside its model. Streams are the API's default, so that it is always said.

@@ -26,11 +26,9 @@ func (w *requestWriter) messages() error {
 	return nil
 }
 
+// at is the path of a turn (j < 0) or of one of its parts, in the client's dialect.
 func (w *requestWriter) at(i, j int) string {
-	if j < 0 {
-		return fmt.Sprintf("%s[%d]", w.in("messages"), i)
-	}
-	return fmt.Sprintf("%s[%d].content[%d]", w.in("messages"), i, j)
+	return member.At(w.req.Extra.Dialect, w.chat.Turns, i, j)
 }
 
 func (w *requestWriter) turn(i int, t *llm.Turn) error {
@@ -117,6 +115,9 @@ func (w *requestWriter) take(c *content, p *llm.Part, at string) error {
 		}
 		if !ok {
 			return w.refuse(at, "This model's provider takes documents as text.")
+		}
+		if p.Media.Name != "" {
+			w.lose(at+".title", "the dialect does not name texts")
 		}
 		c.texts = append(c.texts, words)
 	case llm.PartNative:
