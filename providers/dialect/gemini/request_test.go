@@ -225,7 +225,7 @@ func TestTurnsAreMergedAndResultsStandFirst(t *testing.T) {
 		`{"role":"user","parts":[{"functionResponse":{"id":"2","name":"g","response":{"a":2}}},{"functionResponse":{"id":"1","name":"f","response":{"error":"bad"}}},{"text":"and?"}]}]}`
 	for model, seal := range map[string]string{"gemini-2.5-flash": "", "gemini-3-flash-preview": `,"thoughtSignature":"` + filler + `"`} {
 		body, losses := written(t, New(), chat, model)
-		if diff := cmp.Diff(fmt.Sprintf(want, seal), body); diff != "" || len(losses) != 1 || losses[0].Path != "messages[4].content[0]" {
+		if diff := cmp.Diff(fmt.Sprintf(want, seal), body); diff != "" || len(losses) != 1 || losses[0].Path != "messages[4].reasoning_content" {
 			t.Errorf("%s: %v (-want +got)\n%s", model, losses, diff)
 		}
 	}
