@@ -94,10 +94,13 @@ func newPeer(t testing.TB, o grpcwire.Options) *peer {
 // hello sends the preface and settings. What the server sends meanwhile is read.
 func (p *peer) hello() {
 	p.Helper()
+	written := make(chan struct{})
 	go func() {
+		defer close(written)
 		_, _ = p.Write([]byte(http2.ClientPreface))
 		_ = p.WriteSettings()
 	}()
+	defer func() { <-written }()
 	for acked := false; !acked; {
 		f, err := p.ReadFrame()
 		if err != nil {
