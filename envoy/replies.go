@@ -19,6 +19,7 @@ type failure struct {
 	code      string
 	anthropic string // its type there
 	bedrock   string // its exception there
+	google    string // its status there
 }
 
 func failures() []failure {
@@ -28,20 +29,20 @@ func failures() []failure {
 		internal   = "InternalServerException"
 	)
 	return []failure{
-		{400, "The request is malformed.", invalid, "bad_request", invalid, validation},
-		{403, "The request is not allowed.", "permission_error", "forbidden", "permission_error", "AccessDeniedException"},
-		{404, "There is nothing at this path.", invalid, "not_found", "not_found_error", "ResourceNotFoundException"},
-		{408, "The request did not arrive in time.", "timeout_error", "request_timeout", "timeout_error", validation},
-		{413, "The request body is larger than this gateway accepts.", invalid, "request_too_large", "request_too_large", validation},
-		{414, "The request's path is too long.", invalid, "uri_too_long", invalid, validation},
-		{426, "HTTP/1.1 or HTTP/2 is needed.", invalid, "upgrade_required", invalid, validation},
-		{429, "Too many requests.", "rate_limit_error", "rate_limit_exceeded", "rate_limit_error", "ThrottlingException"},
-		{431, "The request's header is larger than this gateway accepts.", invalid, "header_too_large", invalid, validation},
-		{500, "The gateway has failed.", "server_error", "internal_error", "api_error", internal},
-		{502, "The model's provider sent an answer that cannot be read.", "server_error", "bad_gateway", "api_error", internal},
-		{503, "No model is available just now.", "server_error", "service_unavailable", "overloaded_error", "ServiceUnavailableException"},
-		{504, "The model's provider did not answer in time.", "server_error", "timeout", "timeout_error", "ModelTimeoutException"},
-		{0, "The gateway cannot answer this request.", "server_error", "gateway_error", "api_error", internal},
+		{400, "The request is malformed.", invalid, "bad_request", invalid, validation, "INVALID_ARGUMENT"},
+		{403, "The request is not allowed.", "permission_error", "forbidden", "permission_error", "AccessDeniedException", "PERMISSION_DENIED"},
+		{404, "There is nothing at this path.", invalid, "not_found", "not_found_error", "ResourceNotFoundException", "NOT_FOUND"},
+		{408, "The request did not arrive in time.", "timeout_error", "request_timeout", "timeout_error", validation, "DEADLINE_EXCEEDED"},
+		{413, "The request body is larger than this gateway accepts.", invalid, "request_too_large", "request_too_large", validation, "INVALID_ARGUMENT"},
+		{414, "The request's path is too long.", invalid, "uri_too_long", invalid, validation, "INVALID_ARGUMENT"},
+		{426, "HTTP/1.1 or HTTP/2 is needed.", invalid, "upgrade_required", invalid, validation, "FAILED_PRECONDITION"},
+		{429, "Too many requests.", "rate_limit_error", "rate_limit_exceeded", "rate_limit_error", "ThrottlingException", "RESOURCE_EXHAUSTED"},
+		{431, "The request's header is larger than this gateway accepts.", invalid, "header_too_large", invalid, validation, "INVALID_ARGUMENT"},
+		{500, "The gateway has failed.", "server_error", "internal_error", "api_error", internal, "INTERNAL"},
+		{502, "The model's provider sent an answer that cannot be read.", "server_error", "bad_gateway", "api_error", internal, "UNAVAILABLE"},
+		{503, "No model is available just now.", "server_error", "service_unavailable", "overloaded_error", "ServiceUnavailableException", "UNAVAILABLE"},
+		{504, "The model's provider did not answer in time.", "server_error", "timeout", "timeout_error", "ModelTimeoutException", "DEADLINE_EXCEEDED"},
+		{0, "The gateway cannot answer this request.", "server_error", "gateway_error", "api_error", internal, "INTERNAL"},
 	}
 }
 
@@ -62,6 +63,16 @@ func shapes() []shape {
 					"error":      map[string]any{"type": f.anthropic, "message": f.message},
 					"request_id": "%REQ(X-REQUEST-ID)%",
 				}
+			},
+		},
+		{
+			dialect: "gemini", path: "/v1beta/",
+			body: func(f *failure) map[string]any {
+				code := any("%RESPONSE_CODE%") // which is written as a number
+				if f.status != 0 {
+					code = float64(f.status)
+				}
+				return map[string]any{"error": map[string]any{"code": code, "message": f.message, "status": f.google}}
 			},
 		},
 		{
