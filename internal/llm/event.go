@@ -55,7 +55,7 @@ type Event struct {
 func (e *Event) Content() bool {
 	switch e.Kind {
 	case EvDelta:
-		return len(e.Text) > 0 || e.Seal != "" || e.Cite != nil
+		return len(e.Text) > 0 || e.Seal != "" || e.Cite != nil || len(e.Raw) > 0 && (e.Part == PartImage || e.Part == PartAudio)
 	case EvBlockStarted:
 		return e.Part == PartCall || e.Seal != ""
 	case EvResult:
