@@ -4,7 +4,7 @@
 // which is which is told by the model's name.
 //
 //	gemini-*, text-embedding-*  publishers/google/models/MODEL:generateContent, :countTokens, :predict, …
-//	claude-*                    publishers/anthropic/models/MODEL:rawPredict, :streamRawPredict
+//	claude-*                    publishers/anthropic/models/MODEL:rawPredict, :streamRawPredict, count-tokens:rawPredict
 //	meta/llama-…, …             endpoints/openapi/chat/completions
 //
 // It authenticates with an access token of Google Cloud, or with an API key of Vertex AI's express mode.
@@ -53,7 +53,10 @@ func Kind() providers.Kind {
 	}
 }
 
-const apiKey = "x-goog-api-key"
+const (
+	apiKey        = "x-goog-api-key"
+	claudeVersion = "vertex-2023-10-16" // of Anthropic's bodies on Vertex AI
+)
 
 func newAdapter(env providers.Env, params any) (providers.Adapter, error) {
 	p := params.(*Params)
@@ -79,7 +82,8 @@ func newAdapter(env providers.Env, params any) (providers.Adapter, error) {
 	a := &adapter{
 		root: root, project: p.Project, signer: signer,
 		google: gemini.Vertex(), predict: gemini.Predict(), one: gemini.EmbedOne(),
-		anthropic: anthropicmessages.NewHosted(anthropicmessages.Host{Version: "vertex-2023-10-16", KeepStream: true}),
+		anthropic: anthropicmessages.NewHosted(anthropicmessages.Host{Version: claudeVersion, KeepStream: true}),
+		counter:   anthropicmessages.NewCounter(claudeVersion),
 		openapi:   openaichat.New(),
 	}
 	if p.Project != "" {
@@ -96,6 +100,7 @@ type adapter struct {
 	predict   *gemini.Predictor
 	one       *gemini.Predictor
 	anthropic *anthropicmessages.Hosted
+	counter   *anthropicmessages.Counter
 	openapi   *openaichat.Codec
 }
 
@@ -156,6 +161,8 @@ func (a *adapter) Speaks(op llm.Op, model string, _ dialect.Name) (dialect.Clien
 		return a.one, true
 	case by == byAnthropic && op == llm.OpChat:
 		return a.anthropic, true
+	case by == byAnthropic && op == llm.OpCount:
+		return a.counter, true
 	case by == byOpenAPI && op == llm.OpChat:
 		return a.openapi, true
 	}
@@ -190,7 +197,10 @@ func (a *adapter) Address(c providers.Call) (string, error) {
 		return at + "embedContent", nil
 	case byAnthropic:
 		method := ":rawPredict"
-		if c.Stream {
+		switch {
+		case c.Op == llm.OpCount: // the body names the model
+			model = "count-tokens"
+		case c.Stream:
 			method = ":streamRawPredict"
 		}
 		return a.root + "/publishers/anthropic/models/" + url.PathEscape(model) + method, nil

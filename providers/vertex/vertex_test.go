@@ -52,6 +52,7 @@ func TestTheModelsNameTellsTheWay(t *testing.T) {
 		{"gemini-embedding-001", llm.OpEmbed, dialect.Gemini, false, "vertex-predict", root + "/publishers/google/models/gemini-embedding-001:predict"},
 		{"gemini-embedding-2", llm.OpEmbed, dialect.Gemini, false, "vertex-predict", root + "/publishers/google/models/gemini-embedding-2:embedContent"},
 		{"claude-sonnet-4-5@20250929", llm.OpChat, dialect.AnthropicMessages, false, dialect.AnthropicMessages, root + "/publishers/anthropic/models/claude-sonnet-4-5@20250929:rawPredict"},
+		{"claude-opus-4-6", llm.OpCount, dialect.AnthropicMessages, false, dialect.AnthropicMessages, root + "/publishers/anthropic/models/count-tokens:rawPredict"},
 		{"anthropic/claude-opus-4-6", llm.OpChat, dialect.Gemini, true, dialect.AnthropicMessages, root + "/publishers/anthropic/models/claude-opus-4-6:streamRawPredict"},
 		{"meta/llama-3.3-70b-instruct-maas", llm.OpChat, dialect.Gemini, true, dialect.OpenAIChat, root + "/endpoints/openapi/chat/completions"},
 	} {
@@ -148,6 +149,10 @@ func TestClaudesBodyIsReshaped(t *testing.T) {
 	out, err := c.Splice(nil, h, dialect.Edits{Model: "claude-sonnet-4-5", Betas: []string{"b"}})
 	if err != nil || jsonx.Get(out, "model") != nil || string(jsonx.Get(out, "anthropic_version")) != `"vertex-2023-10-16"` || string(jsonx.Get(out, "stream")) != "true" || jsonx.Get(out, "anthropic_beta") != nil {
 		t.Errorf("got %s, %v", out, err)
+	}
+	count, _ := a.Speaks(llm.OpCount, "claude-sonnet-4-5", dialect.AnthropicMessages)
+	if out, err := count.Splice(nil, h, dialect.Edits{Model: "n"}); err != nil || string(jsonx.Get(out, "model")) != `"n"` || string(jsonx.Get(out, "anthropic_version")) != `"vertex-2023-10-16"` {
+		t.Errorf("a count: %s, %v", out, err)
 	}
 	if r, ok := c.(dialect.Reshaper); !ok || !r.Reshapes(h) {
 		t.Error("the body is not made for the attempt alone")

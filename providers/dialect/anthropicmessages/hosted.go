@@ -154,6 +154,42 @@ func merged(betas []string, list []byte) []string {
 	return betas
 }
 
+// Counter is the dialect's client half toward a cloud that counts tokens at one path for all models: there the body
+// names the model, and says the cloud's version as well.
+type Counter struct {
+	*Codec
+	version []byte // in quotes
+}
+
+var (
+	_ dialect.Client   = (*Counter)(nil)
+	_ dialect.Reshaper = (*Counter)(nil)
+)
+
+// NewCounter makes the client half for a cloud's anthropic_version.
+func NewCounter(version string) *Counter { return &Counter{New(), jsonx.AppendQuote(nil, version)} }
+
+// Reshapes implements dialect.Reshaper: the version is the cloud's.
+func (*Counter) Reshapes(*dialect.Head) bool { return true }
+
+// WriteRequest appends the body for the target.
+func (c *Counter) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]byte, []llm.Loss, error) {
+	body, losses, err := c.Codec.WriteRequest(nil, req, t)
+	if err != nil {
+		return dst, nil, err
+	}
+	doc, err := jsonx.Scan(body)
+	if err != nil { // the codec writes JSON
+		return dst, nil, &llm.Error{Code: llm.CodeInternal, Op: name + ".write", Message: "internal error", Cause: err}
+	}
+	return jsonx.Splice(dst, body, doc.Set("anthropic_version", c.version)), losses, nil
+}
+
+// Splice appends the client's own body with the model and the version set.
+func (c *Counter) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, error) {
+	return jsonx.Splice(dst, h.Doc.Body, h.Doc.Set("anthropic_version", c.version), h.Doc.Set("model", jsonx.AppendQuote(nil, e.Model))), nil
+}
+
 // Framed is Hosted where streams are AWS event streams: each frame named chunk holds one event of the dialect, in
 // base64 (Bedrock's InvokeModelWithResponseStream).
 type Framed struct{ *Hosted }
