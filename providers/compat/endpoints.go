@@ -24,7 +24,7 @@ type Endpoints struct {
 	Messages       string `yaml:"messages" json:"messages,omitempty" doc:"Path of anthropic-messages."`
 	Completions    string `yaml:"completions" json:"completions,omitempty" doc:"Path of openai-completions."`
 	Embeddings     string `yaml:"embeddings" json:"embeddings,omitempty" doc:"Path of openai-embeddings."`
-	EmbedForm      string `yaml:"embeddings_form" json:"embeddings_form,omitempty" enum:"openai,voyage,jina" zero:"openai" doc:"Whose form its embeddings have."`
+	EmbedForm      string `yaml:"embeddings_form" json:"embeddings_form,omitempty" enum:"openai,voyage,jina,nvidia" zero:"openai" doc:"Whose form its embeddings have."`
 	Rerank         string `yaml:"rerank" json:"rerank,omitempty" doc:"Path of rerank."`
 	RerankForm     string `yaml:"rerank_form" json:"rerank_form,omitempty" enum:"jina,voyage,llamacpp,tei" zero:"jina" doc:"Whose form its rerank has."`
 	Moderations    string `yaml:"moderations" json:"moderations,omitempty" doc:"Path of openai-moderations."`
@@ -67,6 +67,8 @@ func embeddings(e *Endpoints, _ openaichat.Quirks) dialect.Client {
 		return openaiembeddings.NewForm(openaiembeddings.Voyage())
 	case "jina":
 		return openaiembeddings.NewForm(openaiembeddings.Jina())
+	case "nvidia":
+		return openaiembeddings.NewForm(openaiembeddings.NVIDIA())
 	}
 	return openaiembeddings.New()
 }
@@ -131,7 +133,7 @@ func (p *Params) check() error {
 		return llm.Invalid("params.endpoints", "no endpoint has a path")
 	}
 	for _, f := range [...]struct{ name, form, forms string }{
-		{"embeddings_form", p.Endpoints.EmbedForm, "openai voyage jina"}, {"rerank_form", p.Endpoints.RerankForm, "jina voyage llamacpp tei"},
+		{"embeddings_form", p.Endpoints.EmbedForm, "openai voyage jina nvidia"}, {"rerank_form", p.Endpoints.RerankForm, "jina voyage llamacpp tei"},
 	} {
 		if f.form != "" && !slices.Contains(strings.Fields(f.forms), f.form) {
 			return llm.Invalid("params.endpoints."+f.name, "the forms are "+f.forms)

@@ -82,6 +82,7 @@ func (w *requestWriter) tools() error {
 				return w.refuse(at, "The tool type %q has no equal at this model's provider.", t.Native)
 			}
 			if !w.offered(t) {
+				w.lose(at, "it may not be called: it is not offered")
 				continue
 			}
 			w.tool(t, at)

@@ -84,6 +84,7 @@ func (w *requestWriter) tools() error {
 			return w.refuse(at, "The tool type %q has no equal at this model's provider.", t.Native)
 		}
 		if c.Mode == llm.ChoiceSomeAuto && !slices.Contains(c.Names, t.Name) {
+			w.lose(at, "it may not be called: it is not offered")
 			continue
 		}
 		w.dst = append(member.Comma(w.dst), `{"type":"function","function":{`...)
