@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -193,8 +194,11 @@ func retryAfter(h Header, now time.Time) time.Duration {
 func (c *Core) spare(l ticket.Leg, h Header) {
 	now := c.now()
 	said := limitsOf(h, now)
-	if d := said.Wait(); d > 0 {
+	d := said.Wait()
+	if d > 0 {
 		c.rests.Cool(health.Subject{Provider: l.Provider, Key: l.Key, Model: l.Model}, now, min(d, health.Longest))
-		c.log.Debug("rate limit used up", "target", l.Target(), "key", l.Key, "for", d, "requests", said.Requests, "tokens", said.Tokens, "input", said.Input, "output", said.Output)
+	}
+	if said.Known() && c.log.Enabled(context.Background(), slog.LevelDebug) {
+		c.log.Debug("rate limits", "target", l.Target(), "key", l.Key, "requests", said.Requests, "tokens", said.Tokens, "input", said.Input, "output", said.Output, "rests", d)
 	}
 }

@@ -149,7 +149,10 @@ func newProvider(kind providers.Kind, target *Target) (*providers.Provider, erro
 	if base == "" {
 		var err error
 		if base, err = kind.Locate(target.Region, params); err != nil {
-			return nil, fmt.Errorf("target: %w", err)
+			if e, ok := errors.AsType[*llm.Error](err); !ok || e.Param != "params.account" {
+				return nil, fmt.Errorf("target: %w", err)
+			}
+			base = strings.ReplaceAll(kind.BaseURL, "{account}", "account") // any will do: nothing is sent
 		}
 	}
 	if base == "" {

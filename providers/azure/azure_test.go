@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -139,7 +140,7 @@ func TestBodiesNameTheDeploymentAndFitTheVersion(t *testing.T) {
 				t.Fatal(err)
 			}
 			written, _, err := c.WriteRequest(nil, req, dialect.Target{Model: "gpt-4o", Facts: a.Facts("gpt-4o")})
-			if want := got[:strings.IndexByte(string(got), ',')]; err != nil || !strings.HasPrefix(string(written), string(want)) {
+			if want := got[:bytes.IndexByte(got, ',')]; err != nil || !strings.HasPrefix(string(written), string(want)) {
 				t.Errorf("%v: %s", err, written)
 			}
 		})
@@ -173,7 +174,7 @@ func TestParamsAreChecked(t *testing.T) {
 		p := Kind().Params().(*Params)
 		change(p)
 		_, err := Kind().New(providers.Env{BaseURL: u}, p)
-		if e, ok := err.(*llm.Error); !ok || e.Param != want { //nolint:errorlint // it is returned bare
+		if e, ok := err.(*llm.Error); !ok || e.Param != want {
 			t.Errorf("%v, want one of %s", err, want)
 		}
 	}

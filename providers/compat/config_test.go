@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/providers/compat"
 )
@@ -43,6 +44,18 @@ func TestConfigurationsOfVendors(t *testing.T) {
 				t.Errorf("%s", p.Base)
 			}
 		})
+	}
+}
+
+func TestParamsAreReadFromJSON(t *testing.T) {
+	p := new(compat.Params)
+	err := jsonx.DecodeStrict([]byte(`{"account":"a","endpoints":{"chat":"/c","embeddings_form":"jina"},"quirks":{"drops":["seed"],"one_answer":true,"max_tokens":"max_tokens","developer_as_system":true,"tool_choice":["auto"],"response_format":["text"],`+
+		`"parts":["text"],"call_id":9,"reasoning":{"knob":"thinking","efforts":["low"],"history":"calls","member":"reasoning"},"errors":[{"status":429,"says":"x","code":"blocked"}],"values":[{"member":"a","from":"b","to":"c"}],"renames":{"d":"e"},"answers":["no_done"],"usage":"always","refuses":["n"]}}`), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Quirks.Check(); err != nil || p.Quirks.CallID != 9 || p.Quirks.Errors[0].Code != "blocked" || p.Quirks.Reasoning.Member != "reasoning" || p.Endpoints.EmbedForm != "jina" {
+		t.Errorf("%v: %+v", err, p)
 	}
 }
 

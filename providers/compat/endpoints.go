@@ -121,15 +121,15 @@ func below(base, path string) string {
 
 // check returns what is wrong with params, naming the field.
 func (p *Params) check() error {
-	any := false
+	some := false
 	for _, r := range p.Endpoints.routes() {
-		any = any || r.path != ""
+		some = some || r.path != ""
 		rest := strings.TrimLeft(r.path, "./")
 		if r.path != "" && (rest == "" || !strings.HasPrefix(r.path, "/") && !strings.HasPrefix(r.path, "../") || strings.Contains(rest, "..") || strings.ContainsFunc(r.path, unfit)) {
 			return llm.Invalid("params.endpoints."+r.name, "a path begins with a slash, or with ../, and has no spaces, queries or dots in a row")
 		}
 	}
-	if !any {
+	if !some {
 		return llm.Invalid("params.endpoints", "no endpoint has a path")
 	}
 	for _, f := range [...]struct{ name, form, forms string }{

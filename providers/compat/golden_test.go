@@ -148,7 +148,7 @@ func sent(t *testing.T, k *providers.Kind, path string, body []byte) string {
 	}
 	out, losses, err := upstream(server, client, in, head, a)
 	if err != nil {
-		e, _ := err.(*llm.Error) //nolint:errorlint // codecs return it bare
+		e, _ := err.(*llm.Error)
 		if e == nil || e.Param == "" {
 			t.Fatal(err)
 		}
@@ -225,7 +225,7 @@ func received(t *testing.T, k *providers.Kind, d dialect.Name, file string, body
 		out, err = w.Close(out)
 	}
 	if err != nil {
-		e, ok := err.(*llm.Error) //nolint:errorlint // writers return it bare
+		e, ok := err.(*llm.Error)
 		if !ok {
 			t.Fatal(err)
 		}

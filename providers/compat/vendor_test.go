@@ -97,7 +97,7 @@ func TestAnAddressThatNeedsAnAccountSaysSo(t *testing.T) {
 		"":            "params.account", "a/b": "params.account", "a..b": "params.account", "evil.com/#": "params.account", ".a": "params.account", "a b": "params.account",
 	} {
 		got, err := k.Locate("", &Params{Account: account})
-		if e, ok := err.(*llm.Error); ok { //nolint:errorlint // it is returned bare
+		if e, ok := err.(*llm.Error); ok {
 			got = e.Param
 		}
 		if got != want {
@@ -123,7 +123,7 @@ func TestParamsAreChecked(t *testing.T) {
 	} {
 		for _, k := range []providers.Kind{Kind(), *kindOf(t, "groq")} {
 			_, err := k.New(providers.Env{BaseURL: base}, p)
-			if e, ok := err.(*llm.Error); !ok || e.Param != want || e.Message == "" { //nolint:errorlint // it is returned bare
+			if e, ok := err.(*llm.Error); !ok || e.Param != want || e.Message == "" {
 				t.Errorf("%s: %v, want one of %s", k.Name, err, want)
 			}
 		}

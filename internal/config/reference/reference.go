@@ -74,13 +74,13 @@ func vendors(b *strings.Builder, kinds []providers.Kind) {
 		"| kind | vendor | `base_url` | usual key | dialects | hosted | keeps prompts |\n|---|---|---|---|---|---|---|\n")
 	for _, k := range kinds {
 		v := k.Vendor
-		base := "required"
+		base := []string{"required"}
 		if k.BaseURL != "" {
-			base = "`" + k.BaseURL + "`"
+			base[0] = "`" + k.BaseURL + "`"
 		}
 		for _, r := range k.RegionNames() {
 			if k.Regions[r] != k.BaseURL {
-				base += "; region `" + r + "`: `" + k.Regions[r] + "`"
+				base = append(base, "region `"+r+"`: `"+k.Regions[r]+"`")
 			}
 		}
 		key := "none needed"
@@ -95,7 +95,7 @@ func vendors(b *strings.Builder, kinds []providers.Kind) {
 		if v.Source != "" {
 			keeps = "[" + keeps + "](" + v.Source + ")"
 		}
-		fmt.Fprintf(b, "| `%s` | [%s](%s) | %s | %s | %s | %s | %s |\n", k.Name, v.Title, v.Docs, base, key, strings.Join(speaks, ", "), v.Hosted, keeps)
+		fmt.Fprintf(b, "| `%s` | [%s](%s) | %s | %s | %s | %s | %s |\n", k.Name, v.Title, v.Docs, strings.Join(base, "; "), key, strings.Join(speaks, ", "), v.Hosted, keeps)
 	}
 }
 

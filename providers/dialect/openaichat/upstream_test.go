@@ -110,8 +110,7 @@ func TestARequestOfAnotherDialectFitsTheServer(t *testing.T) {
 			req.Stream = true
 			u := NewUpstream(tc.q)
 			body, losses, err := u.WriteRequest(nil, req, dialect.Target{Model: "t"})
-			var e *llm.Error
-			if errors.As(err, &e) {
+			if e, ok := errors.AsType[*llm.Error](err); ok {
 				if e.Param != tc.refused {
 					t.Fatalf("%v, want one of %q", err, tc.refused)
 				}

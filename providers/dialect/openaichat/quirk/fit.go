@@ -68,7 +68,7 @@ func (f *fitting) member(i int, name string, raw []byte) *llm.Error {
 				f.remove(i)
 				f.lose(name, fmt.Sprintf("the value %q has no equal at this provider", v.From))
 			} else {
-				f.set1(i, v.To)
+				f.setText(i, v.To)
 			}
 			return nil
 		}
@@ -97,7 +97,7 @@ func (f *fitting) member(i int, name string, raw []byte) *llm.Error {
 	return f.known(i, name, raw)
 }
 
-func (f *fitting) set1(i int, text string) { f.editor.set(i, jsonx.AppendQuote(nil, text)) }
+func (f *fitting) setText(i int, text string) { f.editor.set(i, jsonx.AppendQuote(nil, text)) }
 
 // known fits a member that has rules of its own.
 func (f *fitting) known(i int, name string, raw []byte) *llm.Error {
