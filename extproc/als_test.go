@@ -187,18 +187,7 @@ func TestTheNameOfALogIsSaidOnce(t *testing.T) {
 	requests := []*accesslogv3.StreamAccessLogsMessage{message(LogRequest), message("", requestEntry(t, held, nil), requestEntry(t, "", nil), requestEntry(t, "{", nil))}
 	l := connect(t, s)
 	for _, in := range [][]*accesslogv3.StreamAccessLogsMessage{attempts, requests} {
-		st, err := l.logs.StreamAccessLogs(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range in {
-			if err := st.Send(m); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := st.CloseAndRecv(); err != nil {
-			t.Fatal(err)
-		}
+		l.log(t, in)
 	}
 	want := []exchange.AttemptSeen{{Provider: "openai", Path: ticket.Watched, Code: llm.CodeOverloaded}, {Provider: "anthropic", Path: ticket.Worked}}
 	if diff := cmp.Diff(seen.attempts, want); diff != "" {

@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -168,9 +169,9 @@ func newServer(t testing.TB, seen exchange.Observer) *Server {
 func newCore(t testing.TB, o exchange.Options) *exchange.Core {
 	t.Helper()
 	ps := map[string]*providers.Provider{}
-	for _, name := range []string{"openai", "anthropic"} {
+	for _, name := range []string{"openai", "anthropic", "mock"} {
 		k, _ := all.Kinds().Kind(name)
-		u, err := providers.ParseBase(k.BaseURL)
+		u, err := providers.ParseBase(cmp.Or(k.BaseURL, "http://127.0.0.1:9/v1"))
 		if err != nil {
 			t.Fatal(err)
 		}
