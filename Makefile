@@ -98,7 +98,7 @@ fmt: ## format the Go source
 	git ls-files --cached --others --exclude-standard '*.go' | xargs ls -d 2>/dev/null | xargs gofmt -s -w
 
 .PHONY: gen
-gen: ## write again what is generated: the registry of models, the schema and the reference of the configuration
+gen: ## write again what is generated: the registry of models, the schema and the reference of the configuration, the tables of translation
 	$(GO) generate ./...
 
 .PHONY: golden

@@ -6,3 +6,5 @@
 //	testdata/members ─► Door ─ Request ─┐
 //	providers/all ───► Kind ─ Adapter ──┴─► Contract
 package providertest
+
+//go:generate go test . -run TablesOfTranslation -update

@@ -61,6 +61,9 @@ func (w *requestWriter) document(p *llm.Part, kind, at string) error {
 			format = f.format
 		}
 	}
+	if format == "" && base == "" && m.Text != "" {
+		format = "txt"
+	}
 	if format == "" {
 		return w.refuse(at, "This model's provider does not take documents of the type "+clip(kind)+".")
 	}
