@@ -92,16 +92,7 @@ func (x *Exchange) write(c dialect.Client, req *llm.Request, l ticket.Leg) ([]by
 	}
 	to := *req
 	to.Op = x.op(x.snap.Providers[l.Provider], l.Model)
-	b, losses, err := c.WriteRequest(nil, &to, x.target(l))
-	if p, ok := x.snap.Servers[x.Dialect].(dialect.Pather); ok {
-		for i := range losses {
-			losses[i].Path = p.Path(req, losses[i].Path)
-		}
-		if e, ok := errors.AsType[*llm.Error](err); ok {
-			e.Param = p.Path(req, e.Param)
-		}
-	}
-	return b, losses, err
+	return c.WriteRequest(nil, &to, x.target(l))
 }
 
 // trims returns what a provider of the client's own dialect does not take of its body, or why it takes none of it.

@@ -126,12 +126,6 @@ type Client interface {
 	ReadError(status int, h Header, body []byte) *llm.Error
 }
 
-// Pather is a Server whose members have other names than openai-chat's, in which codecs of other dialects name what
-// they lose or refuse of a request. Path returns a member's own path; one that it does not know stays as it is.
-type Pather interface {
-	Path(req *llm.Request, at string) string
-}
-
 // Rewriter is a Client whose answers harm a client of the same dialect: they are read and written anew.
 type Rewriter interface{ Rewrites() bool }
 

@@ -78,11 +78,6 @@ func isCarried(t *testing.T, x *recorded.Exchange, own, other codec, req *llm.Re
 	if _, err := other.server.ReadRequest(dialect.Inbound{Op: llm.OpChat, Body: body}); err != nil && unreadable[x.ID] == "" {
 		t.Errorf("the other dialect cannot read it: %v\n%s", err, body)
 	}
-	if p, ok := own.server.(dialect.Pather); ok {
-		for i := range losses {
-			losses[i].Path = p.Path(req, losses[i].Path)
-		}
-	}
 	for name := range jsonx.Members(x.RequestJSON) {
 		m := string(name)
 		if !carried(own.endpoint, m, x.RequestJSON, body, losses) {

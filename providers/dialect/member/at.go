@@ -2,6 +2,7 @@ package member
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
@@ -61,31 +62,61 @@ func hoisted(turns []llm.Turn, turn, part int, system, systemParts, messages, pa
 	return item(at+parts, part)
 }
 
-// inItems is At where a turn of the model is several items: behind the first one that may be, they are not counted.
+// inItems is At where each part of what the model said may be an item of its own.
 func inItems(turns []llm.Turn, turn, part int) string {
-	n := turn
-	if len(turns) > 0 && len(turns[0].Parts) == 1 && turns[0].Parts[0].Name == "instructions" {
-		if turn == 0 {
-			return "instructions"
-		}
-		n--
-	}
+	n := 0
 	for i := range turns[:turn] {
-		if turns[i].Role == llm.RoleAssistant && len(turns[i].Parts) != 1 {
-			return "input"
+		n += items(&turns[i], len(turns[i].Parts))
+	}
+	t := &turns[turn]
+	switch {
+	case items(t, len(t.Parts)) == 0 && isSystem(t):
+		return "instructions"
+	case part < 0:
+		return item("input", n)
+	case t.Role != llm.RoleAssistant || part >= len(t.Parts):
+		return item(item("input", n)+".content", part)
+	}
+	n += items(t, part+1) - 1
+	first := part // of the message
+	for first > 0 && said(&t.Parts[first]) && said(&t.Parts[first-1]) && !beginsItem(&t.Parts[first]) {
+		first--
+	}
+	if !said(&t.Parts[part]) {
+		return item("input", n)
+	}
+	return item(item("input", n)+".content", part-first)
+}
+
+// items counts the items that the first parts of a turn came in. Texts in a row are one message.
+func items(t *llm.Turn, parts int) (n int) {
+	if t.Role != llm.RoleAssistant {
+		if isSystem(t) && len(t.Parts) == 1 && t.Parts[0].Name == "instructions" {
+			return 0
+		}
+		return 1
+	}
+	message := false
+	for j := range t.Parts[:parts] {
+		p := &t.Parts[j]
+		if !said(p) || !message || beginsItem(p) {
+			n++
+		}
+		message = said(p)
+	}
+	return n
+}
+
+func said(p *llm.Part) bool { return p.Kind == llm.PartText || p.Kind == llm.PartRefusal }
+
+// beginsItem reports whether a text carries members of the message that it begins, as openai-responses reads them.
+func beginsItem(p *llm.Part) bool {
+	for _, m := range p.Extra {
+		if strings.HasPrefix(m.Name, "item.") {
+			return true
 		}
 	}
-	at := item("input", n)
-	switch {
-	case part < 0:
-		return at
-	case turns[turn].Role == llm.RoleAssistant && len(turns[turn].Parts) != 1:
-		return "input"
-	case part >= len(turns[turn].Parts):
-	case turns[turn].Parts[part].Kind > llm.PartRefusal, turns[turn].Parts[part].Kind == llm.PartThought: // an item of its own
-		return at
-	}
-	return item(at+".content", part)
+	return false
 }
 
 func isSystem(t *llm.Turn) bool { return t.Role == llm.RoleSystem || t.Role == llm.RoleDeveloper }

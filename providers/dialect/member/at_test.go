@@ -40,8 +40,8 @@ func TestPlacesAreNamedAsTheClientHasThem(t *testing.T) {
 		{"openai-responses", []llm.Turn{told, user}, 1, 1, "input[0].content[1]"},
 		{"openai-responses", []llm.Turn{user, one, user}, 1, 0, "input[1]"},
 		{"openai-responses", []llm.Turn{user, one, user}, 2, -1, "input[2]"},
-		{"openai-responses", []llm.Turn{user, model, user}, 1, 0, "input"},
-		{"openai-responses", []llm.Turn{user, model, user}, 2, 0, "input"},
+		{"openai-responses", []llm.Turn{user, model, user}, 1, 0, "input[1]"},
+		{"openai-responses", []llm.Turn{user, model, user}, 2, 0, "input[3].content[0]"},
 	} {
 		if got := member.At(c.client, c.turns, c.turn, c.part); got != c.want {
 			t.Errorf("%s: turn %d, part %d of %d: got %s, want %s", c.client, c.turn, c.part, len(c.turns), got, c.want)

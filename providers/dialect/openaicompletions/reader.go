@@ -30,7 +30,8 @@ func (c *Codec) NewReader(_ *llm.Request, stream bool) dialect.Reader {
 // asked for. Each choice is one block of text.
 type reader struct {
 	document bool
-	begun    bool // the first byte was seen
+	begun    bool   // what comes is known
+	lead     []byte // what came before it was
 	started  bool
 	done     bool // nothing more will be emitted
 	parser   sse.Parser
@@ -56,13 +57,10 @@ func (r *reader) Feed(chunk []byte, eof bool, emit llm.Emit) error {
 		return nil
 	}
 	r.emit = emit
-	for i := 0; !r.begun && i < len(chunk); i++ {
-		switch chunk[i] { // the first byte that is neither white space nor of a byte order mark tells
-		case ' ', '\t', '\r', '\n', 0xef, 0xbb, 0xbf:
-		case 'd', 'e', 'i', 'r', ':':
-			r.begun, r.document = true, false
-		default:
-			r.begun, r.document = true, true
+	if !r.begun {
+		r.lead = append(r.lead, chunk...)
+		if chunk = r.lead; !r.tell() && !eof {
+			return nil
 		}
 	}
 	if r.document {
@@ -76,6 +74,24 @@ func (r *reader) Feed(chunk []byte, eof bool, emit llm.Emit) error {
 		err = r.end()
 	}
 	return err
+}
+
+// tell decides what the answer is by its first byte that is neither white space nor of a byte order mark, and reports
+// whether it came.
+func (r *reader) tell() bool {
+	for _, c := range r.lead {
+		switch c {
+		case ' ', '\t', '\r', '\n', 0xef, 0xbb, 0xbf:
+			continue
+		case 'd', 'e', 'i', 'r', ':':
+			r.document = false
+		default:
+			r.document = true
+		}
+		r.begun = true
+		return true
+	}
+	return false
 }
 
 func (r *reader) feedDocument(chunk []byte, eof bool) error {

@@ -13,8 +13,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/base64"
-	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +31,6 @@ type Codec struct {
 var (
 	_ dialect.Server = (*Codec)(nil)
 	_ dialect.Client = (*Codec)(nil)
-	_ dialect.Pather = (*Codec)(nil)
 )
 
 // New makes the codec, on the system's clock and its source of randomness.
@@ -144,71 +141,4 @@ func readCarrier(s string) (carrier, bool) {
 		return carrier{}, false
 	}
 	return carrier{string(call), vendor, seal}, true
-}
-
-// names are members of openai-chat that have another name here.
-var names = map[string]string{
-	"reasoning_effort": "reasoning.effort", "thinking": "reasoning", "response_format": "text.format", "verbosity": "text.verbosity",
-	"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens", "logprobs": "include",
-}
-
-// Path returns a member's path in the client's request for what codecs of other dialects call it.
-func (c *Codec) Path(req *llm.Request, at string) string {
-	first, rest := at, ""
-	if i := strings.IndexAny(at, ".["); i >= 0 {
-		first, rest = at[:i], at[i:]
-	}
-	if n, other := names[first]; other {
-		return n + rest
-	}
-	if first != "messages" {
-		return at
-	}
-	number, rest, found := strings.Cut(strings.TrimPrefix(rest, "["), "]")
-	turn, err := strconv.Atoi(number)
-	if !found || err != nil || req.Chat() == nil || turn < 0 || turn >= len(req.Chat().Turns) {
-		return "input"
-	}
-	return inputPath(req.Chat().Turns, turn, rest)
-}
-
-// inputPath is the path of what stands at rest in a turn: each part of what the model said may be an item.
-func inputPath(turns []llm.Turn, turn int, rest string) string {
-	item := 0
-	for i := range turns[:turn] {
-		item += itemsOf(&turns[i], len(turns[i].Parts))
-	}
-	t := &turns[turn]
-	if isSystem(t) && len(t.Parts) == 1 && t.Parts[0].Name == instructions {
-		return instructions
-	}
-	if t.Role != llm.RoleAssistant {
-		return fmt.Sprintf("input[%d]%s", item, rest)
-	}
-	number, tail, found := strings.Cut(strings.TrimPrefix(rest, ".content["), "]")
-	part, err := strconv.Atoi(number)
-	if !found || err != nil || part < 0 || part >= len(t.Parts) {
-		return fmt.Sprintf("input[%d]%s", item, rest)
-	}
-	return fmt.Sprintf("input[%d]%s", item+itemsOf(t, part+1)-1, tail)
-}
-
-// itemsOf counts the items that the first parts of a turn came in.
-func itemsOf(t *llm.Turn, parts int) (n int) {
-	if t.Role != llm.RoleAssistant {
-		if isSystem(t) && len(t.Parts) == 1 && t.Parts[0].Name == instructions {
-			return 0
-		}
-		return 1
-	}
-	message := false
-	for j := range t.Parts[:parts] {
-		p := &t.Parts[j]
-		said := p.Kind == llm.PartText || p.Kind == llm.PartRefusal
-		if !said || !message || ofMessage(p) {
-			n++
-		}
-		message = said
-	}
-	return n
 }

@@ -42,7 +42,8 @@ func (c *Codec) NewReader(req *llm.Request, stream bool) dialect.Reader {
 type reader struct {
 	names    map[string]string // tool names as they were, by name on the wire
 	document bool
-	begun    bool // the first byte was seen
+	begun    bool   // what comes is known
+	lead     []byte // what came before it was
 	started  bool
 	done     bool // nothing more will be emitted
 	parser   sse.Parser
@@ -61,13 +62,10 @@ func (r *reader) Feed(chunk []byte, eof bool, emit llm.Emit) error {
 		return nil
 	}
 	r.emit = emit
-	for i := 0; !r.begun && i < len(chunk); i++ {
-		switch chunk[i] { // the first byte that is neither white space nor of a byte order mark tells
-		case ' ', '\t', '\r', '\n', 0xef, 0xbb, 0xbf:
-		case 'd', 'e', 'i', 'r', ':':
-			r.begun, r.document = true, false
-		default:
-			r.begun, r.document = true, true
+	if !r.begun {
+		r.lead = append(r.lead, chunk...)
+		if chunk = r.lead; !r.tell() && !eof {
+			return nil
 		}
 	}
 	if r.document {
@@ -89,6 +87,24 @@ func broken(message string) *llm.Error {
 
 func endedEarly() *llm.Error {
 	return &llm.Error{Code: llm.CodeReset, Op: name + ".read", Message: "The provider's answer ended early."}
+}
+
+// tell decides what the answer is by its first byte that is neither white space nor of a byte order mark, and reports
+// whether it came.
+func (r *reader) tell() bool {
+	for _, c := range r.lead {
+		switch c {
+		case ' ', '\t', '\r', '\n', 0xef, 0xbb, 0xbf:
+			continue
+		case 'd', 'e', 'i', 'r', ':':
+			r.document = false
+		default:
+			r.document = true
+		}
+		r.begun = true
+		return true
+	}
+	return false
 }
 
 func (r *reader) feedDocument(chunk []byte, eof bool) error {

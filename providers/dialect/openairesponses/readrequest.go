@@ -351,6 +351,9 @@ func (r *requestReader) tool(at string, raw []byte) (err error) {
 		return err
 	}
 	var t llm.Tool
+	if kind == "" {
+		return member.Bad(at+".type", member.Value, "Invalid value: '"+at+".type' is empty.")
+	}
 	if kind != "function" {
 		t.Native, t.Raw = kind, raw
 		t.Description, _ = jsonx.String(jsonx.Get(raw, "description"))

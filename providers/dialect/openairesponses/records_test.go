@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -267,6 +268,9 @@ func strictItem(t testing.TB, it []byte) {
 		}
 	}
 	for _, p := range jsonx.Elements(jsonx.Get(it, "content")) {
+		if want == "" {
+			break // a built-in item passes as it came
+		}
 		if string(plain(jsonx.Get(p, "type"))) == "output_text" && (jsonx.Kind(jsonx.Get(p, "annotations")) != '[' || jsonx.Kind(jsonx.Get(p, "logprobs")) != '[') {
 			t.Errorf("the part lacks annotations or log probabilities: %s", p)
 		}
@@ -385,7 +389,8 @@ func checkLaw(t fataler, req *llm.Request) {
 		t.Fatalf("%v: %s", err, body)
 	}
 	back.Model = req.Model
-	if d := cmp.Diff(req, back); d != "" && len(losses) == 0 {
+	byName := cmpopts.SortSlices(func(a, b llm.Member) bool { return a.Name < b.Name })
+	if d := cmp.Diff(req, back, byName, cmpopts.EquateEmpty()); d != "" && len(losses) == 0 {
 		t.Fatalf("read again it is another (-was +is):\n%s\n%s", d, body)
 	}
 }

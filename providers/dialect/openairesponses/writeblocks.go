@@ -62,12 +62,11 @@ func (w *writer) open(dst []byte, b *outBlock) []byte {
 		}
 		dst = w.addItem(dst, w.call(nil, b, "in_progress", nil))
 	case llm.PartNative:
-		if s, ok := jsonx.String(jsonx.Get(b.native, "id")); ok {
-			b.item = string(jsonx.AppendQuote(nil, s))
-			b.item = b.item[1 : len(b.item)-1]
-		} else {
+		b.item, _ = jsonx.String(jsonx.Get(b.native, "id"))
+		if b.item == "" || string(jsonx.AppendQuote(nil, b.item)) != `"`+b.item+`"` { // ids are written without escapes
 			b.item = w.itemID("item_")
 		}
+		b.native = withID(b.native, b.item)
 		dst = w.addItem(dst, b.native)
 	}
 	return dst

@@ -21,7 +21,7 @@ func (w *requestWriter) input() error {
 		return err
 	}
 	rest := w.chat.Turns[w.lead:]
-	if len(rest) == 0 && w.own && w.lead == 0 {
+	if len(rest) == 0 && w.own && stated(w.req.Bound) {
 		return nil // the conversation is stored at the provider
 	}
 	w.key("input")

@@ -123,7 +123,7 @@ func (w *writer) Write(dst []byte, ev *llm.Event) ([]byte, error) {
 			b := &w.blocks[i]
 			b.state.ended = true
 			if b.part == llm.PartNative && ev.Raw != nil {
-				b.native = oneLine(itemOf(ev.Raw))
+				b.native = withID(oneLine(itemOf(ev.Raw)), b.item)
 			}
 			return w.advance(dst), nil
 		}
@@ -203,6 +203,20 @@ func itemOf(raw []byte) []byte {
 		return it
 	}
 	return raw
+}
+
+// withID returns an item with an id, where it has another: all events of an item name the same.
+func withID(item []byte, id string) []byte {
+	if id == "" || string(plain(jsonx.Get(item, "id"))) == id {
+		return item
+	}
+	b := member.Text([]byte{'{'}, "id", id)
+	for n, v := range jsonx.Members(item) {
+		if string(n) != "id" {
+			b = append(member.Key(b, string(n)), v...)
+		}
+	}
+	return append(b, '}')
 }
 
 func (w *writer) customTool(n string) bool {
