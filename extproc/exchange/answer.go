@@ -289,6 +289,9 @@ func (a *Attempt) answerHeaders(r *Reply, end bool) {
 		r.Set = append(r.Set, providers.Header{Name: "content-type", Value: ct})
 		r.Remove = append(r.Remove, "content-length")
 	}
+	if h, ok := a.server.(dialect.Headed); ok && a.ans.pipe.writer != nil {
+		h.AnswerHeader(nil, a.x.ID, func(name, value string) { r.Set = append(r.Set, providers.Header{Name: name, Value: value}) })
+	}
 	if len(a.losses) > 0 && a.x.Rules.Lossy == routing.LossyWarn {
 		r.Set = append(r.Set, providers.Header{Name: headerLosses, Value: ascii(lossPaths(a.losses))})
 	}

@@ -61,7 +61,7 @@ func answer(s dialect.Server, e *llm.Error, id string) *Answer {
 	status, body := s.WriteError(e, id)
 	a := &Answer{Status: status, Body: body, Err: e, Header: []providers.Header{{Name: "content-type", Value: "application/json"}}}
 	if h, ok := s.(dialect.Headed); ok {
-		h.ErrorHeader(e, id, func(name, value string) { a.Header = append(a.Header, providers.Header{Name: name, Value: value}) })
+		h.AnswerHeader(e, id, func(name, value string) { a.Header = append(a.Header, providers.Header{Name: name, Value: value}) })
 	}
 	if e.After > 0 {
 		a.Header = append(a.Header, providers.Header{Name: "retry-after", Value: strconv.Itoa(int((e.After + time.Second - 1) / time.Second))})

@@ -77,10 +77,11 @@ type Server interface {
 	WriteError(e *llm.Error, requestID string) (status int, body []byte)
 }
 
-// Headed is a Server whose error answers say what they are in headers too, beside content-type.
+// Headed is a Server whose answers say in headers what SDKs look for there, beside content-type.
 type Headed interface {
-	// ErrorHeader calls set for each header of an error answer; names are lower case.
-	ErrorHeader(e *llm.Error, requestID string, set func(name, value string))
+	// AnswerHeader calls set for each header of an answer that we write; names are lower case. e is nil for an answer
+	// that is no error.
+	AnswerHeader(e *llm.Error, requestID string, set func(name, value string))
 }
 
 // Writer writes an answer in a dialect, from events.

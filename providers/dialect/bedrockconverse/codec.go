@@ -71,9 +71,12 @@ func (c *Codec) ReadError(status int, h dialect.Header, body []byte) *llm.Error 
 // WriteError returns the status and the whole body of an error answer.
 func (c *Codec) WriteError(e *llm.Error, _ string) (status int, body []byte) { return fault.Write(e) }
 
-// ErrorHeader implements dialect.Headed: SDKs make typed errors of the exception's name.
-func (c *Codec) ErrorHeader(e *llm.Error, requestID string, set func(name, value string)) {
-	set(fault.Header, fault.Name(e.Code))
+// AnswerHeader implements dialect.Headed: SDKs make typed errors of the exception's name, and give the request's id to
+// their callers.
+func (c *Codec) AnswerHeader(e *llm.Error, requestID string, set func(name, value string)) {
+	if e != nil {
+		set(fault.Header, fault.Name(e.Code))
+	}
 	if requestID != "" {
 		set("x-amzn-requestid", requestID)
 	}

@@ -339,7 +339,7 @@ func TestErrorsOfTheFrontDoor(t *testing.T) {
 	h := map[string]string{}
 	e := &llm.Error{Code: llm.CodeRateLimited, Message: "slow down"}
 	status, body := c.WriteError(e, "req-1")
-	c.ErrorHeader(e, "req-1", func(n, v string) { h[n] = v })
+	c.AnswerHeader(e, "req-1", func(n, v string) { h[n] = v })
 	if status != 429 || string(body) != `{"message":"slow down"}` || h[fault.Header] != "ThrottlingException" || h["x-amzn-requestid"] != "req-1" {
 		t.Errorf("got %d %s %v", status, body, h)
 	}
