@@ -26,7 +26,7 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 	}
 	path, _, _ := strings.Cut(in.path, "?")
 	var found bool
-	in.row, in.piece, found = dialect.Find(h.Get(":method"), path, h.Get("anthropic-version") != "")
+	in.row, in.piece, found = dialect.Find(h.Get(":method"), path, told(h))
 	in.server = x.snap.Servers[in.row.Name]
 	if in.server == nil { // a front door that this snapshot does not have
 		in.row, found = dialect.Path{Name: dialect.OpenAIChat}, false
@@ -75,6 +75,19 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 	}
 	x.move(stReading)
 	return Reply{To: ToRequestHead}
+}
+
+// told is the dialect that a request's headers tell, "" where they do not: only clients of Anthropic's name a version,
+// and only Google's send keys and themselves in such headers, or a key in the query.
+func told(h Header) dialect.Name {
+	_, query, _ := strings.Cut(h.Get(":path"), "?")
+	switch {
+	case h.Get("anthropic-version") != "":
+		return dialect.AnthropicMessages
+	case h.Get("x-goog-api-key") != "", h.Get("x-goog-api-client") != "", strings.HasPrefix(query, "key="), strings.Contains(query, "&key="):
+		return dialect.Gemini
+	}
+	return ""
 }
 
 // usableID reports whether an id may stand in logs and headers as it is.

@@ -83,7 +83,7 @@ func (x *Exchange) route(model, whose string) (*routing.Route, string, *llm.Erro
 // whose is the provider that they named, "" where none did.
 func (x *Exchange) inbound(body []byte) (in dialect.Inbound, whose string, e *llm.Error) {
 	path, query, _ := strings.Cut(x.Ticket.Path, "?")
-	_, piece, _ := dialect.Find(x.method(), path, false)
+	_, piece, _ := dialect.Find(x.method(), path, "")
 	if x.Op.Objects() && piece != "" {
 		id, by := owner.Split(piece)
 		if !owner.Plain(id) {

@@ -66,6 +66,7 @@ func TestWhoIsLetIn(t *testing.T) {
 		{"two that differ, one in the query", headers{":path": {"/v1beta/models?key=key-b"}, "x-goog-api-key": {"key-a"}},
 			"invalid key: two different credentials were sent, in x-goog-api-key and key"},
 		{"a broken key in a query", headers{":path": {"/v1beta/models?key=%zz"}}, "invalid key: the key in the query is not percent-encoded"},
+		{"the key of a query to the list of models", headers{":path": {"/v1/models?key=key-a"}}, "alice"},
 		{"the query of another path", headers{":path": {"/v1/chat/completions?key=key-a"}}, none},
 
 		{"nothing", headers{}, none},

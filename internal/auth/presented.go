@@ -86,7 +86,7 @@ const queryKey = "key"
 // fromQuery reads the key of a request to Gemini's paths from the query.
 func (p *Presented) fromQuery(from *string, path string) error {
 	path, query, found := strings.Cut(path, "?")
-	if !found || !strings.HasPrefix(path, "/v1beta/") && !strings.HasPrefix(path, "/v1/models/") {
+	if !found || !strings.HasPrefix(path, "/v1beta/") && path != "/v1/models" && !strings.HasPrefix(path, "/v1/models/") {
 		return nil
 	}
 	for q := range strings.SplitSeq(query, "&") {

@@ -69,7 +69,7 @@ func (r *Record) door() string {
 // entersBy reports whether the record's path is one of a dialect's.
 func (r *Record) entersBy(client dialect.Name) bool {
 	path, _, _ := strings.Cut(r.RequestPath, "?")
-	row, _, found := dialect.Find("POST", path, client == dialect.AnthropicMessages)
+	row, _, found := dialect.Find("POST", path, client)
 	return found && row.Op != llm.OpUnknown && row.Name == client
 }
 

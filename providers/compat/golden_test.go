@@ -134,7 +134,7 @@ func adapter(t *testing.T, k *providers.Kind) (providers.Adapter, string) {
 // sent is what the vendor gets of a request.
 func sent(t *testing.T, k *providers.Kind, path string, body []byte) string {
 	t.Helper()
-	row, _, _ := dialect.Find("POST", path, false)
+	row, _, _ := dialect.Find("POST", path, "")
 	server := all.Servers()[row.Name]
 	a, host := adapter(t, k)
 	in := dialect.Inbound{Op: row.Op, Path: path, Body: bytes.TrimSpace(body)}

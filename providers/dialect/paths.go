@@ -20,7 +20,7 @@ type Path struct {
 }
 
 // paths is the table of all front doors. The order does not matter but for patterns that both fit: the first
-// one counts. The model list is shared by two dialects; there the request's headers decide (see Find).
+// one counts. The model list is shared by several dialects; there the request's headers decide (see Find).
 var paths = [...]Path{
 	{Method: "POST", Path: "/v1/chat/completions", Name: OpenAIChat, Op: llm.OpChat},
 	{Method: "POST", Path: "/v1/messages", Name: AnthropicMessages, Op: llm.OpChat},
@@ -82,17 +82,16 @@ func Paths() []Path { return slices.Clone(paths[:]) }
 
 // Find returns the row for a request, and what stands in its path for {model} or {id}, percent-decoded. found is
 // false for an unknown path; for a known path with another method it is true, row.Op is OpUnknown and row.Method
-// names the methods to use. anthropic says that the request carries an anthropic-version header, which only that
-// dialect's clients send.
-func Find(method, path string, anthropic bool) (row Path, piece string, found bool) {
+// names the methods to use. told is the dialect that the request's headers tell, which lists of models go by; "": none.
+func Find(method, path string, told Name) (row Path, piece string, found bool) {
 	for i := range paths {
 		p := paths[i]
 		held, fits := p.fits(path)
 		if !fits {
 			continue
 		}
-		if p.Op == llm.OpModels && anthropic && p.Name == OpenAIChat {
-			p.Name = AnthropicMessages
+		if p.Op == llm.OpModels && told != "" && p.Name == OpenAIChat {
+			p.Name = told
 		}
 		if method == p.Method || method == "HEAD" && p.Method == "GET" {
 			return p, held, true
@@ -104,15 +103,17 @@ func Find(method, path string, anthropic bool) (row Path, piece string, found bo
 		row, found = p, true
 	}
 	if !found {
-		row.Name = likely(path, anthropic)
+		row.Name = likely(path, told)
 	}
 	return row, "", found
 }
 
 // likely is the dialect in which an unknown path gets its answer: the one that its client most likely speaks.
-func likely(path string, anthropic bool) Name {
+func likely(path string, told Name) Name {
 	switch {
-	case anthropic, strings.HasPrefix(path, "/v1/messages"):
+	case told != "":
+		return told
+	case strings.HasPrefix(path, "/v1/messages"):
 		return AnthropicMessages
 	case strings.HasPrefix(path, "/v1beta/"):
 		return Gemini

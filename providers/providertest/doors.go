@@ -94,7 +94,7 @@ func doorsOf(raw []byte, name dialect.Name, server dialect.Server) ([]Door, erro
 		if path == "" {
 			continue
 		}
-		row, _, found := dialect.Find("POST", path, false)
+		row, _, found := dialect.Find("POST", path, "")
 		if !found || row.Op != op || row.Name != name {
 			return nil, fmt.Errorf("%s is no path of %s of %s", path, op, name)
 		}
@@ -147,6 +147,6 @@ func (d *Door) Inbound(r Request, stream bool) (dialect.Inbound, error) {
 		}
 	}
 	path, query, _ := strings.Cut(path, "?")
-	_, model, _ := dialect.Find("POST", path, false)
+	_, model, _ := dialect.Find("POST", path, "")
 	return dialect.Inbound{Op: d.Op, Path: path, Query: query, Model: model, Body: bytes.Clone(body)}, nil
 }
