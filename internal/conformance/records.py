@@ -3,12 +3,17 @@
 The plain readers here are deliberately naive: they know nothing of the gateway and nothing of the SDKs, so
 that they can judge both. They run once; the suites of every language read the cases that make_cases writes.
 """
+import base64
 import gzip
 import json
 import os
 import pathlib
 
-DIALECTS = {"chat": "chat", "messages": "messages"}
+import plain
+from plain import arguments, empty
+
+DIALECTS = {"chat": "chat", "messages": "messages", "responses": "responses", "chat-native": "cohere", "converse": "converse",
+            "converse-stream": "converse", "generateContent": "gemini", "streamGenerateContent": "gemini"}
 
 
 def data_file():
@@ -39,20 +44,6 @@ def text_of(content):
     if isinstance(content, dict):
         return json.dumps(content, separators=(",", ":"))
     return "".join(p.get("text") or "" for p in content or [] if isinstance(p, dict) and p.get("type") == "text")
-
-
-def arguments(text):
-    """Arguments as parsed; none at all and null count as an empty object, text that is no JSON stays text."""
-    if isinstance(text, (dict, list)):
-        return text
-    try:
-        return (json.loads(text) if (text or "").strip() else None) or {}
-    except ValueError:
-        return text
-
-
-def empty():
-    return {"text": "", "refusal": "", "thinking": "", "calls": [], "stop": None, "usage": None}
 
 
 def chat_usage(u):
@@ -149,16 +140,19 @@ def messages_stream(events):
 
 
 READERS = {("chat", False): chat_whole, ("chat", True): chat_stream,
-           ("messages", False): messages_whole, ("messages", True): messages_stream}
+           ("messages", False): messages_whole, ("messages", True): messages_stream, **plain.READERS}
 
 
 def read(dialect, kind, body):
     """What a recorded answer says, or None where it is no answer that can be read so."""
     try:
+        if kind == "eventstream-b64":
+            return READERS[dialect, True](plain.frames(base64.b64decode(body)))
         if kind == "sse":
             parts = [json.loads(d) for d in sse(body) if d.strip() != "[DONE]"]
             return READERS[dialect, True]([p for p in parts if isinstance(p, dict)])
-        return READERS[dialect, False](json.loads(body))
+        whole = json.loads(body)
+        return READERS[dialect, isinstance(whole, list)](whole)
     except (ValueError, AttributeError, KeyError, TypeError):
         return None
 
@@ -182,21 +176,23 @@ def usage_frame(case):
 
 
 def make_case(x):
-    request = x["request_json"]
-    if x["endpoint"] not in DIALECTS or x["response_body_kind"] not in ("json", "sse"):
+    request, kind = x["request_json"], x["response_body_kind"]
+    if x["endpoint"] not in DIALECTS or kind not in ("json", "sse", "eventstream-b64"):
         return None
-    if request is not None and not isinstance(request.get("messages"), list):
-        return None
-    case = {"id": x["id"], "dialect": x["endpoint"], "provider": x["provider"], "model": x["model"],
-            "stream": x["response_body_kind"] == "sse", "kind": x["response_body_kind"],
-            "status": x["response_status"], "features": x["features"], "request": request,
+    dialect = DIALECTS[x["endpoint"]]
+    if dialect in ("chat", "messages", "cohere") and request is not None and not isinstance(request.get("messages"), list):
+        return None  # also Cohere's first version
+    case = {"id": x["id"], "dialect": dialect, "provider": x["provider"], "model": x["model"],
+            "stream": kind != "json", "kind": kind, "status": x["response_status"], "features": x["features"], "request": request,
             "beta": (x["request_headers"] or {}).get("anthropic-beta"), "body": x["response_body"]}
+    if x["endpoint"] == "streamGenerateContent" and kind == "json" and case["status"] < 300:
+        case["stream"] = case["array"] = True  # a stream as one JSON array
     case["usage_asked"] = bool(((request or {}).get("stream_options") or {}).get("include_usage"))
-    case["want"] = read(case["dialect"], case["kind"], case["body"]) if case["status"] < 300 else None
+    case["want"] = read(dialect, kind, case["body"]) if case["status"] < 300 else None
     case["usage_frame"] = usage_frame(case)
     return case
 
 
 def make_cases(path):
-    """The cases of all records that are chat completions or messages."""
+    """The cases of all records of conversations, in whatever dialect."""
     return [c for c in map(make_case, load(path)) if c]

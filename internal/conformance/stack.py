@@ -22,9 +22,9 @@ import records
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-COMPATIBLE = "replay-compatible"
-OPENAI = "replay-openai"
-CLAUDE = "replay-claude"
+COMPATIBLE, OPENAI, CLAUDE = "replay-compatible", "replay-openai", "replay-claude"
+RESPONSES, GEMINI, COHERE, BEDROCK = "replay-responses", "replay-gemini", "replay-cohere", "replay-bedrock"
+PROVIDERS = {"messages": CLAUDE, "responses": RESPONSES, "gemini": GEMINI, "cohere": COHERE, "converse": BEDROCK}
 
 
 class StackError(Exception):
@@ -44,8 +44,8 @@ def get(url, timeout=5):
 
 def provider_of(case):
     """The provider whose kind speaks as the recorded one did."""
-    if case["dialect"] == "messages":
-        return CLAUDE
+    if found := PROVIDERS.get(case["dialect"]):
+        return found
     return OPENAI if case["provider"] in ("openai", "azure") else COMPATIBLE
 
 
@@ -67,6 +67,7 @@ def record_routes(cases):
 def mock_routes():
     """The mock in both dialects and in each alone, which makes the gateway translate; and what fails over."""
     yield {"name": "mock", "match": {"models": ["mock/*"]}, "targets": ["mock/*"]}
+    yield {"name": "media", "match": {"models": ["media/any"]}, "targets": ["fake/any"]}
     yield {"name": "mock-chat", "match": {"models": ["chat-only/*"]}, "targets": ["mock-chat/*"]}
     yield {"name": "mock-messages", "match": {"models": ["messages-only/*"]}, "targets": ["mock-messages/*"]}
     yield {"name": "hasty", "match": {"models": ["hasty/*"]}, "targets": ["mock/*"],
@@ -121,7 +122,11 @@ class Stack:
 
     def upstream(self, name, *args):
         """Starts `signalbox replay` or `signalbox mock` on a port of its choice and returns its address."""
-        p = self.spawn(name, [self.binary, *args, "--addr", "127.0.0.1:0"])
+        return self.listening(name, [self.binary, *args, "--addr", "127.0.0.1:0"])
+
+    def listening(self, name, command):
+        """Starts a server that prints its address, and returns that."""
+        p = self.spawn(name, command)
 
         def address():
             m = re.search(r"at (http://\S+)", self.log(name))
@@ -141,12 +146,24 @@ class Stack:
                   "providers": providers, "routes": list(routes), "drain": "3s",
                   "keys": [{"name": "conformance", "hash": made.stdout.strip()}], **(extra or {})}
         file = self.folder / "signalbox.yaml"
-        file.write_text(json.dumps(config, indent=1), "utf-8")  # JSON is YAML
+        self.write(file, config, env)
         p = self.spawn(name, [self.binary, "up", "--config", str(file)], env)
         self.admin = f"http://127.0.0.1:{admin}"
         self.wait(name, p, lambda: get(self.admin + "/readyz", 2).startswith("ready"), 90)
         self.base = f"http://127.0.0.1:{http}"
         return p
+
+    def write(self, file, config, env=None):
+        """Writes the configuration, without likenesses to models that the registry does not know."""
+        while True:
+            file.write_text(json.dumps(config, indent=1), "utf-8")  # JSON is YAML
+            said = subprocess.run([self.binary, "check", str(file)], env={**os.environ, **(env or {})}, text=True, capture_output=True)
+            unknown = set(re.findall(r'like: nothing is known of "([^"]+)"', said.stdout + said.stderr))
+            named = [t for r in config["routes"] for t in r["targets"] if isinstance(t, dict) and t.get("like") in unknown]
+            if not named:
+                return
+            for target in named:
+                target.pop("like", None)
 
     def paths(self):
         """How many exchanges went which path so far."""
@@ -172,27 +189,33 @@ def stop(p):
 def start(stack, cases, with_gateway=True):
     """Starts the upstreams and the gateway of the SDK suites and returns the suites' environments by way."""
     mock = stack.upstream("mock", "mock", "--seed", "1")
+    fake = stack.listening("fake", [sys.executable, "-B", str(HERE / "fake.py")])
     file = records.data_file()
     replay = stack.upstream("replay", "replay", str(file)) if file else ""
     cases_file = stack.folder / "cases.json"
     cases_file.write_text(json.dumps(cases), "utf-8")
     shared = {"SB_CASES": str(cases_file), "SB_JOURNAL": mock}
-    ways = {"straight": {**shared, "SB_WAY": "straight", "SB_BASE": replay or mock, "SB_MOCK": mock, "SB_KEY": "unused",
+    ways = {"straight": {**shared, "SB_WAY": "straight", "SB_BASE": replay or mock, "SB_MOCK": mock, "SB_FAKE": fake, "SB_KEY": "unused",
                          "SB_MODELS": "mock/text mock/echo"}}
     if not with_gateway:
         return ways
     key = {"key": "env:CONFORMANCE_UPSTREAM_KEY"}
     providers = [{"name": "mock", "kind": "mock", "base_url": mock + "/v1"},
+                 {"name": "fake", "kind": "openai", "base_url": fake + "/v1", **key},
                  {"name": "mock-chat", "kind": "mock", "base_url": mock + "/v1", "params": {"speaks": ["openai-chat"]}},
                  {"name": "mock-messages", "kind": "mock", "base_url": mock + "/v1", "params": {"speaks": ["anthropic-messages"]}}]
     if replay:
-        providers += [{"name": OPENAI, "kind": "openai", "base_url": replay + "/v1", **key},
+        providers += [{"name": OPENAI, "kind": "openai", "base_url": replay + "/v1", "params": {"api": "chat"}, **key},
                       {"name": COMPATIBLE, "kind": "openai-compatible", "base_url": replay + "/v1", **key},
-                      {"name": CLAUDE, "kind": "anthropic", "base_url": replay, **key}]
+                      {"name": CLAUDE, "kind": "anthropic", "base_url": replay, **key},
+                      {"name": RESPONSES, "kind": "openai", "base_url": replay + "/v1", "params": {"api": "responses"}, **key},
+                      {"name": GEMINI, "kind": "gemini", "base_url": replay, **key},
+                      {"name": COHERE, "kind": "cohere", "base_url": replay, **key},
+                      {"name": BEDROCK, "kind": "bedrock", "base_url": replay, "params": {"api": "converse"}, **key}]
     stack.gateway(providers, [*mock_routes(), *record_routes(cases)],
                   env={"CONFORMANCE_UPSTREAM_KEY": "upstream-" + secrets.token_hex(8)},
                   extra={"defaults": {"answer_headers": True}, "log": {"level": "warn"}})
-    ways["gateway"] = {**shared, "SB_WAY": "gateway", "SB_BASE": stack.base, "SB_MOCK": stack.base,
+    ways["gateway"] = {**shared, "SB_WAY": "gateway", "SB_BASE": stack.base, "SB_MOCK": stack.base, "SB_FAKE": stack.base,
                        "SB_KEY": stack.key, "SB_MODELS": "mock/* chat-only/* messages-only/* hasty/* moves-on"}
     return ways
 

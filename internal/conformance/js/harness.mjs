@@ -6,7 +6,8 @@ import Anthropic from '@anthropic-ai/sdk';
 
 export const env = process.env;
 export const gateway = env.SB_WAY === 'gateway';
-export const cases = env.SB_CASES ? JSON.parse(fs.readFileSync(env.SB_CASES, 'utf8')) : [];
+export const all = env.SB_CASES ? JSON.parse(fs.readFileSync(env.SB_CASES, 'utf8')) : [];
+export const cases = all.filter((c) => ['chat', 'messages'].includes(c.dialect));
 export const hello = [{ role: 'user', content: 'Hello' }];
 
 export const openaiClient = (base = env.SB_BASE, apiKey = env.SB_KEY) =>
