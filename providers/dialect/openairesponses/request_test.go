@@ -247,7 +247,7 @@ func TestPathsAreTheClients(t *testing.T) {
 }
 
 func TestRecordedCountsAreReadAndWritten(t *testing.T) {
-	recorded.Each(t, func(x *recorded.Exchange) bool { return x.Endpoint == "responses-input-tokens" }, func(t *testing.T, x *recorded.Exchange) {
+	each(t, func(x *recorded.Exchange) bool { return x.Endpoint == "responses-input-tokens" }, func(t *testing.T, x *recorded.Exchange) {
 		in := dialect.Inbound{Op: llm.OpCount, Path: "/v1/responses/input_tokens", Body: x.RequestJSON}
 		req, err := fixed().ReadRequest(in)
 		if err != nil || req.Op != llm.OpCount {
