@@ -260,8 +260,19 @@ func strict(t testing.TB, out []byte) {
 			started = true
 		case kind == "message-end":
 			ended = true
+			for _, n := range []string{"input_tokens", "output_tokens"} {
+				if _, ok := jsonx.Int(jsonx.At([]byte(data), "delta", "usage", "tokens", n)); !ok {
+					t.Fatalf("no %s: %s", n, data)
+				}
+			}
 			if open != "" {
 				t.Fatalf("%s is open at the end", open)
+			}
+		case kind == "citation-start":
+			for _, s := range jsonx.Elements(jsonx.At([]byte(data), "delta", "message", "citations", "sources")) {
+				if d := jsonx.Get(s, "document"); d != nil && (jsonx.Kind(jsonx.Get(d, "text")) != '"' || jsonx.Kind(jsonx.Get(d, "title")) != '"') {
+					t.Fatalf("a document without its text or title: %s", data)
+				}
 			}
 		case what == "citation":
 		case step == "start" && open != "", step != "start" && open != this:

@@ -189,6 +189,9 @@ func (w *resultWriter) Close(dst []byte) ([]byte, error) {
 		dst = append(append(append(member.Key(dst, "results"), '['), w.list...), ']')
 	}
 	dst = append(member.Key(dst, "meta"), `{"api_version":{"version":"2"}`...)
+	if w.embed != nil { // clients need the number
+		w.usage.Input.Known = true
+	}
 	units := [...]struct {
 		name string
 		n    llm.Count

@@ -39,7 +39,8 @@ func readUsage(raw []byte) (u llm.Usage) {
 	return u
 }
 
-// appendUsage appends usage. What is billed is taken to be what was used.
+// appendUsage appends usage. Clients need both numbers (ai-sdk refuses an answer without): what is not known is 0. What
+// is billed is taken to be what was used.
 func appendUsage(dst []byte, u *llm.Usage) []byte {
 	pair := func() {
 		dst = strconv.AppendInt(member.Key(append(dst, '{'), "input_tokens"), u.Input.N, 10)
@@ -106,7 +107,7 @@ func appendCitation(dst []byte, c *llm.Citation, shift int) []byte {
 	dst = append(member.Text(dst, "text", c.Text), `,"sources":[`...)
 	if c.URL != "" {
 		dst = append(member.Text(append(dst, `{"type":"document"`...), "id", c.URL), `,"document":{`...)
-		dst = append(member.Text(member.Text(dst, "url", c.URL), "title", c.Title), "}}"...)
+		dst = append(member.Text(member.Text(member.Text(dst, "url", c.URL), "title", c.Title), "text", c.Text), "}}"...)
 	}
 	return append(dst, `],"type":"TEXT_CONTENT"}`...)
 }

@@ -279,8 +279,8 @@ func (w *writer) fail(dst []byte, e *llm.Error) []byte {
 		reason = "TIMEOUT"
 	}
 	dst = append(dst, "event: message-end\ndata: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\""...)
-	dst = append(member.Text(append(append(dst, reason...), '"'), "error", messageOf(e)), '}')
-	return append(dst, "}\n\n"...)
+	dst = append(member.Text(append(append(dst, reason...), '"'), "error", messageOf(e)), `,"usage":`...)
+	return append(appendUsage(dst, &w.usage), "}}\n\n"...)
 }
 
 // Close writes the end of the answer: what is left of the blocks, how it stopped, and all usage.
@@ -312,9 +312,7 @@ func (w *writer) Close(dst []byte) ([]byte, error) {
 	dst = append(dst, "event: message-end\ndata: {\"type\":\"message-end\""...)
 	dst = append(member.Text(dst, "id", w.id), `,"delta":{`...)
 	dst = member.Text(dst, "finish_reason", w.reason())
-	if w.usage.Known() {
-		dst = appendUsage(member.Key(dst, "usage"), &w.usage)
-	}
+	dst = appendUsage(member.Key(dst, "usage"), &w.usage)
 	return append(dst, "}}\n\ndata: [DONE]\n\n"...), nil
 }
 
@@ -382,9 +380,7 @@ func (w *writer) document(dst []byte) []byte {
 		}
 	}
 	dst = append(dst, '}')
-	if w.usage.Known() {
-		dst = appendUsage(member.Key(dst, "usage"), &w.usage)
-	}
+	dst = appendUsage(member.Key(dst, "usage"), &w.usage)
 	if w.logs != nil {
 		dst = append(append(append(member.Key(dst, "logprobs"), '['), w.logs...), ']')
 	}
