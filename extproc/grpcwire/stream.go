@@ -200,11 +200,15 @@ func (s *Stream) feed(b []byte) []byte {
 
 // grow makes room for n more bytes of the message. What a peer only announces is not laid out at once.
 func (s *Stream) grow(n int) {
-	if cap(s.message)-len(s.message) >= n {
+	have := cap(s.message)
+	if have-len(s.message) >= n {
 		return
 	}
-	wider := s.c.srv.room(max(min(4*cap(s.message), s.size), len(s.message)+n))
-	wider = append(wider, s.message...)
+	size := s.size
+	if size > 8*have {
+		size = max(4*have, len(s.message)+n)
+	}
+	wider := append(s.c.srv.room(size), s.message...)
 	s.c.srv.recycle(s.message)
 	s.message = wider
 }
