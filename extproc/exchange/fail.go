@@ -167,7 +167,7 @@ func (x *Exchange) verdict() *llm.Error {
 func providerID(h Header) string {
 	for _, n := range [...]string{headerUpstreamID, "x-request-id", "request-id", "x-amzn-requestid"} {
 		if v := h.Get(n); v != "" {
-			return clip(v)
+			return strings.Clone(clip(v))
 		}
 	}
 	return ""

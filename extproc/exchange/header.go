@@ -97,7 +97,7 @@ func (h Header) keep() map[string]string {
 			if kept == nil {
 				kept = map[string]string{}
 			}
-			kept[h[i].Name] = h[i].Value
+			kept[strings.Clone(h[i].Name)] = strings.Clone(h[i].Value)
 		}
 	}
 	return kept

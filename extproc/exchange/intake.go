@@ -20,7 +20,7 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 	in := x.in
 	in.head = h
 	in.path = h.Get(":path")
-	x.ID = h.Get("x-request-id")
+	x.ID = strings.Clone(h.Get("x-request-id")) // what outlives the head must not hold all of it
 	if !usableID(x.ID) || x.core.live.get(x.ID) != nil {
 		x.ID = newID()
 	}
@@ -32,7 +32,7 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 		in.row, found = dialect.Path{Name: dialect.OpenAIChat}, false
 		in.server = x.snap.Servers[in.row.Name]
 	}
-	x.Dialect, x.Op, x.Path = in.row.Name, in.row.Op, path
+	x.Dialect, x.Op, x.Path = in.row.Name, in.row.Op, strings.Clone(path)
 	if query := passing(in.path); query != "" {
 		x.Path += "?" + query // the ticket holds no credential
 	}
