@@ -140,7 +140,7 @@ func TestBodiesNameTheDeploymentAndFitTheVersion(t *testing.T) {
 				t.Fatal(err)
 			}
 			written, _, err := c.WriteRequest(nil, req, dialect.Target{Model: "gpt-4o", Facts: a.Facts("gpt-4o")})
-			if want := got[:bytes.IndexByte(got, ',')]; err != nil || !strings.HasPrefix(string(written), string(want)) {
+			if want := got[:bytes.IndexByte(got, ',')]; err != nil || !bytes.HasPrefix(written, want) {
 				t.Errorf("%v: %s", err, written)
 			}
 		})

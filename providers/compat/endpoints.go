@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/quirk"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaicompletions"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openairesponses"
@@ -32,6 +33,8 @@ type Endpoints struct {
 	Speech         string `yaml:"speech" json:"speech,omitempty" doc:"Path of speech in OpenAI's form."`
 	Transcriptions string `yaml:"transcriptions" json:"transcriptions,omitempty" doc:"Path of transcription in OpenAI's form."`
 	Translations   string `yaml:"translations" json:"translations,omitempty" doc:"Path of translation of audio in OpenAI's form."`
+
+	Only map[string]string `yaml:"only" json:"only,omitempty" doc:"The models of endpoints that do not serve all: names, or with one * at an end, with commas between them."`
 }
 
 // route is an endpoint and what it takes.
@@ -90,10 +93,19 @@ func (e *Endpoints) made(base string, q openaichat.Quirks) []providers.Endpoint 
 	var out []providers.Endpoint
 	for _, r := range e.routes() {
 		if r.path != "" && r.codec != nil {
-			out = append(out, providers.Endpoint{Op: r.op, Codec: r.codec(e, q), Path: below(base, r.path)})
+			out = append(out, providers.Endpoint{Op: r.op, Codec: r.codec(e, q), Path: below(base, r.path), Only: e.only(r.name)})
 		}
 	}
 	return out
+}
+
+// only tells which models an endpoint serves; nil: all.
+func (e *Endpoints) only(endpoint string) func(model string) bool {
+	names := strings.FieldsFunc(e.Only[endpoint], func(r rune) bool { return r == ',' || r == ' ' })
+	if len(names) == 0 {
+		return nil
+	}
+	return func(model string) bool { return quirk.Matches(names, model) }
 }
 
 // speaks are the dialects that the endpoints take.
@@ -131,6 +143,11 @@ func (p *Params) check() error {
 	}
 	if !some {
 		return llm.Invalid("params.endpoints", "no endpoint has a path")
+	}
+	for name, models := range p.Endpoints.Only {
+		if !slices.ContainsFunc(p.Endpoints.routes(), func(r route) bool { return r.name == name && r.path != "" }) || strings.Trim(models, ", ") == "" {
+			return llm.Invalid("params.endpoints.only."+name, "it names models of an endpoint that has a path")
+		}
 	}
 	for _, f := range [...]struct{ name, form, forms string }{
 		{"embeddings_form", p.Endpoints.EmbedForm, "openai voyage jina nvidia"}, {"rerank_form", p.Endpoints.RerankForm, "jina voyage llamacpp tei"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 )
 
@@ -115,11 +116,12 @@ func TestParamsAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, p := range map[string]*Params{
-		"params.endpoints":        {},
-		"params.endpoints.chat":   {Endpoints: Endpoints{Chat: "chat"}},
-		"params.endpoints.rerank": {Endpoints: Endpoints{Chat: "/c", Rerank: "/a/../b"}},
-		"params.quirks.usage":     {Endpoints: Endpoints{Chat: "/c"}, Quirks: openaichat.Quirks{Usage: "x"}},
-		"params.account":          {Account: "a", Endpoints: Endpoints{Chat: "/c"}},
+		"params.endpoints":               {},
+		"params.endpoints.chat":          {Endpoints: Endpoints{Chat: "chat"}},
+		"params.endpoints.rerank":        {Endpoints: Endpoints{Chat: "/c", Rerank: "/a/../b"}},
+		"params.endpoints.only.messages": {Endpoints: Endpoints{Chat: "/c", Only: map[string]string{"messages": "claude-*"}}},
+		"params.quirks.usage":            {Endpoints: Endpoints{Chat: "/c"}, Quirks: openaichat.Quirks{Usage: "x"}},
+		"params.account":                 {Account: "a", Endpoints: Endpoints{Chat: "/c"}},
 	} {
 		for _, k := range []providers.Kind{Kind(), *kindOf(t, "groq")} {
 			_, err := k.New(providers.Env{BaseURL: base}, p)
@@ -161,6 +163,23 @@ func BenchmarkFiles(b *testing.B) {
 			if _, err := read("x", data); err != nil {
 				b.Fatal(e.Name(), err)
 			}
+		}
+	}
+}
+
+func TestAnEndpointMayServeSomeModelsOnly(t *testing.T) {
+	base, err := providers.ParseBase("https://acct.snowflakecomputing.com/api/v2/cortex/v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := kindOf(t, "snowflake")
+	a, err := k.New(providers.Env{BaseURL: base}, k.Params())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for model, want := range map[string]dialect.Name{"claude-sonnet-4-5": dialect.AnthropicMessages, "llama3.1-70b": dialect.OpenAIChat} {
+		if c, ok := a.Speaks(llm.OpChat, model, dialect.AnthropicMessages); !ok || c.Name() != want {
+			t.Errorf("%s is served by %v", model, c)
 		}
 	}
 }

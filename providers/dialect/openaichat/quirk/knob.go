@@ -42,7 +42,12 @@ func (r *Reasoning) check() error {
 
 // Has reports whether a model has the knob; "" stands for any model.
 func (r *Reasoning) Has(model string) bool {
-	return len(r.Models) == 0 || model == "" || slices.ContainsFunc(r.Models, func(p string) bool { return glob(p, model) })
+	return len(r.Models) == 0 || model == "" || Matches(r.Models, model)
+}
+
+// Matches reports whether a name is one of those that are written whole or with a * at an end.
+func Matches(names []string, model string) bool {
+	return slices.ContainsFunc(names, func(p string) bool { return glob(p, model) })
 }
 
 func glob(p, s string) bool {
