@@ -87,6 +87,8 @@ func TestTheDiagonal(t *testing.T) {
 		{`{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"developer","content":"x"}],"max_completion_tokens":9}`, `{"model":"m","stream":true,"messages":[{"role":"system","content":"x"}],"max_tokens":9}`},
 		{`{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,AAAA"}},{"type":"input_audio","input_audio":{"data":"AAAA","format":"mp3"}},{"type":"file","file":{"file_id":"f"}}]}]}`,
 			`{"model":"m","messages":[{"role":"user","content":[{"type":"document_url","document_url":"data:application/pdf;base64,AAAA","document_name":"a.pdf"},{"type":"input_audio","input_audio":"AAAA"},{"type":"file","file":{"file_id":"f"}}]}]}`},
+		{`{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"any"}`, `{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"any"}`},
+		{`{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required"}`, `{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"any"}`},
 	} {
 		h, err := openaichat.New().Peek(dialect.Inbound{Op: llm.OpChat, Body: []byte(x.body)})
 		if err != nil {

@@ -175,7 +175,7 @@ func (w *requestWriter) file(m *llm.Media, at string) error {
 	switch {
 	case m.FileID != "" && !w.own:
 		return w.refuse(at, "A file id of another provider cannot be sent to this model's provider.")
-	case m.URL != "" && !w.own:
+	case m.URL != "" && !w.own && !w.quirks.Fetches():
 		return w.refuse(at, "A document by URL cannot be sent to this model's provider.")
 	}
 	if m.FileID != "" {

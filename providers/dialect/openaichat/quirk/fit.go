@@ -142,7 +142,7 @@ func (f *fitting) choice(i int, raw []byte) *llm.Error {
 		form = word(jsonx.Get(raw, "type"))
 	}
 	switch {
-	case len(f.set.Choices) == 0 || form == "" || slices.Contains(f.set.Choices, form):
+	case len(f.set.Choices) == 0 || form == "" || slices.Contains(f.set.Choices, form) || f.set.knows("tool_choice", form):
 		return nil
 	case form == "auto":
 		f.remove(i) // what is without it

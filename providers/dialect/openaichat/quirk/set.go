@@ -159,6 +159,14 @@ const (
 	partDocumentURL = "document_url" // a file by its URL or data URL
 )
 
+// knows reports whether a text is the server's own word for one of OpenAI's.
+func (s *Set) knows(member, text string) bool {
+	return slices.ContainsFunc(s.Values, func(v Value) bool { return v.Member == member && v.To == text })
+}
+
+// Fetches reports whether a file may be named by its URL.
+func (s *Set) Fetches() bool { return s.reshapes("file") }
+
 // reshapes reports whether a kind of content of OpenAI's becomes another one.
 func (s *Set) reshapes(part string) bool {
 	switch part {
