@@ -30,7 +30,7 @@ type Params struct {
 	Project    string        `yaml:"project" json:"project,omitempty" doc:"The Google Cloud project. Without one, Google's own models are used by an API key of express mode."`
 	Location   string        `yaml:"location" json:"location,omitempty" doc:"Where the models are, such as us-east5 or global. By default the provider's region, and global where it has none."`
 	APIVersion string        `yaml:"api_version" json:"api_version,omitempty" short:"true" enum:"v1,v1beta1" doc:"The version in the paths."`
-	Auth       google.Params `yaml:"auth" json:"auth,omitempty" doc:"How access tokens are obtained, where there is no key."`
+	Auth       google.Params `yaml:"auth" json:"auth,omitzero" doc:"How access tokens are obtained, where there is no key."`
 }
 
 // Kind returns the kind.

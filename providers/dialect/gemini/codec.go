@@ -12,6 +12,7 @@
 package gemini
 
 import (
+	"bytes"
 	"crypto/rand"
 	"strconv"
 	"strings"
@@ -155,14 +156,21 @@ func roles(edits []jsonx.Edit, body, contents []byte) []jsonx.Edit {
 		if jsonx.Kind(t) == '{' && jsonx.Get(t, "role") == nil {
 			at := offset(body, t) + 1
 			with := `"role":"user"`
-			for range jsonx.Members(t) {
+			if !empty(t) {
 				with += ","
-				break
 			}
 			edits = append(edits, jsonx.Edit{Start: at, End: at, With: []byte(with)})
 		}
 	}
 	return edits
+}
+
+// empty reports whether an object has no members.
+func empty(obj []byte) bool {
+	for range jsonx.Members(obj) {
+		return false
+	}
+	return true
 }
 
 // offset is where a piece of body that was cut out of it without a limit to its capacity begins.
@@ -267,11 +275,9 @@ func clip(s string) string {
 // plain returns the text of a string value, to be compared with known words; nil for any other value.
 func plain(raw []byte) []byte {
 	if n := len(raw); n >= 2 && raw[0] == '"' && raw[n-1] == '"' {
-		for _, c := range raw[1 : n-1] {
-			if c == '\\' {
-				b, _ := jsonx.AppendString(nil, raw)
-				return b
-			}
+		if bytes.IndexByte(raw, '\\') >= 0 {
+			b, _ := jsonx.AppendString(nil, raw)
+			return b
 		}
 		return raw[1 : n-1]
 	}

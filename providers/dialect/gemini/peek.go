@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,10 +86,8 @@ type peeker struct {
 
 // twice reports whether a member came in its other spelling before.
 func (p *peeker) twice(canonical string) bool {
-	for _, s := range p.seen[:p.n] {
-		if s == canonical {
-			return true
-		}
+	if slices.Contains(p.seen[:p.n], canonical) {
+		return true
 	}
 	if p.n < len(p.seen) {
 		p.seen[p.n] = canonical

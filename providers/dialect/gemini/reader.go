@@ -189,11 +189,11 @@ func (r *reader) failed(e *llm.Error) error {
 
 // members are the raw members of a piece of an answer.
 type members struct {
-	candidates, usage, feedback, fault   []byte
-	id, model                            []byte
-	total, details                       []byte // of countTokens
-	embedding, embeddings                []byte
-	predictions, metadata, embeddingSize []byte
+	candidates, usage, feedback, fault []byte
+	id, model                          []byte
+	total, details                     []byte // of countTokens
+	embedding, embeddings              []byte
+	predictions                        []byte
 }
 
 func (m *members) read(data []byte) {
@@ -221,8 +221,6 @@ func (m *members) read(data []byte) {
 			m.embeddings = v
 		case "predictions":
 			m.predictions = v
-		case "metadata":
-			m.metadata = v
 		}
 	}
 }

@@ -388,7 +388,8 @@ func (r *reader) logprobs(c *inChoice, raw []byte) error {
 	if err := r.begin(c, llm.PartText); err != nil {
 		return err
 	}
-	r.on(llm.EvDelta, c).Logprobs = append(b, "]}"...)
+	b = append(b, "]}"...)
+	r.on(llm.EvDelta, c).Logprobs = b
 	return r.send()
 }
 

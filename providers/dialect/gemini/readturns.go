@@ -306,7 +306,7 @@ func readReply(p *llm.Part, at string, raw []byte) error {
 		if err := wantObject(join(at, "response"), v); err != nil {
 			return err
 		}
-		if words, failed, any := unwrap(v); any {
+		if words, failed, said := unwrap(v); said {
 			y.Error, y.Plain, y.Parts = failed, true, []llm.Part{{Text: words}}
 		}
 	}
@@ -325,8 +325,8 @@ func readReply(p *llm.Part, at string, raw []byte) error {
 }
 
 // unwrap returns what a function's response says: the text of its only member where that is one of the names
-// that stand for the whole, else the object itself. any is false for an empty object.
-func unwrap(response []byte) (words string, failed, any bool) {
+// that stand for the whole, else the object itself. said is false for an empty object.
+func unwrap(response []byte) (words string, failed, said bool) {
 	n := 0
 	var only, value []byte
 	for k, v := range jsonx.Members(response) {
@@ -398,8 +398,8 @@ func (r *requestReader) pair() {
 
 // wrap makes an object of what a function returned: the object itself where it is read back as such, else one
 // with it as its only member.
-func wrap(words string, failed, any bool) []byte {
-	if !any {
+func wrap(words string, failed, said bool) []byte {
+	if !said {
 		return []byte("{}")
 	}
 	object := jsonx.Kind([]byte(words)) == '{' && jsonx.Valid([]byte(words)) == nil

@@ -364,18 +364,18 @@ func (w *requestWriter) reply(p *llm.Part, at string) error {
 		w.dst = text(w.dst, "id", y.CallID)
 	}
 	w.dst = text(w.dst, "name", w.toolName(n))
-	words, any := "", false
+	words, said := "", false
 	var media []int
 	for k := range y.Parts {
 		switch q := &y.Parts[k]; {
 		case q.Kind == llm.PartText || q.Kind == llm.PartRefusal:
-			if any && q.Text != "" {
+			if said && q.Text != "" {
 				words += "\n"
 			}
-			words, any = words+q.Text, true
+			words, said = words+q.Text, true
 			w.joined(q, at, k)
 		case q.Media != nil && q.Media.Text != "": // a document that is text
-			words, any = strings.TrimPrefix(words+"\n"+q.Media.Text, "\n"), true
+			words, said = strings.TrimPrefix(words+"\n"+q.Media.Text, "\n"), true
 			w.joined(q, at, k)
 		case q.Media != nil:
 			media = append(media, k)
@@ -383,7 +383,7 @@ func (w *requestWriter) reply(p *llm.Part, at string) error {
 			return w.refuse(item(at, k), "A part of kind "+q.Kind.String()+" cannot stand in a result.")
 		}
 	}
-	w.dst = append(key(w.dst, "response"), wrap(words, y.Error, any)...)
+	w.dst = append(key(w.dst, "response"), wrap(words, y.Error, said)...)
 	within := w.own || w.newest()
 	if within && len(media) > 0 {
 		w.dst = append(key(w.dst, "parts"), '[')

@@ -1,7 +1,7 @@
 // Package jsonarray cuts one JSON array, arriving in pieces that end anywhere, into its elements. It knows
 // framing alone: whether an element is valid JSON is for the reader of it to find.
 //
-//	bytes ─ Parser.Feed ─► element, element, …
+//	bytes ─ Parser.Feed ─► elements, one by one
 package jsonarray
 
 import "errors"
