@@ -58,6 +58,39 @@ func (d *Doc) Remove(name string) (Edit, bool) {
 	return Edit{}, false
 }
 
+// CutElements adds to edits those that take elements out of an array with their commas: the ones for which gone
+// reports true. arr is the array's part of body, a slice of it as Doc's members give it; edits come in order.
+func CutElements(edits []Edit, body, arr []byte, gone func(element []byte) bool) []Edit {
+	from, before := cap(body)-cap(arr), false
+	for _, v := range Elements(arr) {
+		cut := gone(v)
+		start := from + cap(arr) - cap(v)
+		switch {
+		case cut && before: // neighbors go together, so that one comma stays between what they stood between
+			edits[len(edits)-1].End = start + len(v)
+		case cut:
+			edits = append(edits, Edit{Start: start, End: start + len(v)})
+		case before:
+			edits[len(edits)-1].End = start
+		}
+		before = cut
+	}
+	if !before {
+		return edits
+	}
+	e := &edits[len(edits)-1] // the last of the array: the comma before it goes too
+	for i := e.Start; i > from; i-- {
+		switch body[i-1] {
+		case ' ', '\t', '\n', '\r':
+			continue
+		case ',':
+			e.Start = i - 1
+		}
+		break
+	}
+	return edits
+}
+
 // Splice appends src to dst with the edits made. Edits must not overlap; their order does not matter, and
 // is changed.
 func Splice(dst, src []byte, edits ...Edit) []byte {

@@ -175,3 +175,20 @@ func TestMembersAreAppendedWithTheirCommas(t *testing.T) {
 		t.Errorf("got %s]}, want %s", b, want)
 	}
 }
+
+func TestElementsAreCutWithTheirCommas(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a":[1,0,2]}`: `{"a":[1,2]}`, `{"a":[0,1]}`: `{"a":[1]}`, `{"a":[1 , 0 ]}`: `{"a":[1  ]}`, `{"a":[0,0]}`: `{"a":[]}`,
+		`{"a":[1,0,0]}`: `{"a":[1]}`, `{"a":[0,1,0,0,2,0],"b":0}`: `{"a":[1,2],"b":0}`, `{"a":[]}`: `{"a":[]}`, `{"a":5}`: `{"a":5}`,
+	} {
+		doc, err := Scan([]byte(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		arr, _ := doc.Get("a")
+		edits := CutElements(nil, doc.Body, arr, func(e []byte) bool { return string(e) == "0" })
+		if got := string(Splice(nil, doc.Body, edits...)); got != want {
+			t.Errorf("%s: got %s, want %s", in, got, want)
+		}
+	}
+}

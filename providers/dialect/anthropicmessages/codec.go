@@ -43,16 +43,58 @@ func (c *Codec) Name() dialect.Name { return dialect.AnthropicMessages }
 
 const name = string(dialect.AnthropicMessages)
 
-// Splice appends the client's own body with the model changed, and leaves every other byte as it is.
-// Streams of this dialect carry usage without being asked.
+// Splice appends the client's own body with the model changed, and leaves every other byte as it is but for thoughts
+// of another vendor's model: their signatures are ours or that vendor's, and the provider would refuse them. Streams
+// of this dialect carry usage without being asked.
 func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, error) {
-	if e.Model == "" || e.Model == h.Model {
-		if dst == nil {
-			return h.Doc.Body, nil
-		}
-		return append(dst, h.Doc.Body...), nil
+	edits := make([]jsonx.Edit, 0, 2)
+	if e.Model != "" && e.Model != h.Model {
+		edits = append(edits, h.Doc.Set("model", jsonx.AppendQuote(nil, e.Model)))
 	}
-	return jsonx.Splice(dst, h.Doc.Body, h.Doc.Set("model", jsonx.AppendQuote(nil, e.Model))), nil
+	edits = foreignThoughts(h.Doc, edits)
+	if len(edits) == 0 && dst == nil {
+		return h.Doc.Body, nil
+	}
+	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
+}
+
+// foreignThoughts adds the edits that take thoughts of other vendors out of the conversation, and messages that hold
+// nothing else.
+func foreignThoughts(doc *jsonx.Doc, edits []jsonx.Edit) []jsonx.Edit {
+	if !bytes.Contains(doc.Body, []byte(`"sb1.`)) && !bytes.Contains(doc.Body, []byte(`"sbs1.`)) {
+		return edits
+	}
+	messages, _ := doc.Get("messages")
+	empty := func(m []byte) bool {
+		blocks, gone := 0, 0
+		for _, b := range jsonx.Elements(jsonx.Get(m, "content")) {
+			blocks++
+			if foreignThought(b) {
+				gone++
+			}
+		}
+		return gone > 0 && gone == blocks
+	}
+	edits = jsonx.CutElements(edits, doc.Body, messages, empty)
+	for _, m := range jsonx.Elements(messages) {
+		if !empty(m) {
+			edits = jsonx.CutElements(edits, doc.Body, jsonx.Get(m, "content"), foreignThought)
+		}
+	}
+	return edits
+}
+
+// foreignThought reports whether a block is a thought that this API's provider did not sign.
+func foreignThought(block []byte) bool {
+	var seal []byte
+	switch string(plain(jsonx.Get(block, "type"))) {
+	case "thinking":
+		seal = plain(jsonx.Get(block, "signature"))
+	case "redacted_thinking":
+		seal = plain(jsonx.Get(block, "data"))
+	}
+	vendor, _, wrapped := dialect.OpenSeal(string(seal))
+	return wrapped && vendor != name || bytes.HasPrefix(seal, []byte(sealPrefix))
 }
 
 // WriteModels returns the list of models, on one page.

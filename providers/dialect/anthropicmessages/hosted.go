@@ -122,7 +122,7 @@ func (c *Hosted) reshape(dst []byte, doc *jsonx.Doc, betas []string) []byte {
 			cuts = append(cuts, jsonx.Edit{Start: m.NameStart, End: doc.Members[i+1].NameStart})
 		}
 	}
-	return jsonx.Splice(dst, doc.Body, c.lead(cuts, doc, betas)...)
+	return jsonx.Splice(dst, doc.Body, c.lead(foreignThoughts(doc, cuts), doc, betas)...)
 }
 
 // lead puts in front of all members those that stand for headers.
@@ -187,7 +187,8 @@ func (c *Counter) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) (
 
 // Splice appends the client's own body with the model and the version set.
 func (c *Counter) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, error) {
-	return jsonx.Splice(dst, h.Doc.Body, h.Doc.Set("anthropic_version", c.version), h.Doc.Set("model", jsonx.AppendQuote(nil, e.Model))), nil
+	edits := []jsonx.Edit{h.Doc.Set("anthropic_version", c.version), h.Doc.Set("model", jsonx.AppendQuote(nil, e.Model))}
+	return jsonx.Splice(dst, h.Doc.Body, foreignThoughts(h.Doc, edits)...), nil
 }
 
 // Framed is Hosted where streams are AWS event streams: each frame named chunk holds one event of the dialect, in

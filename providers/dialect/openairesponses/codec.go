@@ -78,39 +78,10 @@ func foreignReasoning(doc *jsonx.Doc, edits []jsonx.Edit) []jsonx.Edit {
 	if !bytes.Contains(doc.Body, []byte(`"`+markSeal)) && !bytes.Contains(doc.Body, []byte(`"`+markCarrier)) {
 		return edits
 	}
-	for i := range doc.Members {
-		m := &doc.Members[i]
-		if m.Name != "input" {
-			continue
-		}
-		input, before := doc.Body[m.Start:m.End], false
-		for _, v := range jsonx.Elements(input) {
-			gone := string(plain(jsonx.Get(v, "type"))) == "reasoning" && marked(plain(jsonx.Get(v, "encrypted_content")))
-			start := m.Start + cap(input) - cap(v)
-			switch {
-			case gone && before: // neighbors go together, so that one comma stays between what they stood between
-				edits[len(edits)-1].End = start + len(v)
-			case gone:
-				edits = append(edits, jsonx.Edit{Start: start, End: start + len(v)})
-			case before:
-				edits[len(edits)-1].End = start
-			}
-			before = gone
-		}
-		if before { // the last of the array: the comma before it goes too
-			e := &edits[len(edits)-1]
-			for i := e.Start; i > m.Start; i-- {
-				if c := doc.Body[i-1]; c == ',' {
-					e.Start = i - 1
-				} else if isSpace(c) {
-					continue
-				}
-				break
-			}
-		}
-		break
-	}
-	return edits
+	input, _ := doc.Get("input")
+	return jsonx.CutElements(edits, doc.Body, input, func(v []byte) bool {
+		return string(plain(jsonx.Get(v, "type"))) == "reasoning" && marked(plain(jsonx.Get(v, "encrypted_content")))
+	})
 }
 
 func marked(seal []byte) bool {
@@ -119,8 +90,6 @@ func marked(seal []byte) bool {
 	}
 	return bytes.HasPrefix(seal, []byte(markCarrier))
 }
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // carrier is a seal of a call, or of a text where the call's id is "", on its way through a client that knows seals of
 // reasoning only.
