@@ -28,7 +28,7 @@ const (
 var curated []byte
 
 // Curated returns the records that are kept with the sources: chat and messages exchanges of many
-// providers, small ones. Their licences are in testdata/NOTICE.
+// providers, and a few of every other endpoint, small ones. Their licences are in testdata/NOTICE.
 func Curated(tb testing.TB) []*Exchange {
 	tb.Helper()
 	xs, err := replay.Read(bytes.NewReader(curated))
