@@ -1,5 +1,8 @@
 // Package openai is the provider kind openai: the OpenAI API (https://platform.openai.com/docs/api-reference).
-// It authenticates with a bearer key. Azure's and other vendors' variants are kinds of their own.
+// It authenticates with a bearer key. Conversations go to the API that the client speaks, Chat Completions or
+// Responses, as far as the model has it, and all others' to Chat Completions; params.api pins one of them. Legacy
+// completions go to models that complete, and become chats elsewhere. Azure's and other vendors' variants are kinds of
+// their own.
 package openai
 
 import (
