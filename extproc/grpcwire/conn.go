@@ -19,7 +19,7 @@ type conn struct {
 	srv  *Server
 	nc   net.Conn
 	io   *socket         // over nc
-	ctx  context.Context // ends with the connection
+	ctx  context.Context //nolint:containedctx // the connection is what it ends with
 	end  context.CancelFunc
 	work sync.WaitGroup // what was begun for streams
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/http2"
@@ -125,7 +126,7 @@ func status(dst []byte, code codes.Code, message string) []byte {
 	if code == codes.OK {
 		return append(dst, okStatus...)
 	}
-	dst = literal(dst, "grpc-status", fmt.Sprint(uint32(code)))
+	dst = literal(dst, "grpc-status", strconv.FormatUint(uint64(code), 10))
 	if message != "" {
 		dst = literal(dst, "grpc-message", escaped(message))
 	}

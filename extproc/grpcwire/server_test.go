@@ -115,6 +115,9 @@ func dial(t testing.TB, l net.Listener, target string, o grpcwire.Options, opts 
 	served := make(chan error)
 	go func() { served <- r.server.Serve(l) }()
 	var err error
+	if len(opts) == 0 {
+		opts = append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	}
 	if r.ClientConn, err = grpc.NewClient(target, opts...); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +145,7 @@ type talk struct {
 	grpc.ClientStream
 }
 
-func (r *rig) talk(t testing.TB, ctx context.Context, opts ...grpc.CallOption) talk {
+func (r *rig) talk(ctx context.Context, t testing.TB, opts ...grpc.CallOption) talk {
 	t.Helper()
 	st, err := r.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method, append(opts, grpc.ForceCodec(rawBytes{}), grpc.MaxCallRecvMsgSize(64<<20))...)
 	if err != nil {
@@ -227,7 +230,7 @@ func TestAStream(t *testing.T) {
 		{"takes no message after its end", func(k talk) { k.say("done"); k.say("more"); k.hear("last"); k.over(codes.OK, "") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.do(r.talk(t, metadata.NewOutgoingContext(t.Context(), metadata.Pairs("x-stage", "watch"))))
+			c.do(r.talk(metadata.NewOutgoingContext(t.Context(), metadata.Pairs("x-stage", "watch")), t))
 		})
 	}
 }
@@ -237,9 +240,9 @@ func TestAStreamThatTakesLongHoldsUpNoOther(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for range 10 {
-		r.talk(t, ctx).say("hang")
+		r.talk(ctx, t).say("hang")
 	}
-	k := r.talk(t, t.Context())
+	k := r.talk(t.Context(), t)
 	k.say("x")
 	k.hear("x")
 	cancel() // or the handlers hang on
@@ -251,7 +254,7 @@ func TestManyStreamsAtATime(t *testing.T) {
 	for i := range 50 {
 		wg.Go(func() {
 			for j := range 20 {
-				k := r.talk(t, t.Context())
+				k := r.talk(t.Context(), t)
 				m := fmt.Sprint(i, j, strings.Repeat("x", i*j*7))
 				k.say(m)
 				k.say("done")
@@ -268,7 +271,7 @@ func TestManyStreamsAtATime(t *testing.T) {
 func TestAPeerWithSmallWindows(t *testing.T) {
 	r := newRig(t, grpcwire.Options{MaxMessage: 16 << 20}, grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<10))
 	large := strings.Repeat("0123456789abcdef", 3<<20/16)
-	lazy := r.talk(t, t.Context())
+	lazy := r.talk(t.Context(), t)
 	go func() { // it is held up, as it reads nothing
 		for range 3 {
 			lazy.say(large)
@@ -276,7 +279,7 @@ func TestAPeerWithSmallWindows(t *testing.T) {
 		lazy.say("fail with much unsent")
 	}()
 	time.Sleep(20 * time.Millisecond)
-	other := r.talk(t, t.Context())
+	other := r.talk(t.Context(), t)
 	other.say("stage")
 	_ = other.CloseSend()
 	for range 3 {
@@ -288,14 +291,14 @@ func TestAPeerWithSmallWindows(t *testing.T) {
 func TestWhatIsRefused(t *testing.T) {
 	r := newRig(t, grpcwire.Options{MaxMessage: 1000, MaxHeader: 8 << 10})
 	t.Run("a message that is too large", func(t *testing.T) {
-		k := r.talk(t, t.Context())
+		k := r.talk(t.Context(), t)
 		k.say(strings.Repeat("x", 1000))
 		k.hear(strings.Repeat("x", 1000))
 		k.say(strings.Repeat("x", 1001))
 		k.over(codes.ResourceExhausted, "the message is larger than this server accepts")
 	})
 	t.Run("a compressed message", func(t *testing.T) {
-		k := r.talk(t, t.Context(), grpc.UseCompressor(gzip.Name))
+		k := r.talk(t.Context(), t, grpc.UseCompressor(gzip.Name))
 		k.say("x")
 		k.over(codes.Unimplemented, "compressed messages are not accepted")
 	})
@@ -312,7 +315,7 @@ func TestWhatIsRefused(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	k := r.talk(t, t.Context())
+	k := r.talk(t.Context(), t)
 	k.say("x") // the connection is as good as before
 	k.hear("x")
 }
@@ -344,7 +347,7 @@ func TestTheRestIsServed(t *testing.T) {
 		}
 		checks.Shutdown()
 	}
-	k := r.talk(t, t.Context()) // on the same connection
+	k := r.talk(t.Context(), t) // on the same connection
 	k.say("x")
 	k.hear("x")
 	cancel()
@@ -366,14 +369,14 @@ func TestItServesTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := dial(t, l, l.Addr().String(), grpcwire.Options{}, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{InsecureSkipVerify: true})))
-	k := r.talk(t, t.Context())
+	k := r.talk(t.Context(), t)
 	k.say("x")
 	k.hear("x")
 }
 
 func TestStop(t *testing.T) {
 	r := newRig(t, grpcwire.Options{})
-	k := r.talk(t, t.Context())
+	k := r.talk(t.Context(), t)
 	k.say("x")
 	k.hear("x")
 	stopped := make(chan struct{})
@@ -400,7 +403,7 @@ func TestStop(t *testing.T) {
 
 func TestStopDoesNotWaitForEver(t *testing.T) {
 	r := newRig(t, grpcwire.Options{})
-	k := r.talk(t, t.Context())
+	k := r.talk(t.Context(), t)
 	k.say("hang")
 	time.Sleep(5 * time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
@@ -412,7 +415,7 @@ func TestStopDoesNotWaitForEver(t *testing.T) {
 // TestASilentPeer is asked for a sign of life, and given up when none comes.
 func TestASilentPeer(t *testing.T) {
 	r := newRig(t, grpcwire.Options{Idle: 30 * time.Millisecond})
-	k := r.talk(t, t.Context())
+	k := r.talk(t.Context(), t)
 	k.say("x")
 	k.hear("x")
 	time.Sleep(150 * time.Millisecond) // grpc-go answers pings

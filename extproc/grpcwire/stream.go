@@ -80,7 +80,8 @@ func (s *Stream) Send(m Message) {
 	binary.BigEndian.PutUint32(head[1:], uint32(size))
 	if n := size + messageHeader; len(s.pending) == 0 && n <= c.peerFrame && n <= s.window && n <= c.window { // the usual: one frame
 		appendFrame(out[:start], n, http2.FrameData, 0, s.id)
-		c.out = append(out, tail...)
+		out = append(out, tail...)
+		c.out = out
 		s.window -= n
 		c.window -= n
 		return
