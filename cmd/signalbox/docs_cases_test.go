@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -108,10 +109,12 @@ func TestTheExamplesAreValid(t *testing.T) {
 		must(t, os.WriteFile(f, []byte(b.text), 0o600))
 		files = append(files, f)
 	}
-	for _, name := range []string{"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_KEY_1", "ANTHROPIC_KEY_2"} {
-		t.Setenv(name, "for-this-test")
-	}
 	for _, f := range files {
+		example, err := os.ReadFile(f)
+		must(t, err)
+		for _, m := range regexp.MustCompile(`env:([A-Z0-9_]+)`).FindAllSubmatch(example, -1) { // what it takes for granted
+			t.Setenv(string(m[1]), `{"type":"authorized_user","client_id":"a","client_secret":"b","refresh_token":"c"}`)
+		}
 		if out := stack.Output(t, stack.Binary(t), "check", f); !strings.Contains(out, " is valid: ") {
 			t.Errorf("%s: %s", f, out)
 		}
