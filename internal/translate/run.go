@@ -138,12 +138,12 @@ func newProvider(kind providers.Kind, target *Target) (*providers.Provider, erro
 	var params any
 	if kind.Params != nil {
 		params = kind.Params()
-		if len(target.Params) > 0 {
+		if !jsonx.IsNull(target.Params) {
 			if err := jsonx.DecodeStrict(target.Params, params); err != nil {
 				return nil, fmt.Errorf("target.params: %w", err)
 			}
 		}
-	} else if len(target.Params) > 0 && string(target.Params) != "null" && string(target.Params) != "{}" {
+	} else if !jsonx.IsNull(target.Params) && string(target.Params) != "{}" {
 		return nil, fmt.Errorf("target.params: the kind %s has none", kind.Name)
 	}
 	base := target.BaseURL

@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
-	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
 	"github.com/signalbox-ai/signalbox/internal/translate"
 	"github.com/signalbox-ai/signalbox/providers/all"
 )
@@ -111,33 +110,4 @@ func TestOne(t *testing.T) {
 	if _, err := translator().One(t.Context(), []byte("{")); err == nil || !strings.Contains(err.Error(), "the record") {
 		t.Errorf("got %v", err)
 	}
-}
-
-// TestRecordedTraffic translates all recorded exchanges of chat, messages and responses to both providers: each has a
-// request to send or says why not, and an answer of another API is said to be one.
-func TestRecordedTraffic(t *testing.T) {
-	tr := translator()
-	keep := func(x *recorded.Exchange) bool {
-		return (x.Endpoint == "chat" || x.Endpoint == "messages" || x.Endpoint == "responses") && len(x.RequestJSON) > 4
-	}
-	recorded.Each(t, keep, func(t *testing.T, x *recorded.Exchange) {
-		for _, target := range []translate.Target{{Kind: "openai", Model: "gpt-5.1"}, {Kind: "anthropic", Model: "claude-sonnet-4-5"}} {
-			r := &translate.Record{
-				ID: x.ID, Client: map[string]string{"chat": "openai-chat", "messages": "anthropic-messages", "responses": "openai-responses"}[x.Endpoint], RequestHeaders: x.RequestHeaders,
-				RequestJSON: x.RequestJSON, Target: target, Status: x.Status, Headers: x.ResponseHeaders, BodyKind: x.BodyKind, Body: &x.RawBody,
-			}
-			res := tr.Translate(t.Context(), r)
-			switch {
-			case res.Error != nil && (res.Error.Code == "internal" || res.Error.Message == "" || res.Error.Code == ""):
-				t.Errorf("%s: %+v", target.Kind, res.Error)
-			case res.Error == nil && (res.Upstream == nil || res.Answer == nil):
-				t.Errorf("%s: no error, and nothing else: %+v", target.Kind, res)
-			case res.Upstream != nil && (res.Upstream.Body == nil || jsonx.Valid([]byte(*res.Upstream.Body)) != nil):
-				t.Errorf("%s: the provider gets no JSON", target.Kind)
-			}
-			if b, err := jsonx.Encode(res); err != nil || jsonx.Valid(b) != nil {
-				t.Errorf("%s: the result cannot be written: %v", target.Kind, err)
-			}
-		}
-	})
 }
