@@ -170,7 +170,7 @@ func (c *conn) goAway() {
 		c.out = appendGoAway(c.out, mostWindow, http2.ErrCodeNo, "")
 	}
 	c.mu.Unlock()
-	c.work.Go(c.flush)
+	c.srv.work.Go(c.flush) // the connection itself may be waiting for its own already
 }
 
 // abort closes the connection once what is there to be sent is, if that can be at once.
@@ -192,7 +192,7 @@ func (c *conn) check() {
 	if lost {
 		c.abort()
 	} else if silent {
-		c.work.Go(c.flush)
+		c.srv.work.Go(c.flush)
 	}
 }
 
