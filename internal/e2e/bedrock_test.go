@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -256,7 +255,7 @@ func TestOtherClientsOfBedrock(t *testing.T) {
 		t.Run("Anthropic's clients get documents as they are: "+model, func(t *testing.T) {
 			got := post(t, s.Base+messagePath, message(model, false), betas...)
 			got.want(t, 200, `"id":"msg_1"`, `"Hi there"`)
-			if u := b.last(); u.path != path+"/invoke" || u.header.Get("anthropic-version") != "" || !bytes.HasPrefix([]byte(u.body), []byte(`{"anthropic_version":`)) {
+			if u := b.last(); u.path != path+"/invoke" || u.header.Get("anthropic-version") != "" || !strings.HasPrefix(u.body, `{"anthropic_version":`) {
 				t.Errorf("the provider got %s %s", u.path, u.body)
 			}
 		})

@@ -131,7 +131,7 @@ func (a *adapter) invokes(model string, client dialect.Name) bool {
 
 // Address implements providers.Adapter. The client's query stays behind: what Anthropic has there is in the body here.
 func (a *adapter) Address(c providers.Call) (string, error) {
-	end := ""
+	var end string
 	switch {
 	case c.Op == llm.OpChat && c.Dialect == dialect.BedrockConverse:
 		end = pick(c.Stream, "/converse-stream", "/converse")

@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -56,7 +57,7 @@ func TestEveryClientIsServedByTheAPIThatTheModelHas(t *testing.T) {
 func TestAnUnknownAPIIsRefusedByName(t *testing.T) {
 	base, _ := providers.ParseBase("https://api.openai.com/v1")
 	_, err := openai.Kind().New(providers.Env{BaseURL: base}, &providers.API{API: "assistants"})
-	e, ok := err.(*llm.Error) //nolint:errorlint // returned bare
+	e, ok := errors.AsType[*llm.Error](err)
 	if !ok || e.Param != "params.api" {
 		t.Errorf("got %v", err)
 	}

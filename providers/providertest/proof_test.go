@@ -372,8 +372,8 @@ func ownUsage(t *testing.T, x *recorded.Exchange, body []byte, got llm.Usage) (h
 	var said []string
 	for _, k := range counts {
 		var in, out int64
-		any := false
-		for rest := body; ; any = true { // they repeat themselves, and what they say only grows
+		found := false
+		for rest := body; ; found = true { // they repeat themselves, and what they say only grows
 			i := bytes.Index(rest, []byte(k.holds))
 			if i < 0 {
 				break
@@ -381,10 +381,10 @@ func ownUsage(t *testing.T, x *recorded.Exchange, body []byte, got llm.Usage) (h
 			rest = rest[i+len(k.holds):]
 			in, out = max(in, sum(rest, k.input)), max(out, sum(rest, k.output))
 		}
-		if any && in == got.Input.N && out == got.Output.N {
+		if found && in == got.Input.N && out == got.Output.N {
 			return true
 		}
-		if any && in+out > 0 {
+		if found && in+out > 0 {
 			said = append(said, fmt.Sprint(in, "/", out))
 		}
 	}

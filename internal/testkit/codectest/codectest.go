@@ -3,6 +3,7 @@
 package codectest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -57,7 +58,8 @@ func Golden(t *testing.T, update bool, pick func(settings map[string]string) Pai
 			}
 			in, want := map[string]string{}, map[string]string{}
 			parts := marker.Split(string(raw), -1)
-			kept := parts[0]
+			var kept strings.Builder
+			kept.WriteString(parts[0])
 			settings := map[string]string{}
 			for _, m := range setting.FindAllStringSubmatch(parts[0], -1) {
 				settings[m[1]] = m[2]
@@ -65,7 +67,7 @@ func Golden(t *testing.T, update bool, pick func(settings map[string]string) Pai
 			for i, m := range marker.FindAllStringSubmatch(string(raw), -1) {
 				if m[1] == "client.json" || strings.HasPrefix(m[1], "answer.") {
 					in[m[1]] = parts[i+1]
-					kept += m[0] + parts[i+1]
+					kept.WriteString(m[0] + parts[i+1])
 				} else {
 					want[m[1]] = parts[i+1]
 				}
@@ -79,10 +81,10 @@ func Golden(t *testing.T, update bool, pick func(settings map[string]string) Pai
 			}
 			for _, n := range [...]string{"upstream.json", "losses.txt", "events.txt", "out"} {
 				if got[n] != "" {
-					kept += "-- " + n + " --\n" + got[n]
+					kept.WriteString("-- " + n + " --\n" + got[n])
 				}
 			}
-			if err := os.WriteFile(file, []byte(kept), 0o644); err != nil {
+			if err := os.WriteFile(file, []byte(kept.String()), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -95,7 +97,7 @@ func run(t *testing.T, p Pair, in map[string]string) map[string]string {
 	out := map[string]string{}
 	p.In.Body = []byte(strings.TrimSuffix(in["client.json"], "\n"))
 	refused := func(err error) map[string]string {
-		e, ok := err.(*llm.Error)
+		e, ok := errors.AsType[*llm.Error](err)
 		if !ok {
 			t.Fatalf("%T: %v", err, err)
 		}
@@ -202,7 +204,7 @@ func Read(t testing.TB, r dialect.Reader, body []byte, size int) string {
 	for len(rest) > 0 && size != 0 {
 		n := size
 		if n < 0 {
-			n = 1 + rand.N(97) //nolint:gosec // cuts of a test
+			n = 1 + rand.N(97)
 		}
 		n = min(n, len(rest))
 		if n == len(rest) {
@@ -292,7 +294,7 @@ func Refused(t testing.TB, s dialect.Server, in dialect.Inbound, peeks bool, par
 	if (perr != nil) != peeks {
 		t.Errorf("Peek says %v: %s", perr, in.Body)
 	}
-	e, ok := rerr.(*llm.Error)
+	e, ok := errors.AsType[*llm.Error](rerr)
 	if !ok || e.Param != param || !strings.Contains(e.Message, says) {
 		t.Errorf("got %v, want one of %q that says %q: %s", rerr, param, says, in.Body)
 	}

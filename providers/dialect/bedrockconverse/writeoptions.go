@@ -2,6 +2,7 @@ package bedrockconverse
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -37,7 +38,7 @@ func (w *requestWriter) limit() {
 	case w.unlimited():
 		w.lose("max_completion_tokens", "the model does not take a limit at its highest effort")
 	default:
-		w.dst = append(member.Key(w.dst, "maxTokens"), fmt.Sprint(most)...)
+		w.dst = strconv.AppendInt(member.Key(w.dst, "maxTokens"), most, 10)
 	}
 }
 
@@ -210,10 +211,10 @@ func (w *requestWriter) topK(k int64) {
 	}
 	outer, inner, nested := strings.Cut(path, ".")
 	if nested {
-		w.dst = append(append(member.Key(append(member.Key(w.dst, outer), '{'), inner), fmt.Sprint(k)...), '}')
+		w.dst = append(strconv.AppendInt(member.Key(append(member.Key(w.dst, outer), '{'), inner), k, 10), '}')
 		return
 	}
-	w.dst = append(member.Key(w.dst, outer), fmt.Sprint(k)...)
+	w.dst = strconv.AppendInt(member.Key(w.dst, outer), k, 10)
 }
 
 // ownChoice writes the choice of tools in Claude's own form.
@@ -234,7 +235,7 @@ func (w *requestWriter) ownChoice() {
 		w.dst = member.Text(w.dst, "name", w.toolName(c.Names[0]))
 	}
 	if p := w.chat.Parallel; p != nil && kind != "none" {
-		w.dst = append(member.Key(w.dst, "disable_parallel_tool_use"), fmt.Sprint(!*p)...)
+		w.dst = strconv.AppendBool(member.Key(w.dst, "disable_parallel_tool_use"), !*p)
 	}
 	w.dst = append(w.dst, '}')
 }
@@ -304,7 +305,7 @@ func (w *requestWriter) thinking(form string, budget int64, display, effort stri
 		w.dst = append(member.Key(w.dst, "thinking"), '{')
 		w.dst = member.Text(w.dst, "type", form)
 		if form == "enabled" {
-			w.dst = append(member.Key(w.dst, "budget_tokens"), fmt.Sprint(budget)...)
+			w.dst = strconv.AppendInt(member.Key(w.dst, "budget_tokens"), budget, 10)
 		}
 		if display != "" {
 			w.dst = member.Text(w.dst, "display", display)

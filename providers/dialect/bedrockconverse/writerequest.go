@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -336,7 +337,7 @@ func (w *requestWriter) tool(t *llm.Tool, at string) error {
 	switch {
 	case t.Strict == nil, !w.own && !*t.Strict:
 	case w.own || w.takesSchema():
-		w.dst = append(member.Key(w.dst, "strict"), fmt.Sprint(*t.Strict)...)
+		w.dst = strconv.AppendBool(member.Key(w.dst, "strict"), *t.Strict)
 	default:
 		w.lose(at+".function.strict", "the model does not hold to the schema of a tool strictly")
 	}

@@ -129,10 +129,12 @@ func (w *resultWriter) vectors(r *llm.Embeddings) {
 	w.result = w.embed != nil
 	for _, v := range r.Vectors {
 		w.list = member.Comma(w.list)
-		finite := true
 		if w.embed != nil && w.embed.Base64 {
 			w.list = vector.AppendBase64(w.list, v)
-		} else if w.list, finite = vector.Append(w.list, v); !finite && w.failed == nil {
+			continue
+		}
+		var finite bool
+		if w.list, finite = vector.Append(w.list, v); !finite && w.failed == nil {
 			w.failed = broken("The provider sent a vector with what is no number.")
 		}
 	}

@@ -30,8 +30,8 @@ func hashed(cleaned, was string, most int) string {
 	return fmt.Sprintf("%s_%08x", cleaned[:min(len(cleaned), most-9)], h.Sum32())
 }
 
-// Name returns a name of at most most letters, digits, _ and - for n: n itself where it is one, else always the
-// same for the same n, and another for another n.
+// Name returns a name of letters, digits, _ and -, no longer than most, for n: n itself where it is one, else always
+// the same for the same n, and another for another n.
 func Name(n string, most int) string {
 	c, fits := clean(n, most)
 	if fits {
@@ -40,8 +40,8 @@ func Name(n string, most int) string {
 	return hashed(c, n, most)
 }
 
-// IDs returns what the ids of calls become, for those that are not at most most letters, digits, _ and -. Calls and
-// their results agree, and ids that differ stay different.
+// IDs returns what the ids of calls become, for those that are not of letters, digits, _ and -, or longer than most.
+// Calls and their results agree, and ids that differ stay different.
 func IDs(c *llm.Chat, most int) map[string]string {
 	var dirty []string
 	taken := make(map[string]bool)

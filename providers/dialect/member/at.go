@@ -47,7 +47,7 @@ func At(client string, turns []llm.Turn, turn, part int) string {
 
 // hoisted is At where the system text that comes first is a member of its own.
 func hoisted(turns []llm.Turn, turn, part int, system, systemParts, messages, parts string) string {
-	at := ""
+	var at string
 	switch first := len(turns) > 0 && isSystem(&turns[0]); {
 	case first && turn == 0:
 		at, parts = system, systemParts

@@ -5,6 +5,7 @@ package member
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -70,10 +71,8 @@ func Word(param string, raw []byte, words ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, w := range words {
-		if s == w {
-			return s, nil
-		}
+	if slices.Contains(words, s) {
+		return s, nil
 	}
 	return "", Bad(param, Value, fmt.Sprintf("Invalid value for '%s': expected one of '%s'.", param, strings.Join(words, "', '")))
 }

@@ -2,6 +2,7 @@ package ollama
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -139,7 +140,7 @@ func (w *requestWriter) marks(p *llm.Part, at string) {
 	}
 	extra := p.Extra
 	if p.Media != nil {
-		extra = append(extra[:len(extra):len(extra)], p.Media.Extra...)
+		extra = append(slices.Clip(extra), p.Media.Extra...)
 	}
 	for _, m := range extra {
 		w.lose(at+"."+m.Name, "the dialect does not know the member")

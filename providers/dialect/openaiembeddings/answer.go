@@ -151,10 +151,13 @@ func (w *writer) take(res llm.Result) {
 	for i, v := range e.Vectors {
 		w.data = append(jsonx.AppendComma(w.data), `{"object":"embedding","index":`...)
 		w.data = append(strconv.AppendInt(w.data, int64(i), 10), `,"embedding":`...)
-		finite := true
+		var finite bool
 		if w.base64 {
-			w.data = vector.AppendBase64(w.data, v)
-		} else if w.data, finite = vector.Append(w.data, v); !finite && w.failed == nil {
+			w.data, finite = vector.AppendBase64(w.data, v), true
+		} else {
+			w.data, finite = vector.Append(w.data, v)
+		}
+		if !finite && w.failed == nil {
 			w.failed = &llm.Error{Code: llm.CodeUpstream, Op: name + ".write", Message: "The provider sent a vector with what is no number."}
 		}
 		w.data = append(w.data, '}')

@@ -3,6 +3,7 @@ package openaiembeddings_test
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -232,12 +233,9 @@ func checkError(t *testing.T, c *openaiembeddings.Codec, x *recorded.Exchange, b
 	t.Helper()
 	e := c.ReadError(x.Status, nil, body)
 	want := map[int][]llm.Code{400: {llm.CodeInvalid, llm.CodeUnsupported}, 401: {llm.CodeCredential}, 403: {llm.CodeForbidden, llm.CodeCredential}, 404: {llm.CodeNotFound}, 501: {llm.CodeUnsupported}}[x.Status]
-	for _, code := range want {
-		if e.Code == code {
-			return
-		}
+	if !slices.Contains(want, e.Code) {
+		t.Errorf("%d is read as %s %q: %s", x.Status, e.Code, e.Message, body)
 	}
-	t.Errorf("%d is read as %s %q: %s", x.Status, e.Code, e.Message, body)
 }
 
 func TestBrokenAnswersFail(t *testing.T) {

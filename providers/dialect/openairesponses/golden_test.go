@@ -106,8 +106,7 @@ func exchange(t *testing.T, in map[string]string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	var request, answer, answerName string
-	var client, up foreign
-	facts := catalog.OpenAI
+	var client foreign
 	for n, s := range in {
 		if strings.HasPrefix(n, "client") {
 			request = s
@@ -116,7 +115,7 @@ func exchange(t *testing.T, in map[string]string) map[string]string {
 			answer, answerName = s, n
 		}
 	}
-	up, facts = side(answerName)
+	up, facts := side(answerName)
 	req, err := client.ReadRequest(inbound([]byte(request)))
 	if err != nil {
 		t.Fatal(err)

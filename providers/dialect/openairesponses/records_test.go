@@ -234,7 +234,7 @@ func TestUsageIsTheProvidersOwn(t *testing.T) {
 func TestATruncatedStreamNeverEndsWell(t *testing.T) {
 	each(t, func(x *recorded.Exchange) bool { return answered(x) && x.BodyKind == "sse" }, func(t *testing.T, x *recorded.Exchange) {
 		body, _ := x.Body()
-		for i := 0; i < len(body); i++ {
+		for i := range body {
 			if !bytes.HasPrefix(body[i:], []byte("\n\n")) || bytes.Contains(body[:i], []byte(`"response.completed"`)) || bytes.Contains(body[:i], []byte(`"response.incomplete"`)) {
 				continue
 			}

@@ -115,15 +115,16 @@ func (w *writer) Write(dst []byte, ev *llm.Event) ([]byte, error) {
 				if w.rank != nil && w.rank.TopN > 0 && int64(i) >= w.rank.TopN {
 					break
 				}
-				w.item(&r.Items[i])
+				w.list = w.item(w.list, &r.Items[i])
 			}
 		}
 	}
 	return dst, nil
 }
 
-func (w *writer) item(it *llm.Ranked) {
-	b := append(jsonx.AppendComma(w.list), `{"index":`...)
+// item appends an element of the list.
+func (w *writer) item(b []byte, it *llm.Ranked) []byte {
+	b = append(jsonx.AppendComma(b), `{"index":`...)
 	b = strconv.AppendInt(b, int64(it.Index), 10)
 	score := "relevance_score"
 	if w.form == formTEI {
@@ -147,7 +148,7 @@ func (w *writer) item(it *llm.Ranked) {
 			b = append(jsonx.AppendKey(b, map[string]string{formVoyage: "document", formTEI: "text"}[w.form]), text...)
 		}
 	}
-	w.list = append(b, '}')
+	return append(b, '}')
 }
 
 // Close appends the whole document, or returns the error with which the answer ended.
