@@ -15,24 +15,33 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
-// clients are the dialects of the front doors.
-func clients() []dialect.Name { return []dialect.Name{dialect.OpenAIChat, dialect.AnthropicMessages} }
+// clients are the dialects of the front doors of conversations.
+func clients(doors []Door) (names []dialect.Name) {
+	for i := range doors {
+		if doors[i].Op == llm.OpChat {
+			names = append(names, doors[i].Name)
+		}
+	}
+	return names
+}
 
 // Contract checks a kind as it is made with its default parameters, for clients at all doors.
 func Contract(t *testing.T, k providers.Kind, doors []Door) {
 	t.Run("describes itself", func(t *testing.T) { describes(t, k) })
 	_, chats := adapter(t, k, "https://up.example").Speaks(llm.OpChat, "m", dialect.OpenAIChat)
 	if chats || k.Vendor == nil { // a vendor may have embeddings alone
-		t.Run("speaks", func(t *testing.T) { speaks(t, k) })
-		t.Run("addresses", func(t *testing.T) { addresses(t, k) })
-		t.Run("signs with a key", func(t *testing.T) { signs(t, k, "the-key-of-the-provider") })
+		t.Run("speaks", func(t *testing.T) { speaks(t, k, clients(doors)) })
+		t.Run("addresses", func(t *testing.T) { addresses(t, k, clients(doors)) })
+		t.Run("signs with a key", func(t *testing.T) { signs(t, k, clients(doors), "the-key-of-the-provider") })
 	}
 	if chats && !k.KeyOptional { // else its params say how, and this machine need not have what they name
-		t.Run("signs without a key", func(t *testing.T) { signs(t, k, "") })
+		t.Run("signs without a key", func(t *testing.T) { signs(t, k, clients(doors), "") })
 	}
 	for i := range doors {
 		d := &doors[i]
 		t.Run("takes "+d.Op.String()+" of "+string(d.Name), func(t *testing.T) { takes(t, k, d) })
+		t.Run("locates "+d.Op.String()+" of "+string(d.Name), func(t *testing.T) { locates(t, k, d) })
+		t.Run("reads errors of "+d.Op.String()+" for "+string(d.Name), func(t *testing.T) { fails(t, k, d) })
 	}
 	t.Run("judges", func(t *testing.T) { judges(t, k) })
 	t.Run("knows or says that it does not", func(t *testing.T) {
@@ -88,9 +97,9 @@ func describes(t *testing.T, k providers.Kind) {
 	}
 }
 
-func speaks(t *testing.T, k providers.Kind) {
+func speaks(t *testing.T, k providers.Kind, clients []dialect.Name) {
 	a := adapter(t, k, "https://up.example")
-	for _, d := range clients() {
+	for _, d := range clients {
 		c, ok := a.Speaks(llm.OpChat, "m", d)
 		if !ok || c == nil {
 			t.Fatalf("a client of %s cannot be served", d)
@@ -109,9 +118,9 @@ func bases() []string {
 	return []string{"https://up.example", "https://up.example/v1", "https://up.example/deep/v1", "https://up.example/deep/er", "http://127.0.0.1:8080", "https://[::1]:8443/x%2Fy"}
 }
 
-func addresses(t *testing.T, k providers.Kind) {
+func addresses(t *testing.T, k providers.Kind, clients []dialect.Name) {
 	for _, base := range bases() {
-		for _, d := range clients() {
+		for _, d := range clients {
 			var first [2]string // whole, and as a stream
 			for i, slashes := range []string{"", "/", "//"} {
 				a := adapter(t, k, base+slashes)
@@ -157,10 +166,10 @@ func checkPath(t *testing.T, base, path string) {
 }
 
 // signs checks what Sign adds. No key is named by "".
-func signs(t *testing.T, k providers.Kind, key string) {
+func signs(t *testing.T, k providers.Kind, clients []dialect.Name, key string) {
 	const stolen = "a-credential-of-the-client"
 	ever := map[string]bool{}
-	for _, d := range clients() {
+	for _, d := range clients {
 		a := adapter(t, k, "https://up.example/v1")
 		c, _ := a.Speaks(llm.OpChat, "m", d)
 		out := func() *providers.Outbound {
