@@ -1,4 +1,5 @@
-"""A small OpenAI-shaped server for what no model is needed for: moderation, images, audio, files, batches, realtime.
+"""A small OpenAI-shaped server for what no model is needed for: moderation, images, audio, files, batches, realtime;
+and for conversations by the rules of scripted.py.
 
     python3 fake.py    (a free port of loopback; prints the address)
 
@@ -12,6 +13,8 @@ import http.server
 import json
 import struct
 import threading
+
+import scripted
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 SOUND = b"ID3" + bytes(range(256)) * 512
@@ -89,6 +92,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             found = self.objects.pop(self.path.rsplit("/", 1)[1], None)
         return self.send({"id": found["id"], "object": "file", "deleted": True}) if found else self.missing("file")
 
+    def post_chat_completions(self, asked, *_):
+        whole = scripted.answer(asked)
+        if not asked.get("stream"):
+            return self.send(whole)
+        usage = (asked.get("stream_options") or {}).get("include_usage")
+        events = [*map(json.dumps, scripted.chunks(whole, usage)), "[DONE]"]
+        return self.send("".join(f"data: {e}\n\n" for e in events).encode(), "text/event-stream")
+
     def post_moderations(self, asked, *_):
         texts = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
         results = [{"flagged": "bad" in str(t), "categories": {"violence": "bad" in str(t)}, "category_scores": {"violence": 0.5},
@@ -161,7 +172,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def frame(self, event):
         data = json.dumps(event).encode()
-        size = bytes([len(data)]) if len(data) < 126 else b"\x7e" + struct.pack(">H", len(data))
+        size = bytes([len(data)]) if len(data) < 126 else b"\x7f" + struct.pack(">Q", len(data))
+        if 126 <= len(data) < 1 << 16:
+            size = b"\x7e" + struct.pack(">H", len(data))
         self.wfile.write(b"\x81" + size + data)
         self.wfile.flush()
 

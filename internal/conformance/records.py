@@ -193,6 +193,25 @@ def make_case(x):
     return case
 
 
+OTHERS = {"count-tokens": "count", "countTokens": "count", "responses-input-tokens": "count", "embeddings": "embeddings",
+          "completions": "completions", "embed": "embed", "rerank": "rerank"}
+
+
+def make_other(x):
+    """A case of what is no conversation: counts, embeddings, completions, reranking."""
+    if x["endpoint"] not in OTHERS or x["request_json"] is None or "/prompts/" in x["request_path"]:
+        return None
+    if x["endpoint"] in ("embed", "rerank") and not x["request_path"].startswith("/v2/"):
+        return None
+    case = {"id": x["id"], "dialect": OTHERS[x["endpoint"]], "provider": x["provider"], "model": x["model"],
+            "stream": x["response_body_kind"] == "sse", "kind": x["response_body_kind"], "status": x["response_status"],
+            "features": x["features"], "request": x["request_json"], "body": x["response_body"], "want": None}
+    if case["dialect"] == "count" and case["status"] == 200:
+        said = json.loads(x["response_body"])
+        case["count"] = next(said[k] for k in ("input_tokens", "inputTokens", "totalTokens") if k in said)
+    return case
+
+
 def make_cases(path):
-    """The cases of all records of conversations, in whatever dialect."""
-    return [c for c in map(make_case, load(path)) if c]
+    """The cases of all records of conversations, in whatever dialect, and of some other endpoints."""
+    return [c for x in load(path) for c in [make_case(x) or make_other(x)] if c]

@@ -24,7 +24,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 COMPATIBLE, OPENAI, CLAUDE = "replay-compatible", "replay-openai", "replay-claude"
 RESPONSES, GEMINI, COHERE, BEDROCK = "replay-responses", "replay-gemini", "replay-cohere", "replay-bedrock"
-PROVIDERS = {"messages": CLAUDE, "responses": RESPONSES, "gemini": GEMINI, "cohere": COHERE, "converse": BEDROCK}
+PROVIDERS = {"messages": CLAUDE, "responses": RESPONSES, "gemini": GEMINI, "cohere": COHERE, "converse": BEDROCK,
+             "embed": COHERE, "rerank": COHERE}
 
 
 class StackError(Exception):
@@ -46,6 +47,10 @@ def provider_of(case):
     """The provider whose kind speaks as the recorded one did."""
     if found := PROVIDERS.get(case["dialect"]):
         return found
+    if case["dialect"] == "completions":
+        return COMPATIBLE
+    if case["dialect"] == "count":
+        return {"anthropic": CLAUDE, "bedrock": BEDROCK, "openai": RESPONSES}.get(case["provider"], GEMINI)
     return OPENAI if case["provider"] in ("openai", "azure") else COMPATIBLE
 
 
@@ -67,6 +72,7 @@ def record_routes(cases):
 def mock_routes():
     """The mock in both dialects and in each alone, which makes the gateway translate; and what fails over."""
     yield {"name": "mock", "match": {"models": ["mock/*"]}, "targets": ["mock/*"]}
+    yield {"name": "scripted", "match": {"models": ["scripted", "scripted-too"]}, "targets": ["scripted/scripted"]}
     yield {"name": "media", "match": {"models": ["media/any"]}, "targets": ["fake/any"]}
     yield {"name": "mock-chat", "match": {"models": ["chat-only/*"]}, "targets": ["mock-chat/*"]}
     yield {"name": "mock-messages", "match": {"models": ["messages-only/*"]}, "targets": ["mock-messages/*"]}
@@ -201,6 +207,7 @@ def start(stack, cases, with_gateway=True):
         return ways
     key = {"key": "env:CONFORMANCE_UPSTREAM_KEY"}
     providers = [{"name": "mock", "kind": "mock", "base_url": mock + "/v1"},
+                 {"name": "scripted", "kind": "openai-compatible", "base_url": fake + "/v1"},
                  {"name": "fake", "kind": "openai", "base_url": fake + "/v1", **key},
                  {"name": "mock-chat", "kind": "mock", "base_url": mock + "/v1", "params": {"speaks": ["openai-chat"]}},
                  {"name": "mock-messages", "kind": "mock", "base_url": mock + "/v1", "params": {"speaks": ["anthropic-messages"]}}]

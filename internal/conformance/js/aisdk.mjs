@@ -9,7 +9,7 @@ const openai = createOpenAI({ baseURL: env.SB_BASE + '/v1', apiKey: env.SB_KEY }
 const anthropic = createAnthropic({ baseURL: env.SB_BASE + '/v1', apiKey: env.SB_KEY });
 
 // answer asks through the SDK; what its checks refuse is thrown.
-async function answer(model, stream) {
+export async function answer(model, stream) {
   const options = { model, prompt: 'Hello', maxRetries: 0, maxOutputTokens: 500 };
   if (!stream) return generateText(options);
   let failure;
@@ -24,7 +24,7 @@ async function answer(model, stream) {
   return all;
 }
 
-function same(got, want) {
+export function same(got, want) {
   assert.equal(got.text, want.text || want.refusal);
   assert.deepEqual(got.toolCalls.map((c) => ({ name: c.toolName, args: parsed(c.input) })), want.calls);
 }

@@ -17,6 +17,10 @@ export const anthropicClient = (base = env.SB_BASE, apiKey = env.SB_KEY) =>
 
 class Skip extends Error {}
 
+export function skip(why) {
+  throw new Skip(why);
+}
+
 // onlyGateway ends a case that has no straight counterpart: translation and answers of the gateway's own.
 export function onlyGateway() {
   if (!gateway) throw new Skip('only the gateway can do this');
@@ -69,10 +73,10 @@ export function suite(name, define) {
   suites.push([name, tests]);
 }
 
-export async function runAll() {
+export async function runAll(only = []) {
   const out = fs.createWriteStream(env.SB_RESULTS, { flags: 'a' });
   let failed = 0;
-  for (const [name, tests] of suites) {
+  for (const [name, tests] of suites.filter(([name]) => !only.length || only.includes(name))) {
     for (const [test, run] of tests) {
       const line = { suite: 'js/' + name, case: test, result: 'passed' };
       try {

@@ -202,13 +202,14 @@ func (c *Codec) ReadError(code int, _ dialect.Header, body []byte) *llm.Error {
 // methods are the operations that the front door has for a model.
 const methods = `["generateContent","streamGenerateContent","countTokens","embedContent","batchEmbedContents"]`
 
-// WriteModels returns the list of models, on one page.
+// WriteModels returns the list of models, on one page: there is no nextPageToken, by which some SDKs would ask for a next
+// page, even by an empty one.
 func (c *Codec) WriteModels(models []dialect.ModelInfo) []byte {
 	b := append(make([]byte, 0, 64+256*len(models)), `{"models":[`...)
 	for _, m := range models {
 		b = appendModel(comma(b), m)
 	}
-	return append(b, `],"nextPageToken":""}`...)
+	return append(b, `]}`...)
 }
 
 // WriteModel returns the description of one model.
