@@ -56,6 +56,11 @@ type requestReader struct {
 
 func (r *requestReader) extra(name string, raw []byte) {
 	if raw != nil {
+		if name == "mcp_servers" {
+			for range jsonx.Elements(raw) { // tools that the provider itself reaches
+				r.req.Bound = name
+			}
+		}
 		r.req.Extra.Members = append(r.req.Extra.Members, llm.Member{Name: name, Raw: raw})
 	}
 }

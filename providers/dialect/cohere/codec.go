@@ -239,9 +239,12 @@ func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]
 	if err != nil {
 		return dst, nil, err
 	}
-	for _, m := range req.Extra.Members {
+	for i := range req.Extra.Members {
+		m := &req.Extra.Members[i]
 		if w.own {
 			w.dst = append(member.Key(w.dst, m.Name), m.Raw...)
+		} else if why := member.Needed(&req.Extra, m); why != "" {
+			return dst, nil, w.refuse(m.Name, "%s", why)
 		} else {
 			w.lose(m.Name, "the dialect does not know the member")
 		}

@@ -69,3 +69,23 @@ func TestMembersAreNamedAsTheClientHasThem(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatChangesTheAnswerIsNotDropped(t *testing.T) {
+	for _, c := range []struct {
+		client, name, raw string
+		needed            bool
+	}{
+		{"openai-chat", "web_search_options", `{}`, true},
+		{"openai-chat", "web_search_options", `null`, false},
+		{"openai-chat", "modalities", `["text","audio"]`, true},
+		{"openai-chat", "modalities", `["text"]`, false},
+		{"openai-chat", "audio", `{"voice":"alloy"}`, true},
+		{"openai-chat", "prediction", `{}`, false},
+		{"cohere", "audio", `{}`, false},
+	} {
+		x := &llm.Extra{Dialect: c.client}
+		if got := member.Needed(x, &llm.Member{Name: c.name, Raw: []byte(c.raw)}) != ""; got != c.needed {
+			t.Errorf("%s %s of %s: %v", c.name, c.raw, c.client, got)
+		}
+	}
+}

@@ -87,7 +87,11 @@ func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]
 	if err != nil {
 		return dst, nil, err
 	}
-	for _, m := range req.Extra.Members {
+	for i := range req.Extra.Members {
+		m := &req.Extra.Members[i]
+		if why := member.Needed(&req.Extra, m); why != "" {
+			return dst, nil, w.refuse(m.Name, "%s", why)
+		}
 		w.lose(m.Name, "the dialect does not know the member")
 	}
 	return append(w.dst, '}'), w.losses, nil
