@@ -11,8 +11,9 @@ import (
 // plain name wins over a pattern.
 var layers = []string{
 	"internal/llm proto/*",
-	"internal/jsonx internal/secret internal/telemetry internal/inflate envoy/binary extproc/grpcwire internal/catalog/*",
-	"internal/catalog internal/owner internal/health internal/limits internal/quota internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit",
+	"internal/jsonx internal/secret internal/telemetry internal/inflate envoy/binary extproc/grpcwire internal/catalog/* tokenizer/text tokenizer/ucd",
+	"internal/catalog internal/owner internal/health internal/limits internal/quota internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit tokenizer/vocab tokenizer/scan",
+	"tokenizer/*",
 	"tokenizer providers/dialect providers/dialect/member providers/dialect/claude providers/dialect/*/* providers/sign internal/quota/* internal/ledger/*",
 	"providers/dialect/* providers/sign/* internal/cache internal/guard",
 	"providers internal/mock internal/cache/* internal/guard/*",
@@ -37,6 +38,7 @@ var beside = []struct{ pattern, why string }{
 	{"internal/e2e", "proves on a real Envoy"},
 	{"internal/bench", "measures from outside"},
 	{"internal/catalog/gen", "writes the embedded registry"},
+	{"tokenizer/*/gen", "writes embedded tables"},
 	{"deploy", "loads the examples"},
 }
 

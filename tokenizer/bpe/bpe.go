@@ -1,0 +1,229 @@
+// Package bpe counts the tokens of byte-level BPE vocabularies.
+//
+//	text ─ package scan ─► piece ─┬─ is a token ──────────────────────────► 1
+//	                              ├─ was seen lately (memo) ──────────────► n
+//	                              └─ characters ─ merges by rank ─ count ─► n
+//
+// Nothing is allocated per count: what a count needs beyond the shared, read-only tables it borrows.
+package bpe
+
+import (
+	"fmt"
+	"sync"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/signalbox-ai/signalbox/tokenizer/scan"
+	"github.com/signalbox-ai/signalbox/tokenizer/text"
+	"github.com/signalbox-ai/signalbox/tokenizer/vocab"
+)
+
+// Encoding counts the tokens of one vocabulary. It may be used by many goroutines at once.
+type Encoding struct {
+	rules *scan.Rules
+	nfc   bool
+
+	short  short
+	middle middle
+	long   long
+	pairs  merges
+	parts  [][2]uint32 // of each token, the two that merge into it; its own number twice if none do
+	bytes  [256]uint32 // the tokens of single bytes
+	chars  []uint32    // the tokens plus one of characters that may be taken whole, up to U+FFFF
+	joins  joins
+
+	names *names
+	free  pool
+}
+
+var _ text.Coder = (*Encoding)(nil)
+
+// New makes the tables of a vocabulary, which is not needed after that. open reads the vocabulary again, when
+// tokens are to be named.
+func New(v *vocab.Vocab, open func() (*vocab.Vocab, error)) (*Encoding, error) {
+	rules, ok := scan.Named(v.Pattern)
+	if !ok {
+		return nil, fmt.Errorf("vocabulary %s: no rules %q to split text by", v.Name, v.Pattern)
+	}
+	e := &Encoding{rules: rules, nfc: v.NFC, names: &names{open: open}}
+	return e, e.fill(v)
+}
+
+// Count implements text.Counter.
+func (e *Encoding) Count(p []byte) int {
+	if len(p) == 0 {
+		return 0
+	}
+	w := e.free.take()
+	n := e.count(p, w)
+	e.free.put(w)
+	return n
+}
+
+// count is Count with what it needs at hand.
+func (e *Encoding) count(p []byte, w *work) int {
+	p = e.clean(p, w)
+	n := 0
+	for i := 0; i < len(p); {
+		j := e.rules.Next(p, i)
+		n += e.piece(p, i, j, w)
+		i = j
+	}
+	return n
+}
+
+// clean returns the text as the vocabulary sees it: valid, and normalized where that is asked.
+func (e *Encoding) clean(p []byte, w *work) []byte {
+	if !utf8.Valid(p) {
+		w.valid = appendValid(w.valid[:0], p)
+		p = w.valid
+	}
+	if e.nfc && !norm.NFC.IsNormal(p) {
+		w.normal = norm.NFC.Append(w.normal[:0], p...)
+		p = w.normal
+	}
+	return p
+}
+
+// piece counts the tokens of p[i:j], a piece.
+func (e *Encoding) piece(p []byte, i, j int, w *work) int {
+	switch l := j - i; {
+	case l == 1:
+		return 1
+	case p[j-1] == 0 || l > 16:
+		return e.rare(p[i:j], w)
+	case l <= 8:
+		key := word(p, i, j)
+		if e.short.has(key) {
+			return 1
+		}
+		return e.remember(p[i:j], key, 0, w)
+	default:
+		lo, hi := word(p, i, i+8), word(p, i+8, j)
+		if e.middle.has(lo, hi) {
+			return 1
+		}
+		return e.remember(p[i:j], lo, hi, w)
+	}
+}
+
+// remember counts a piece that is no token, unless the memo knows it.
+func (e *Encoding) remember(p []byte, lo, hi uint64, w *work) int {
+	m := &w.memo[placeTwo(lo, hi, uint64(len(w.memo)))]
+	if m.lo == lo && m.hi == hi {
+		return int(m.n)
+	}
+	n := e.merged(p, w)
+	m.lo, m.hi, m.n = lo, hi, uint32(n)
+	return n
+}
+
+// rare counts pieces that the tables of short tokens cannot hold.
+func (e *Encoding) rare(p []byte, w *work) int {
+	if len(p) > 16 {
+		if e.long.has(p) {
+			return 1
+		}
+		return e.cut(p, w)
+	}
+	return e.merged(p, w)
+}
+
+// appendValid appends p with U+FFFD for each maximal part of an ill-formed character.
+func appendValid(dst, p []byte) []byte {
+	for i := 0; i < len(p); {
+		if p[i] < utf8.RuneSelf {
+			dst = append(dst, p[i])
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(p[i:])
+		if r == utf8.RuneError && n == 1 {
+			n = maximal(p[i:])
+			dst = append(dst, "\uFFFD"...)
+		} else {
+			dst = append(dst, p[i:i+n]...)
+		}
+		i += n
+	}
+	return dst
+}
+
+// maximal returns the length of the longest beginning of p, ill-formed from its first byte, that could have
+// become a character (Unicode 16, table 3-7), or 1.
+func maximal(p []byte) int {
+	need, low, high := 0, byte(0x80), byte(0xBF)
+	switch b := p[0]; {
+	case b >= 0xC2 && b <= 0xDF:
+		need = 1
+	case b >= 0xE0 && b <= 0xEF:
+		need = 2
+	case b >= 0xF0 && b <= 0xF4:
+		need = 3
+	}
+	switch p[0] {
+	case 0xE0:
+		low = 0xA0
+	case 0xED:
+		high = 0x9F
+	case 0xF0:
+		low = 0x90
+	case 0xF4:
+		high = 0x8F
+	}
+	n := 1
+	for n <= need && n < len(p) && p[n] >= low && p[n] <= high {
+		n, low, high = n+1, 0x80, 0xBF
+	}
+	return n
+}
+
+// pool keeps what counts borrow. Counts that run side by side have one each.
+type pool struct {
+	mu   sync.Mutex
+	free []*work
+}
+
+// kept is how many are kept for later.
+const kept = 16
+
+// work is what one count needs beside the tables.
+type work struct {
+	memo   []memo
+	valid  []byte
+	normal []byte
+	parts  []part
+	heap   heap
+}
+
+// memo is a piece that is no token, in the words of its bytes, and how many tokens it is.
+type memo struct {
+	lo, hi uint64
+	n      uint32
+}
+
+func (p *pool) take() *work {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		w := p.free[n-1]
+		p.free = p.free[:n-1]
+		return w
+	}
+	return &work{memo: make([]memo, 1<<16)}
+}
+
+// longest is how large the buffers of what is kept may have grown.
+const longest = 1 << 20
+
+func (p *pool) put(w *work) {
+	if cap(w.valid)+cap(w.normal)+cap(w.parts)*12 > longest*16 {
+		w.valid, w.normal, w.parts, w.heap = nil, nil, nil, heap{}
+	}
+	p.mu.Lock()
+	if len(p.free) < kept {
+		p.free = append(p.free, w)
+	}
+	p.mu.Unlock()
+}

@@ -1,0 +1,74 @@
+package bpe
+
+import (
+	"unicode/utf8"
+)
+
+// part is a token while merging: its number, the rank of its merge with the one behind it, and where it ends.
+type part struct{ id, rank, end uint32 }
+
+// few is how many bytes are merged by looking for the lowest rank again and again. Longer texts are merged in
+// windows of that size.
+const few = 64
+
+// merged counts the tokens that merging makes of p.
+func (e *Encoding) merged(p []byte, w *work) int {
+	if len(p) <= few {
+		var room [few]part
+		return len(e.merge(e.begin(room[:0], p)))
+	}
+	return e.windows(p, w)
+}
+
+// begin appends the tokens that merging begins with.
+func (e *Encoding) begin(parts []part, p []byte) []part {
+	for i := 0; i < len(p); {
+		if b := p[i]; b >= utf8.RuneSelf {
+			if r, n := utf8.DecodeRune(p[i:]); r <= 0xFFFF && n > 1 && e.chars[r] != 0 {
+				i += n
+				parts = append(parts, part{e.chars[r] - 1, never, uint32(i)})
+				continue
+			}
+		}
+		parts = append(parts, part{e.bytes[p[i]], never, uint32(i + 1)})
+		i++
+	}
+	return parts
+}
+
+// merge merges until nothing can be.
+func (e *Encoding) merge(parts []part) []part {
+	if len(parts) < 2 {
+		return parts
+	}
+	last := len(parts) - 1
+	for i := range last {
+		parts[i].rank = e.pairs.rank(parts[i].id, parts[i+1].id)
+	}
+	for {
+		at, best := 0, uint32(never)
+		for i := range parts {
+			if r := parts[i].rank; r < best {
+				at, best = i, r
+			}
+		}
+		if best == never {
+			return parts
+		}
+		parts[at].id, parts[at].end = best, parts[at+1].end
+		copy(parts[at+1:], parts[at+2:])
+		parts = parts[:len(parts)-1]
+		parts[at].rank = never
+		if at+1 < len(parts) {
+			parts[at].rank = e.pairs.rank(best, parts[at+1].id)
+		}
+		if at > 0 {
+			parts[at-1].rank = e.pairs.rank(parts[at-1].id, best)
+		}
+	}
+}
+
+// cut counts a long piece in the parts that no token goes across.
+func (e *Encoding) cut(p []byte, w *work) int {
+	return e.merged(p, w)
+}

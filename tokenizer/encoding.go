@@ -1,0 +1,50 @@
+package tokenizer
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/signalbox-ai/signalbox/tokenizer/bpe"
+	"github.com/signalbox-ai/signalbox/tokenizer/vocab"
+)
+
+// encodings makes each encoding when it is first asked for. They are shared, and stay.
+var encodings = map[string]func() (Text, error){
+	"o200k_base":    held("o200k_base"),
+	"o200k_harmony": held("o200k_harmony"),
+	"r50k_base":     held("r50k_base"),
+	"cl100k_base":   held("cl100k_base"),
+	"p50k_base":     held("p50k_base"),
+	"qwen2":         held("qwen2"),
+	"qwen3.5":       held("qwen3.5"),
+	"deepseek_v3":   held("deepseek_v3"),
+	"tekken":        held("tekken"),
+	"kimi_k2":       held("kimi_k2"),
+}
+
+// held returns the encoding of a vocabulary that is shipped.
+func held(name string) func() (Text, error) {
+	return sync.OnceValues(func() (Text, error) {
+		open := func() (*vocab.Vocab, error) { return vocab.Open(name) }
+		v, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return bpe.New(v, open)
+	})
+}
+
+// Encoding returns the encoding of a name, for all to share. The first call for a name reads its vocabulary,
+// which takes some tens of milliseconds: make it before there is traffic.
+func Encoding(name string) (Text, error) {
+	if e, ok := encodings[name]; ok {
+		return e()
+	}
+	return nil, fmt.Errorf("no encoding %q; there are %s", name, strings.Join(Encodings(), ", "))
+}
+
+// Encodings returns the names of all encodings, sorted.
+func Encodings() []string { return slices.Sorted(maps.Keys(encodings)) }
