@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,11 @@ var unspoken = map[string]string{
 	"return_documents":                                 "the documents are put into the answer here",
 	"documents: objects":                               "a document of text alone is its text",
 }
+
+// vital are members without which an answer means something else: carried, in part at least, or refused.
+var vital = regexp.MustCompile(`^(n|stop.*|.*stopSequences.*|best_of|echo|suffix|.*candidateCount|functions|tool_choice: (required|REQUIRED|any|one tool|some tools)|` +
+	`toolConfig.*: (ANY|any|one tool)|(messages|input|contents): (image|document|audio|video|search|guarded|calls).*|tools.*|mcp_servers|response_format.*|text\.format.*|` +
+	`output_config\.format|.*response(Json)?Schema|web_search_options|modalities.*|documents.*|system.*|instructions|prompt(:.*)?|input.*texts|requests.*|top_n)$`)
 
 // TestTheTablesOfTranslation writes every member of every door's requests for every other dialect, and holds what
 // becomes of it against docs/translation.md. A member that changes nothing, and of which no loss speaks, is an error.
@@ -148,6 +154,9 @@ func pair(t *testing.T, b *strings.Builder, d *providertest.Door, op llm.Op, nam
 		used[r.Member] = used[r.Member] || silent
 		if silent && unspoken[r.Member] == "" {
 			t.Errorf("%s changes nothing of what is written, and no loss says so: %s", r.Member, o.Body)
+		}
+		if unsaid && vital.MatchString(r.Member) && unspoken[r.Member] == "" {
+			t.Errorf("%s is dropped, and the answer would mean something else: %v", r.Member, o.Losses)
 		}
 		for _, l := range news {
 			f := &part
