@@ -39,7 +39,7 @@ func Contract(t *testing.T, k providers.Kind, doors []Door) {
 	}
 	for i := range doors {
 		d := &doors[i]
-		t.Run("takes "+d.Op.String()+" of "+string(d.Name), func(t *testing.T) { takes(t, k, d) })
+		t.Run("takes "+d.Op.String()+" of "+string(d.Name), func(t *testing.T) { takes(t, k, d, doors) })
 		t.Run("locates "+d.Op.String()+" of "+string(d.Name), func(t *testing.T) { locates(t, k, d) })
 		t.Run("reads errors of "+d.Op.String()+" for "+string(d.Name), func(t *testing.T) { fails(t, k, d) })
 	}

@@ -40,7 +40,7 @@ func at(a providers.Adapter, d *Door, model string) (llm.Op, dialect.Client) {
 }
 
 // takes checks all requests of a door as they are made for a provider.
-func takes(t *testing.T, k providers.Kind, d *Door) {
+func takes(t *testing.T, k providers.Kind, d *Door, doors []Door) {
 	a := adapter(t, k, "https://up.example")
 	for _, model := range models(k) {
 		op, c := at(a, d, model)
@@ -64,10 +64,39 @@ func takes(t *testing.T, k providers.Kind, d *Door) {
 				if c.Name() == d.Name {
 					spliced(t, what, d, c, in, target)
 				} else {
-					Written(t, what, d, c, op, in, target)
+					o := Written(t, what, d, c, op, in, target)
+					readable(t, what, spoken(doors, c.Name(), op), c, o.Body)
 				}
 			}
 		}
+	}
+}
+
+// spoken is the door of a dialect and an operation, or nil.
+func spoken(doors []Door, name dialect.Name, op llm.Op) *Door {
+	for i := range doors {
+		if doors[i].Name == name && doors[i].Op == op {
+			return &doors[i]
+		}
+	}
+	return nil
+}
+
+// readable checks that the server half of a provider's dialect reads what is written for it. Providers that want
+// another form than the dialect's own clients send are left out.
+func readable(t *testing.T, what string, d *Door, c dialect.Client, body []byte) {
+	t.Helper()
+	_, reshapes := c.(dialect.Reshaper)
+	_, encloses := c.(dialect.Enclosed)
+	if d == nil || body == nil || reshapes || encloses {
+		return
+	}
+	in, err := d.Inbound(Request{Body: body}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Server.ReadRequest(in); err != nil {
+		t.Errorf("%s: %s cannot read what is written for it: %v\n%s", what, d.Name, err, body)
 	}
 }
 
