@@ -8,6 +8,7 @@ import (
 	logv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	aiv3 "github.com/envoyproxy/go-control-plane/envoy/data/ai/v3"
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/ai/v3"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -145,6 +146,17 @@ func TestOutcome(t *testing.T) {
 			o.Usage = llm.Usage{Input: llm.Tokens(10), Output: llm.Tokens(4), Cached: llm.Tokens(3), CacheWrite: llm.Tokens(2), Reasoning: llm.Tokens(1)}
 		}},
 		{"a partial one", &aiv3.TokenUsage{InputTokens: n(10)}, func(o *exchange.Outcome) { o.Usage, o.Partial = llm.Usage{Input: llm.Tokens(10)}, true }},
+		{"reasoning that a provider of chat has in its total only", &aiv3.TokenUsage{
+			LlmProtocol: typev3.LLMProtocol_OPENAI_CHAT_COMPLETIONS, ExtractionStatus: aiv3.TokenUsage_COMPLETE, InputTokens: n(10), OutputTokens: n(4), ProviderTotalTokens: n(17),
+			OutputTokenDetails: &aiv3.OutputTokenDetails{ReasoningTokens: n(3)},
+		}, func(o *exchange.Outcome) {
+			o.Usage = llm.Usage{Input: llm.Tokens(10), Output: llm.Tokens(7), Reasoning: llm.Tokens(3)}
+		}},
+		{"a total that another API's provider has of its own", &aiv3.TokenUsage{
+			LlmProtocol: typev3.LLMProtocol_GEMINI_GENERATE_CONTENT, ExtractionStatus: aiv3.TokenUsage_COMPLETE, InputTokens: n(10), OutputTokens: n(4), ProviderTotalTokens: n(17),
+		}, func(o *exchange.Outcome) {
+			o.Usage = llm.Usage{Input: llm.Tokens(10), Output: llm.Tokens(4)}
+		}},
 		{"more tokens than there can be", &aiv3.TokenUsage{ExtractionStatus: aiv3.TokenUsage_COMPLETE, InputTokens: n(1 << 63)}, func(o *exchange.Outcome) { o.Usage.Input = llm.Tokens(1 << 53) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/usage"
 )
 
 // namespaceUsage is where Envoy's own filter puts the token usage of an answer, and usageType what it is.
@@ -207,13 +208,20 @@ func join(a, b string) string {
 // readUsage reads Envoy's extraction, a TokenUsage. partial says that it did not reach the end.
 func readUsage(m []byte) (u llm.Usage, partial bool) {
 	partial = true
+	var protocol uint64
+	var total llm.Count
 	count := func(m []byte) llm.Count { return llm.Tokens(int64(min(counted(m), 1<<53))) }
 	for {
 		f, rest, ok := next(m)
 		if !ok {
+			if protocol == chatCompletions { // whose imitators count some tokens in the total only
+				usage.AddRest(&u, total)
+			}
 			return u, partial
 		}
 		switch f.number {
+		case 1:
+			protocol = f.n
 		case 3:
 			u.Input = count(f.data)
 		case 4:
@@ -243,6 +251,8 @@ func readUsage(m []byte) (u llm.Usage, partial bool) {
 				}
 				d = rest
 			}
+		case 8:
+			total = count(f.data)
 		case 9:
 			partial = f.n != complete
 		}
@@ -250,4 +260,7 @@ func readUsage(m []byte) (u llm.Usage, partial bool) {
 	}
 }
 
-const complete = 1 // TokenUsage.COMPLETE
+const (
+	complete        = 1 // TokenUsage.COMPLETE
+	chatCompletions = 1 // LLMProtocol.OPENAI_CHAT_COMPLETIONS
+)

@@ -93,7 +93,7 @@ func (a *Attempt) open() bool {
 		s.phase = phWhole
 	}
 	switch {
-	case x.translates(a.client):
+	case a.req != nil:
 		s.pipe.reader = a.client.NewReader(a.req, stream)
 		s.pipe.writer = a.server.NewWriter(a.req, x.Stream)
 	case filter != nil && !x.Stream && !strings.HasPrefix(s.header.Get("content-type"), "application/json"):

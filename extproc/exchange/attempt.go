@@ -21,7 +21,7 @@ type Attempt struct {
 	server dialect.Server
 	head   Header // of the request, as the filter got it
 	sent   time.Time
-	req    *llm.Request // decoded, where the answer is translated
+	req    *llm.Request // decoded; nil where the answer is not translated
 	losses []llm.Loss
 	ans    answering
 }
@@ -120,7 +120,7 @@ func (a *Attempt) rewrite(ctx context.Context, body []byte) (*providers.Outbound
 		if a.losses, err = x.trims(a.client, h, a.leg); err != nil {
 			return nil, err
 		}
-		if x.translates(a.client) {
+		if x.translates(a.client, h) {
 			if a.req, err = a.server.ReadRequest(in); err != nil {
 				return nil, err
 			}

@@ -47,7 +47,7 @@ func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
 		return ticket.Listened
 	}
 	switch {
-	case !ok || x.translates(c), x.filter(c, l) != nil, more && reshapes(c, h):
+	case !ok || x.translates(c, h), x.filter(c, l) != nil, more && reshapes(c, h):
 		return ticket.Worked
 	case more && x.Stream && x.Rules.Hold, more && !x.Stream && x.Rules.Judge:
 		return ticket.Watched
@@ -60,13 +60,19 @@ func (x *Exchange) asksUsage() bool {
 	return x.Stream && !x.Usage && x.Rules.Mode != routing.UsageEstimate
 }
 
-// translates reports whether answers are read and written anew.
-func (x *Exchange) translates(c dialect.Client) bool {
+// translates reports whether the answer to a request is read and written anew. The request may be the client's, or what
+// an earlier attempt made of it.
+func (x *Exchange) translates(c dialect.Client, h *dialect.Head) bool {
 	if c.Name() != x.Dialect {
 		return true
 	}
 	r, ok := c.(dialect.Rewriter)
-	return ok && r.Rewrites()
+	if !ok {
+		return false
+	}
+	asked := *h
+	asked.Usage = x.Usage // the body may ask on our behalf
+	return r.Rewrites(&asked)
 }
 
 // reshapes reports whether a request spliced for a provider may not be the one that a later attempt begins with.

@@ -48,7 +48,7 @@ func (p *planner) usable(t routing.Target) (bool, string) {
 		}
 		p.trimmed[leg.Target()] = losses
 	}
-	if !x.translates(c) {
+	if !x.translates(c, p.head) {
 		return true, ""
 	}
 	if p.req == nil && p.readErr == nil {

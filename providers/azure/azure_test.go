@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
@@ -14,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/quirk"
 )
 
 // made makes an adapter with changed params.
@@ -132,7 +134,7 @@ func TestBodiesNameTheDeploymentAndFitTheVersion(t *testing.T) {
 			if _, strips := c.(dialect.Stripper); strips != tc.strips {
 				t.Errorf("strips: %v", strips)
 			}
-			if r, ok := c.(dialect.Rewriter); !ok || r.Rewrites() {
+			if r, ok := c.(dialect.Rewriter); !ok || r.Rewrites(h) {
 				t.Error("its answers are rewritten")
 			}
 			req, err := openaichat.New().ReadRequest(dialect.Inbound{Op: llm.OpChat, Body: []byte(body)})
@@ -148,9 +150,13 @@ func TestBodiesNameTheDeploymentAndFitTheVersion(t *testing.T) {
 }
 
 func TestEveryVersionsQuirksAreSound(t *testing.T) {
+	tools, err := jsonx.Scan([]byte(`{"tools":[{}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, v := range []string{"", "preview", "2023-05-15", "2023-12-01-preview", "2024-02-01", "2024-05-01-preview", "2024-06-01", "2024-08-01-preview", "2024-09-01-preview", "2024-10-21", "2024-12-01-preview", "2025-03-01-preview"} {
 		q := quirksOf(v)
-		if err := q.Check(); err != nil || q.Harms() {
+		if err := q.Check(); err != nil || q.Harms(quirk.Request{Doc: tools, Stream: true, Usage: true}) {
 			t.Errorf("%s: %v", v, err)
 		}
 	}

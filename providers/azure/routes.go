@@ -166,9 +166,9 @@ func (d *deployed) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte,
 	return d.Client.Splice(dst, h, e)
 }
 
-func (d *deployed) Rewrites() bool {
+func (d *deployed) Rewrites(h *dialect.Head) bool {
 	r, ok := d.Client.(dialect.Rewriter)
-	return ok && r.Rewrites()
+	return ok && r.Rewrites(h)
 }
 
 func (d *deployed) Reshapes(h *dialect.Head) bool {

@@ -210,14 +210,22 @@ func received(t *testing.T, k *providers.Kind, d dialect.Name, file string, body
 		out, text := server.WriteError(e, "")
 		return fmt.Sprintf("%s, retryable: %v\n%d %s\n", e.Code, e.Code.Retryable(), out, text)
 	}
-	if r, ok := client.(dialect.Rewriter); d == dialect.OpenAIChat && (!ok || !r.Rewrites()) {
+	stream := strings.HasSuffix(file, ".sse")
+	asked := `{"model":"m"}`
+	if bytes.Contains(body, []byte(`"tool_calls"`)) {
+		asked = `{"model":"m","tools":[{"type":"function","function":{"name":"f"}}]}`
+	}
+	doc, err := jsonx.Scan([]byte(asked))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, ok := client.(dialect.Rewriter); d == dialect.OpenAIChat && (!ok || !r.Rewrites(&dialect.Head{Doc: doc, Stream: stream, Usage: true})) {
 		return "as it came\n"
 	}
-	stream := strings.HasSuffix(file, ".sse")
 	req := &llm.Request{Op: llm.OpChat, Model: "m", Stream: stream, Usage: true, Body: new(llm.Chat), Extra: llm.Extra{Dialect: string(d)}}
 	w := server.NewWriter(req, stream)
 	var out []byte
-	err := client.NewReader(req, stream).Feed(body, true, func(ev *llm.Event) (err error) {
+	err = client.NewReader(req, stream).Feed(body, true, func(ev *llm.Event) (err error) {
 		out, err = w.Write(out, ev)
 		return err
 	})

@@ -127,8 +127,10 @@ type Client interface {
 	ReadError(status int, h Header, body []byte) *llm.Error
 }
 
-// Rewriter is a Client whose answers harm a client of the same dialect: they are read and written anew.
-type Rewriter interface{ Rewrites() bool }
+// Rewriter is a Client whose answers may harm a client of the same dialect, or be in another form than it asked in.
+// Rewrites reports whether the answer to a request has to be read and written anew; h.Usage is whether the client itself
+// asked for usage. It says the same of a body and of what Splice makes of it, unless Reshapes says that they differ.
+type Rewriter interface{ Rewrites(h *Head) bool }
 
 // Reshaper is a Client whose Splice may make a body that the dialect's Server does not read, or that lacks what
 // another provider could use. Such a body is made for the one attempt alone.

@@ -72,6 +72,6 @@ func quirks() openaichat.Quirks {
 		Developer: true,
 		Single:    true,
 		Choices:   []string{"auto", "none"},
-		Answers:   []string{"role_repeated", "whole_calls", "reasoning"},
+		Answers:   []string{"role_repeated", "whole_calls", "reasoning", "stop_with_calls", "no_call_index"},
 	}
 }

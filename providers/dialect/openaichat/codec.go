@@ -184,7 +184,9 @@ func (u *upstream) ReadError(status int, h dialect.Header, body []byte) *llm.Err
 	return u.codec.ReadError(status, h, body)
 }
 
-func (u *upstream) Rewrites() bool { return u.quirks.Harms() }
+func (u *upstream) Rewrites(h *dialect.Head) bool {
+	return u.quirks.Harms(quirk.Request{Doc: h.Doc, Stream: h.Stream, Usage: h.Usage})
+}
 
 func (u *upstream) Reshapes(h *dialect.Head) bool {
 	fit, err := u.quirks.Fit(h.Doc, "") // for any model

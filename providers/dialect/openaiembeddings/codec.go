@@ -116,7 +116,7 @@ func (c *Codec) ReadError(status int, _ dialect.Header, body []byte) *llm.Error 
 func (c *Codec) WriteError(e *llm.Error, _ string) (status int, body []byte) { return fault.Write(e) }
 
 // Rewrites implements dialect.Rewriter: some forms answer what OpenAI's clients do not read.
-func (c *Codec) Rewrites() bool { return c.form.Rewrite }
+func (c *Codec) Rewrites(*dialect.Head) bool { return c.form.Rewrite }
 
 // Reshapes implements dialect.Reshaper: it reports whether the body has members that the form calls otherwise.
 func (c *Codec) Reshapes(h *dialect.Head) bool {

@@ -4,7 +4,7 @@
 //
 // There are no streams. Cohere's second version is the dialect cohere.
 //
-//	client body ─ Peek ─► Head ─ Splice ─► upstream body                     (written anew for another form)
+//	client body ─ Peek ─► Head ─ Splice ─► upstream body                     (same form; else both are written anew)
 //	client body ─ ReadRequest ─► llm.Rerank ─ WriteRequest ─► upstream body
 //	upstream answer ─ Reader ─► llm.Ranking ─ Writer ─► client's answer
 package rerank
@@ -27,6 +27,7 @@ var (
 	_ dialect.Client   = (*Codec)(nil)
 	_ dialect.Reshaper = (*Codec)(nil)
 	_ dialect.Rewriter = (*Codec)(nil)
+	_ dialect.Trimmer  = (*Codec)(nil)
 )
 
 // New makes the codec for servers of the usual form.
@@ -116,11 +117,59 @@ func shape(doc *jsonx.Doc) string {
 	return ""
 }
 
-// Rewrites implements dialect.Rewriter: an answer is always written in the form in which its client asked.
-func (c *Codec) Rewrites() bool { return true }
+// Rewrites implements dialect.Rewriter: where a request is written anew, so is its answer, in the form in which the
+// client asked and with what it asked for.
+func (c *Codec) Rewrites(h *dialect.Head) bool { return c.Reshapes(h) }
 
-// Reshapes implements dialect.Reshaper: it reports whether the provider's form is another than the client's.
-func (c *Codec) Reshapes(h *dialect.Head) bool { return shape(h.Doc) != c.form.Name }
+// Reshapes implements dialect.Reshaper: it reports whether the provider's form is another than the client's, or lacks
+// something that the client asks for.
+func (c *Codec) Reshapes(h *dialect.Head) bool {
+	f := &c.form
+	if shape(h.Doc) != f.Name {
+		return true
+	}
+	for i := range h.Doc.Members {
+		m := &h.Doc.Members[i]
+		raw := h.Doc.Body[m.Start:m.End]
+		switch m.Name {
+		case "documents", "texts":
+			if m.Name != f.Documents || !f.Objects && holdsObjects(raw) {
+				return true
+			}
+		case "top_n", "top_k":
+			if m.Name != f.TopN && !jsonx.IsNull(raw) {
+				return true
+			}
+		case "return_documents", "return_text":
+			if on, _ := jsonx.Bool(raw); on && m.Name != f.Return {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func holdsObjects(list []byte) bool {
+	for _, d := range jsonx.Elements(list) {
+		if jsonx.Kind(d) == '{' {
+			return true
+		}
+	}
+	return false
+}
+
+// Trims implements dialect.Trimmer: a form may have no word for what another has.
+func (c *Codec) Trims(h *dialect.Head, model string) ([]llm.Loss, error) {
+	if !c.Reshapes(h) {
+		return nil, nil
+	}
+	req, err := c.read(h)
+	if err != nil {
+		return nil, err
+	}
+	_, losses, err := c.WriteRequest(nil, req, dialect.Target{Model: model})
+	return losses, err
+}
 
 // Splice appends the client's own body with the edits made, or the request in the provider's form.
 func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, error) {

@@ -133,7 +133,7 @@ func TestNothingVanishes(t *testing.T) {
 }
 
 func TestTheDiagonal(t *testing.T) {
-	for _, c := range []struct{ form, query, body, want string }{
+	for _, c := range []struct{ form, query, body, want string }{ // a body with a space is the client's own
 		{"", "", ` {"model":"a", "query":"q","documents":["x"],"own":1.0}`, ` {"model":"m", "query":"q","documents":["x"],"own":1.0}`},
 		{"", "", `{"model":"m", "query":"q","documents":["x"]}`, `{"model":"m", "query":"q","documents":["x"]}`},
 		{"", "", `{"model":"a","query":"q","documents":["x"],"top_k":3,"truncation":true}`, `{"model":"m","query":"q","documents":["x"],"top_n":3}`},
@@ -142,6 +142,11 @@ func TestTheDiagonal(t *testing.T) {
 		{"voyage", "", `{"model":"a","query":"q","documents":["x"],"top_n":3}`, `{"model":"m","query":"q","documents":["x"],"top_k":3}`},
 		{"tei", "model=a", `{"query":"q", "texts":["x"]}`, `{"query":"q", "texts":["x"]}`},
 		{"tei", "", `{"model":"a","query":"q","documents":["x"],"top_n":1}`, `{"query":"q","texts":["x"]}`},
+		{"tei", "model=a", `{"query":"q", "texts":["x"],"top_n":null,"return_text":true}`, `{"query":"q", "texts":["x"],"top_n":null,"return_text":true}`},
+		{"tei", "model=a", `{"query":"q","texts":["x","y"],"top_n":1}`, `{"query":"q","texts":["x","y"]}`},
+		{"llamacpp", "", `{"model":"a", "query":"q","documents":["x"],"top_n":1,"return_documents":false}`, `{"model":"m", "query":"q","documents":["x"],"top_n":1,"return_documents":false}`},
+		{"llamacpp", "", `{"model":"a","query":"q","documents":["x"],"return_documents":true}`, `{"model":"m","query":"q","documents":["x"]}`},
+		{"llamacpp", "", `{"model":"a","query":"q","documents":["x",{"text":"y"}],"own":1}`, `{"model":"m","query":"q","documents":["x","y"],"own":1}`},
 	} {
 		in := inbound(c.body)
 		in.Query = c.query
@@ -152,6 +157,34 @@ func TestTheDiagonal(t *testing.T) {
 		got, err := form(c.form).Splice(nil, h, dialect.Edits{Model: "m"})
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s: got %s, %v, want %s", c.form, got, err, c.want)
+		}
+		if anew := !strings.Contains(c.body, " "); form(c.form).Rewrites(h) != anew || form(c.form).Reshapes(h) != anew {
+			t.Errorf("%s is rewritten: %v", c.body, !anew)
+		}
+	}
+}
+
+// TestWhatAFormLacksIsLost asks for the losses of a request that a server of another form gets.
+func TestWhatAFormLacksIsLost(t *testing.T) {
+	h, err := rerank.New().Peek(inbound(`{"model":"m","query":"q","documents":["x",{"title":"t"}],"rank_fields":["title"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for form, want := range map[*rerank.Codec]string{
+		form(""):         "",
+		form("voyage"):   "documents[1] rank_fields",
+		form("llamacpp"): "documents[1]",
+	} {
+		losses, err := form.Trims(h, "m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, l := range losses {
+			got = append(got, l.Path)
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("got %s, want %s", s, want)
 		}
 	}
 }

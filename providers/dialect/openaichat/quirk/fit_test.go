@@ -2,6 +2,7 @@ package quirk
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -211,8 +212,46 @@ func TestSetsAreChecked(t *testing.T) {
 			t.Errorf("%s: got %v", want, err)
 		}
 	}
-	if err := new(Set).Check(); err != nil || new(Set).Harms() {
+	if err := new(Set).Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAPeculiarityHarmsWhomItConcerns asks for each peculiarity which requests suffer from it.
+func TestAPeculiarityHarmsWhomItConcerns(t *testing.T) {
+	const whole, stream, counted, tools, streamedTools = "whole", "stream", "counted stream", "whole with tools", "stream with tools"
+	requests := map[string]Request{whole: {Usage: true}, stream: {Stream: true}, counted: {Stream: true, Usage: true}, tools: {Usage: true}, streamedTools: {Stream: true}}
+	for name, h := range requests {
+		body := `{"tools":[],"functions":null}`
+		if strings.HasSuffix(name, "tools") {
+			body = `{"tools":[{"type":"function","function":{"name":"f"}}]}`
+		}
+		var err error
+		if h.Doc, err = jsonx.Scan([]byte(body)); err != nil {
+			t.Fatal(err)
+		}
+		requests[name] = h
+	}
+	all := []string{whole, stream, counted, tools, streamedTools}
+	want := map[string][]string{
+		"content_object": all, "content_parts": all, "empty_strings": all, "foreign_errors": all,
+		"cumulative_usage": {stream, counted, streamedTools}, "foreign_chunks": {stream, counted, streamedTools}, "no_role": {stream, counted, streamedTools},
+		"reasoning_apart": {whole, counted, tools},
+		"empty_call_id":   {tools, streamedTools}, "stop_with_calls": {tools, streamedTools},
+		"no_call_index": {streamedTools},
+	}
+	for _, a := range Answers() {
+		for name, h := range requests {
+			for _, set := range []Set{{Answers: []string{a}}, {Answers: []string{"reasoning", a}}} {
+				if got := set.Harms(h); got != slices.Contains(want[a], name) {
+					t.Errorf("%s, and a request that is %s: harms %v", a, name, got)
+				}
+			}
+		}
+	}
+	old, err := jsonx.Scan([]byte(`{"functions":[{"name":"f"}]}`))
+	if s := (Set{Answers: []string{"stop_with_calls"}}); err != nil || !s.Harms(Request{Doc: old}) {
+		t.Error("functions are tools of old")
 	}
 }
 

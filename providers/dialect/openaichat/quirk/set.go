@@ -7,9 +7,10 @@ package quirk
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 )
 
 // Set is the quirks of one server. The zero value is OpenAI's own behaviour. A Set is not changed once it is
@@ -29,7 +30,7 @@ type Set struct {
 	CallID    int               `yaml:"call_id" json:"call_id,omitempty" max:"64" zero:"any" doc:"The length of the ids of tool calls, where they must be of letters and digits and of that length."`
 	Reasoning Reasoning         `yaml:"reasoning" json:"reasoning,omitzero" doc:"How its models are asked to reason."`
 	Errors    []Error           `yaml:"errors" json:"errors,omitempty" doc:"Errors that mean something else than their status says."`
-	Answers   []string          `yaml:"answers" json:"answers,omitempty" doc:"What is peculiar in its answers. Some of it harms clients: such answers are read and written anew."`
+	Answers   []string          `yaml:"answers" json:"answers,omitempty" doc:"What is peculiar in its answers. Some of it harms clients: where it may, answers are read and written anew."`
 }
 
 // Value is a text value of a top-level member, and the server's word for it.
@@ -39,40 +40,86 @@ type Value struct {
 	To     string `yaml:"to" json:"to,omitempty" doc:"Its text in place of it; empty: the member is left out."`
 }
 
-// answers are the peculiarities of answers that have a name, and whether a client that expects OpenAI's
-// breaks on them or understands something else.
-var answers = map[string]bool{
-	"comments":         false, // comment lines while it is busy
-	"crlf":             false, // lines end in \r\n
-	"extra_members":    false, // members beside OpenAI's
-	"finish_absent":    false, // no finish_reason until the end, in place of null
-	"finish_repeated":  false, // finish_reason in several chunks
-	"first_chunk_bare": false, // a first chunk without id and choices
-	"no_done":          false, // no [DONE]
-	"reasoning":        false, // reasoning in a member of its own
-	"role_repeated":    false, // role in every chunk
-	"usage_on_finish":  false, // usage in the chunk that has finish_reason
-	"whole_calls":      false, // a tool call in one delta
-
-	"content_object":   true, // content as an object
-	"content_parts":    true, // content as an array of parts
-	"cumulative_usage": true, // usage in many chunks, which a client may add up
-	"empty_call_id":    true, // tool calls with the id ""
-	"empty_strings":    true, // "" and {} for what is absent
-	"foreign_chunks":   true, // chunks of another object, or a message beside each delta
-	"foreign_errors":   true, // errors of another shape inside a 200
-	"no_call_index":    true, // deltas of tool calls without an index
-	"no_role":          true, // no role in any chunk
-	"reasoning_apart":  true, // completion_tokens without the reasoning
-	"stop_with_calls":  true, // finish_reason stop beside tool calls
+// Request is what of a client's request decides whether an answer harms it.
+type Request struct {
+	Doc    *jsonx.Doc
+	Stream bool
+	Usage  bool // it asks for usage in its stream
 }
 
-// Answers returns the names that Set.Answers may hold, each with whether it harms a client.
-func Answers() map[string]bool { return maps.Clone(answers) }
+// mayCall reports whether it has tools that the model may call.
+func (r Request) mayCall() bool {
+	for _, name := range [...]string{"tools", "functions"} {
+		if raw, ok := r.Doc.Get(name); ok && !silent(raw) {
+			return true
+		}
+	}
+	return false
+}
 
-// Harms reports whether answers of the server harm a client of the dialect.
-func (s *Set) Harms() bool {
-	return slices.ContainsFunc(s.Answers, func(a string) bool { return answers[a] })
+// harm says to which requests a peculiarity of answers is harmful: a client that expects OpenAI's breaks on it, or
+// understands something else.
+type harm int
+
+const (
+	harmless      harm = iota
+	always             // to all
+	streams            // to streams
+	counts             // where the client gets usage
+	calls              // where tools may be called
+	streamedCalls      // likewise, in streams
+)
+
+// to reports whether a request is one that suffers.
+func (w harm) to(r Request) bool {
+	switch w {
+	case always:
+		return true
+	case streams:
+		return r.Stream
+	case counts:
+		return !r.Stream || r.Usage
+	case calls:
+		return r.mayCall()
+	case streamedCalls:
+		return r.Stream && r.mayCall()
+	}
+	return false
+}
+
+// answers are the peculiarities of answers that have a name, and whom they harm.
+var answers = map[string]harm{
+	"comments":         harmless, // comment lines while it is busy
+	"crlf":             harmless, // lines end in \r\n
+	"extra_members":    harmless, // members beside OpenAI's
+	"finish_absent":    harmless, // no finish_reason until the end, in place of null
+	"finish_repeated":  harmless, // finish_reason in several chunks
+	"first_chunk_bare": harmless, // a first chunk without id and choices
+	"no_done":          harmless, // no [DONE]
+	"reasoning":        harmless, // reasoning in a member of its own
+	"role_repeated":    harmless, // role in every chunk
+	"usage_on_finish":  harmless, // usage in the chunk that has finish_reason
+	"whole_calls":      harmless, // a tool call in one delta
+
+	"content_object":   always,        // content as an object
+	"content_parts":    always,        // content as an array of parts
+	"cumulative_usage": streams,       // usage in many chunks, which a client may add up
+	"empty_call_id":    calls,         // tool calls with the id ""
+	"empty_strings":    always,        // "" and {} for what is absent
+	"foreign_chunks":   streams,       // chunks of another object, or a message beside each delta
+	"foreign_errors":   always,        // errors of another shape inside a 200
+	"no_call_index":    streamedCalls, // deltas of tool calls without an index
+	"no_role":          streams,       // no role in any chunk
+	"reasoning_apart":  counts,        // completion_tokens without the reasoning
+	"stop_with_calls":  calls,         // finish_reason stop beside tool calls
+}
+
+// Answers returns the names that Set.Answers may hold, in order.
+func Answers() []string { return names(answers) }
+
+// Harms reports whether the server's answer to a request harms a client of the dialect.
+func (s *Set) Harms(r Request) bool {
+	return slices.ContainsFunc(s.Answers, func(a string) bool { return answers[a].to(r) })
 }
 
 // vital are members without which no request would be one, or which have a field of their own.

@@ -86,16 +86,19 @@ func Read(raw []byte) llm.Usage {
 			first(&u.WebSearches, jsonx.Get(v, "web_search_requests"))
 		}
 	}
-	outside(&u, total, sound)
+	addRest(&u, total, sound)
 	if u.Input.Known && u.Cached.N > u.Input.N { // Grok counts a hidden prompt there, and Mistral its own
 		u.Cached.N = u.Input.N
 	}
 	return u
 }
 
-// outside adds what is in the total only. xAI counts reasoning beside the completion, Gemini's compatible
-// front counts it nowhere else, and Mistral does so with sound in the prompt.
-func outside(u *llm.Usage, total llm.Count, sound bool) {
+// AddRest adds what is in the total only. xAI counts reasoning beside the completion, and Gemini's compatible front
+// counts it nowhere else. It is for usage that others have read.
+func AddRest(u *llm.Usage, total llm.Count) { addRest(u, total, false) }
+
+// addRest is AddRest where there may be sound in the prompt, which Mistral counts in the total only.
+func addRest(u *llm.Usage, total llm.Count, sound bool) {
 	if !total.Known || !u.Input.Known || !u.Output.Known {
 		return
 	}
