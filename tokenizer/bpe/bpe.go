@@ -194,7 +194,10 @@ type work struct {
 	valid  []byte
 	normal []byte
 	parts  []part
-	heap   heap
+	seam   []part
+	queue  queue
+
+	seamQueue queue
 }
 
 // memo is a piece that is no token, in the words of its bytes, and how many tokens it is.
@@ -214,12 +217,12 @@ func (p *pool) take() *work {
 	return &work{memo: make([]memo, 1<<16)}
 }
 
-// longest is how large the buffers of what is kept may have grown.
-const longest = 1 << 20
+// longest is how many bytes the buffers of what is kept may have grown to.
+const longest = 8 << 20
 
 func (p *pool) put(w *work) {
-	if cap(w.valid)+cap(w.normal)+cap(w.parts)*12 > longest*16 {
-		w.valid, w.normal, w.parts, w.heap = nil, nil, nil, heap{}
+	if cap(w.valid)+cap(w.normal)+cap(w.parts)*12+cap(w.queue.parts)*28 > longest {
+		*w = work{memo: w.memo}
 	}
 	p.mu.Lock()
 	if len(p.free) < kept {

@@ -59,7 +59,11 @@ func (e *Encoding) Encode(dst []int, p []byte) []int {
 
 // tokens returns the tokens that merging makes of a piece.
 func (e *Encoding) tokens(p []byte, w *work) []part {
-	w.parts = e.merge(e.begin(w.parts[:0], p))
+	if len(p) <= few {
+		w.parts = e.merge(e.begin(w.parts[:0], p, 0))
+	} else {
+		w.parts = e.blocks(w.parts[:0], p, w)
+	}
 	return w.parts
 }
 

@@ -15,22 +15,22 @@ const few = 64
 func (e *Encoding) merged(p []byte, w *work) int {
 	if len(p) <= few {
 		var room [few]part
-		return len(e.merge(e.begin(room[:0], p)))
+		return len(e.merge(e.begin(room[:0], p, 0)))
 	}
 	return e.windows(p, w)
 }
 
-// begin appends the tokens that merging begins with.
-func (e *Encoding) begin(parts []part, p []byte) []part {
+// begin appends the tokens that merging begins with. p is at an offset from the beginning of what is merged.
+func (e *Encoding) begin(parts []part, p []byte, from int) []part {
 	for i := 0; i < len(p); {
 		if b := p[i]; b >= utf8.RuneSelf {
 			if r, n := utf8.DecodeRune(p[i:]); r <= 0xFFFF && n > 1 && e.chars[r] != 0 {
 				i += n
-				parts = append(parts, part{e.chars[r] - 1, never, uint32(i)})
+				parts = append(parts, part{e.chars[r] - 1, never, uint32(from + i)})
 				continue
 			}
 		}
-		parts = append(parts, part{e.bytes[p[i]], never, uint32(i + 1)})
+		parts = append(parts, part{e.bytes[p[i]], never, uint32(from + i + 1)})
 		i++
 	}
 	return parts
@@ -70,5 +70,26 @@ func (e *Encoding) merge(parts []part) []part {
 
 // cut counts a long piece in the parts that no token goes across.
 func (e *Encoding) cut(p []byte, w *work) int {
-	return e.merged(p, w)
+	n, start := 0, 0
+	var last rune
+	for i := 0; i < len(p); {
+		r, size := rune(p[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(p[i:])
+		}
+		if i > 0 && last|r >= utf8.RuneSelf && !e.joins.between(last, r, p[i-1], p[i]) {
+			n += e.segment(p, start, i, w)
+			start = i
+		}
+		last, i = r, i+size
+	}
+	return n + e.segment(p, start, len(p), w)
+}
+
+// segment counts p[i:j], of which the piece p may be cut.
+func (e *Encoding) segment(p []byte, i, j int, w *work) int {
+	if j-i > 16 {
+		return e.merged(p[i:j], w)
+	}
+	return e.piece(p, i, j, w)
 }
