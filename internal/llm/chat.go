@@ -45,9 +45,19 @@ type Tool struct {
 	Schema      []byte // JSON Schema of the arguments as received; nil: none given
 	Strict      *bool
 	Cache       *CacheMark
-	Native      string // "" for a function; else the dialect's own type, such as "web_search_20250305" or "custom"
+	Native      string // "" for a function, FreeText for a tool that takes free text; else the dialect's own type, such as "web_search_20250305"
 	Raw         []byte // a native tool whole, as received
+	Grammar     *Grammar
 	Extra       []Member
+}
+
+// FreeText is the Native of tools that take free text in place of arguments, and of calls of them.
+const FreeText = "custom"
+
+// Grammar is what the free text of a tool must fit.
+type Grammar struct {
+	Syntax     string // "lark" or "regex"
+	Definition string
 }
 
 // ChoiceMode says how free the model is to call tools.

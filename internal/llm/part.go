@@ -64,7 +64,7 @@ type ToolCall struct {
 	ID     string
 	Name   string
 	Args   string // JSON text of an object, as the model wrote it; may be empty or broken
-	Native string // "" for a function call; "custom" for free text in Args
+	Native string // "" for a function call; FreeText for free text in Args
 }
 
 // ToolReply is the result of a call.

@@ -43,7 +43,7 @@ func (a *adapter) root() string {
 func (a *adapter) endpoints() []route {
 	named := func(c dialect.Client) dialect.Client { return named(c, a.params.Deployments) }
 	root := a.root()
-	chat := route{op: llm.OpChat, codec: named(openaichat.NewUpstream(quirksOf(a.version()))), path: root + "/chat/completions"}
+	chat := route{op: llm.OpChat, codec: named(openaichat.NewVersion(quirksOf(a.version()))), path: root + "/chat/completions"}
 	embed := route{op: llm.OpEmbed, codec: named(openaiembeddings.New()), path: root + "/embeddings"}
 	messages := route{op: llm.OpChat, codec: named(anthropicmessages.New()), path: a.base + "/anthropic/v1/messages", claude: true}
 	if a.params.Surface == surfaceModels {

@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 	"github.com/signalbox-ai/signalbox/providers/wire/sse"
 )
 
@@ -42,7 +43,7 @@ func (c *Codec) NewReader(req *llm.Request, stream bool) dialect.Reader {
 			}
 		}
 	}
-	return r
+	return fit.Unwrap(req, r)
 }
 
 // reader reads one answer.

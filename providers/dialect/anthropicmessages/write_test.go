@@ -260,7 +260,7 @@ func TestWhatCannotBeCarriedIsRefused(t *testing.T) {
 		{"a blank message", chat(func(ch *llm.Chat) { ch.Turns = append(ch.Turns, user(" \n")) }), llm.CodeInvalid, "messages[1].content"},
 		{"blank system text alone", chat(func(ch *llm.Chat) { ch.Turns = []llm.Turn{system(" ")} }), llm.CodeInvalid, "messages"},
 		{"a result without its call", chat(func(ch *llm.Chat) { ch.Turns = append(ch.Turns, result("a", "x")) }), llm.CodeInvalid, "messages[1]"},
-		{"a tool of another dialect", chat(func(ch *llm.Chat) { ch.Tools = []llm.Tool{{Native: "custom", Name: "x", Raw: []byte("{}")}} }), llm.CodeUnsupported, "tools[0]"},
+		{"a tool of another dialect", chat(func(ch *llm.Chat) { ch.Tools = []llm.Tool{{Native: "computer", Name: "x", Raw: []byte("{}")}} }), llm.CodeUnsupported, "tools[0]"},
 		{"a forced call without tools", chat(func(ch *llm.Chat) { ch.Choice.Mode = llm.ChoiceAny }), llm.CodeInvalid, "tool_choice"},
 		{"an allowed tool that is none", chat(func(ch *llm.Chat) {
 			ch.Tools, ch.Choice = []llm.Tool{function("f")}, llm.ToolChoice{Mode: llm.ChoiceSomeAny, Names: []string{"g"}}

@@ -18,8 +18,9 @@ const maxMarks = 4 // cache marks in one request
 // WriteRequest appends the body for the target. The same request gives the same bytes. A request of this
 // dialect is written as it stands, but for what the target's facts say it would refuse.
 func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]byte, []llm.Loss, error) {
+	req, lost := fit.Functions(req)
 	w := requestWriter{
-		dst: dst, req: req, chat: req.Chat(), t: t, own: req.Extra.Dialect == name,
+		dst: dst, req: req, chat: req.Chat(), t: t, own: req.Extra.Dialect == name, losses: lost,
 	}
 	if w.chat == nil {
 		return dst, nil, &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Message: "only chats can be written"}

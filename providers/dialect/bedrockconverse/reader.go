@@ -8,6 +8,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/bedrockconverse/fault"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/wire/awsevents"
 )
@@ -45,7 +46,7 @@ func (c *Codec) NewReader(req *llm.Request, _ bool) dialect.Reader {
 			}
 		}
 	}
-	return r
+	return fit.Unwrap(req, r)
 }
 
 // reader reads one answer.

@@ -27,7 +27,8 @@ func wireName(n string) string { return fit.Name(n, maxName) }
 // WriteRequest appends the body for the target. The same request gives the same bytes. A request of this dialect is
 // written as it stands.
 func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]byte, []llm.Loss, error) {
-	w := requestWriter{dst: dst, req: req, chat: req.Chat(), t: t, family: familyOf(t), own: req.Extra.Dialect == name}
+	req, lost := fit.Functions(req)
+	w := requestWriter{dst: dst, req: req, chat: req.Chat(), t: t, family: familyOf(t), own: req.Extra.Dialect == name, losses: lost}
 	if w.chat == nil {
 		return dst, nil, &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Message: "only chats can be written"}
 	}

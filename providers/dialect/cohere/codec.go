@@ -16,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/wire/document"
 )
@@ -222,7 +223,8 @@ func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]
 	if t.Model == "" {
 		t.Model = req.Model
 	}
-	w := requestWriter{req: req, t: t, own: req.Extra.Dialect == name}
+	req, lost := fit.Functions(req)
+	w := requestWriter{req: req, t: t, own: req.Extra.Dialect == name, losses: lost}
 	w.dst = member.Text(append(dst, '{'), "model", t.Model)
 	var err error
 	switch b := req.Body.(type) {
@@ -273,7 +275,7 @@ func (c *Codec) NewReader(req *llm.Request, stream bool) dialect.Reader {
 			return document.New(name+".read", func(doc []byte, emit llm.Emit) error { return c.results(doc, len(b.Documents), req.Model, emit) })
 		}
 	}
-	return newReader(c, req, stream)
+	return fit.Unwrap(req, newReader(c, req, stream))
 }
 
 // NewWriter makes a writer of one answer.

@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 	"github.com/signalbox-ai/signalbox/providers/dialect/gemini/status"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 	"github.com/signalbox-ai/signalbox/providers/wire/jsonarray"
@@ -47,7 +48,7 @@ func (c *Codec) NewReader(req *llm.Request, _ bool) dialect.Reader {
 			r.names[wireName(n)] = n
 		}
 	}
-	return r
+	return fit.Unwrap(req, r)
 }
 
 // reader reads one answer.

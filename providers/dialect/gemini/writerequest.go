@@ -10,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 	"github.com/signalbox-ai/signalbox/providers/dialect/gemini/oas"
 	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
@@ -17,7 +18,8 @@ import (
 // WriteRequest appends the body for the target. The same request gives the same bytes. A request of this
 // dialect is written as it stands, but for what the target's facts say it would refuse.
 func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]byte, []llm.Loss, error) {
-	w := requestWriter{codec: c, dst: dst, req: req, chat: req.Chat(), t: t, own: req.Extra.Dialect == name}
+	req, lost := fit.Functions(req)
+	w := requestWriter{codec: c, dst: dst, req: req, chat: req.Chat(), t: t, own: req.Extra.Dialect == name, losses: lost}
 	var err error
 	switch {
 	case req.Embed() != nil:

@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 )
@@ -72,7 +73,8 @@ func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]
 	if t.Model == "" {
 		t.Model = req.Model
 	}
-	w := requestWriter{req: req, t: t}
+	req, lost := fit.Functions(req)
+	w := requestWriter{req: req, t: t, losses: lost}
 	w.dst = member.Text(append(dst, '{'), "model", t.Model)
 	var err error
 	switch b := req.Body.(type) {

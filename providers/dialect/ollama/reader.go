@@ -4,6 +4,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/wire/document"
 	"github.com/signalbox-ai/signalbox/providers/wire/ndjson"
@@ -30,7 +31,7 @@ func (c *Codec) NewReader(req *llm.Request, stream bool) dialect.Reader {
 		return r.fail(endedEarly())
 	})
 	r.onLine = r.line
-	return r
+	return fit.Unwrap(req, r)
 }
 
 // reader reads one answer to a chat.

@@ -28,7 +28,8 @@ type Codec struct {
 	now  func() time.Time
 	mint func() string // the random tail of an id that we have to make up
 
-	quirks *Quirks // of the server whose answers are read; nil: none
+	quirks    *Quirks // of the server whose answers are read; nil: none
+	functions bool    // the server has no tools that take free text
 }
 
 var (
@@ -144,12 +145,18 @@ func (c *Codec) NewStrip() dialect.Strip { return usage.NewStrip() }
 // Quirks say how a server that imitates OpenAI's differs from it. The zero value is OpenAI's own behaviour.
 type Quirks = quirk.Set
 
-// NewUpstream makes the client half of the dialect toward a server with quirks, which have passed their Check.
-// On the diagonal a body is spliced further where the server needs it, and answers are read and written anew
-// where they would harm a client.
-func NewUpstream(q Quirks) dialect.Client {
+// NewUpstream makes the client half of the dialect toward a server that imitates OpenAI's, with quirks that have
+// passed their Check. On the diagonal a body is spliced further where the server needs it, and answers are read and
+// written anew where they would harm a client. Such servers know functions only: tools of other dialects that take
+// free text become those.
+func NewUpstream(q Quirks) dialect.Client { return newUpstream(q, true) }
+
+// NewVersion is NewUpstream for a server that is OpenAI's own, but for the quirks of a version.
+func NewVersion(q Quirks) dialect.Client { return newUpstream(q, false) }
+
+func newUpstream(q Quirks, functions bool) dialect.Client {
 	u := upstream{codec: New(), quirks: &q}
-	u.codec.quirks = &q
+	u.codec.quirks, u.codec.functions = &q, functions
 	if q.AsksUsage() {
 		return &asking{u}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/usage"
 	"github.com/signalbox-ai/signalbox/providers/wire/sse"
 )
@@ -29,6 +30,9 @@ func (c *Codec) NewReader(req *llm.Request, stream bool) dialect.Reader {
 		}
 	}
 	r.onEvent = r.event
+	if c.functions && req != nil && req.Extra.Dialect != name {
+		return fit.Unwrap(req, r)
+	}
 	return r
 }
 

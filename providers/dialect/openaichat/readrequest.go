@@ -260,8 +260,11 @@ func (r *requestReader) tool(at string, raw []byte) error {
 		def := jsonx.Get(raw, kind)
 		t.Name, _ = jsonx.String(jsonx.Get(def, "name"))
 		t.Description, _ = jsonx.String(jsonx.Get(def, "description"))
-		if kind == "custom" && t.Name == "" {
-			return bad(at+".custom.name", reasonMissing, "Missing required parameter: '"+at+".custom.name'.")
+		if kind == llm.FreeText {
+			if t.Name == "" {
+				return bad(at+".custom.name", reasonMissing, "Missing required parameter: '"+at+".custom.name'.")
+			}
+			t.Grammar = readGrammar(jsonx.At(def, "format", "grammar"))
 		}
 		r.chat.Tools = append(r.chat.Tools, t)
 		return nil
@@ -286,6 +289,16 @@ func (r *requestReader) tool(at string, raw []byte) error {
 	}
 	r.chat.Tools = append(r.chat.Tools, t)
 	return nil
+}
+
+// readGrammar reads the grammar of a tool that takes free text.
+func readGrammar(raw []byte) *llm.Grammar {
+	definition, ok := jsonx.String(jsonx.Get(raw, "definition"))
+	if !ok {
+		return nil
+	}
+	syntax, _ := jsonx.String(jsonx.Get(raw, "syntax"))
+	return &llm.Grammar{Syntax: syntax, Definition: definition}
 }
 
 // function reads a function's definition. Members of its own that we do not know go to t.Extra with the
@@ -358,7 +371,7 @@ func (r *requestReader) choice(at string, raw []byte) error {
 	switch {
 	case at == "function_call":
 		return r.chosen(at+".name", jsonx.Get(raw, "name"))
-	case string(kind) == "function" || string(kind) == "custom":
+	case string(kind) == "function" || string(kind) == llm.FreeText:
 		return r.chosen(at+"."+string(kind)+".name", jsonx.At(raw, string(kind), "name"))
 	case string(kind) != "allowed_tools":
 		return bad(at+".type", reasonValue, "Invalid value: '"+at+".type' must be 'function', 'custom' or 'allowed_tools'.")

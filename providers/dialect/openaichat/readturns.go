@@ -253,7 +253,7 @@ func readCall(at string, raw []byte) (p llm.Part, err error) {
 	}
 	id := p.Call.ID
 	if custom != nil {
-		p.Call.Native = "custom"
+		p.Call.Native = llm.FreeText
 		if p.Call.Name, err = wantString(at+".custom.name", jsonx.Get(custom, "name")); err == nil {
 			p.Call.Args, err = wantString(at+".custom.input", jsonx.Get(custom, "input"))
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
 func (w *requestWriter) tools() error {
@@ -30,6 +31,8 @@ func (w *requestWriter) tools() error {
 		}
 		w.dst = comma(w.dst)
 		switch {
+		case t.Native == llm.FreeText && w.from(dialect.OpenAIResponses):
+			w.freeText(t)
 		case t.Native != "" && !w.own:
 			return w.refuse(at, fmt.Sprintf("The tool type %q has no equal at this model's provider.", t.Native))
 		case t.Native != "":
@@ -52,6 +55,30 @@ func (w *requestWriter) tools() error {
 		w.raw("web_search_options", []byte("{}"))
 	}
 	return nil
+}
+
+// freeText writes openai-responses' tool that takes free text, whose members stand one level lower here.
+func (w *requestWriter) freeText(t *llm.Tool) {
+	w.dst = append(w.dst, `{"type":"custom","custom":{`...)
+	for n, v := range jsonx.Members(t.Raw) {
+		switch {
+		case string(n) == "type":
+		case string(n) == "name":
+			w.text("name", w.toolName(t.Name))
+		case string(n) == "format" && t.Grammar != nil:
+			w.key("format")
+			w.dst = append(w.dst, `{"type":"grammar","grammar":{`...)
+			for k, g := range jsonx.Members(v) {
+				if string(k) != "type" {
+					w.raw(string(k), g)
+				}
+			}
+			w.dst = append(w.dst, "}}"...)
+		default:
+			w.raw(string(n), v)
+		}
+	}
+	w.dst = append(w.dst, "}}"...)
 }
 
 // searches reports whether a tool of gemini is the search of the web, which is no tool here.
@@ -201,7 +228,7 @@ func (w *requestWriter) choice() error {
 func (w *requestWriter) named(n string) {
 	kind := "function"
 	for i := range w.chat.Tools {
-		if t := &w.chat.Tools[i]; t.Name == n && t.Native == "custom" {
+		if t := &w.chat.Tools[i]; t.Name == n && t.Native == llm.FreeText {
 			kind = t.Native
 		}
 	}
@@ -318,7 +345,7 @@ func (w *requestWriter) calls(i int, t *llm.Turn, calls []int) {
 		}
 		w.dst = append(comma(w.dst), '{')
 		w.text("id", p.Call.ID)
-		if p.Call.Native == "custom" {
+		if p.Call.Native == llm.FreeText {
 			w.dst = append(w.dst, `,"type":"custom","custom":`...)
 			w.callBody(p.Call, "input")
 		} else {

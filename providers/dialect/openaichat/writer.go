@@ -203,7 +203,7 @@ func (w *writer) block(dst []byte, c *outChoice, ev *llm.Event) []byte {
 func (w *writer) customTool(n string) bool {
 	if w.chat != nil {
 		for i := range w.chat.Tools {
-			if t := &w.chat.Tools[i]; t.Native == "custom" && t.Name == n {
+			if t := &w.chat.Tools[i]; t.Native == llm.FreeText && t.Name == n {
 				return true
 			}
 		}

@@ -27,7 +27,13 @@ func (c *Codec) write(dst []byte, req *llm.Request, t dialect.Target, q *Quirks)
 	if chat == nil {
 		return dst, nil, &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Message: "this operation has no body in " + name}
 	}
-	w := requestWriter{dst: dst, req: req, chat: chat, t: t, quirks: q, own: req.Extra.Dialect == name}
+	own := req.Extra.Dialect == name
+	var lost []llm.Loss
+	if c.functions && !own {
+		req, lost = fit.Functions(req)
+		chat = req.Chat()
+	}
+	w := requestWriter{dst: dst, req: req, chat: chat, t: t, quirks: q, own: own, losses: lost}
 	if w.t.Model == "" {
 		w.t.Model = req.Model
 	}
@@ -79,6 +85,9 @@ func (w *requestWriter) lose(path, why string) {
 func (w *requestWriter) refuse(path, message string) error {
 	return &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Param: member.Path(&w.req.Extra, path), Message: message, Reason: "unsupported_parameter"}
 }
+
+// from reports whether the request came in a dialect.
+func (w *requestWriter) from(d dialect.Name) bool { return w.req.Extra.Dialect == string(d) }
 
 // member picks a member's name in the client's dialect, for losses and errors.
 func (w *requestWriter) member(own, anthropic string) string {

@@ -17,7 +17,7 @@ const ofItem = "item."
 const openText = "reasoning_text"
 
 // custom marks a call, and in Part.Name its reply, of a tool that takes free text.
-const custom = "custom"
+const custom = llm.FreeText
 
 // items reads the conversation. What the model said in a row, as messages, reasoning and calls, is one turn.
 func (r *requestReader) items(at string, raw []byte) error {

@@ -350,22 +350,13 @@ func (r *requestReader) tool(at string, raw []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	var t llm.Tool
 	if kind == "" {
 		return member.Bad(at+".type", member.Value, "Invalid value: '"+at+".type' is empty.")
 	}
 	if kind != "function" {
-		t.Native, t.Raw = kind, raw
-		t.Description, _ = jsonx.String(jsonx.Get(raw, "description"))
-		if t.Name, _ = jsonx.String(jsonx.Get(raw, "name")); t.Name == "" {
-			if kind == "custom" {
-				return member.Wanted(at + ".name")
-			}
-			t.Name = kind
-		}
-		r.chat.Tools = append(r.chat.Tools, t)
-		return nil
+		return r.native(at, kind, raw)
 	}
+	var t llm.Tool
 	for n, v := range jsonx.Members(raw) {
 		if jsonx.IsNull(v) {
 			continue
@@ -399,6 +390,24 @@ func (r *requestReader) tool(at string, raw []byte) (err error) {
 		e := member.Bad(at, member.Value, fmt.Sprintf("The name and description of '%s' are longer than %d bytes.", at, maxText))
 		e.Code = llm.CodeTooLarge
 		return e
+	}
+	r.chat.Tools = append(r.chat.Tools, t)
+	return nil
+}
+
+// native reads a tool that is no function.
+func (r *requestReader) native(at, kind string, raw []byte) error {
+	t := llm.Tool{Native: kind, Raw: raw}
+	t.Description, _ = jsonx.String(jsonx.Get(raw, "description"))
+	if t.Name, _ = jsonx.String(jsonx.Get(raw, "name")); t.Name == "" {
+		if kind == custom {
+			return member.Wanted(at + ".name")
+		}
+		t.Name = kind
+	}
+	if definition, ok := jsonx.String(jsonx.At(raw, "format", "definition")); ok && kind == custom {
+		t.Grammar = &llm.Grammar{Definition: definition}
+		t.Grammar.Syntax, _ = jsonx.String(jsonx.At(raw, "format", "syntax"))
 	}
 	r.chat.Tools = append(r.chat.Tools, t)
 	return nil

@@ -57,7 +57,7 @@ func (w *requestWriter) tool(t *llm.Tool, at string) error {
 		w.dst = append(w.dst, w.search(t.Raw)...)
 		return nil
 	case w.from(dialect.OpenAIChat) && t.Native == custom:
-		w.custom(jsonx.Get(t.Raw, custom))
+		w.custom(t)
 		return nil
 	case t.Native != "":
 		return w.refuse(at, fmt.Sprintf("The tool type %q has no equal at this model's provider.", clip(t.Native)))
@@ -101,9 +101,13 @@ func appendFunction(b []byte, t *llm.Tool, as string, asIs bool) []byte {
 }
 
 // custom writes openai-chat's tool that takes free text, whose members stand one level higher here.
-func (w *requestWriter) custom(def []byte) {
+func (w *requestWriter) custom(t *llm.Tool) {
 	w.dst = append(w.dst, `{"type":"custom"`...)
-	for n, v := range jsonx.Members(def) {
+	for n, v := range jsonx.Members(jsonx.Get(t.Raw, custom)) {
+		if string(n) == "name" {
+			w.text("name", w.toolName(t.Name))
+			continue
+		}
 		grammar := jsonx.Get(v, "grammar")
 		if string(n) != "format" || jsonx.Kind(grammar) != '{' {
 			w.raw(string(n), v)
