@@ -180,11 +180,33 @@ func Written(t *testing.T, what string, d *Door, c dialect.Client, op llm.Op, in
 		if l.Path == "" || l.Why == "" {
 			t.Errorf("%s: a loss without a path or a reason: %+v", what, l)
 		}
+		if !leads(in.Body, l.Path) && !strings.HasPrefix(l.Why, "not given") { // what has to be sent all the same
+
+			t.Errorf("%s: a loss of %s (%s), which the client did not send: %s", what, l.Path, l.Why, in.Body)
+		}
 	}
 	if missing := lostWords(in, body, losses); len(missing) > 0 {
 		t.Errorf("%s: %q vanished, and no loss says so: %v\n%s", what, missing, losses, body)
 	}
 	return Outcome{Body: body, Losses: losses}
+}
+
+// leads reports whether a path begins at a member that the client sent. In lists of requests it may be one of each.
+func leads(request []byte, path string) bool {
+	for name := range jsonx.Members(request) {
+		if top(string(name)) == top(path) {
+			return true
+		}
+	}
+	if jsonx.At(request, "input", "converse") != nil {
+		return leads(jsonx.At(request, "input", "converse"), path)
+	}
+	for _, r := range jsonx.Elements(jsonx.Get(request, "requests")) {
+		if jsonx.Get(r, top(path)) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // lostWords returns the client's words that are not in a written body, and no loss covers: one that names the
@@ -208,13 +230,16 @@ func prompts() []string {
 	return []string{"messages", "system", "tools", "input", "instructions", "contents", "systemInstruction", "toolConfig"}
 }
 
-// top is the member of a request into which a path leads. The two that say who the user is are one.
+// top is the member of a request into which a path leads. Of two names of one thing it is the older.
 func top(path string) string {
 	if i := strings.IndexAny(path, ".["); i >= 0 {
 		path = path[:i]
 	}
-	if path == "safety_identifier" {
+	switch path {
+	case "safety_identifier":
 		return "user"
+	case "max_completion_tokens":
+		return "max_tokens"
 	}
 	return path
 }

@@ -17,7 +17,7 @@ func (w *requestWriter) decide() error {
 	told, err := claude.Decide(&claude.Ask{
 		Chat: w.chat, Facts: &w.t.Facts, Own: w.own, Seals: name, Forced: w.trick != "",
 		Names: claude.Names{
-			Thinking: w.member("thinking", "reasoning_effort"), Effort: w.member("output_config.effort", "reasoning_effort"),
+			Thinking: w.member("thinking", member.Thinking(w.req.Extra.Dialect, w.chat.Thinking)), Effort: w.member("output_config.effort", member.Thinking(w.req.Extra.Dialect, w.chat.Thinking)),
 			Max: w.member("max_tokens", "max_completion_tokens"), Format: "response_format",
 		},
 	})

@@ -256,7 +256,7 @@ func (w *requestWriter) reasoning() {
 		w.claudeThinking(th)
 		return
 	}
-	at := w.member("additionalModelRequestFields", "reasoning_effort")
+	at := w.member("additionalModelRequestFields", member.Thinking(w.req.Extra.Dialect, w.chat.Thinking))
 	want := fit.WantedEffort(th, false)
 	effort := w.effort()
 	switch {

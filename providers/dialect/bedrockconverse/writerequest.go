@@ -193,7 +193,7 @@ func (w *requestWriter) decide() (err error) {
 	}
 	w.told, err = claude.Decide(&claude.Ask{
 		Chat: w.chat, Facts: &w.t.Facts, Seals: name, Forced: w.trick != "",
-		Names: claude.Names{Thinking: w.in("reasoning_effort"), Effort: w.in("reasoning_effort"), Max: w.in("max_completion_tokens"), Format: w.in("response_format")},
+		Names: claude.Names{Thinking: member.Thinking(w.req.Extra.Dialect, w.chat.Thinking), Effort: member.Thinking(w.req.Extra.Dialect, w.chat.Thinking), Max: w.in("max_completion_tokens"), Format: w.in("response_format")},
 	})
 	if e, ok := errors.AsType[*llm.Error](err); ok {
 		e.Param = member.Path(&w.req.Extra, e.Param)

@@ -215,9 +215,9 @@ func (w *requestWriter) thinking() {
 	if th == nil {
 		return
 	}
-	at := w.in("reasoning_effort")
+	at := member.Thinking(w.req.Extra.Dialect, w.chat.Thinking)
 	if th.Display != "" {
-		w.lose(at+".display", "the dialect does not say how reasoning is shown")
+		w.lose(member.Display(w.req.Extra.Dialect), "the dialect does not say how reasoning is shown")
 	}
 	never := w.t.Facts.Known && w.t.Facts.Thinking == catalog.ThinkNone
 	switch {

@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect/gemini/oas"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 // efforts is the table of what an effort means for models that take budgets, weakest first. A model that cannot
@@ -135,7 +136,9 @@ func (w *requestWriter) logprobs() {
 }
 
 // thinkPath is the member that asked for reasoning, in the client's dialect.
-func (w *requestWriter) thinkPath() string { return w.in("reasoning_effort") }
+func (w *requestWriter) thinkPath() string {
+	return member.Thinking(w.req.Extra.Dialect, w.chat.Thinking)
+}
 
 // thinking writes thinkingConfig: a budget or a level, as the model takes it.
 func (w *requestWriter) thinking() {

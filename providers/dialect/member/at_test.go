@@ -89,3 +89,32 @@ func TestWhatChangesTheAnswerIsNotDropped(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAskedForReasoningIsNamed(t *testing.T) {
+	effort, budget := &llm.Thinking{Effort: "high"}, &llm.Thinking{Mode: llm.ThinkBudget, Budget: 2000}
+	for _, c := range []struct {
+		client string
+		th     *llm.Thinking
+		want   string
+	}{
+		{"openai-chat", effort, "reasoning_effort"},
+		{"anthropic-messages", effort, "output_config.effort"},
+		{"anthropic-messages", budget, "thinking"},
+		{"openai-responses", effort, "reasoning.effort"},
+		{"openai-responses", nil, "reasoning"},
+		{"gemini", budget, "generationConfig.thinkingConfig"},
+		{"cohere", budget, "thinking"},
+	} {
+		if got := member.Thinking(c.client, c.th); got != c.want {
+			t.Errorf("%s, %+v: got %s, want %s", c.client, c.th, got, c.want)
+		}
+	}
+	for client, want := range map[string]string{
+		"openai-responses": "reasoning.summary", "anthropic-messages": "thinking.display",
+		"gemini": "generationConfig.thinkingConfig.includeThoughts", "bedrock-converse": "additionalModelRequestFields.thinking.display",
+	} {
+		if got := member.Display(client); got != want {
+			t.Errorf("%s: got %s, want %s", client, got, want)
+		}
+	}
+}

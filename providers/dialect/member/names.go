@@ -51,6 +51,8 @@ var names = [...]struct{ client, ours, theirs string }{
 	{"bedrock-converse", "reasoning_effort", "additionalModelRequestFields"},
 	{"bedrock-converse", "parallel_tool_calls", "additionalModelRequestFields.tool_choice"},
 	{"bedrock-converse", "user", "requestMetadata.user_id"},
+	{"openai-responses", "logprobs", "include"},
+	{"openai-completions", "top_logprobs", "logprobs"},
 	{"openai-responses", "max_tokens", "max_output_tokens"},
 	{"openai-responses", "max_completion_tokens", "max_output_tokens"},
 	{"openai-completions", "messages", "prompt"},
@@ -99,4 +101,28 @@ func Path(x *llm.Extra, path string) string {
 	default:
 		return named
 	}
+}
+
+// Thinking is the member of a client's dialect that asked for reasoning.
+func Thinking(client string, th *llm.Thinking) string {
+	switch alone := th != nil && th.Mode == llm.ThinkUnset && th.Effort != ""; {
+	case client == "anthropic-messages" && alone:
+		return "output_config.effort"
+	case client == "openai-responses" && !alone:
+		return "reasoning"
+	}
+	return In(client, "reasoning_effort")
+}
+
+// Display is the member of a client's dialect that says how reasoning is shown.
+func Display(client string) string {
+	switch client {
+	case "openai-responses":
+		return "reasoning.summary"
+	case "gemini":
+		return "generationConfig.thinkingConfig.includeThoughts"
+	case "bedrock-converse":
+		return "additionalModelRequestFields.thinking.display"
+	}
+	return "thinking.display"
 }

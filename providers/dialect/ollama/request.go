@@ -137,9 +137,9 @@ func (w *requestWriter) think() {
 	if th == nil {
 		return
 	}
-	at := w.in("reasoning_effort")
+	at := member.Thinking(w.req.Extra.Dialect, w.chat.Thinking)
 	if th.Display != "" {
-		w.lose(at+".display", "the dialect does not say how reasoning is shown")
+		w.lose(member.Display(w.req.Extra.Dialect), "the dialect does not say how reasoning is shown")
 	}
 	off := th.Mode == llm.ThinkOff || th.Effort == llm.EffortNone
 	if w.t.Facts.Known && w.t.Facts.Thinking == catalog.ThinkNone {
@@ -162,7 +162,7 @@ func (w *requestWriter) think() {
 		}
 	default:
 		if th.Effort != "" {
-			w.lose(at+".effort", "the model reasons or does not: there are no efforts")
+			w.lose(at, "the model reasons or does not: there are no efforts")
 		}
 		w.raw("think", []byte("true"))
 	}

@@ -94,7 +94,7 @@ func TestARequestOfAnotherDialectFitsTheServer(t *testing.T) {
 			llm.Chat{Thinking: &llm.Thinking{Mode: llm.ThinkBudget, Budget: 4000}}, "thinking_budget", "4000", "", ""},
 		{"a knob that the model lacks", Quirks{Reasoning: quirk.Reasoning{Knob: "effort", Models: []string{"other*"}}},
 			llm.Chat{Thinking: &llm.Thinking{Mode: llm.ThinkBudget, Budget: 4000}}, "reasoning_effort", "", "thinking", ""},
-		{"reasoning is not asked for where no knob is known", Quirks{}, llm.Chat{Thinking: &llm.Thinking{Effort: "high"}}, "reasoning_effort", "", "thinking", ""},
+		{"reasoning is not asked for where no knob is known", Quirks{}, llm.Chat{Thinking: &llm.Thinking{Effort: "high"}}, "reasoning_effort", "", "output_config.effort", ""},
 		{"thinking off", Quirks{Reasoning: quirk.Reasoning{Knob: "thinking"}}, llm.Chat{Thinking: &llm.Thinking{Mode: llm.ThinkOff}}, "thinking", `{"type":"disabled"}`, "", ""},
 		{"reasoning goes back with calls, without its seal", Quirks{CallID: 9, Reasoning: quirk.Reasoning{History: "calls"}},
 			llm.Chat{Turns: []llm.Turn{say(llm.RoleAssistant, thought, words("a")), say(llm.RoleUser, words("b")), say(llm.RoleAssistant, thought, call), say(llm.RoleUser, reply)}}, "messages",

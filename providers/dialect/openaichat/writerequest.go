@@ -148,7 +148,7 @@ func (w *requestWriter) thinking() error {
 		return nil
 	}
 	if th.Display != "" && !w.own {
-		w.lose("thinking.display", "the dialect does not say how reasoning is shown")
+		w.lose(member.Display(w.req.Extra.Dialect), "the dialect does not say how reasoning is shown")
 	}
 	effort := fit.WantedEffort(th, w.t.Facts.ThinkDefault)
 	if effort == "" {
@@ -158,7 +158,7 @@ func (w *requestWriter) thinking() error {
 		w.knob(effort, th)
 		return nil
 	}
-	at := w.member("reasoning_effort", "thinking")
+	at := member.Thinking(w.req.Extra.Dialect, w.chat.Thinking)
 	f := w.t.Facts
 	if f.Efforts == nil && (w.own || f.Thinking != catalog.ThinkNone) {
 		w.text("reasoning_effort", effort)
@@ -180,7 +180,7 @@ func (w *requestWriter) thinking() error {
 
 // knob asks a server for reasoning in its own way.
 func (w *requestWriter) knob(effort string, th *llm.Thinking) {
-	at, r := w.member("reasoning_effort", "thinking"), &w.quirks.Reasoning
+	at, r := member.Thinking(w.req.Extra.Dialect, w.chat.Thinking), &w.quirks.Reasoning
 	none := w.t.Facts.Efforts != nil && len(w.t.Facts.Efforts) == 0 && w.t.Facts.Thinking == catalog.ThinkNone
 	if none || !r.Has(w.t.Model) {
 		if effort != llm.EffortNone {

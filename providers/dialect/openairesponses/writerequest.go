@@ -236,7 +236,7 @@ func (w *requestWriter) effort(th *llm.Thinking) string {
 		return th.Effort
 	}
 	effort, f := fit.WantedEffort(th, w.t.Facts.ThinkDefault), &w.t.Facts
-	at := w.member("reasoning_effort", "thinking")
+	at := member.Thinking(w.req.Extra.Dialect, w.chat.Thinking)
 	switch {
 	case effort == "", f.Efforts == nil && f.Thinking != catalog.ThinkNone:
 		return effort
