@@ -167,6 +167,9 @@ func Written(t *testing.T, what string, d *Door, c dialect.Client, op llm.Op, in
 	to.Op = op
 	body, losses, err := c.WriteRequest(nil, &to, target)
 	if e := refusal(t, what, err); e != nil {
+		if !leads(in.Body, e.Param) {
+			t.Errorf("%s: refused for %s (%s), which the client did not send: %s", what, e.Param, e.Message, in.Body)
+		}
 		return Outcome{Refused: e}
 	}
 	again, more, err := c.WriteRequest([]byte("before"), &to, target)
@@ -230,7 +233,7 @@ func prompts() []string {
 	return []string{"messages", "system", "tools", "input", "instructions", "contents", "systemInstruction", "toolConfig"}
 }
 
-// top is the member of a request into which a path leads. Of two names of one thing it is the older.
+// top is the member of a request into which a path leads. Of several names of one thing it is always the same.
 func top(path string) string {
 	if i := strings.IndexAny(path, ".["); i >= 0 {
 		path = path[:i]
@@ -240,6 +243,12 @@ func top(path string) string {
 		return "user"
 	case "max_completion_tokens":
 		return "max_tokens"
+	case "function_call":
+		return "tool_choice"
+	case "functions":
+		return "tools"
+	case "images", "texts": // of an embedding
+		return "inputs"
 	}
 	return path
 }
