@@ -1,6 +1,6 @@
 """Runs every suite twice, straight against the upstream and through the gateway, and prints a table.
 
-    python3 run.py [--only py,js,model] [--straight] [--keep]
+    python3 run.py [--only py,js,frameworks,model] [--straight] [--keep]
 
 A case that passes straight must pass through the gateway; a case that only the gateway can run must pass.
 allow/SUITE.txt names the differences that are accepted ("CASE: reason", * stands for anything); an entry that nothing
@@ -64,25 +64,42 @@ def node():
     return folder
 
 
-def python_suites(way, env, files):
-    python = venv("py", "requirements.txt")
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=short", *files]
+def pytest(python, env, files, *options):
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=short", *options, *files]
     return subprocess.run([str(c) for c in command], cwd=stacks.HERE / "py", env=env, capture_output=True, text=True)
 
 
-def node_suites(way, env, _):
+def python_suites(env, files):
+    return pytest(venv("py", "requirements.txt"), env, files or SDK_FILES)
+
+
+def framework_suites(env, _):
+    """LangChain's standard tests keep clients of asyncio between tests, and would record what they hear."""
+    return pytest(venv("frameworks", "frameworks-requirements.txt"), env, FRAMEWORK_FILES, "-p", "no:warnings", "--disable-recording",
+                  "-o", "asyncio_mode=auto", "-o", "asyncio_default_test_loop_scope=session")
+
+
+def node_suites(env, _):
     return subprocess.run(["node", "run.mjs"], cwd=node(), env=env, capture_output=True, text=True)
 
 
-SDK_FILES = ["test_openai.py", "test_anthropic.py", "test_errors.py", "test_cross.py", "test_sweep.py", "test_doors.py", "test_passing.py", "test_responses.py",
-             "test_scenarios.py", "test_genai.py", "test_cohere.py", "test_bedrock.py", "test_embeddings.py", "test_mistral.py"]
+SUITES = {"py": python_suites, "js": node_suites, "frameworks": framework_suites}
+PARTS = (*SUITES, "model")
+FRAMEWORK_FILES = ["langchain_test.py", "llamaindex_test.py"]
+SDK_FILES = ["test_openai.py", "test_anthropic.py", "test_errors.py", "test_cross.py", "test_sweep.py", "test_doors.py", "test_passing.py",
+             "test_responses.py", "test_scenarios.py", "test_genai.py", "test_cohere.py", "test_bedrock.py", "test_embeddings.py",
+             "test_mistral.py", "test_schemas.py"]
 
 
 def run(kind, way, env, folder, files=()):
     """Runs the suites of a language one way and returns their results."""
     out = folder / f"{kind}-{way}.jsonl"
     env = {**os.environ, **env, "SB_RESULTS": str(out), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = {"py": python_suites, "js": node_suites}[kind](way, env, files)
+    try:
+        done = SUITES[kind](env, files)
+    except Skip as e:
+        print(f"skipped: {kind}: {e}")
+        return {}
     (folder / f"{kind}-{way}.log").write_text(done.stdout + done.stderr, "utf-8")
     lines = out.read_text("utf-8").splitlines() if out.exists() else []
     results = {}
@@ -165,14 +182,10 @@ def sdk_part(kinds, straight_only, folder):
     with stacks.Stack(folder=folder / "sdk") as s:
         ways = stacks.start(s, records.make_cases(file) if file else [], not straight_only)
         for kind in kinds:
-            try:
-                node() if kind == "js" else venv("py", "requirements.txt")
-            except Skip as e:
-                print(f"skipped: {kind}: {e}")
-                continue
-            straight |= run(kind, "straight", ways["straight"], folder, SDK_FILES)
-            if not straight_only:
-                gateway |= run(kind, "gateway", ways["gateway"], folder, SDK_FILES)
+            met = run(kind, "straight", ways["straight"], folder)
+            straight |= met
+            if met and not straight_only:
+                gateway |= run(kind, "gateway", ways["gateway"], folder)
         if not straight_only:
             paths = s.paths()
     return straight, gateway, paths
@@ -212,17 +225,17 @@ def report(straight, gateway, paths):
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("--only", default="py,js,model", help="parts, with commas between")
+    p.add_argument("--only", default=",".join(PARTS), help="parts, with commas between")
     p.add_argument("--straight", action="store_true", help="without the gateway")
     p.add_argument("--keep", action="store_true", help="keep the folder of logs and results")
     a = p.parse_args()
     only = set(a.only.split(","))
-    if unknown := only - {"py", "js", "model"}:
-        p.error(f"--only: no part {', '.join(sorted(unknown))}; there are py, js and model")
+    if unknown := only - set(PARTS):
+        p.error(f"--only: no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     CACHE.mkdir(parents=True, exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="sb-"))
     straight, gateway, paths = {}, {}, collections.Counter()
-    if kinds := [k for k in ("py", "js") if k in only]:
+    if kinds := [k for k in SUITES if k in only]:
         straight, gateway, met = sdk_part(kinds, a.straight, folder)
         paths.update(met)
     if "model" in only:

@@ -46,7 +46,11 @@ def wanted(asked, prompt):
     if not tools or choice == "none" or asked["messages"][-1].get("role") == "tool":
         return None
     if isinstance(choice, dict):
-        return next((t for t in tools if t["name"] == choice["function"]["name"]), None)
+        if "allowed_tools" in choice:
+            allowed = [t["function"]["name"] for t in choice["allowed_tools"]["tools"]]
+        else:
+            allowed = [choice["function"]["name"]]
+        return next((t for t in tools if t["name"] in allowed), None)
     words = set(re.findall(r"\w+", prompt.lower()))
     meant = [t for t in tools if t["name"].lower() in words] or [t for t in tools if words & set(t["name"].lower().split("_"))]
     if meant:
@@ -58,7 +62,7 @@ def think(asked):
     """Returns the text and the calls of the answer."""
     prompts = [text_of(m) for m in asked["messages"] if m.get("role") == "user"] or [""]
     if tool := wanted(asked, prompts[-1]):
-        return "", [{"name": tool["name"], "arguments": json.dumps(fill(tool.get("parameters") or {}, prompts[-1]), ensure_ascii=False)}]
+        return "", [{"name": tool["name"], "arguments": json.dumps(fill(tool.get("parameters") or {"type": "object"}, prompts[-1]), ensure_ascii=False)}]
     form = asked.get("response_format") or {}
     if form.get("type") == "json_schema":
         return json.dumps(fill(form["json_schema"]["schema"], prompts[-1])), []

@@ -72,7 +72,7 @@ def record_routes(cases):
 def mock_routes():
     """The mock in both dialects and in each alone, which makes the gateway translate; and what fails over."""
     yield {"name": "mock", "match": {"models": ["mock/*"]}, "targets": ["mock/*"]}
-    yield {"name": "scripted", "match": {"models": ["scripted", "scripted-too"]}, "targets": ["scripted/scripted"]}
+    yield {"name": "scripted", "match": {"models": ["scripted*", "gpt-4o-mini"]}, "targets": ["scripted/*"]}
     yield {"name": "media", "match": {"models": ["media/any"]}, "targets": ["fake/any"]}
     yield {"name": "mock-chat", "match": {"models": ["chat-only/*"]}, "targets": ["mock-chat/*"]}
     yield {"name": "mock-messages", "match": {"models": ["messages-only/*"]}, "targets": ["mock-messages/*"]}

@@ -87,7 +87,7 @@ func (e *exchange) anthropicEnd(m *message, a *answer) {
 		m.StopSequence = &e.req.sequence
 	}
 	if reason == "refusal" {
-		m.StopDetails = &stopDetails{"refusal", "mock", "This request was refused, as asked."}
+		m.StopDetails = &stopDetails{"refusal", "general_harms", "This request was refused, as asked."}
 	}
 }
 

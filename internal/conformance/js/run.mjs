@@ -8,6 +8,7 @@ import './aisdk-doors.mjs';
 import './doors.mjs';
 import './scenarios.mjs';
 import './passing.mjs';
+import './mistral.mjs';
 import { runAll } from './harness.mjs';
 
 globalThis.AI_SDK_LOG_WARNINGS = false;

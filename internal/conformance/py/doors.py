@@ -1,7 +1,7 @@
 """A client of every front door, each asking the same things of its own SDK and giving what a plain reader finds.
 
 A door's ask(model, stream, ...) returns {text, refusal, thinking, calls, stop, usage}; streams are read by the
-SDK's raw iteration, and by its accumulator where it has one (how="accumulated").
+SDK's raw iteration, and by its accumulator where it has one (how="accumulated"). forced: the tool must be called.
 """
 import functools
 import json
@@ -29,10 +29,12 @@ class Chat:
     def __init__(self, base=BASE, key=KEY):
         self.client = openai_client(base, key)
 
-    def ask(self, model, stream, tools=False, how="raw", **more):
-        options = dict(model=model, messages=[{"role": "user", "content": "Hello"}], **more)
+    def ask(self, model, stream, tools=False, how="raw", prompt="Hello", forced=False, **more):
+        options = dict(model=model, messages=[{"role": "user", "content": prompt}], **more)
         if tools:
             options["tools"] = [{"type": "function", "function": {"name": NAME, "description": ABOUT, "parameters": SCHEMA}}]
+        if forced:
+            options["tool_choice"] = "required"
         if not stream:
             return records.chat_whole(self.client.chat.completions.create(**options).to_dict())
         if how == "accumulated":
@@ -53,10 +55,12 @@ class Messages:
     def __init__(self, base=BASE, key=KEY):
         self.client = anthropic_client(base, key)
 
-    def ask(self, model, stream, tools=False, how="raw", **more):
-        options = dict(model=model, max_tokens=500, messages=[{"role": "user", "content": "Hello"}], **more)
+    def ask(self, model, stream, tools=False, how="raw", prompt="Hello", forced=False, **more):
+        options = {"max_tokens": 500, "model": model, "messages": [{"role": "user", "content": prompt}], **more}
         if tools:
             options["tools"] = [{"name": NAME, "description": ABOUT, "input_schema": SCHEMA}]
+        if forced:
+            options["tool_choice"] = {"type": "any"}
         if not stream:
             return records.messages_whole(self.client.messages.create(**options).to_dict())
         if how == "accumulated":
@@ -71,10 +75,12 @@ class Responses:
     def __init__(self, base=BASE, key=KEY):
         self.client = openai_client(base, key)
 
-    def ask(self, model, stream, tools=False, how="raw", **more):
-        options = dict(model=model, input="Hello", **more)
+    def ask(self, model, stream, tools=False, how="raw", prompt="Hello", forced=False, **more):
+        options = dict(model=model, input=prompt, **more)
         if tools:
             options["tools"] = [{"type": "function", "name": NAME, "description": ABOUT, "parameters": SCHEMA, "strict": False}]
+        if forced:
+            options["tool_choice"] = "required"
         if not stream:
             return plain.responses_whole(self.client.responses.create(**options).to_dict())
         if how == "accumulated":
@@ -95,11 +101,13 @@ class Gemini:
     def __init__(self, base=BASE, key=KEY):
         self.client = gemini_client(base, key)
 
-    def ask(self, model, stream, tools=False, how="raw", **config):
+    def ask(self, model, stream, tools=False, how="raw", prompt="Hello", forced=False, **config):
         if tools:
             config["tools"] = [{"function_declarations": [{"name": NAME, "description": ABOUT, "parameters_json_schema": SCHEMA}]}]
             config["automatic_function_calling"] = {"disable": True}
-        options = dict(model=model, contents="Hello", config=config or None)
+        if forced:
+            config["tool_config"] = {"function_calling_config": {"mode": "ANY"}}
+        options = dict(model=model, contents=prompt, config=config or None)
         if not stream:
             return plain.gemini_whole(self.plain(self.client.models.generate_content(**options)))
         return plain.gemini_stream([self.plain(c) for c in self.client.models.generate_content_stream(**options)])
@@ -115,10 +123,12 @@ class Cohere:
     def __init__(self, base=BASE, key=KEY):
         self.client = cohere.ClientV2(api_key=key, base_url=base, timeout=30)
 
-    def ask(self, model, stream, tools=False, how="raw", **more):
-        options = dict(model=model, messages=[{"role": "user", "content": "Hello"}], request_options={"max_retries": 0}, **more)
+    def ask(self, model, stream, tools=False, how="raw", prompt="Hello", forced=False, **more):
+        options = dict(model=model, messages=[{"role": "user", "content": prompt}], request_options={"max_retries": 0}, **more)
         if tools:
             options["tools"] = [{"type": "function", "function": {"name": NAME, "description": ABOUT, "parameters": SCHEMA}}]
+        if forced:
+            options["tool_choice"] = "REQUIRED"
         if not stream:
             return plain.cohere_whole(json.loads(self.client.chat(**options).json()))
         return plain.cohere_stream([json.loads(e.json()) for e in self.client.chat_stream(**options)])
@@ -143,10 +153,12 @@ class Converse:
     def __init__(self, base=BASE, key=KEY):
         self.client = bedrock_client(base, key)
 
-    def ask(self, model, stream, tools=False, how="raw", **more):
-        options = dict(modelId=model, messages=[{"role": "user", "content": [{"text": "Hello"}]}], **more)
+    def ask(self, model, stream, tools=False, how="raw", prompt="Hello", forced=False, **more):
+        options = dict(modelId=model, messages=[{"role": "user", "content": [{"text": prompt}]}], **more)
         if tools:
             options["toolConfig"] = {"tools": [{"toolSpec": {"name": NAME, "description": ABOUT, "inputSchema": {"json": SCHEMA}}}]}
+        if forced:
+            options["toolConfig"]["toolChoice"] = {"any": {}}
         if not stream:
             return plain.converse_whole(self.client.converse(**options))
         return plain.converse_stream(list(self.client.converse_stream(**options)["stream"]))

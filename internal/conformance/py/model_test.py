@@ -12,6 +12,8 @@ import urllib.request
 
 import pytest
 
+import doors
+import plain
 import stack as stacks
 from conftest import anthropic_client, eventually, openai_client
 
@@ -27,7 +29,7 @@ class Setup:
     """The stack, and the addresses of both ways."""
 
     def __init__(self, stack):
-        self.stack = stack
+        self.stack, self.doors = stack, {}
         self.mock = stack.upstream("mock", "mock", "--seed", "1")
         self.port = stacks.free_port()
         self.start_model()
@@ -35,11 +37,16 @@ class Setup:
         if not STRAIGHT_ONLY:
             providers = [{"name": "local", "kind": "openai-compatible", "base_url": self.straight + "/v1"},
                          {"name": "mock", "kind": "mock", "base_url": self.mock + "/v1"}]
+            providers += [{"name": "local-responses", "kind": "openai", "base_url": self.straight + "/v1", "key": "env:MODEL_KEY",
+                           "params": {"api": "responses"}},
+                          {"name": "local-messages", "kind": "anthropic", "base_url": self.straight, "key": "env:MODEL_KEY"}]
             targets = [f"local/{MODEL}"]
             routes = [{"name": "model", "match": {"models": [MODEL]}, "targets": targets},
+                      {"name": "model-by-responses", "match": {"models": [MODEL + "-responses"]}, "targets": [f"local-responses/{MODEL}"]},
+                      {"name": "model-by-messages", "match": {"models": [MODEL + "-messages"]}, "targets": [f"local-messages/{MODEL}"]},
                       {"name": "spare", "match": {"models": ["with-a-spare"]}, "targets": [*targets, "mock/tokens:20"],
                        "deadlines": {"first_token": "20s", "answer": "30s"}, "answer_headers": True}]
-            stack.gateway(providers, routes, extra={"log": {"level": "warn"}})
+            stack.gateway(providers, routes, env={"MODEL_KEY": "of-no-use"}, extra={"log": {"level": "warn"}})
 
     def start_model(self):
         script = pathlib.Path(__file__).with_name("model_server.py")
@@ -51,6 +58,11 @@ class Setup:
 
     def anthropic(self, way):
         return anthropic_client(self.stack.base, self.stack.key)
+
+    def door(self, dialect):
+        if dialect not in self.doors:
+            self.doors[dialect] = doors.DOORS[dialect](self.stack.base, self.stack.key)
+        return self.doors[dialect]
 
     def busy(self):
         slots = json.loads(stacks.get(self.straight + "/slots"))
@@ -115,6 +127,32 @@ def test_anthropic_client(setup, truth, stream):
     assert ("".join(b.text for b in got.content), usage, got.stop_reason) == (truth[0], truth[1], stop)
 
 
+# At temperature 0, 24 tokens: in every dialect's words.
+SAME = {"chat": dict(temperature=0, max_tokens=24), "messages": dict(max_tokens=24, extra_body={"temperature": 0}),
+        "responses": dict(temperature=0, max_output_tokens=24), "gemini": dict(temperature=0, max_output_tokens=24),
+        "cohere": dict(temperature=0, max_tokens=24), "converse": dict(inferenceConfig={"temperature": 0, "maxTokens": 24})}
+OWN = {"": doors.Chat, "-responses": doors.Responses, "-messages": doors.Messages}  # the APIs of the model's server
+UPSTREAMS = pytest.mark.parametrize("upstream", list(OWN), ids=["on-chat", "on-responses", "on-messages"])
+
+
+@pytest.fixture(scope="module")
+def said(setup):
+    """What the model's server says in each of its own APIs; not all of them tell that the length ended an answer."""
+    return {upstream: door(setup.straight, "unused").ask(MODEL, False, prompt=ASK[0]["content"], **SAME[door.dialect]) for upstream, door in OWN.items()}
+
+
+@needs_gateway
+@UPSTREAMS
+@STREAMED
+@pytest.mark.parametrize("dialect", list(doors.DOORS))
+def test_front_door(setup, truth, said, dialect, stream, upstream):
+    got = setup.door(dialect).ask(MODEL + upstream, stream, prompt=ASK[0]["content"], **SAME[dialect])
+    want = said[upstream]
+    assert got["text"] == want["text"] == truth[0]
+    assert plain.end(dialect, got) == plain.end(OWN[upstream].dialect, want)
+    assert plain.counts(got) == plain.counts(want) == truth[1]
+
+
 @needs_gateway
 def test_usage_is_hidden_when_not_asked(setup, truth):
     chunks = list(setup.openai("gateway").chat.completions.create(model=MODEL, messages=ASK, stream=True, **SHORT))
@@ -141,6 +179,22 @@ def test_schema_bound_output_by_anthropic_client(setup):
         model=MODEL, max_tokens=60, messages=ASK,
         extra_body={"temperature": 0, "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}})
     assert set(json.loads(got.content[0].text)) == {"colour", "warm"}
+
+
+FORMS = {"responses": {"text": {"format": {"type": "json_schema", "name": "colour", "schema": SCHEMA, "strict": True}}, "max_output_tokens": 60},
+         "gemini": {"response_mime_type": "application/json", "response_json_schema": SCHEMA, "max_output_tokens": 60},
+         "cohere": {"response_format": {"type": "json_object", "json_schema": SCHEMA}, "max_tokens": 60},
+         "converse": {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {
+             "name": "colour", "schema": json.dumps(SCHEMA)}}}}, "inferenceConfig": {"temperature": 0, "maxTokens": 60}}}
+
+
+@needs_gateway
+@STREAMED
+@pytest.mark.parametrize("dialect", list(FORMS))
+def test_schema_bound_output_at_front_door(setup, dialect, stream):
+    got = setup.door(dialect).ask(MODEL, stream, prompt=ASK[0]["content"], **{**SAME[dialect], **FORMS[dialect]})
+    said = json.loads(got["text"])
+    assert set(said) == {"colour", "warm"} and isinstance(said["warm"], bool)
 
 
 @pytest.mark.parametrize("way,sdk", [("straight", "openai"), pytest.param("gateway", "openai", marks=needs_gateway),

@@ -175,3 +175,11 @@ def test_cancel_in_mid_stream_ends_the_upstreams_work(dialect):
         seen = [r for r in journal() if f"tokens:{words}" in r["body"]]
         return seen and seen[-1].get("aborted")
     assert eventually(aborted), "the upstream still sends"
+
+
+@EACH
+@UPSTREAM
+@WAYS
+def test_forced_tool(dialect, upstream, stream):
+    got = door(dialect).ask(upstream + "/tools+text", stream, tools=True, forced=True)
+    assert [c["name"] for c in got["calls"]] == [NAME] and plain.end(dialect, got) == "calls"

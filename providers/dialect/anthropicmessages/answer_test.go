@@ -212,6 +212,26 @@ func TestThoughtsAreSignedForSDKsToSendThemBack(t *testing.T) {
 	}
 }
 
+func TestDetailsOfARefusalAreOfTheAPIsClosedList(t *testing.T) {
+	for details, want := range map[string]string{
+		`{"type":"refusal","category":"bio","explanation":"No."}`:    `{"type":"refusal","category":"bio","explanation":"No."}`,
+		`{"category":"MODEL_ARMOR","explanation":"It was refused."}`: `{"type":"refusal","category":null,"explanation":"MODEL_ARMOR: It was refused."}`,
+		`{"category":"SAFETY"}`:            `{"type":"refusal","category":null,"explanation":"SAFETY"}`,
+		`{"explanation":"It was \"no\"."}`: `{"type":"refusal","category":null,"explanation":"It was \"no\"."}`,
+		`{"other":1}`:                      ``,
+	} {
+		end := finished(llm.StopFilter)
+		end.Stop.Details = []byte(details)
+		out, err := write(t, fixed().NewWriter(nil, false), []llm.Event{started(), end})
+		if err != nil || jsonx.Valid(out) != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if got := string(jsonx.Get(out, "stop_details")); got != want {
+			t.Errorf("%s: got %s, want %s", details, got, want)
+		}
+	}
+}
+
 func TestRefusalsAreTextWithTheirStop(t *testing.T) {
 	lines := frames(t, started(), begin(0, llm.PartRefusal), piece(0, llm.PartRefusal, "no"), ended(0), finished(llm.StopEnd))
 	if lines[2] != `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"no"}}` || !strings.Contains(lines[4], `"stop_reason":"refusal"`) {
@@ -244,7 +264,7 @@ func TestUsageIsNormalisedBothWays(t *testing.T) {
 		Input: llm.Tokens(100), Cached: llm.Tokens(30), CacheWrite: llm.Tokens(50), CacheWrite1h: llm.Tokens(20),
 		Output: llm.Tokens(7), Reasoning: llm.Tokens(3), WebSearches: llm.Tokens(2),
 	}
-	want := `{"input_tokens":20,"cache_creation_input_tokens":50,"cache_read_input_tokens":30,"cache_creation":{"ephemeral_5m_input_tokens":30,"ephemeral_1h_input_tokens":20},"output_tokens":7,"output_tokens_details":{"thinking_tokens":3},"server_tool_use":{"web_search_requests":2}}`
+	want := `{"input_tokens":20,"cache_creation_input_tokens":50,"cache_read_input_tokens":30,"cache_creation":{"ephemeral_5m_input_tokens":30,"ephemeral_1h_input_tokens":20},"output_tokens":7,"output_tokens_details":{"thinking_tokens":3},"server_tool_use":{"web_search_requests":2,"web_fetch_requests":0}}`
 	if got := string(appendUsage(nil, &u)); got != want {
 		t.Errorf("got %s", got)
 	}

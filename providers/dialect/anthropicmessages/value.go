@@ -202,3 +202,45 @@ func item(at string, i int) string { return at + "." + strconv.Itoa(i) }
 func tooMany(at string, limit int) *llm.Error {
 	return bad(at, fmt.Sprintf("List should have at most %d items", limit))
 }
+
+// appendDetails writes what is known of a refusal. The API's categories are a closed list, so that another provider's
+// category goes before its explanation.
+func appendDetails(dst, details []byte) []byte {
+	category, explanation := jsonx.Get(details, "category"), jsonx.Get(details, "explanation")
+	if category == nil && explanation == nil {
+		return dst
+	}
+	if kind, _ := jsonx.String(jsonx.Get(details, "type")); kind == "refusal" {
+		return raw(dst, "stop_details", details)
+	}
+	said, _ := jsonx.String(category)
+	if text, _ := jsonx.String(explanation); said == "" {
+		said = text
+	} else if text != "" {
+		said += ": " + text
+	}
+	dst = append(key(dst, "stop_details"), `{"type":"refusal","category":null,"explanation":`...)
+	return append(jsonx.AppendQuote(dst, said), '}')
+}
+
+// appendUsage writes usage in the API's counting, where what was cached is no part of the input. What is
+// not known is 0: SDKs demand the members.
+func appendUsage(dst []byte, u *llm.Usage) []byte {
+	dst = append(dst, '{')
+	dst = number(dst, "input_tokens", max(u.Input.N-u.Cached.N-u.CacheWrite.N, 0))
+	dst = number(dst, "cache_creation_input_tokens", u.CacheWrite.N)
+	dst = number(dst, "cache_read_input_tokens", u.Cached.N)
+	dst = append(key(dst, "cache_creation"), '{')
+	dst = number(dst, "ephemeral_5m_input_tokens", max(u.CacheWrite.N-u.CacheWrite1h.N, 0))
+	dst = number(dst, "ephemeral_1h_input_tokens", u.CacheWrite1h.N)
+	dst = append(dst, '}')
+	dst = number(dst, "output_tokens", u.Output.N)
+	if u.Reasoning.Known {
+		dst = append(number(append(key(dst, "output_tokens_details"), '{'), "thinking_tokens", u.Reasoning.N), '}')
+	}
+	if u.WebSearches.Known {
+		dst = number(append(key(dst, "server_tool_use"), '{'), "web_search_requests", u.WebSearches.N)
+		dst = append(number(dst, "web_fetch_requests", 0), '}') // SDKs demand it, and nothing here counts them
+	}
+	return append(dst, '}')
+}

@@ -464,29 +464,5 @@ func (w *writer) ending(dst []byte) []byte {
 	} else {
 		dst = append(dst, "null"...)
 	}
-	if d := w.stop.Details; jsonx.Get(d, "category") != nil || jsonx.Get(d, "explanation") != nil {
-		dst = raw(dst, "stop_details", d)
-	}
-	return dst
-}
-
-// appendUsage writes usage in the API's counting, where what was cached is no part of the input. What is
-// not known is 0: SDKs demand the members.
-func appendUsage(dst []byte, u *llm.Usage) []byte {
-	dst = append(dst, '{')
-	dst = number(dst, "input_tokens", max(u.Input.N-u.Cached.N-u.CacheWrite.N, 0))
-	dst = number(dst, "cache_creation_input_tokens", u.CacheWrite.N)
-	dst = number(dst, "cache_read_input_tokens", u.Cached.N)
-	dst = append(key(dst, "cache_creation"), '{')
-	dst = number(dst, "ephemeral_5m_input_tokens", max(u.CacheWrite.N-u.CacheWrite1h.N, 0))
-	dst = number(dst, "ephemeral_1h_input_tokens", u.CacheWrite1h.N)
-	dst = append(dst, '}')
-	dst = number(dst, "output_tokens", u.Output.N)
-	if u.Reasoning.Known {
-		dst = append(number(append(key(dst, "output_tokens_details"), '{'), "thinking_tokens", u.Reasoning.N), '}')
-	}
-	if u.WebSearches.Known {
-		dst = append(number(append(key(dst, "server_tool_use"), '{'), "web_search_requests", u.WebSearches.N), '}')
-	}
-	return append(dst, '}')
+	return appendDetails(dst, w.stop.Details)
 }
