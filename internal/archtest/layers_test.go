@@ -11,7 +11,7 @@ import (
 // plain name wins over a pattern.
 var layers = []string{
 	"internal/llm proto/*",
-	"internal/jsonx internal/secret internal/telemetry internal/inflate envoy/binary extproc/grpcwire internal/catalog/* tokenizer/text tokenizer/ucd",
+	"internal/jsonx internal/secret internal/telemetry internal/inflate envoy/binary extproc/grpcwire internal/catalog/* tokenizer/text tokenizer/ucd tokenizer/nfc",
 	"internal/catalog internal/owner internal/health internal/limits internal/quota internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit tokenizer/vocab tokenizer/scan",
 	"tokenizer/*",
 	"tokenizer providers/dialect providers/dialect/member providers/dialect/claude providers/dialect/*/* providers/sign internal/quota/* internal/ledger/*",
@@ -35,6 +35,7 @@ var beside = []struct{ pattern, why string }{
 	{"internal/testkit/*", "what tests share"},
 	{"providers/providertest", "the contract of provider kinds"},
 	{"internal/quota/quotatest", "the contract of quota stores"},
+	{"internal/conformance/*", "proves with other people's programs"},
 	{"internal/e2e", "proves on a real Envoy"},
 	{"internal/bench", "measures from outside"},
 	{"internal/catalog/gen", "writes the embedded registry"},

@@ -1,6 +1,6 @@
 """Runs every suite twice, straight against the upstream and through the gateway, and prints a table.
 
-    python3 run.py [--only py,js,frameworks,model] [--straight] [--keep]
+    python3 run.py [--only py,js,frameworks,model,tokens] [--straight] [--keep]
 
 A case that passes straight must pass through the gateway; a case that only the gateway can run must pass.
 allow/SUITE.txt names the differences that are accepted ("CASE: reason", * stands for anything); an entry that nothing
@@ -84,7 +84,7 @@ def node_suites(env, _):
 
 
 SUITES = {"py": python_suites, "js": node_suites, "frameworks": framework_suites}
-PARTS = (*SUITES, "model")
+PARTS = (*SUITES, "model", "tokens")
 FRAMEWORK_FILES = ["langchain_test.py", "llamaindex_test.py"]
 SDK_FILES = ["test_openai.py", "test_anthropic.py", "test_errors.py", "test_cross.py", "test_sweep.py", "test_doors.py", "test_passing.py",
              "test_responses.py", "test_scenarios.py", "test_genai.py", "test_cohere.py", "test_bedrock.py", "test_embeddings.py",
@@ -207,6 +207,21 @@ def model_part(straight_only, folder):
     return straight, gateway, json.loads(paths.read_text()) if paths.exists() else {}
 
 
+def tokens_part(folder):
+    """Reference tokenizers against ours; returns what went wrong."""
+    try:
+        python = venv("tokens", "token-requirements.txt", "--no-deps")
+    except Skip as e:
+        print(f"skipped: tokens: {e}")
+        return []
+    program = folder / "tokens"
+    subprocess.run(["go", "build", "-o", str(program), "./internal/conformance/tokens"], cwd=stacks.ROOT, check=True)
+    done = subprocess.run([str(python), "-B", "tokens.py", str(program)], cwd=stacks.HERE / "py", stderr=subprocess.PIPE, text=True)
+    (folder / "tokens.log").write_text(done.stderr, "utf-8")
+    print("".join(line + "\n" for line in done.stderr.splitlines() if line.endswith(" differ")), end="")
+    return [] if done.returncode == 0 else [f"tokens: {(done.stderr.strip().splitlines() or ['no output'])[-1]}"]
+
+
 def report(straight, gateway, paths):
     """Prints the table and returns what went wrong."""
     wrong = judge(straight, gateway)
@@ -242,7 +257,8 @@ def main():
         more, through, met = model_part(a.straight, folder)
         straight, gateway = straight | more, gateway | through
         paths.update(met)
-    wrong = report(straight, gateway, paths)
+    wrong = tokens_part(folder) if "tokens" in only else []
+    wrong += report(straight, gateway, paths) if only - {"tokens"} else []
     for w in wrong:
         print("FAILED", w)
     print("conformance:", f"{len(wrong)} failures; logs in {folder}" if wrong else "all passed")

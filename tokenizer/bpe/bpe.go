@@ -12,8 +12,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-
+	"github.com/signalbox-ai/signalbox/tokenizer/nfc"
 	"github.com/signalbox-ai/signalbox/tokenizer/scan"
 	"github.com/signalbox-ai/signalbox/tokenizer/text"
 	"github.com/signalbox-ai/signalbox/tokenizer/vocab"
@@ -79,8 +78,8 @@ func (e *Encoding) clean(p []byte, w *work) []byte {
 		w.valid = appendValid(w.valid[:0], p)
 		p = w.valid
 	}
-	if e.nfc && !norm.NFC.IsNormal(p) {
-		w.normal = norm.NFC.Append(w.normal[:0], p...)
+	if e.nfc && !nfc.IsNormal(p) {
+		w.normal = nfc.Append(w.normal[:0], p)
 		p = w.normal
 	}
 	return p
@@ -116,6 +115,29 @@ func (e *Encoding) remember(p []byte, lo, hi uint64, w *work) int {
 	}
 	n := e.merged(p, w)
 	m.lo, m.hi, m.n = lo, hi, uint32(n)
+	return n
+}
+
+// recall is remember for p[i:j] of more than 16 bytes.
+func (e *Encoding) recall(p []byte, i, j int, w *work) int {
+	if j-i > recalled || p[j-1] == 0 {
+		return e.merged(p[i:j], w)
+	}
+	var key [recalled / 8]uint64
+	h := uint64(0)
+	for k := range key {
+		if at := i + 8*k; at < j {
+			key[k] = word(p, at, min(at+8, j))
+			h = (h ^ key[k]) * mix
+			h ^= h >> 32
+		}
+	}
+	m := &w.wide[place(h, uint64(len(w.wide)))]
+	if m.key == key {
+		return int(m.n)
+	}
+	n := e.merged(p[i:j], w)
+	m.key, m.n = key, uint32(n)
 	return n
 }
 
@@ -191,6 +213,7 @@ const kept = 16
 // work is what one count needs beside the tables.
 type work struct {
 	memo   []memo
+	wide   []wideMemo
 	valid  []byte
 	normal []byte
 	parts  []part
@@ -206,6 +229,15 @@ type memo struct {
 	n      uint32
 }
 
+// recalled is how many bytes the pieces in a wideMemo may have.
+const recalled = 48
+
+// wideMemo is memo for pieces of more than 16 bytes.
+type wideMemo struct {
+	key [recalled / 8]uint64
+	n   uint32
+}
+
 func (p *pool) take() *work {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -214,7 +246,7 @@ func (p *pool) take() *work {
 		p.free = p.free[:n-1]
 		return w
 	}
-	return &work{memo: make([]memo, 1<<16)}
+	return &work{memo: make([]memo, 1<<16), wide: make([]wideMemo, 1<<14)}
 }
 
 // longest is how many bytes the buffers of what is kept may have grown to.
@@ -222,7 +254,7 @@ const longest = 8 << 20
 
 func (p *pool) put(w *work) {
 	if cap(w.valid)+cap(w.normal)+cap(w.parts)*12+cap(w.queue.parts)*28 > longest {
-		*w = work{memo: w.memo}
+		*w = work{memo: w.memo, wide: w.wide}
 	}
 	p.mu.Lock()
 	if len(p.free) < kept {

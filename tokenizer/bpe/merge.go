@@ -46,12 +46,11 @@ func (e *Encoding) merge(parts []part) []part {
 		parts[i].rank = e.pairs.rank(parts[i].id, parts[i+1].id)
 	}
 	for {
-		at, best := 0, uint32(never)
+		lowest := uint64(never) << 32
 		for i := range parts {
-			if r := parts[i].rank; r < best {
-				at, best = i, r
-			}
+			lowest = min(lowest, uint64(parts[i].rank)<<32|uint64(i)) // without a branch, which none could predict
 		}
+		at, best := int(uint32(lowest)), uint32(lowest>>32)
 		if best == never {
 			return parts
 		}
@@ -88,8 +87,8 @@ func (e *Encoding) cut(p []byte, w *work) int {
 
 // segment counts p[i:j], of which the piece p may be cut.
 func (e *Encoding) segment(p []byte, i, j int, w *work) int {
-	if j-i > 16 {
-		return e.merged(p[i:j], w)
+	if j-i <= 16 {
+		return e.piece(p, i, j, w)
 	}
-	return e.piece(p, i, j, w)
+	return e.recall(p, i, j, w)
 }

@@ -48,8 +48,8 @@ func (s *stream) Add(delta []byte) {
 
 // ends reports whether a piece ends at i of the tail in any case: behind a letter or digit, where neither of
 // them, nor a mark, nor an apostrophe follows, and before white space, unless that is a newline, which
-// punctuation takes along. A text that is to be normalized goes on there with a character that nothing before
-// it can change.
+// punctuation takes along. Where the text is to be normalized, the one before must stay what it is (U+0958
+// becomes a letter and a mark), and nothing may change the one behind.
 func (s *stream) ends(i int) bool {
 	b, _ := class(s.tail[i:])
 	last, size := utf8.DecodeLastRune(s.tail[:i])
@@ -70,7 +70,10 @@ func (s *stream) ends(i int) bool {
 	default:
 		return false
 	}
-	return !s.e.nfc || s.tail[i] < utf8.RuneSelf || norm.NFC.Properties(s.tail[i:]).BoundaryBefore()
+	if !s.e.nfc || last < utf8.RuneSelf && s.tail[i] < utf8.RuneSelf {
+		return true
+	}
+	return norm.NFC.IsNormal(s.tail[i-size:i]) && norm.NFC.Properties(s.tail[i:]).BoundaryBefore()
 }
 
 func class(p []byte) (ucd.Class, int) {
