@@ -82,6 +82,13 @@ func listsModels(t *testing.T, p *place, b block) {
 	}
 }
 
+func countsTokens(t *testing.T, p *place, b block) {
+	text, request, _ := strings.Cut(p.shell(t, b, ""), "\n")
+	if text != "6 tokens of gpt-4o (exact)" || !strings.Contains(request, `"dialect":"openai-chat","tokens":8,`) {
+		t.Errorf("got %s\n%s", text, request)
+	}
+}
+
 func translates(t *testing.T, p *place, b block) {
 	out := []byte(p.shell(t, b, ""))
 	upstream := jsonx.Get(out, "upstream")

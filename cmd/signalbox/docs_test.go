@@ -87,6 +87,7 @@ var said = []struct {
 	{"docs/own-envoy.md", "envoy bootstrap", ownEnvoy},
 	{"docs/translate.md", "signalbox translate", translates},
 	{"docs/models.md", "signalbox models", listsModels},
+	{"docs/tokens.md", "signalbox tokens", countsTokens},
 	{"docs/providers.md", "from anthropic import", python},
 }
 

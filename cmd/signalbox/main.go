@@ -22,6 +22,7 @@ type cli struct {
 	Envoy     envoyCmd     `cmd:"" help:"Find Envoy, or print its configuration."`
 	Mock      mockCmd      `cmd:"" help:"Run the scriptable mock provider alone."`
 	Translate translateCmd `cmd:"" help:"Show what requests and answers become, without Envoy or network."`
+	Tokens    tokensCmd    `cmd:"" help:"Count the tokens of texts and requests, without a network."`
 	Models    modelsCmd    `cmd:"" help:"List known models with limits, abilities and prices."`
 	Replay    replayCmd    `cmd:"" help:"Serve recorded exchanges as a provider."`
 	Keys      keysCmd      `cmd:"" help:"Make client keys and their hashes."`

@@ -7,8 +7,10 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/tokens"
 	"github.com/signalbox-ai/signalbox/internal/translate"
 	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
 // Check does everything with a configuration that New does but serve: it reads it, fetches its secrets and
@@ -24,6 +26,11 @@ func Check(ctx context.Context, path string) (*config.Config, error) {
 
 // Translator returns a translator over all kinds and front doors.
 func Translator() *translate.Translator { return translate.New(all.Kinds(), all.Servers()) }
+
+// Tokens returns a tool that counts for all models and front doors.
+func Tokens() *tokens.Tool {
+	return &tokens.Tool{Set: tokenizer.NewSet(nil), Servers: all.Servers()}
+}
 
 // Model is a model at a provider, as a list shows it.
 type Model struct {

@@ -22,7 +22,7 @@ var layers = []string{
 	"routing/policy",
 	"internal/config extproc/ticket extproc/listing",
 	"extproc/exchange internal/config/*",
-	"extproc envoy internal/translate",
+	"extproc envoy internal/translate internal/tokens",
 	"internal/admin internal/app",
 	"cmd/*",
 }

@@ -1,0 +1,138 @@
+package tokenizer
+
+import (
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog/naming"
+	"github.com/signalbox-ai/signalbox/tokenizer/frame"
+	"github.com/signalbox-ai/signalbox/tokenizer/media"
+)
+
+// family is how the models of a family count. The first row that fits a model's name counts for it.
+type family struct {
+	name  string // for people
+	kinds string // provider kinds that it is limited to, parted by spaces; "": any
+	// models are beginnings of plain names (package naming), which end there or before a dash; with * behind, anywhere.
+	models   string
+	encoding string
+	frame    frame.Rule
+	media    media.Rule
+	class    Class
+	scale    float64 // tokens for each token of the encoding, where that is another's; 0: 1
+}
+
+// tileRule is OpenAI's rule of tiles, https://platform.openai.com/docs/guides/images-vision.
+func tileRule(base, tile int64) media.Rule {
+	return media.Rule{Tiles: media.Tiles{Base: base, Tile: tile, Fit: 2048, Short: 768, Side: 512}, Most: base + 8*tile}
+}
+
+// patchRule is OpenAI's rule of patches, of the same page; factors are those of recorded usage.
+func patchRule(factor float64) media.Rule {
+	return media.Rule{Patches: media.Patches{Side: 32, Most: 1536, Factor: factor}, Most: int64(1536*factor) + 1}
+}
+
+var (
+	gpt4oMedia  = tileRule(85, 170)
+	claudeMedia = media.Rule{Patches: media.Patches{Side: 28, Factor: 1, More: 3, Most: 5600}, Most: 5603, Page: 3000}
+	geminiMedia = media.Rule{Flat: 258, Most: 1548, Page: 258, Second: 32}
+	gemini3     = media.Rule{Flat: 1100, Most: 2240, Page: 560, Second: 32}
+	openMedia   = media.Rule{Patches: media.Patches{Side: 28, Most: 16384, Factor: 1, More: 2}, Most: 16386}
+)
+
+// families are all known ones. Where a vendor publishes nothing, another's vocabulary stands in and the class says so.
+var families = []family{
+	{name: "gpt-oss", models: "gpt-oss", encoding: "o200k_harmony", frame: frame.Template{Start: 62, Turn: 5, NoSystem: 0, Tools: 20}, class: Reconstructed},
+	{name: "gpt-5-mini", models: "gpt-5-mini", encoding: "o200k_base", frame: frame.GPT5(), media: patchRule(1.2)},
+	{name: "gpt-5-nano", models: "gpt-5-nano", encoding: "o200k_base", frame: frame.GPT5(), media: patchRule(1.5)},
+	{name: "gpt-5.4", models: "gpt-5-4 gpt-5-5 gpt-5-6", encoding: "o200k_base", frame: frame.GPT5(), media: patchRule(1)},
+	{name: "gpt-5", models: "gpt-5", encoding: "o200k_base", frame: frame.GPT5(), media: tileRule(70, 140)},
+	{name: "o4-mini", models: "o4-mini codex-mini", encoding: "o200k_base", frame: frame.OSeries(), media: patchRule(1.72)},
+	{name: "o1-mini", models: "o1-mini o1-preview", encoding: "o200k_base", frame: frame.O1Mini()},
+	{name: "o-series", models: "o1 o3 o4 computer-use-preview", encoding: "o200k_base", frame: frame.OSeries(), media: tileRule(75, 150)},
+	{name: "gpt-4o-search", models: "gpt-4o-search-preview gpt-4o-mini-search-preview", encoding: "o200k_base", frame: frame.Searching(), media: gpt4oMedia, class: Estimated},
+	{name: "gpt-4o-mini", models: "gpt-4o-mini", encoding: "o200k_base", frame: frame.Classic(), media: tileRule(2833, 5667)},
+	{name: "gpt-4.1-mini", models: "gpt-4-1-mini", encoding: "o200k_base", frame: frame.Classic(), media: patchRule(1.62)},
+	{name: "gpt-4.1-nano", models: "gpt-4-1-nano", encoding: "o200k_base", frame: frame.Classic(), media: patchRule(2.46)},
+	{name: "gpt-4o", models: "gpt-4o gpt-4-1 gpt-4-5 chatgpt-4o gpt-realtime gpt-audio", encoding: "o200k_base", frame: frame.Classic(), media: gpt4oMedia},
+	{name: "gpt-3.5-turbo-0301", models: "gpt-3-5-turbo-0301", encoding: "cl100k_base", frame: frame.Classic0301()},
+	{name: "gpt-4", models: "gpt-4 gpt-3-5", encoding: "cl100k_base", frame: frame.Classic(), media: gpt4oMedia},
+	{name: "text-embedding", models: "text-embedding-3 text-embedding-ada-002 davinci-002 babbage-002", encoding: "cl100k_base", frame: frame.Classic()},
+	{name: "davinci", models: "text-davinci-002 text-davinci-003 code-davinci code-cushman", encoding: "p50k_base", frame: frame.Classic()},
+	{name: "gpt-3", models: "davinci curie babbage ada text-davinci text-curie text-babbage text-ada", encoding: "r50k_base", frame: frame.Classic()},
+	{name: "gpt, newer", models: "gpt-*", encoding: "o200k_base", frame: frame.GPT5(), media: patchRule(1), class: Reconstructed},
+
+	{name: "claude", models: "claude*", encoding: "o200k_base", frame: frame.Template{Start: 7, Loose: true}, media: claudeMedia, class: Estimated, scale: 1.15},
+
+	{name: "gemini-3", kinds: "vertex", models: "gemini-3*", encoding: gemma, frame: frame.Gemini{}, media: gemini3, class: Reconstructed},
+	{name: "gemini-3", models: "gemini-3*", encoding: gemma, frame: frame.Gemini{Content: 1}, media: gemini3, class: Reconstructed},
+	{name: "gemini-2.0", models: "gemini-2-0 gemini-1*", encoding: gemma, frame: frame.Gemini{}, media: media.Rule{Flat: 1290, Most: 1290, Page: 258, Second: 32}, class: Reconstructed},
+	{name: "gemini-2.5", kinds: "vertex", models: "gemini*", encoding: gemma, frame: frame.Gemini{}, media: geminiMedia, class: Reconstructed},
+	{name: "gemini-2.5", models: "gemini*", encoding: gemma, frame: frame.Gemini{Content: 1}, media: geminiMedia, class: Reconstructed},
+	{name: "gemma", models: "gemma*", encoding: gemma, frame: frame.Template{Start: 1, Turn: 5, End: 3, Loose: true}, media: media.Rule{Flat: 256, Most: 2048}, class: Reconstructed},
+
+	{name: "deepseek-reasoner", models: "deepseek-reasoner", encoding: "deepseek_v3", frame: frame.Template{Start: 1, Turn: 1, End: 3, System: -1, Answer: 1}, class: Reconstructed},
+	{name: "deepseek-r1", models: "deepseek-r1*", encoding: "deepseek_v3", frame: frame.Template{Start: 1, Turn: 1, End: 1, Answer: 1}, class: Reconstructed},
+	{name: "deepseek", models: "deepseek*", encoding: "deepseek_v3", frame: frame.Template{Start: 1, Turn: 1, End: 2, System: -1, Answer: 1}, class: Reconstructed},
+	{name: "qwen3.5", models: "qwen3-5* qwen3-6* qwen-3-5* qwen-3-6*", encoding: "qwen3.5", frame: chatML(5, 4), media: openMedia, class: Reconstructed},
+	{name: "qwen", models: "qwen* qwq* qvq*", encoding: "qwen2", frame: chatML(5, 3), media: openMedia, class: Reconstructed},
+	{name: "kimi", models: "kimi* moonshot*", encoding: "kimi_k2", frame: frame.Template{Turn: 4, End: 3}, media: openMedia, class: Reconstructed},
+	{name: "mistral", models: "mistral* ministral* codestral* magistral* devstral* pixtral* open-mistral* open-mixtral* mixtral*", encoding: "tekken", frame: frame.Template{Start: 1, Turn: 2, System: 0, Answer: -1}, media: openMedia, class: Reconstructed},
+	{name: "llama-4", models: "llama-4*", encoding: "o200k_base", frame: frame.Template{Start: 1, Turn: 5, End: 4, Loose: true}, media: openMedia, class: Estimated},
+	{name: "llama-3.0", models: "llama-3-8b llama-3-70b llama3", encoding: llama3, frame: frame.Template{Start: 1, Turn: 5, End: 4, Loose: true}, class: Reconstructed},
+	{name: "llama-3", models: "llama-3* meta-llama*", encoding: llama3, frame: frame.Template{Start: 1, Turn: 5, End: 4, NoSystem: 25, System: 20, Loose: true}, media: openMedia, class: Reconstructed},
+	{name: "grok", models: "grok*", encoding: "o200k_base", frame: frame.Template{Start: 1, Turn: 4, End: 3, Loose: true}, media: openMedia, class: Estimated},
+	{name: "glm", models: "glm* zai*", encoding: "o200k_base", frame: frame.Template{Start: 2, Turn: 2, End: 1, Loose: true}, media: openMedia, class: Estimated},
+	{name: "command", models: "command* c4ai* aya*", encoding: "o200k_base", frame: frame.Template{Start: 1, Turn: 3, End: 2, Loose: true}, class: Estimated},
+	{name: "nova", models: "nova* amazon* titan*", encoding: "o200k_base", frame: frame.Template{Start: 1, Turn: 3, End: 1, Loose: true}, media: openMedia, class: Estimated},
+}
+
+// Encodings that are counted with only where their vocabulary was loaded.
+const (
+	gemma  = "gemma3"
+	llama3 = "llama3"
+)
+
+// unknownFamily counts for models that no row fits.
+var unknownFamily = family{name: "unknown", encoding: "o200k_base", frame: frame.Template{Start: 3, Turn: 4, Loose: true}, media: openMedia, class: Estimated}
+
+// chatML is the frame of templates with <|im_start|>: turn tokens around each turn, and end for the answer's opening.
+func chatML(turn, end int64) frame.Template { return frame.Template{Turn: turn, End: end} }
+
+// familyOf returns the family of a model at a kind of provider.
+func familyOf(kind, model string) family {
+	var buf [naming.Longest + 32]byte
+	name, _ := naming.Append(buf[:0], model)
+	for i := range families {
+		f := &families[i]
+		if f.kinds != "" && !word(f.kinds, kind) {
+			continue
+		}
+		if f.fits(name) {
+			return *f
+		}
+	}
+	return unknownFamily
+}
+
+func word(list, w string) bool {
+	for one := range strings.FieldsSeq(list) {
+		if one == w {
+			return true
+		}
+	}
+	return false
+}
+
+// fits reports whether one of the family's patterns fits a plain name.
+func (f *family) fits(name []byte) bool {
+	for p := range strings.FieldsSeq(f.models) {
+		start, free := strings.CutSuffix(p, "*")
+		if len(name) < len(start) || string(name[:len(start)]) != start {
+			continue
+		}
+		if free || len(name) == len(start) || name[len(start)] == '-' {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,121 @@
+package frame
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
+
+// words counts the words of a text, so that what a frame adds stands apart.
+var words = Env{Text: func(s string) int { return len(strings.Fields(s)) }}
+
+func TestToolsAreShownAsTypeScript(t *testing.T) {
+	var w typescript
+	n := w.namespace([]llm.Tool{
+		{Name: "now"},
+		{
+			Name: "find", Description: "  Find things.\n\n  Carefully.", Schema: []byte(`{"type":"object","title":"args","description":"What to find.","required":["q","deep"],
+			"properties":{"q":{"type":"string","title":"Query","description":"Words"},"n":{"type":"integer","default":3},"kind":{"enum":["a","b"]},"of":{"$ref":"#/$defs/Of"},
+			"opt":{"anyOf":[{"type":"number"},{"type":"null"}]},"tags":{"type":"array","items":{"type":"string"}},"any":{},"two":{"type":["string","null"]},
+			"deep":{"type":"array","items":{"type":"object","required":["x"],"properties":{"x":{"type":"string","description":"An x"}}}}},
+			"$defs":{"Of":{"type":"object","properties":{"y":{"type":"boolean"}}}}}`),
+		},
+		{Name: "search", Native: "web_search"},
+	})
+	want := `# Tools
+
+## functions
+
+namespace functions {
+
+type now = () => any;
+
+// Find things.
+//
+// Carefully.
+type find = (_: // args
+//
+// What to find.
+{
+// Query
+//
+// Words
+q: string,
+n?: number, // default: 3
+kind?: "a" | "b",
+of?: {
+y?: boolean,
+},
+opt?: number | null,
+tags?: string[],
+any?: any,
+two?: string | null,
+deep: {"type":"object","properties":{"x":{"type":"string","description":"An x"}}}[],
+}) => any;
+
+} // namespace functions`
+	if d := cmp.Diff(w.String(), want); d != "" || n != 2 {
+		t.Errorf("%d functions\n%s", n, d)
+	}
+}
+
+func TestASchemaThatRefersToItselfEnds(t *testing.T) {
+	var w typescript
+	w.namespace([]llm.Tool{{Name: "f", Schema: []byte(`{"properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"object","properties":{"l":{"$ref":"#/$defs/A"},"r":{"$ref":"#/$defs/A"}}}}}`)}})
+	if n := w.Len(); n > 1<<20 {
+		t.Errorf("%d bytes were written", n)
+	}
+}
+
+func TestASchemaIsShownWithoutWhatBindsTheDecoder(t *testing.T) {
+	s := slimmer{drop: decoding[:]}
+	got := string(s.schema(nil, []byte(`{ "type": "object", "required": ["required"], "additionalProperties": false,
+		"properties": { "required": {"type": "integer", "minimum": 1}, "list": {"type":"array","items":[{"default": 1, "title": "T"}]} } }`), true))
+	want := `{"type":"object","properties":{"required":{"type":"integer"},"list":{"type":"array","items":[{"title":"T"}]}}}`
+	if got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+func TestFrames(t *testing.T) {
+	text := func(role llm.Role, s string) llm.Turn {
+		return llm.Turn{Role: role, Parts: []llm.Part{{Kind: llm.PartText, Text: s}}}
+	}
+	talk := []llm.Turn{text(llm.RoleSystem, "be brief"), text(llm.RoleUser, "one two three"), text(llm.RoleAssistant, "four"), text(llm.RoleUser, "five")}
+	chat := func(turns ...llm.Turn) *llm.Request {
+		return &llm.Request{Op: llm.OpChat, Body: &llm.Chat{Turns: turns}}
+	}
+	for _, c := range []struct {
+		name string
+		rule Rule
+		req  *llm.Request
+		want int64
+	}{
+		{"OpenAI: three, and four for a message", Classic(), chat(talk...), 7 + 3 + 4*4},
+		{"a reasoning model has one less", OSeries(), chat(talk...), 7 + 2 + 4*4},
+		{"gpt-5 names the channel of an earlier answer", GPT5(), chat(talk...), 7 + 2 + 4*4 + 2},
+		{"a name", Classic(), chat(llm.Turn{Name: "ann", Parts: []llm.Part{{Text: "hi"}}}), 1 + 1 + 3 + 4 + 1},
+		{"Gemini: one for a content", Gemini{Content: 1}, chat(talk...), 7 + 4},
+		{"Vertex: none", Gemini{}, chat(talk...), 7},
+		{"a template", Template{Start: 1, Turn: 5, End: 3, Answer: 1, NoSystem: 20}, chat(talk[1:]...), 5 + 1 + 15 + 3 + 1 + 20},
+		{"a legacy completion is its prompt", Classic(), &llm.Request{Op: llm.OpComplete, Body: &llm.Chat{Turns: talk[1:2]}}, 3},
+		{"embeddings are their texts", Classic(), &llm.Request{Op: llm.OpEmbed, Body: &llm.Embed{Inputs: []llm.EmbedInput{{Text: "a b"}, {Tokens: []int64{1, 2, 3}}, {Text: ""}}}}, 6},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := c.rule.Count(c.req, words)
+			if got.Total() != c.want {
+				t.Errorf("got %d (%+v), want %d", got.Total(), got, c.want)
+			}
+		})
+	}
+}
+
+func TestMediaWithoutARuleIsUnknown(t *testing.T) {
+	s := Classic().Count(&llm.Request{Op: llm.OpChat, Body: &llm.Chat{Turns: []llm.Turn{{Parts: []llm.Part{{Kind: llm.PartImage, Media: &llm.Media{URL: "https://a"}}}}}}}, words)
+	if !s.Unknown || !s.Loose {
+		t.Errorf("got %+v", s)
+	}
+}

@@ -1,0 +1,248 @@
+package frame
+
+import (
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
+
+// OpenAI is the frame of OpenAI's chat models. A prompt opens the answer with three tokens; a message costs three
+// and its role. The constants are what recorded usage gave: those of the messages are known to many, those of tools,
+// calls and schemas were fitted on the recordings of some projects and checked on those of others.
+type OpenAI struct {
+	Base      int64 // added once: −1 on reasoning models
+	Message   int64 // added for every message
+	Earlier   int64 // added for every earlier answer: the channel that harmony names
+	Chat      OpenAIAPI
+	Responses OpenAIAPI
+}
+
+// OpenAIAPI is what one of OpenAI's two APIs adds.
+type OpenAIAPI struct {
+	Tools     int64 // once, where there are tools and no system text
+	ToolsSys  int64 // once, where there are tools and system text
+	Schema    int64 // once, where there is a schema for the answer, no tools and no system text
+	SchemaSys int64 // once, where there is a schema, no tools, and system text
+	Call      int64 // for every earlier call
+	Several   int64 // for an earlier answer of several calls
+	Forced    int64 // for a choice of one tool, whose name is counted once more
+	Apart     bool  // what is shown of tools and schemas is a text of its own and no end of the system text
+}
+
+// Frames of OpenAI's models.
+var (
+	classicChat      = OpenAIAPI{Tools: 3, ToolsSys: -1, Schema: 7, SchemaSys: 4, Several: 5, Forced: 7}
+	classicResponses = OpenAIAPI{Tools: -3, ToolsSys: -3, Schema: 1, SchemaSys: 1, Call: 1, Several: -6, Forced: 7, Apart: true}
+)
+
+// Classic returns the frame of models that do not reason: gpt-3.5 to gpt-4.5.
+func Classic() OpenAI { return OpenAI{Chat: classicChat, Responses: classicResponses} }
+
+// Classic0301 returns the frame of gpt-3.5-turbo-0301, which counts a token more for a message.
+func Classic0301() OpenAI {
+	f := Classic()
+	f.Message = 1
+	return f
+}
+
+// OSeries returns the frame of o1, o3 and o4.
+func OSeries() OpenAI {
+	f := Classic()
+	f.Base = -1
+	f.Chat.Tools, f.Chat.ToolsSys = 4, 4
+	return f
+}
+
+// O1Mini returns the frame of o1-mini and o1-preview.
+func O1Mini() OpenAI {
+	f := OSeries()
+	f.Base = 0
+	return f
+}
+
+// GPT5 returns the frame of gpt-5 and later.
+func GPT5() OpenAI {
+	return OpenAI{
+		Base: -1, Earlier: 2,
+		Chat:      OpenAIAPI{Tools: 84, ToolsSys: 84, Schema: 4, SchemaSys: 4, Call: 4, Several: -15},
+		Responses: OpenAIAPI{Tools: 2, ToolsSys: 2, Call: 4, Apart: true},
+	}
+}
+
+// Searching returns the frame of the search previews of gpt-4o, which count fewer tokens than they are sent.
+func Searching() OpenAI {
+	f := Classic()
+	f.Base = -9
+	return f
+}
+
+var _ Rule = OpenAI{}
+
+// asked is a request to OpenAI under way.
+type asked struct {
+	counting
+	f     OpenAI
+	api   OpenAIAPI
+	names map[string]string // of functions, by the id of a call
+}
+
+// Count counts a request.
+func (f OpenAI) Count(req *llm.Request, env Env) Sum {
+	a := asked{counting: counting{Env: env}, f: f, api: f.Chat}
+	if a.plain(req, 0) {
+		return a.Sum
+	}
+	chat := req.Chat()
+	if chat == nil {
+		return a.Sum
+	}
+	if req.Extra.Dialect == "openai-responses" {
+		a.api = f.Responses
+	}
+	a.Frame += 3 + f.Base
+	for i := range chat.Turns {
+		a.turn(&chat.Turns[i])
+	}
+	a.shown(chat)
+	return a.Sum
+}
+
+func (a *asked) turn(t *llm.Turn) {
+	replies := 0
+	calls, said := int64(0), len(t.Parts) == 0 || t.Role != llm.RoleAssistant // an answer without text costs nothing
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		switch p.Kind {
+		case llm.PartCall:
+			a.call(p.Call)
+			calls++
+		case llm.PartReply:
+			a.reply(p.Reply)
+			replies++
+		default:
+			a.part(p)
+			said = said || p.Kind != llm.PartThought && (p.Kind != llm.PartText || p.Text != "")
+		}
+	}
+	if calls > 1 {
+		a.Frame += a.api.Several
+	}
+	if said && replies < max(len(t.Parts), 1) {
+		a.Frame += 4 + a.f.Message
+		if t.Role == llm.RoleAssistant {
+			a.Frame += a.f.Earlier
+		}
+	}
+	if t.Name != "" {
+		a.Frame++
+		a.Sum.Text += a.text(t.Name)
+	}
+}
+
+// call counts an earlier call: a message to its function.
+func (a *asked) call(c *llm.ToolCall) {
+	if a.names == nil {
+		a.names = map[string]string{}
+	}
+	a.names[c.ID] = c.Name
+	a.Frame += 7 + a.f.Earlier + a.api.Call
+	a.Sum.Text += a.text("functions."+c.Name) + a.text(c.Args)
+	a.Loose = true
+}
+
+// reply counts a tool's result: a message in the name of its function.
+func (a *asked) reply(r *llm.ToolReply) {
+	name := r.Name
+	if name == "" {
+		name = a.names[r.CallID]
+	}
+	a.Frame += 4
+	a.Sum.Text += a.text("functions." + name)
+	for i := range r.Parts {
+		a.part(&r.Parts[i])
+	}
+	a.Loose = true
+}
+
+func (a *asked) part(p *llm.Part) {
+	switch p.Kind {
+	case llm.PartText, llm.PartRefusal:
+		a.Sum.Text += a.text(p.Text)
+	case llm.PartImage, llm.PartAudio, llm.PartFile:
+		a.media(p)
+	default:
+		a.Loose = true
+	}
+}
+
+// shown counts what the model is shown of tools and of the answer's schema: text behind the first system text.
+func (a *asked) shown(chat *llm.Chat) {
+	var w typescript
+	tools := w.namespace(chat.Tools)
+	if chat.Output.Kind == llm.OutputSchema && chat.Output.Schema != nil {
+		w.format(&chat.Output)
+	}
+	if len(chat.Tools) > tools { // native tools have prompts that nobody knows
+		a.Loose = true
+	}
+	if w.Len() == 0 {
+		return
+	}
+	a.Loose = true
+	if tools > 0 && chat.Choice.Mode == llm.ChoiceOne && a.api.Forced != 0 {
+		a.Frame += a.api.Forced
+		a.Sum.Tools += a.text(strings.Join(chat.Choice.Names, ""))
+	}
+	system := systemText(chat)
+	switch {
+	case tools > 0 && system != "":
+		a.Frame += a.api.ToolsSys
+	case tools > 0:
+		a.Frame += a.api.Tools
+	case system != "":
+		a.Frame += a.api.SchemaSys
+	default:
+		a.Frame += a.api.Schema
+	}
+	if system == "" || a.api.Apart {
+		a.Sum.Tools += a.text(w.String())
+		return
+	}
+	a.Sum.Tools += a.text(system+"\n\n"+w.String()) - a.text(system)
+}
+
+// systemText is the first turn of system text.
+func systemText(chat *llm.Chat) string {
+	for i := range chat.Turns {
+		t := &chat.Turns[i]
+		if t.Role != llm.RoleSystem && t.Role != llm.RoleDeveloper {
+			continue
+		}
+		if len(t.Parts) == 1 {
+			return t.Parts[0].Text
+		}
+		var b strings.Builder
+		for j := range t.Parts {
+			b.WriteString(t.Parts[j].Text)
+		}
+		return b.String()
+	}
+	return ""
+}
+
+// format writes the answer's schema as the harmony documentation shows response formats: compact JSON, without the
+// members that only bind the decoder.
+func (w *typescript) format(o *llm.Output) {
+	if w.Len() > 0 {
+		w.WriteString("\n\n")
+	}
+	w.WriteString("# Response Formats\n\n## " + o.Name + "\n\n")
+	if o.Description != "" {
+		w.WriteString("// " + o.Description + "\n")
+	}
+	if jsonx.Kind(o.Schema) == '{' {
+		s := slimmer{drop: decoding[:]}
+		w.Write(s.schema(nil, o.Schema, true))
+	}
+}

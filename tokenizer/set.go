@@ -1,0 +1,68 @@
+package tokenizer
+
+import (
+	"sync"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog"
+	"github.com/signalbox-ai/signalbox/internal/catalog/naming"
+)
+
+// Set finds the counter of a model. It is safe for concurrent use; counters are shared, and stay.
+type Set struct {
+	loaded map[string]Text
+
+	mu   sync.RWMutex
+	kept map[key]*Counter
+}
+
+type key struct{ kind, model string }
+
+// keep bounds how many counters are remembered: names come from clients.
+const keep = 4096
+
+// NewSet makes a Set. loaded are encodings by name beside those that are shipped, such as gemma3.
+func NewSet(loaded map[string]Text) *Set {
+	return &Set{loaded: loaded, kept: map[key]*Counter{}}
+}
+
+// For returns the counter of a model at a kind of provider, by any of the model's names. There is always one: a
+// newer model of a known family counts as the family does, and any other by an estimate.
+func (s *Set) For(kind, model string) *Counter {
+	k := key{catalog.Vendor(kind), model}
+	s.mu.RLock()
+	c := s.kept[k]
+	s.mu.RUnlock()
+	if c != nil {
+		return c
+	}
+	c = s.make(k.kind, model)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if had := s.kept[k]; had != nil {
+		return had
+	}
+	if len(s.kept) < keep && len(model) <= naming.Longest {
+		s.kept[k] = c
+	}
+	return c
+}
+
+func (s *Set) make(kind, model string) *Counter {
+	f := familyOf(kind, model)
+	c := &Counter{Family: f.name, Encoding: f.encoding, class: f.class, rule: f.frame, media: f.media, scale: 1}
+	if f.scale != 0 {
+		c.scale = f.scale
+	}
+	if c.text = s.loaded[f.encoding]; c.text != nil {
+		return c
+	}
+	var err error
+	if c.text, err = Encoding(f.encoding); err != nil { // not shipped and not loaded
+		c.Encoding, c.class = stand, Estimated
+		c.text, _ = Encoding(stand)
+	}
+	return c
+}
+
+// stand is the encoding that stands in for one that is not there.
+const stand = "o200k_base"
