@@ -70,7 +70,7 @@ func TestAStopLetsStreamsEnd(t *testing.T) {
 				t.Fatalf("%q, %v", line, err)
 			}
 			must(t, stop(service.Pid()))
-			stack.Eventually(t, 20*time.Second, "new connections are refused", func() error {
+			stack.Eventually(t, 30*time.Second, "new connections are refused", func() error {
 				c, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 				if err == nil {
 					_ = c.Close()
@@ -93,7 +93,7 @@ func TestAStopLetsStreamsEnd(t *testing.T) {
 			if n := strings.Count(string(rest), `"content"`); n < 25 || !strings.HasSuffix(strings.TrimSpace(string(rest)), "data: [DONE]") {
 				t.Errorf("the stream is not whole: %d pieces: %s", n, rest)
 			}
-			stack.Eventually(t, 20*time.Second, "it ends", func() error {
+			stack.Eventually(t, 30*time.Second, "it ends", func() error {
 				if service.Alive() == nil {
 					return fmt.Errorf("it runs")
 				}
@@ -122,7 +122,7 @@ func TestAnEnvoyThatDiesIsStartedAgain(t *testing.T) {
 	if err := syscall.Kill(n, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	stack.Eventually(t, 20*time.Second, "the death is noticed", func() error {
+	stack.Eventually(t, 30*time.Second, "the death is noticed", func() error {
 		if !strings.Contains(s.Log(), "Envoy ended and is started again") {
 			return fmt.Errorf("the log does not say so")
 		}
@@ -132,7 +132,7 @@ func TestAnEnvoyThatDiesIsStartedAgain(t *testing.T) {
 		_, err := whole(s.Base, "mock/echo")
 		return err
 	})
-	stack.Eventually(t, 10*time.Second, "it is ready again", func() error {
+	stack.Eventually(t, 30*time.Second, "it is ready again", func() error {
 		res, err := http.Get(s.Admin + "/readyz")
 		if err != nil {
 			return err
@@ -174,7 +174,7 @@ func TestASecretIsRotatedWithoutARestart(t *testing.T) {
 	s := stack.Up(t, fmt.Sprintf("providers: [ { name: p, kind: openai-compatible, base_url: http://%s/v1, key: \"file:%s\" } ]\n", l.Addr(), file))
 	uses := func(want string) {
 		t.Helper()
-		stack.Eventually(t, 20*time.Second, "requests carry the key in place", func() error {
+		stack.Eventually(t, 30*time.Second, "requests carry the key in place", func() error {
 			if _, err := whole(s.Base, "p/m"); err != nil {
 				return err
 			}
@@ -189,7 +189,7 @@ func TestASecretIsRotatedWithoutARestart(t *testing.T) {
 	uses(secretTwo)
 	must(t, os.Remove(file))
 	s.Service().Signal(syscall.SIGHUP)
-	stack.Eventually(t, 20*time.Second, "a key that is gone is refused", func() error {
+	stack.Eventually(t, 30*time.Second, "a key that is gone is refused", func() error {
 		if !strings.Contains(s.Metrics(), `signalbox_reload_total{result="refused"}`) {
 			return fmt.Errorf("not counted")
 		}
@@ -226,7 +226,7 @@ func TestReadinessComesAfterALateEnvoy(t *testing.T) {
 	}
 	says("no Envoy has taken its configuration yet")
 	must(t, os.WriteFile(config, []byte(p.ports(mockOnly)+"aliases: { smart: mock/echo }\n"), 0o600))
-	stack.Eventually(t, 20*time.Second, "the change is seen", func() error {
+	stack.Eventually(t, 30*time.Second, "the change is seen", func() error {
 		if !strings.Contains(service.Output(), "configuration in place") {
 			return fmt.Errorf("not yet")
 		}
@@ -255,7 +255,7 @@ func TestAHangupReadsAgain(t *testing.T) {
 	s.Service().Signal(syscall.SIGHUP)
 	counted := func(line string) {
 		t.Helper()
-		stack.Eventually(t, 20*time.Second, line, func() error {
+		stack.Eventually(t, 30*time.Second, line, func() error {
 			if !strings.Contains(s.Metrics(), line+"\n") {
 				return fmt.Errorf("not counted")
 			}

@@ -133,7 +133,7 @@ func TestTLSOffersHTTP2AndTakesANewCertificateWhileItRuns(t *testing.T) {
 		}
 		streamed <- err
 	}()
-	stack.Eventually(t, 10*time.Second, "the stream has begun", func() error {
+	stack.Eventually(t, 30*time.Second, "the stream has begun", func() error {
 		if len(a.Journal()) == before {
 			return fmt.Errorf("not yet")
 		}

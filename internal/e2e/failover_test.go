@@ -35,7 +35,11 @@ func TestEveryFailureClassMovesToTheNextTarget(t *testing.T) {
 	tlsServer := newTLS(t)
 	var routes strings.Builder
 	for i, c := range classes {
-		fmt.Fprintf(&routes, "  - { name: r%d, match: { models: [r%d] }, targets: [%s, b/echo], answer_headers: true, deadlines: { first_token: 700ms, answer: 700ms }, failover: { error_bodies: %v } }\n", i, i, c.target, c.target == "a/quota") // some providers say 400 then
+		soon := "20s" // than which a busy machine is faster
+		if c.target == "a/hang" {
+			soon = "2s"
+		}
+		fmt.Fprintf(&routes, "  - { name: r%d, match: { models: [r%d] }, targets: [%s, b/echo], answer_headers: true, deadlines: { first_token: %s, answer: %s }, failover: { error_bodies: %v } }\n", i, i, c.target, soon, soon, c.target == "a/quota") // some providers say 400 then
 	}
 	s := stack.Up(t, fmt.Sprintf(`
 providers:
@@ -130,7 +134,11 @@ func TestFirstTokenFailoverBehindA200(t *testing.T) {
 	var routes strings.Builder
 	models := []string{"error-first", "empty", "ping-only", "slow-first:30s", "stall:0", "notjson"}
 	for i, m := range models {
-		fmt.Fprintf(&routes, "  - { name: f%d, match: { models: [f%d] }, targets: [%q, b/echo], answer_headers: true, deadlines: { first_token: 600ms } }\n", i, i, "a/"+m)
+		soon := "20s" // than which a busy machine is faster
+		if m == "ping-only" || m == "slow-first:30s" || m == "stall:0" {
+			soon = "2s"
+		}
+		fmt.Fprintf(&routes, "  - { name: f%d, match: { models: [f%d] }, targets: [%q, b/echo], answer_headers: true, deadlines: { first_token: %s } }\n", i, i, "a/"+m, soon)
 	}
 	s := stack.Up(t, fmt.Sprintf("providers:\n  - { name: a, kind: mock, base_url: %s }\n  - { name: b, kind: mock, base_url: %s }\nroutes:\n%s", a.url, b.url, routes.String()))
 	for i, m := range models {

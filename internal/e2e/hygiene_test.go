@@ -243,7 +243,7 @@ routes:
 	if !keys["Bearer "+canaryProvider] || !keys[canaryProvider] {
 		t.Errorf("the provider's own key was not used: %v", keys)
 	}
-	stack.Eventually(t, 10*time.Second, "the exchanges are closed", func() error {
+	stack.Eventually(t, 30*time.Second, "the exchanges are closed", func() error {
 		if p, e := strings.Count(s.Log(), `msg="exchange planned"`), strings.Count(s.Log(), `msg="exchange ended"`); p == 0 || e < p {
 			return fmt.Errorf("%d of %d", e, p)
 		}

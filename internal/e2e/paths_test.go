@@ -54,7 +54,7 @@ routes:
 				t.Fatal("no x-request-id")
 			}
 			var planned, ended string
-			stack.Eventually(t, 5*time.Second, "the exchange is logged", func() error {
+			stack.Eventually(t, 30*time.Second, "the exchange is logged", func() error {
 				for line := range strings.Lines(s.Log()) {
 					if strings.Contains(line, "exchange="+id) {
 						if strings.Contains(line, `msg="exchange planned"`) {

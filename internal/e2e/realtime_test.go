@@ -150,7 +150,7 @@ keys: [ { name: browser, hash: "%s" } ]
 		}
 	}
 	_ = ws.Close()
-	stack.Eventually(t, 10*time.Second, "the session's usage is counted", func() error {
+	stack.Eventually(t, 30*time.Second, "the session's usage is counted", func() error {
 		m := get(t, gw.Admin+"/metrics").body
 		for _, want := range []string{
 			`signalbox_tokens_total{kind="input",provider="live",source="service"} 15`,

@@ -41,7 +41,7 @@ func TestReloadUnderLoadDropsNothing(t *testing.T) {
 	}
 	target := func(want string) {
 		t.Helper()
-		stack.Eventually(t, 20*time.Second, "requests go to "+want, func() error {
+		stack.Eventually(t, 30*time.Second, "requests go to "+want, func() error {
 			got, err := send(context.Background(), s.Base+chatPath, chat("r", false))
 			if err != nil {
 				return err
@@ -56,7 +56,7 @@ func TestReloadUnderLoadDropsNothing(t *testing.T) {
 	s.Rewrite(second)
 	target("b/")
 	s.Rewrite("providers: [ { name: b, kind: nonsense } ]\n")
-	stack.Eventually(t, 10*time.Second, "the bad configuration is refused", func() error {
+	stack.Eventually(t, 30*time.Second, "the bad configuration is refused", func() error {
 		if !strings.Contains(s.Log(), "the old one stays") {
 			return fmt.Errorf("not seen")
 		}
@@ -67,7 +67,7 @@ func TestReloadUnderLoadDropsNothing(t *testing.T) {
 	target("a/")
 	before := len(b.Journal())
 	s.Rewrite(moved)
-	stack.Eventually(t, 20*time.Second, "a provider that moved is asked at its new address", func() error {
+	stack.Eventually(t, 30*time.Second, "a provider that moved is asked at its new address", func() error {
 		if len(b.Journal()) == before {
 			return fmt.Errorf("not yet")
 		}

@@ -71,7 +71,7 @@ func TestARefusedKeyRestsAndTheNextIsUsed(t *testing.T) {
 			t.Fatalf("%s: the other key did not follow the refused one: %v", name, seen)
 		}
 		refusal := fmt.Sprintf("target=%s/m", name)
-		stack.Eventually(t, 10*time.Second, "the refusal is known", func() error {
+		stack.Eventually(t, 30*time.Second, "the refusal is known", func() error {
 			for line := range strings.Lines(s.Log()) {
 				if strings.Contains(line, `msg="attempt ended"`) && strings.Contains(line, refusal) && strings.Contains(line, fmt.Sprintf("status=%d ", l.status)) {
 					return nil

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -35,12 +37,12 @@ providers:
   - { name: a, kind: mock, base_url: %s }
   - { name: claude, kind: mock, base_url: %s, params: { speaks: [anthropic-messages] } }
 routes:
-  - { name: cut, match: { models: [cut] }, targets: ["a/pace:30ms+cut:3", a/echo] }
-  - { name: truncate, match: { models: [truncate] }, targets: ["a/pace:30ms+truncate:3", a/echo] }
-  - { name: error, match: { models: [error] }, targets: ["a/pace:30ms+error-after:3", a/echo] }
-  - { name: xcut, match: { models: [xcut] }, targets: ["claude/pace:30ms+cut:3", a/echo] }
-  - { name: xtruncate, match: { models: [xtruncate] }, targets: ["claude/pace:30ms+truncate:3", a/echo] }
-  - { name: xerror, match: { models: [xerror] }, targets: ["claude/pace:30ms+error-after:3", a/echo] }
+  - { name: cut, match: { models: [cut] }, targets: ["a/pace:150ms+cut:3", a/echo] }
+  - { name: truncate, match: { models: [truncate] }, targets: ["a/pace:150ms+truncate:3", a/echo] }
+  - { name: error, match: { models: [error] }, targets: ["a/pace:150ms+error-after:3", a/echo] }
+  - { name: xcut, match: { models: [xcut] }, targets: ["claude/pace:150ms+cut:3", a/echo] }
+  - { name: xtruncate, match: { models: [xtruncate] }, targets: ["claude/pace:150ms+truncate:3", a/echo] }
+  - { name: xerror, match: { models: [xerror] }, targets: ["claude/pace:150ms+error-after:3", a/echo] }
 `, a.url, a.url))
 	for _, c := range []struct {
 		model, body string
@@ -109,7 +111,7 @@ routes:
 				for lines := bufio.NewScanner(res.Body); lines.Scan(); {
 				}
 			}()
-			stack.Eventually(t, 10*time.Second, "the provider gets the request", func() error {
+			stack.Eventually(t, 30*time.Second, "the provider gets the request", func() error {
 				if len(a.Journal()) == 0 {
 					return fmt.Errorf("none yet")
 				}
@@ -118,7 +120,7 @@ routes:
 			time.Sleep(200 * time.Millisecond)
 			cancel()
 			<-done
-			stack.Eventually(t, 5*time.Second, "the provider sees the client go", func() error {
+			stack.Eventually(t, 30*time.Second, "the provider sees the client go", func() error {
 				if j := a.Journal(); !j[len(j)-1].Aborted {
 					return fmt.Errorf("not aborted")
 				}
@@ -126,7 +128,7 @@ routes:
 			})
 		})
 	}
-	stack.Eventually(t, 5*time.Second, "the exchanges are closed as aborted", func() error {
+	stack.Eventually(t, 30*time.Second, "the exchanges are closed as aborted", func() error {
 		if n := strings.Count(s.Log(), "ending=client_abort"); n < 6 {
 			return fmt.Errorf("%d of 6", n)
 		}
@@ -158,15 +160,59 @@ providers:
 	wg.Wait()
 }
 
+// endless serves streams of openai-chat that go on until they are released, and then end whole, with usage.
+func endless(t *testing.T) (url string, release func()) {
+	t.Helper()
+	ended := make(chan struct{})
+	release = sync.OnceFunc(func() { close(ended) })
+	p := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		const chunk = `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[%s]%s}` + "\n\n"
+		w.Header().Set("content-type", "text/event-stream")
+		out := http.NewResponseController(w)
+		for {
+			fmt.Fprintf(w, chunk, `{"index":0,"delta":{"role":"assistant","content":"on "},"finish_reason":null}`, "")
+			_ = out.Flush()
+			select {
+			case <-time.After(20 * time.Millisecond):
+				continue
+			case <-r.Context().Done():
+				return
+			case <-ended:
+			}
+			break
+		}
+		fmt.Fprintf(w, chunk, `{"index":0,"delta":{},"finish_reason":"stop"}`, "")
+		fmt.Fprintf(w, chunk, "", `,"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}`)
+		_, _ = io.WriteString(w, "data: [DONE]\n\n")
+	}))
+	t.Cleanup(func() {
+		release()
+		p.CloseClientConnections()
+		p.Close()
+	})
+	return p.URL, release
+}
+
+// isAsked waits until Envoy asks the new process of the service.
+func isAsked(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	stack.Eventually(t, 30*time.Second, "Envoy asks the new process", func() error {
+		if got, err := send(context.Background(), s.Base+chatPath, chat("none/such", false)); err != nil || got.status != http.StatusNotFound {
+			return fmt.Errorf("status %d, %v", got.status, err)
+		}
+		return nil
+	})
+}
+
 func TestAServiceThatDiesBreaksNoDirectStream(t *testing.T) {
-	a := newProvider(t, "a")
-	s := stack.Apart(t, fmt.Sprintf("providers:\n  - { name: a, kind: mock, base_url: %s }\n", a.url))
+	url, release := endless(t)
+	s := stack.Apart(t, fmt.Sprintf("providers:\n  - { name: a, kind: mock, base_url: %s }\n", url))
 	const streams = 50
 	var wg sync.WaitGroup
 	begun := make(chan struct{}, streams)
 	for i := range streams {
 		wg.Go(func() {
-			res, err := open(context.Background(), s.Base+chatPath, asked("a/pace:20ms+tokens:150"))
+			res, err := open(context.Background(), s.Base+chatPath, asked("a/any"))
 			if err != nil {
 				t.Errorf("stream %d: %v", i, err)
 				begun <- struct{}{}
@@ -181,6 +227,9 @@ func TestAServiceThatDiesBreaksNoDirectStream(t *testing.T) {
 				}
 				whole = whole || lines.Text() == "data: [DONE]"
 			}
+			if n < 3 {
+				begun <- struct{}{}
+			}
 			if !whole || lines.Err() != nil {
 				t.Errorf("stream %d ended after %d lines: %v", i, n, lines.Err())
 			}
@@ -190,10 +239,12 @@ func TestAServiceThatDiesBreaksNoDirectStream(t *testing.T) {
 		<-begun
 	}
 	s.Service().Kill()
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(200 * time.Millisecond) // of which the streams take no notice
 	s.Serve()
+	isAsked(t, s)
+	release()
 	wg.Wait()
-	stack.Eventually(t, 10*time.Second, "the new process closes the streams of the old one", func() error {
+	stack.Eventually(t, 30*time.Second, "the new process closes the streams of the old one", func() error {
 		if n := strings.Count(s.Log(), "exchange ended"); n < streams {
 			return fmt.Errorf("%d of %d", n, streams)
 		}
@@ -232,25 +283,33 @@ func TestWhileTheServiceIsAwayRequestsFailClosed(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(300 * time.Millisecond)
+	seen := func(status, least int) {
+		stack.Eventually(t, 30*time.Second, fmt.Sprintf("%d requests are answered %d", least, status), func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			if n := statuses[status]; n < least {
+				return fmt.Errorf("%d of %d: %v", n, least, statuses)
+			}
+			return nil
+		})
+	}
+	seen(200, 10)
 	s.Service().Kill()
-	time.Sleep(700 * time.Millisecond)
+	seen(503, 20)
 	s.Serve()
-	stack.Eventually(t, 15*time.Second, "requests are served again", func() error {
+	stack.Eventually(t, 30*time.Second, "requests are served again", func() error {
 		got, err := send(context.Background(), s.Base+chatPath, chat("a/echo", false))
 		if err != nil || got.status != 200 {
 			return fmt.Errorf("status %d, %v", got.status, err)
 		}
 		return nil
 	})
-	time.Sleep(300 * time.Millisecond)
+	mu.Lock()
+	before := statuses[200]
+	mu.Unlock()
+	seen(200, before+20)
 	close(stop)
 	wg.Wait()
-	mu.Lock()
-	defer mu.Unlock()
-	if statuses[503] == 0 || statuses[200] == 0 {
-		t.Errorf("got statuses %v, want both 200 and 503", statuses)
-	}
 	for _, r := range a.Journal() {
 		if strings.Contains(r.Header.Get("Authorization"), "client-secret") {
 			t.Fatal("a client's credential reached the provider")
@@ -259,14 +318,22 @@ func TestWhileTheServiceIsAwayRequestsFailClosed(t *testing.T) {
 }
 
 func TestAnAttemptOfAnEarlierProcessIsServedFromItsTicket(t *testing.T) {
-	a, b := newProvider(t, "a"), newProvider(t, "b")
+	b := newProvider(t, "b")
+	asks, fails := make(chan struct{}), make(chan struct{})
+	a := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(asks)
+		<-fails
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
+	fail := sync.OnceFunc(func() { close(fails) })
+	t.Cleanup(func() { fail(); a.Close() })
 	s := stack.Apart(t, fmt.Sprintf(`
 providers:
   - { name: a, kind: mock, base_url: %s }
   - { name: b, kind: mock, base_url: %s, params: { speaks: [anthropic-messages] } }
 routes:
-  - { name: r, match: { models: [r] }, targets: ["a/slow:2s+500", b/echo], deadlines: { answer: 20s } }
-`, a.url, b.url))
+  - { name: r, match: { models: [r] }, targets: [a/any, b/echo] }
+`, a.URL, b.url))
 	got := make(chan answer, 1)
 	go func() {
 		r, err := send(context.Background(), s.Base+chatPath, chat("r", false))
@@ -275,14 +342,11 @@ routes:
 		}
 		got <- r
 	}()
-	stack.Eventually(t, 10*time.Second, "attempt 1 is on its way", func() error {
-		if len(a.Journal()) == 0 {
-			return fmt.Errorf("not yet")
-		}
-		return nil
-	})
+	<-asks
 	s.Service().Kill()
 	s.Serve()
+	isAsked(t, s)
+	fail()
 	r := <-got
 	r.want(t, 200, "Hello")
 	if n := len(b.Journal()); n != 1 {
