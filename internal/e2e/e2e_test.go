@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -18,7 +19,12 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
 )
 
+// TestMain lets many tests wait at once: those that run in parallel wait for deadlines, and hardly work.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	stack.Clean()
 	os.Exit(code)
