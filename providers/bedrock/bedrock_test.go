@@ -208,7 +208,7 @@ func TestTextsAreEmbedded(t *testing.T) {
 		{"Cohere takes many", "us.cohere.embed-v4:0", llm.Embed{Inputs: two, Dimensions: 512, Task: llm.TaskQuery, Truncate: "none"}, `{"texts":["a","b"],"input_type":"search_query","embedding_types":["float"],"truncate":"NONE","output_dimension":512}`, 0},
 		{"Cohere 3 has one length", "cohere.embed-english-v3", llm.Embed{Inputs: one, Dimensions: 512}, "dimensions", 0},
 		{"not too many", "cohere.embed-v4:0", llm.Embed{Inputs: make([]llm.EmbedInput, 97)}, "input", 0},
-		{"no tokens", "cohere.embed-v4:0", llm.Embed{Inputs: []llm.EmbedInput{{Tokens: []int64{1}}}}, "input[0]", 0},
+		{"no tokens", "cohere.embed-v4:0", llm.Embed{Inputs: []llm.EmbedInput{{Tokens: []int64{1}}}}, "input", 0},
 		{"no images", "cohere.embed-v4:0", llm.Embed{Inputs: []llm.EmbedInput{{Text: "a"}, {Media: &llm.Media{Data: "x"}}}}, "input[1]", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -107,9 +107,9 @@ func (w *embedWriter) lose(name, why string) {
 }
 
 func (w *embedWriter) inputs() error {
-	at := w.in("input")
+	at := member.Input(w.client, w.embed, -1)
 	for i := range w.embed.Inputs {
-		in, at := &w.embed.Inputs[i], fmt.Sprintf("%s[%d]", at, i)
+		in, at := &w.embed.Inputs[i], member.Input(w.client, w.embed, i)
 		switch {
 		case in.Tokens != nil:
 			return unsupported(at, "This model's provider embeds text; it does not take tokens.")

@@ -247,8 +247,6 @@ func top(path string) string {
 		return "tool_choice"
 	case "functions":
 		return "tools"
-	case "images", "texts": // of an embedding
-		return "inputs"
 	}
 	return path
 }

@@ -1,7 +1,6 @@
 package cohere
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -147,11 +146,7 @@ func (w *requestWriter) inputs(e *llm.Embed) error {
 	for i := range e.Inputs {
 		in := &e.Inputs[i]
 		if in.Tokens != nil {
-			at := w.in("input")
-			if len(e.Inputs) > 1 {
-				at = fmt.Sprintf("%s[%d]", at, i)
-			}
-			return w.refuse(at, "This model's provider embeds text; it does not take tokens.")
+			return w.refuse(member.Input(w.req.Extra.Dialect, e, i), "This model's provider embeds text; it does not take tokens.")
 		}
 		images = images || in.Media != nil
 	}
@@ -171,7 +166,7 @@ func (w *requestWriter) inputs(e *llm.Embed) error {
 			w.dst = append(member.Text(append(member.Comma(w.dst), `{"type":"text"`...), "text", in.Text), '}')
 		}
 		if in.Media != nil {
-			at := fmt.Sprintf("%s[%d]", w.in("input"), i)
+			at := member.Input(w.req.Extra.Dialect, e, i)
 			if err := w.image(in.Media, at); err != nil {
 				return err
 			}

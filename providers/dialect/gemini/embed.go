@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 // tasks are the API's words for what vectors are for, in the order of their numbers, from 1
@@ -187,10 +188,8 @@ func (w *requestWriter) inputAt(e *llm.Embed, i int) string {
 		return "content"
 	case w.own:
 		return item("requests", i)
-	case e.Single:
-		return "input"
 	}
-	return item("input", i)
+	return member.Input(w.req.Extra.Dialect, e, i)
 }
 
 func (w *requestWriter) embedLosses(e *llm.Embed) {

@@ -118,3 +118,26 @@ func TestWhatAskedForReasoningIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestInputsAreNamedAsTheClientHasThem(t *testing.T) {
+	text, image := llm.EmbedInput{Text: "x"}, llm.EmbedInput{Media: new(llm.Media)}
+	for _, c := range []struct {
+		client string
+		inputs []llm.EmbedInput
+		single bool
+		i      int
+		want   string
+	}{
+		{"openai-embeddings", []llm.EmbedInput{text}, true, 0, "input"},
+		{"openai-embeddings", []llm.EmbedInput{text, text}, false, 1, "input[1]"},
+		{"gemini", []llm.EmbedInput{text, text}, false, 1, "requests[1]"},
+		{"cohere", []llm.EmbedInput{text, text}, false, 1, "texts[1]"},
+		{"cohere", []llm.EmbedInput{image}, false, 0, "images[0]"},
+		{"cohere", []llm.EmbedInput{text, image}, false, 1, "inputs[1]"},
+		{"cohere", []llm.EmbedInput{text, image}, false, -1, "inputs"},
+	} {
+		if got := member.Input(c.client, &llm.Embed{Inputs: c.inputs, Single: c.single}, c.i); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.client, got, c.want)
+		}
+	}
+}

@@ -126,3 +126,27 @@ func Display(client string) string {
 	}
 	return "thinking.display"
 }
+
+// Input is the path, in a client's dialect, of a text or an image to embed; i is below 0 for all of them. It is for codecs
+// that write for another dialect.
+func Input(client string, e *llm.Embed, i int) string {
+	name := In(client, "input")
+	if client == "cohere" {
+		texts, images := false, false
+		for j := range e.Inputs {
+			in := &e.Inputs[j]
+			images = images || in.Media != nil
+			texts = texts || in.Media == nil || in.Text != ""
+		}
+		switch {
+		case !images:
+			name = "texts"
+		case !texts:
+			name = "images"
+		}
+	}
+	if i < 0 || e.Single || len(e.Inputs) == 1 && e.Inputs[0].Tokens != nil { // tokens alone are no list of inputs
+		return name
+	}
+	return item(name, i)
+}

@@ -239,10 +239,7 @@ func (w *requestWriter) embed(e *llm.Embed) error {
 	w.dst = append(member.Key(w.dst, "input"), '[')
 	for i := range e.Inputs {
 		in := &e.Inputs[i]
-		at := w.in("input")
-		if len(e.Inputs) > 1 {
-			at = fmt.Sprintf("%s[%d]", at, i)
-		}
+		at := member.Input(w.req.Extra.Dialect, e, i)
 		switch {
 		case in.Tokens != nil:
 			return w.refuse(at, "This model's provider embeds text; it does not take tokens.")

@@ -236,12 +236,12 @@ func (w *requestWriter) text(name, value string, first bool) {
 func (w *requestWriter) input() error {
 	w.dst = jsonx.AppendKey(w.dst, "input")
 	if w.embed.Single && len(w.embed.Inputs) == 1 && w.embed.Inputs[0].Media == nil {
-		return w.one(w.in("input"), &w.embed.Inputs[0])
+		return w.one(member.Input(w.req.Extra.Dialect, w.embed, 0), &w.embed.Inputs[0])
 	}
 	w.dst = append(w.dst, '[')
 	for i := range w.embed.Inputs {
 		w.dst = jsonx.AppendComma(w.dst)
-		if err := w.one(fmt.Sprintf("%s[%d]", w.in("input"), i), &w.embed.Inputs[i]); err != nil {
+		if err := w.one(member.Input(w.req.Extra.Dialect, w.embed, i), &w.embed.Inputs[i]); err != nil {
 			return err
 		}
 	}
