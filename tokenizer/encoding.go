@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/signalbox-ai/signalbox/tokenizer/bpe"
+	"github.com/signalbox-ai/signalbox/tokenizer/claude"
 	"github.com/signalbox-ai/signalbox/tokenizer/vocab"
 )
 
@@ -23,6 +24,21 @@ var encodings = map[string]func() (Text, error){
 	"deepseek_v3":   held("deepseek_v3"),
 	"tekken":        held("tekken"),
 	"kimi_k2":       held("kimi_k2"),
+	"claude-3":      tiled("claude-3"),
+	"claude-4.7":    tiled("claude-4.7"),
+	"claude-4.8":    tiled("claude-4.8"),
+	"claude-opus-5": tiled("claude-opus-5"),
+}
+
+// tiled returns the encoding of a family of Claude models.
+func tiled(family string) func() (Text, error) {
+	return sync.OnceValues(func() (Text, error) {
+		f, err := claude.Open(family)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
+	})
 }
 
 // held returns the encoding of a vocabulary that is shipped.

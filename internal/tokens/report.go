@@ -128,10 +128,13 @@ func shape(req *llm.Request) string {
 	if chat == nil {
 		return "plain"
 	}
-	for _, m := range req.Extra.Members { // the prompt is elsewhere
+	thinks := chat.Thinking != nil
+	for _, m := range req.Extra.Members { // the prompt is elsewhere, or the model thinks
 		switch m.Name {
 		case "previous_response_id", "conversation", "prompt", "context_management", "suffix", "functions":
 			return "stored"
+		case "reasoning":
+			thinks = true
 		}
 	}
 	tools, native, media := len(chat.Tools) > 0, false, false
@@ -155,7 +158,7 @@ func shape(req *llm.Request) string {
 		return "tools"
 	case chat.Output.Kind == llm.OutputSchema:
 		return "schema"
-	case chat.Thinking != nil:
+	case thinks:
 		return "thinking"
 	}
 	return "plain"

@@ -98,6 +98,9 @@ func TestFrames(t *testing.T) {
 		{"a reasoning model has one less", OSeries(), chat(talk...), 7 + 2 + 4*4},
 		{"gpt-5 names the channel of an earlier answer", GPT5(), chat(talk...), 7 + 2 + 4*4 + 2},
 		{"a name", Classic(), chat(llm.Turn{Name: "ann", Parts: []llm.Part{{Text: "hi"}}}), 1 + 1 + 3 + 4 + 1},
+		{"Claude: one frame, and three for a further turn", Claude{Base: 7, Turn: 3}, chat(talk...), 7 + 7 + 2*3},
+		{"Claude: an answer that is begun belongs to the end", Claude{Base: 7, Turn: 3}, chat(talk[:3]...), 6 + 7},
+		{"Claude: neighbours of one role are one turn", Claude{Base: 7, Turn: 3}, chat(talk[1], talk[1]), 5 + 7},
 		{"Gemini: one for a content", Gemini{Content: 1}, chat(talk...), 7 + 4},
 		{"Vertex: none", Gemini{}, chat(talk...), 7},
 		{"a template", Template{Start: 1, Turn: 5, End: 3, Answer: 1, NoSystem: 20}, chat(talk[1:]...), 5 + 1 + 15 + 3 + 1 + 20},
@@ -110,6 +113,18 @@ func TestFrames(t *testing.T) {
 				t.Errorf("got %d (%+v), want %d", got.Total(), got, c.want)
 			}
 		})
+	}
+}
+
+func TestJSONIsShownToClaudeWithSpaces(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a":1,"b":[2,3]}`:          `{"a": 1, "b": [2, 3]}`,
+		`{ "a" : "x,y:\"z\",w" }`:    `{"a": "x,y:\"z\",w"}`,
+		`not JSON, as a model wrote`: `not JSON, as a model wrote`,
+	} {
+		if got := spaced(in); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
 
