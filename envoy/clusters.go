@@ -51,7 +51,7 @@ func pair(s *Spec, u *Upstream, name string, auto bool) []*clusterv3.Cluster {
 		LoadAssignment:                endpoints(inner, u.Host, socket(u.Host, uint32(u.Port))),
 		UpstreamConnectionOptions:     keepalive(),
 	}
-	options := &upstreamv3.HttpProtocolOptions{CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: dur(5 * time.Minute)}}
+	options := &upstreamv3.HttpProtocolOptions{CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: dur(idle(u))}}
 	if u.TLS {
 		c.TransportSocket = clientTLS(u)
 	}
@@ -69,6 +69,16 @@ func pair(s *Spec, u *Upstream, name string, auto bool) []*clusterv3.Cluster {
 		c.ClusterDiscoveryType = resolved()
 	}
 	return []*clusterv3.Cluster{guarded(s, name, inner), c}
+}
+
+// idle is how long a connection without requests is kept. Servers of one's own, which is what is reached without TLS,
+// close theirs after 5 s (llama.cpp, uvicorn, Node.js); a request that meets the end of its connection is lost, and with
+// one target is a failure. A new connection costs them next to nothing.
+func idle(u *Upstream) time.Duration {
+	if u.TLS {
+		return 5 * time.Minute
+	}
+	return 4 * time.Second
 }
 
 // resolved is a cluster of every address that a name has.
