@@ -26,18 +26,26 @@ func (e *Encoding) fill(v *vocab.Vocab) error {
 	}
 	e.short, e.middle, e.long = newShort(shorts), newMiddle(middles), newLong(longs)
 	e.pairs, e.parts = newMerges(made), make([][2]uint32, v.Len())
+	for r := range v.Len() {
+		if t := v.Token(r); len(t) == 1 {
+			e.bytes[t[0]] = uint32(r)
+		}
+	}
 	ids := newFinder(v)
+	find := func(t []byte) int {
+		if len(t) == 1 {
+			return int(e.bytes[t[0]])
+		}
+		return ids.find(t)
+	}
 	for r := range v.Len() {
 		t, split := v.Token(r), v.Split(r)
 		e.addToken(t)
 		e.parts[r] = [2]uint32{uint32(r), uint32(r)}
-		if len(t) == 1 {
-			e.bytes[t[0]] = uint32(r)
-		}
 		if split == 0 {
 			continue
 		}
-		left, right := ids.find(t[:split]), ids.find(t[split:])
+		left, right := find(t[:split]), find(t[split:])
 		if left < 0 || right < 0 {
 			return fmt.Errorf("vocabulary %s: the parts of token %d are no tokens", v.Name, r)
 		}

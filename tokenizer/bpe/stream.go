@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/signalbox-ai/signalbox/tokenizer/nfc"
 	"github.com/signalbox-ai/signalbox/tokenizer/text"
 	"github.com/signalbox-ai/signalbox/tokenizer/ucd"
 )
@@ -73,7 +74,7 @@ func (s *stream) ends(i int) bool {
 	if !s.e.nfc || last < utf8.RuneSelf && s.tail[i] < utf8.RuneSelf {
 		return true
 	}
-	return norm.NFC.IsNormal(s.tail[i-size:i]) && norm.NFC.Properties(s.tail[i:]).BoundaryBefore()
+	return nfc.IsNormal(s.tail[i-size:i]) && norm.NFC.Properties(s.tail[i:]).BoundaryBefore()
 }
 
 func class(p []byte) (ucd.Class, int) {

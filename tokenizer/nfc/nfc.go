@@ -1,21 +1,19 @@
 // Package nfc brings text into Unicode's Normalization Form C, as tokenizers' references do.
 //
-// golang.org/x/text/unicode/norm does that too, but it makes "stream-safe" text of it (UAX 15, §13): it puts a
-// U+034F behind every thirty marks, which no tokenizer does. This package takes runs of so many marks itself.
+// golang.org/x/text/unicode/norm does that too, but makes "stream-safe" text of it (UAX 15, §13): it puts a
+// U+034F behind every thirty marks, which no tokenizer does. This package composes itself, with the tables of that one.
 package nfc
 
 import (
 	"slices"
+	"sync"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
 
-// few is how many marks in a row are left to package norm: with what they decompose into they stay below thirty.
-const few = 6
-
 // IsNormal reports whether p is in the form already. It may take a text that is for one that is not.
-func IsNormal(p []byte) bool { return norm.NFC.IsNormal(p) }
+func IsNormal(p []byte) bool { return norm.NFC.QuickSpan(p) == len(p) }
 
 // Append appends p in the form. p must be valid UTF-8.
 func Append(dst, p []byte) []byte {
@@ -27,12 +25,8 @@ func Append(dst, p []byte) []byte {
 		}
 		dst = append(dst, p[:n]...)
 		p = p[n:]
-		end, marks := segment(p)
-		if marks <= few {
-			dst = norm.NFC.Append(dst, p[:end]...)
-		} else {
-			dst = compose(dst, p[:end])
-		}
+		end := segment(p)
+		dst = compose(dst, p[:end])
 		p = p[end:]
 	}
 	return dst
@@ -50,20 +44,16 @@ func lastBoundary(p []byte) int {
 	return 0
 }
 
-// segment returns the length of the beginning of p up to the next such character, and how many characters in
-// it are none.
-func segment(p []byte) (end, marks int) {
+// segment returns the length of the beginning of p up to the next such character.
+func segment(p []byte) (end int) {
 	for end < len(p) {
-		_, n := utf8.DecodeRune(p[end:])
-		if end > 0 {
-			if norm.NFC.Properties(p[end:]).BoundaryBefore() {
-				break
-			}
-			marks++
+		if end > 0 && norm.NFC.Properties(p[end:]).BoundaryBefore() {
+			break
 		}
+		_, n := utf8.DecodeRune(p[end:])
 		end += n
 	}
-	return end, marks
+	return end
 }
 
 // char is a character with its canonical combining class.
@@ -74,17 +64,8 @@ type char struct {
 
 // compose is the algorithm of the standard (Unicode 16, §3.11) for one segment.
 func compose(dst, p []byte) []byte {
-	var all []char
-	for len(p) > 0 {
-		_, n := utf8.DecodeRune(p)
-		whole := norm.NFD.Bytes(p[:n])
-		for len(whole) > 0 {
-			r, m := utf8.DecodeRune(whole)
-			all = append(all, char{r, norm.NFD.Properties(whole).CCC()})
-			whole = whole[m:]
-		}
-		p = p[n:]
-	}
+	var room [32]char
+	all := decompose(room[:0], p)
 	for i := 0; i < len(all); {
 		j := i + 1
 		for j < len(all) && all[i].class != 0 && all[j].class != 0 {
@@ -93,35 +74,89 @@ func compose(dst, p []byte) []byte {
 		slices.SortStableFunc(all[i:j], func(a, b char) int { return int(a.class) - int(b.class) })
 		i = j
 	}
-	out, starter := all[:0:0], -1
+	out, starter := 0, -1
 	for _, c := range all {
 		if starter >= 0 {
-			last := out[len(out)-1]
-			adjacent := len(out)-1 == starter
-			if adjacent || last.class < c.class && last.class != 0 {
-				if r, ok := pair(out[starter].r, c.r); ok {
-					out[starter].r = r
+			last := all[out-1].class
+			if out-1 == starter || last < c.class && last != 0 {
+				if r, ok := pair(all[starter].r, c.r); ok {
+					all[starter].r = r
 					continue
 				}
 			}
 		}
 		if c.class == 0 {
-			starter = len(out)
+			starter = out
 		}
-		out = append(out, c)
+		all[out] = c
+		out++
 	}
-	for _, c := range out {
+	for _, c := range all[:out] {
 		dst = utf8.AppendRune(dst, c.r)
 	}
 	return dst
 }
 
+// decompose appends the canonical decompositions of the characters of p.
+func decompose(dst []char, p []byte) []char {
+	for len(p) > 0 {
+		props := norm.NFD.Properties(p)
+		r, n := utf8.DecodeRune(p)
+		whole := props.Decomposition()
+		switch {
+		case r >= hangul && r < hangul+syllables:
+			s := r - hangul
+			dst = append(dst, char{r: leads + s/(vowelCount*tailCount)}, char{r: vowels + s%(vowelCount*tailCount)/tailCount})
+			if t := s % tailCount; t > 0 {
+				dst = append(dst, char{r: tails + t})
+			}
+		case whole == nil:
+			dst = append(dst, char{r, props.CCC()})
+		}
+		for len(whole) > 0 {
+			d, m := utf8.DecodeRune(whole)
+			dst = append(dst, char{d, norm.NFD.Properties(whole).CCC()})
+			whole = whole[m:]
+		}
+		p = p[n:]
+	}
+	return dst
+}
+
+// Hangul syllables follow from their parts (Unicode 16, §3.12).
+const (
+	hangul, leads, vowels, tails     = 0xAC00, 0x1100, 0x1161, 0x11A7
+	leadCount, vowelCount, tailCount = 19, 21, 28
+	syllables                        = leadCount * vowelCount * tailCount
+)
+
 // pair returns the character that two compose to.
 func pair(a, b rune) (rune, bool) {
-	var room [2 * utf8.UTFMax]byte
-	text := utf8.AppendRune(utf8.AppendRune(room[:0], a), b)
-	var out [4 * utf8.UTFMax]byte
-	made := norm.NFC.Append(out[:0], text...)
-	r, n := utf8.DecodeRune(made)
-	return r, n == len(made)
+	switch {
+	case a >= leads && a < leads+leadCount && b >= vowels && b < vowels+vowelCount:
+		return hangul + ((a-leads)*vowelCount+b-vowels)*tailCount, true
+	case a >= hangul && a < hangul+syllables && (a-hangul)%tailCount == 0 && b > tails && b < tails+tailCount:
+		return a + b - tails, true
+	}
+	r, ok := pairs()[[2]rune{a, b}]
+	return r, ok
 }
+
+// pairs has all characters that two others compose to: those that decompose and are normal all the same.
+var pairs = sync.OnceValue(func() map[[2]rune]rune {
+	out := map[[2]rune]rune{}
+	for r := rune(0xC0); r < 0x30000; r++ {
+		if r >= hangul && r < hangul+syllables || r >= 0xD800 && r < 0xE000 {
+			continue
+		}
+		s := string(r)
+		whole := norm.NFD.PropertiesString(s).Decomposition()
+		if whole == nil || norm.NFC.String(s) != s {
+			continue
+		}
+		b, n := utf8.DecodeLastRune(whole)
+		a, _ := utf8.DecodeRune(norm.NFC.Bytes(whole[:len(whole)-n]))
+		out[[2]rune{a, b}] = r
+	}
+	return out
+})
