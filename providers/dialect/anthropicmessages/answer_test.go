@@ -483,7 +483,11 @@ func TestAHiddenThoughtKeepsItsKindOnTheWayThroughAnotherDialect(t *testing.T) {
 	var seals []string
 	for _, e := range evs {
 		if e.Seal != "" {
-			seals = append(seals, e.Seal)
+			vendor, seal, _ := dialect.OpenSeal(e.Seal)
+			if vendor != name {
+				t.Errorf("the seal %q does not name its vendor", e.Seal)
+			}
+			seals = append(seals, seal)
 		}
 	}
 	req := chat(func(ch *llm.Chat) {

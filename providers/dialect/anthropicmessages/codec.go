@@ -61,7 +61,7 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 // foreignThoughts adds the edits that take thoughts of other vendors out of the conversation, and messages that hold
 // nothing else.
 func foreignThoughts(doc *jsonx.Doc, edits []jsonx.Edit) []jsonx.Edit {
-	if !bytes.Contains(doc.Body, []byte(`"sb1.`)) && !bytes.Contains(doc.Body, []byte(`"sbs1.`)) {
+	if !bytes.Contains(doc.Body, []byte(`"sb`)) {
 		return edits
 	}
 	messages, _ := doc.Get("messages")
@@ -93,8 +93,7 @@ func foreignThought(block []byte) bool {
 	case "redacted_thinking":
 		seal = plain(jsonx.Get(block, "data"))
 	}
-	vendor, _, wrapped := dialect.OpenSeal(string(seal))
-	return wrapped && vendor != name || bytes.HasPrefix(seal, []byte(sealPrefix))
+	return dialect.ForeignSeal(name, string(seal)) || bytes.HasPrefix(seal, []byte(sealPrefix))
 }
 
 // WriteModels returns the list of models, on one page.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
 // start emits what an answer begins with.
@@ -60,6 +61,7 @@ func (r *reader) block(src int64, raw, data []byte) error {
 	case "redacted_thinking":
 		b.part = llm.PartThought
 		ev.Seal, _ = jsonx.String(jsonx.Get(raw, "data"))
+		ev.Seal = dialect.WrapSeal(name, ev.Seal)
 	case "tool_use":
 		b.input = slices.Clone(jsonx.Get(raw, "input"))
 		ev.ID, _ = jsonx.String(jsonx.Get(raw, "id"))
@@ -117,10 +119,10 @@ func (r *reader) seal(b *inBlock, raw []byte) error {
 	if s == "" {
 		return nil
 	}
-	if !b.fed {
+	if _, _, wrapped := dialect.OpenSeal(s); !b.fed && !wrapped {
 		s = hiddenPrefix + s
 	}
-	r.on(llm.EvDelta, b).Seal = s
+	r.on(llm.EvDelta, b).Seal = dialect.WrapSeal(name, s)
 	return r.send()
 }
 

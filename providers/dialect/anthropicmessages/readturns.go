@@ -15,7 +15,7 @@ const sourceMember = "source"
 // hiddenPrefix marks, in events and requests, the signature of a thought whose text the provider kept to
 // itself. It has a seal and no text like a redacted thought, and must go back in another block; the mark
 // stays with it on the way through a client of another dialect. It is on no wire of this one.
-const hiddenPrefix = "sbt1."
+const hiddenPrefix = dialect.HiddenMark
 
 // system reads the system prompt as the first turn.
 func (r *requestReader) system(raw []byte) error {
@@ -93,7 +93,7 @@ func readBlocks(at string, raw []byte, role llm.Role) ([]llm.Part, error) {
 		}
 		parts = append(parts, p)
 	}
-	return parts, nil
+	return dialect.Settle(parts), nil
 }
 
 // block is a content block's members, raw, but for those that every kind may have.

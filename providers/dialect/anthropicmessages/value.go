@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -243,4 +244,27 @@ func appendUsage(dst []byte, u *llm.Usage) []byte {
 		dst = append(number(dst, "web_fetch_requests", 0), '}') // SDKs demand it, and nothing here counts them
 	}
 	return append(dst, '}')
+}
+
+// oneLine returns a copy of what an upstream wrote, without the line ends that would end a frame's data.
+func oneLine(value []byte) []byte {
+	if bytes.ContainsAny(value, "\r\n") {
+		if c, err := jsonx.Compact(value); err == nil {
+			return c
+		}
+	}
+	return slices.Clone(value)
+}
+
+// citation appends a citation in the dialect's form. What another dialect cites is a page on the web; its
+// index is empty, by which the server half knows it for ours when it comes back.
+func citation(dst []byte, c *llm.Citation) []byte {
+	if c.From == name && len(c.Raw) > 0 {
+		return append(dst, oneLine(c.Raw)...)
+	}
+	dst = append(dst, `{"type":"web_search_result_location"`...)
+	dst = text(dst, "cited_text", c.Text)
+	dst = text(dst, "url", c.URL)
+	dst = text(dst, "title", c.Title)
+	return append(dst, `,"encrypted_index":""}`...)
 }

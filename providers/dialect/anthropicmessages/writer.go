@@ -1,7 +1,6 @@
 package anthropicmessages
 
 import (
-	"bytes"
 	"encoding/base64"
 	"slices"
 	"strconv"
@@ -45,6 +44,7 @@ type outBlock struct {
 	id, name string
 	native   []byte // the content_block of a native block
 	seal     string
+	apart    string // a call's or a text's seal, which goes in a block of its own
 	held     bool   // a thought that began with its seal: redacted, unless text follows
 	sealed   bool   // a signature was written
 	fed      bool   // it had content
@@ -82,7 +82,11 @@ func (w *writer) Write(dst []byte, ev *llm.Event) ([]byte, error) {
 		}
 	case llm.EvBlockStarted:
 		if !w.said.finished {
-			dst = w.block(w.begin(dst), ev)
+			dst = w.begin(dst)
+			if ev.Part == llm.PartCall {
+				dst = w.carry(dst, ev.Part, ev.ID, ev.Seal)
+			}
+			dst = w.block(dst, ev)
 		}
 	case llm.EvDelta, llm.EvBlockEnded:
 		b := w.find(ev.Index)
@@ -93,7 +97,8 @@ func (w *writer) Write(dst []byte, ev *llm.Event) ([]byte, error) {
 			w.into(&dst, b, ev)
 		} else {
 			b.ended = true
-			dst = w.advance(dst)
+			part, id, seal := b.part, b.id, b.apart
+			dst = w.carry(w.advance(dst), part, id, seal)
 		}
 	}
 	return dst, nil
@@ -175,6 +180,23 @@ func (w *writer) head(dst []byte) []byte {
 	return text(dst, "model", w.model)
 }
 
+// carry writes the seal of a call or a text as a block of its own, because those have no place for it.
+func (w *writer) carry(dst []byte, part llm.PartKind, id, seal string) []byte {
+	if seal == "" {
+		return dst
+	}
+	if part != llm.PartCall {
+		id = ""
+	}
+	carrier := llm.Event{Kind: llm.EvBlockStarted, Index: ofCarrier, Part: llm.PartThought, Seal: dialect.NewCarrier(id, name, seal).String()}
+	dst = w.block(dst, &carrier)
+	w.find(ofCarrier).ended = true
+	return w.advance(dst)
+}
+
+// ofCarrier is the index of a block that stands for no block of the events.
+const ofCarrier = -1
+
 func (w *writer) find(src int) *outBlock {
 	for i := len(w.blocks) - 1; i >= 0; i-- {
 		if b := &w.blocks[i]; b.src == src && !b.ended {
@@ -189,9 +211,10 @@ func (w *writer) block(dst []byte, ev *llm.Event) []byte {
 	b := outBlock{src: ev.Index, part: ev.Part, id: ev.ID, name: ev.Name}
 	switch ev.Part {
 	case llm.PartText, llm.PartRefusal:
+		b.apart = ev.Seal
 	case llm.PartThought:
 		var hidden bool
-		b.seal, hidden = strings.CutPrefix(ev.Seal, hiddenPrefix)
+		b.seal, hidden = strings.CutPrefix(dialect.ShownSeal(name, ev.Seal), hiddenPrefix)
 		b.held = b.seal != "" && !hidden
 	case llm.PartCall:
 		w.said.calls = true
@@ -270,8 +293,11 @@ func (w *writer) into(dst *[]byte, b *outBlock, ev *llm.Event) {
 		}
 		b.fed = true
 	}
+	if ev.Seal != "" && b.part != llm.PartThought {
+		b.apart = ev.Seal
+	}
 	if ev.Seal != "" && b.part == llm.PartThought {
-		b.seal = strings.TrimPrefix(ev.Seal, hiddenPrefix)
+		b.seal = strings.TrimPrefix(dialect.ShownSeal(name, ev.Seal), hiddenPrefix)
 	}
 	if !w.stream {
 		w.collect(b, ev)
@@ -351,29 +377,6 @@ func (w *writer) advance(dst []byte) []byte {
 		}
 	}
 	return dst
-}
-
-// oneLine returns a copy of what an upstream wrote, without the line ends that would end a frame's data.
-func oneLine(value []byte) []byte {
-	if bytes.ContainsAny(value, "\r\n") {
-		if c, err := jsonx.Compact(value); err == nil {
-			return c
-		}
-	}
-	return slices.Clone(value)
-}
-
-// citation appends a citation in the dialect's form. What another dialect cites is a page on the web; its
-// index is empty, by which the server half knows it for ours when it comes back.
-func citation(dst []byte, c *llm.Citation) []byte {
-	if c.From == name && len(c.Raw) > 0 {
-		return append(dst, oneLine(c.Raw)...)
-	}
-	dst = append(dst, `{"type":"web_search_result_location"`...)
-	dst = text(dst, "cited_text", c.Text)
-	dst = text(dst, "url", c.URL)
-	dst = text(dst, "title", c.Title)
-	return append(dst, `,"encrypted_index":""}`...)
 }
 
 // collect takes a delta of a document.

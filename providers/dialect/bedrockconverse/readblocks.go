@@ -253,20 +253,9 @@ func (r *reader) end(b *inBlock) error {
 
 // redacted returns what a block of redacted reasoning holds for a client of this dialect: bytes, in base64.
 func redacted(seal string) string {
-	s := wrapped(seal)
-	if _, _, named := dialect.OpenSeal(s); named {
+	s := dialect.ShownSeal(name, seal)
+	if dialect.ForeignSeal(name, s) {
 		return base64.StdEncoding.EncodeToString([]byte(s))
 	}
 	return strings.TrimSpace(s)
-}
-
-// wrapped returns a seal for a client of this dialect: its own provider's as it is, another's with its name.
-func wrapped(seal string) string {
-	switch vendor, own, named := dialect.OpenSeal(seal); {
-	case named && vendor == name:
-		return own
-	case named:
-		return seal
-	}
-	return dialect.WrapSeal(string(dialect.AnthropicMessages), seal) // whose seals alone go without a name
 }

@@ -18,7 +18,7 @@ const (
 
 	// hiddenPrefix marks, in events and requests, the signature of a thought whose text the provider kept to itself: it
 	// has a seal and no text, like a redacted one, and must go back in another block.
-	hiddenPrefix = "sbt1."
+	hiddenPrefix = dialect.HiddenMark
 )
 
 // system reads the system prompt as the first turn.
@@ -77,7 +77,7 @@ func readBlocks(at string, raw []byte, role llm.Role) (parts []llm.Part, err err
 		parts = append(parts, p)
 		return err
 	})
-	return parts, err
+	return dialect.Settle(parts), err
 }
 
 func readBlock(at, kind string, raw, body []byte, role llm.Role) (p llm.Part, err error) {
@@ -317,6 +317,9 @@ func unredact(data string) (seal, vendor string) {
 	if plain, err := base64.StdEncoding.DecodeString(data); err == nil {
 		if vendor, seal, wrapped := dialect.OpenSeal(string(plain)); wrapped {
 			return seal, vendor
+		}
+		if _, ours := dialect.ReadCarrier(string(plain)); ours {
+			return string(plain), name
 		}
 	}
 	return strings.TrimSpace(data), name

@@ -267,8 +267,8 @@ messageStop {"stopReason":"end_turn"}
 func TestAnothersReasoningStaysItsOwn(t *testing.T) {
 	evs := []llm.Event{
 		{Kind: llm.EvStarted}, {Kind: llm.EvBlockStarted, Part: llm.PartThought},
-		{Kind: llm.EvDelta, Part: llm.PartThought, Text: []byte("hm")}, {Kind: llm.EvDelta, Part: llm.PartThought, Seal: "anthropic-sig"}, {Kind: llm.EvBlockEnded, Part: llm.PartThought},
-		{Kind: llm.EvBlockStarted, Index: 1, Part: llm.PartThought, Seal: "anthropic-data"}, {Kind: llm.EvBlockEnded, Index: 1, Part: llm.PartThought},
+		{Kind: llm.EvDelta, Part: llm.PartThought, Text: []byte("hm")}, {Kind: llm.EvDelta, Part: llm.PartThought, Seal: dialect.WrapSeal("anthropic-messages", "anthropic-sig")}, {Kind: llm.EvBlockEnded, Part: llm.PartThought},
+		{Kind: llm.EvBlockStarted, Index: 1, Part: llm.PartThought, Seal: dialect.WrapSeal("anthropic-messages", "anthropic-data")}, {Kind: llm.EvBlockEnded, Index: 1, Part: llm.PartThought},
 		{Kind: llm.EvBlockStarted, Index: 2}, {Kind: llm.EvDelta, Index: 2, Text: []byte("ho")}, {Kind: llm.EvBlockEnded, Index: 2}, {Kind: llm.EvFinished},
 	}
 	for _, stream := range []bool{true, false} {

@@ -71,6 +71,7 @@ type outBlock struct {
 	part     llm.PartKind
 	id, name string
 	seal     string // of redacted reasoning until text follows, or in a document the signature
+	apart    string // of a call or a text, which goes in a block of its own
 	held     bool   // a thought that began with its seal: redacted, unless text follows
 	fed      bool   // it had content
 	ended    bool   // nothing more comes for it
@@ -98,7 +99,11 @@ func (w *writer) Write(dst []byte, ev *llm.Event) ([]byte, error) {
 		}
 	case llm.EvBlockStarted:
 		if !w.said.finished {
-			dst = w.block(w.begin(dst), ev)
+			dst = w.begin(dst)
+			if ev.Part == llm.PartCall {
+				dst = w.carry(dst, ev.Part, ev.ID, ev.Seal)
+			}
+			dst = w.block(dst, ev)
 		}
 	case llm.EvDelta, llm.EvBlockEnded:
 		b := w.find(ev.Index)
@@ -109,7 +114,8 @@ func (w *writer) Write(dst []byte, ev *llm.Event) ([]byte, error) {
 			w.into(&dst, b, ev)
 		} else {
 			b.ended = true
-			dst = w.advance(dst)
+			part, id, seal := b.part, b.id, b.apart
+			dst = w.carry(w.advance(dst), part, id, seal)
 		}
 	}
 	return dst, nil
@@ -182,6 +188,23 @@ func (w *writer) begin(dst []byte) []byte {
 	return awsevents.Append(dst, w.codec.heads.start, []byte(`{"role":"assistant"}`))
 }
 
+// carry writes the seal of a call or a text as a block of its own, because those have no place for it.
+func (w *writer) carry(dst []byte, part llm.PartKind, id, seal string) []byte {
+	if seal == "" {
+		return dst
+	}
+	if part != llm.PartCall {
+		id = ""
+	}
+	carrier := llm.Event{Kind: llm.EvBlockStarted, Index: ofCarrier, Part: llm.PartThought, Seal: dialect.NewCarrier(id, name, seal).String()}
+	dst = w.block(dst, &carrier)
+	w.find(ofCarrier).ended = true
+	return w.advance(dst)
+}
+
+// ofCarrier is the index of a block that stands for no block of the events.
+const ofCarrier = -1
+
 func (w *writer) find(src int) *outBlock {
 	for i := len(w.blocks) - 1; i >= 0; i-- {
 		if b := &w.blocks[i]; b.src == src && !b.ended {
@@ -196,6 +219,7 @@ func (w *writer) block(dst []byte, ev *llm.Event) []byte {
 	b := outBlock{src: ev.Index, part: ev.Part, id: ev.ID, name: ev.Name}
 	switch ev.Part {
 	case llm.PartText, llm.PartRefusal:
+		b.apart = ev.Seal
 	case llm.PartThought:
 		b.seal, b.held = ev.Seal, ev.Seal != ""
 	case llm.PartCall:
@@ -243,6 +267,9 @@ func (w *writer) into(dst *[]byte, b *outBlock, ev *llm.Event) {
 		b.held, b.fed = false, true // it was not redacted after all: the seal is a signature
 	}
 	seal := ""
+	if b.part != llm.PartThought && ev.Seal != "" {
+		b.apart = ev.Seal
+	}
 	if b.part == llm.PartThought && ev.Seal != "" {
 		seal, b.seal = ev.Seal, ev.Seal
 		b.held, b.fed = false, true
@@ -275,7 +302,7 @@ func (w *writer) into(dst *[]byte, b *outBlock, ev *llm.Event) {
 
 // signature is a seal as a client of this dialect gets it.
 func signature(seal string) string {
-	s, _ := strings.CutPrefix(wrapped(seal), hiddenPrefix)
+	s, _ := strings.CutPrefix(dialect.ShownSeal(name, seal), hiddenPrefix)
 	return s
 }
 

@@ -163,13 +163,10 @@ func (r *reader) sealed(c *inChoice, kind llm.PartKind, raw []byte) error {
 	if seal == "" {
 		return nil
 	}
-	if kind == llm.PartThought {
-		seal = dialect.WrapSeal(name, seal) // clients of other dialects keep a thought's seal as their own provider's
-	}
 	if err := r.begin(c, kind); err != nil {
 		return err
 	}
-	r.on(llm.EvDelta, c).Seal = seal
+	r.on(llm.EvDelta, c).Seal = dialect.WrapSeal(name, seal)
 	if err := r.send(); err != nil {
 		return err
 	}
@@ -222,6 +219,7 @@ func (r *reader) call(c *inChoice, raw, seal []byte) error {
 		ev.ID = r.callID()
 	}
 	ev.Seal, _ = jsonx.String(seal)
+	ev.Seal = dialect.WrapSeal(name, ev.Seal)
 	if err := r.send(); err != nil {
 		return err
 	}

@@ -341,7 +341,7 @@ func TestSealsGoOnlyToTheirVendor(t *testing.T) {
 	w := New().NewWriter(nil, false)
 	out, err := write(t, w, []llm.Event{
 		{Kind: llm.EvStarted, ID: "i", Name: "claude"}, {Kind: llm.EvBlockStarted, Part: llm.PartThought}, {Kind: llm.EvDelta, Part: llm.PartThought, Text: []byte("hm")},
-		{Kind: llm.EvDelta, Part: llm.PartThought, Seal: "Eq=="}, {Kind: llm.EvBlockEnded, Part: llm.PartThought}, {Kind: llm.EvFinished},
+		{Kind: llm.EvDelta, Part: llm.PartThought, Seal: dialect.WrapSeal("anthropic-messages", "Eq==")}, {Kind: llm.EvBlockEnded, Part: llm.PartThought}, {Kind: llm.EvFinished},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -158,13 +158,12 @@ func (c *outChoice) find(src int) *outBlock {
 
 // block takes the start of a block. Blocks that the dialect has no word for are left out.
 func (w *writer) block(c *outChoice, ev *llm.Event) {
-	b := outBlock{src: ev.Index, part: ev.Part, id: ev.ID, name: ev.Name, seal: ev.Seal}
+	b := outBlock{src: ev.Index, part: ev.Part, id: ev.ID, name: ev.Name, seal: wireSeal(ev.Seal)}
 	switch ev.Part {
 	case llm.PartThought:
 		if !w.thoughts {
 			return
 		}
-		b.seal = wireSeal(ev.Seal)
 	case llm.PartAudio: // in the form of another provider's
 		return
 	case llm.PartCall:
@@ -180,17 +179,12 @@ func (w *writer) block(c *outChoice, ev *llm.Event) {
 	c.blocks = append(c.blocks, b)
 }
 
-// wireSeal is a thought's signature as clients of the dialect take it, which is as bytes in base64. One that names
-// no vendor is of anthropic-messages, whose signatures events carry bare.
+// wireSeal is a signature as clients of the dialect take it, which is as bytes in base64.
 func wireSeal(seal string) string {
-	if seal == "" {
-		return ""
+	if s := dialect.ShownSeal(name, seal); !dialect.ForeignSeal(name, s) {
+		return s
 	}
-	vendor, own, _ := dialect.OpenSeal(seal)
-	if vendor == name {
-		return own
-	}
-	return base64.StdEncoding.EncodeToString([]byte(dialect.WrapSeal(string(dialect.AnthropicMessages), seal)))
+	return base64.StdEncoding.EncodeToString([]byte(seal))
 }
 
 // oneLine returns a copy of what an upstream wrote, without the line ends that would end a frame's data.
@@ -214,7 +208,7 @@ func (w *writer) delta(dst []byte, c *outChoice, b *outBlock, ev *llm.Event) []b
 	case llm.PartCall:
 		b.buf = append(b.buf, ev.Text...)
 		if ev.Seal != "" {
-			b.seal = ev.Seal
+			b.seal = wireSeal(ev.Seal)
 		}
 		return dst
 	case llm.PartImage:
@@ -224,10 +218,7 @@ func (w *writer) delta(dst []byte, c *outChoice, b *outBlock, ev *llm.Event) []b
 	case llm.PartText, llm.PartRefusal:
 		c.text = append(c.text, ev.Text...)
 	}
-	seal := ev.Seal
-	if b.part == llm.PartThought {
-		seal = wireSeal(seal)
-	}
+	seal := wireSeal(ev.Seal)
 	if !w.stream {
 		b.buf = append(b.buf, ev.Text...)
 		if seal != "" {

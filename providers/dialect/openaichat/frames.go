@@ -5,6 +5,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
 // delta is a delta's or message's members, raw. Nulls are absent.
@@ -135,7 +136,7 @@ func (r *reader) thought(c *inChoice, d *delta) error {
 	}
 	for _, b := range jsonx.Elements(d.blocks) {
 		if data, ok := jsonx.String(jsonx.Get(b, "data")); ok && data != "" {
-			if err := r.fresh(c, llm.PartThought, data); err != nil {
+			if err := r.fresh(c, llm.PartThought, dialect.WrapSeal(sealAnthropic, data)); err != nil {
 				return err
 			}
 			if err := r.shut(c); err != nil {
@@ -160,6 +161,7 @@ func (r *reader) thought(c *inChoice, d *delta) error {
 // sealed emits the signature of the open thought, which ends it.
 func (r *reader) sealed(c *inChoice, sig []byte) error {
 	s, _ := jsonx.String(sig)
+	s = dialect.WrapSeal(sealAnthropic, s)
 	if s == "" || !c.isOpen || c.open != llm.PartThought {
 		return nil
 	}
@@ -182,7 +184,7 @@ func (r *reader) detail(c *inChoice, e []byte, shown bool) error {
 		if !vendor || data == "" {
 			return nil
 		}
-		if err := r.fresh(c, llm.PartThought, data); err != nil {
+		if err := r.fresh(c, llm.PartThought, dialect.WrapSeal(sealAnthropic, data)); err != nil {
 			return err
 		}
 		return r.shut(c)
@@ -313,6 +315,7 @@ func (r *reader) toolCall(c *inChoice, raw, seal []byte) error {
 		seal = s
 	}
 	sig, _ := jsonx.String(seal)
+	sig = dialect.WrapSeal(sealGoogle, sig)
 	call := c.find(key, id, toolName)
 	if call == nil {
 		if len(c.calls) >= maxCalls {
@@ -451,7 +454,7 @@ func (r *reader) extras(c *inChoice, d *delta) error {
 		if err := r.begin(c, llm.PartText); err != nil {
 			return err
 		}
-		r.ev = llm.Event{Kind: llm.EvDelta, Choice: c.number, Index: c.openAt, Part: llm.PartText, Seal: s}
+		r.ev = llm.Event{Kind: llm.EvDelta, Choice: c.number, Index: c.openAt, Part: llm.PartText, Seal: dialect.WrapSeal(sealGoogle, s)}
 		if err := r.emit(&r.ev); err != nil {
 			return err
 		}

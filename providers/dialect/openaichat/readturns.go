@@ -161,14 +161,22 @@ func (r *requestReader) assistant(at string, m *message, t *llm.Turn) (err error
 func sealText(t *llm.Turn, sig []byte) {
 	for i := len(t.Parts) - 1; i >= 0; i-- {
 		if t.Parts[i].Kind == llm.PartText {
-			t.Parts[i].Seal, _ = jsonx.String(sig)
-			t.Parts[i].From = sealGoogle
+			s, _ := jsonx.String(sig)
+			t.Parts[i].Seal, t.Parts[i].From = openGoogle(s)
 			return
 		}
 	}
 	t.Extra = append(t.Extra, llm.Member{
 		Name: "extra_content", Raw: fmt.Appendf(nil, `{"google":{"thought_signature":%s}}`, sig),
 	})
+}
+
+// openGoogle returns a signature that stands where Google has its own, and whose it is.
+func openGoogle(s string) (seal, vendor string) {
+	if vendor, seal, wrapped := dialect.OpenSeal(s); wrapped {
+		return seal, vendor
+	}
+	return s, sealGoogle
 }
 
 func readThoughts(at string, m *message) ([]llm.Part, error) {
@@ -240,7 +248,7 @@ func readCall(at string, raw []byte) (p llm.Part, err error) {
 			}
 		case "extra_content":
 			if s, ok := jsonx.String(jsonx.At(v, "google", "thought_signature")); ok && s != "" {
-				p.Seal, p.From = s, sealGoogle
+				p.Seal, p.From = openGoogle(s)
 				continue
 			}
 			p.Extra = append(p.Extra, llm.Member{Name: string(n), Raw: v})

@@ -244,7 +244,7 @@ var sealVendors = [...]struct{ from, word string }{{sealAnthropic, "claude"}, {s
 func (w *requestWriter) takesSeal(p *llm.Part) bool {
 	for _, v := range sealVendors {
 		if p.Seal != "" && p.From == v.from && strings.Contains(strings.ToLower(w.t.Model), v.word) {
-			return w.own
+			return true
 		}
 	}
 	return false
@@ -255,7 +255,8 @@ func (w *requestWriter) thoughts(i int, t *llm.Turn, thoughts []int) {
 	if len(thoughts) == 0 {
 		return
 	}
-	if !w.own {
+	sealed := slices.ContainsFunc(thoughts, func(j int) bool { return w.takesSeal(&t.Parts[j]) })
+	if !w.own && !sealed {
 		if member := w.quirks.Reasoning.Echoes(anyCalls(w.chat)); member != "" {
 			w.echo(i, t, thoughts, member)
 			return
@@ -265,10 +266,6 @@ func (w *requestWriter) thoughts(i int, t *llm.Turn, thoughts []int) {
 			w.marks(&t.Parts[j], w.at(i, j), false)
 		}
 		return
-	}
-	sealed := false
-	for _, j := range thoughts {
-		sealed = sealed || w.takesSeal(&t.Parts[j])
 	}
 	if one := &t.Parts[thoughts[0]]; len(thoughts) == 1 && !sealed {
 		if one.Text != "" {
@@ -283,24 +280,36 @@ func (w *requestWriter) thoughts(i int, t *llm.Turn, thoughts []int) {
 	w.dst = append(w.dst, '[')
 	for n, j := range thoughts {
 		p := &t.Parts[j]
-		switch fits := w.takesSeal(p); {
-		case p.Text == "" && fits:
-			w.dst = append(comma(w.dst), `{"type":"redacted_thinking"`...)
-			w.text("data", p.Seal)
-			w.dst = append(w.dst, '}')
-		case p.Text != "":
-			w.dst = append(comma(w.dst), `{"type":"thinking"`...)
-			w.text("thinking", p.Text)
-			if fits {
-				w.text("signature", p.Seal)
-			}
-			w.dst = append(w.dst, '}')
+		at := w.at(i, -1) + ".thinking_blocks[" + strconv.Itoa(n) + "]"
+		if !w.own {
+			at = w.at(i, j)
+			w.marks(p, at, false)
 		}
+		w.block(p, w.takesSeal(p))
 		if p.Seal != "" && !w.takesSeal(p) {
-			w.lose(w.at(i, -1)+".thinking_blocks["+strconv.Itoa(n)+"]", "a signature goes only to the provider that made it")
+			w.lose(at, "a signature goes only to the provider that made it")
 		}
 	}
 	w.dst = append(w.dst, ']')
+}
+
+// block writes one thought, with its seal where it fits.
+func (w *requestWriter) block(p *llm.Part, fits bool) {
+	seal, hidden := strings.CutPrefix(p.Seal, dialect.HiddenMark)
+	switch {
+	case p.Text == "" && fits && !hidden:
+		w.dst = append(comma(w.dst), `{"type":"redacted_thinking"`...)
+		w.text("data", p.Seal)
+	case p.Text != "" || fits:
+		w.dst = append(comma(w.dst), `{"type":"thinking"`...)
+		w.text("thinking", p.Text)
+		if fits {
+			w.text("signature", seal)
+		}
+	default:
+		return
+	}
+	w.dst = append(w.dst, '}')
 }
 
 // anyCalls reports whether the conversation has tool calls.
@@ -380,14 +389,8 @@ func (w *requestWriter) callBody(c *llm.ToolCall, args string) {
 func (w *requestWriter) tail(i int, t *llm.Turn) {
 	for j := range t.Parts {
 		p := &t.Parts[j]
-		if p.Kind == llm.PartText && p.Seal != "" && w.own {
-			if w.takesSeal(p) && !laterSeal(t.Parts[j+1:]) {
-				w.dst = append(w.dst, `,"extra_content":{"google":{`...)
-				w.text("thought_signature", p.Seal)
-				w.dst = append(w.dst, "}}"...)
-			} else {
-				w.lose(w.at(i, -1)+".extra_content", "a signature goes only to the provider that made it")
-			}
+		if p.Kind == llm.PartText && p.Seal != "" {
+			w.sealText(i, j, t)
 		}
 		if p.Cache == nil || !w.own {
 			continue
@@ -399,6 +402,24 @@ func (w *requestWriter) tail(i int, t *llm.Turn) {
 				w.lose(w.at(i, -1)+".cache_control", "the mark has no place here")
 			}
 		}
+	}
+}
+
+// sealText writes the seal of a text as the message's, which has room for one.
+func (w *requestWriter) sealText(i, j int, t *llm.Turn) {
+	at := w.at(i, j)
+	if w.own {
+		at = w.at(i, -1) + ".extra_content"
+	}
+	switch p := &t.Parts[j]; {
+	case !w.takesSeal(p):
+		w.lose(at, "a signature goes only to the provider that made it")
+	case laterSeal(t.Parts[j+1:]):
+		w.lose(at, "a message has one signature, and a later text has it")
+	default:
+		w.dst = append(w.dst, `,"extra_content":{"google":{`...)
+		w.text("thought_signature", p.Seal)
+		w.dst = append(w.dst, "}}"...)
 	}
 }
 

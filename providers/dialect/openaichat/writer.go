@@ -213,7 +213,7 @@ func (w *writer) customTool(n string) bool {
 
 func googleSeal(dst []byte, seal string) []byte {
 	dst = append(key(dst, "extra_content"), `{"google":{`...)
-	return append(text(dst, "thought_signature", seal), "}}"...)
+	return append(text(dst, "thought_signature", dialect.ShownSeal(sealGoogle, seal)), "}}"...)
 }
 
 func (w *writer) delta(dst []byte, c *outChoice, ev *llm.Event) []byte {
@@ -339,12 +339,12 @@ func (w *writer) ended(dst []byte, c *outChoice, ev *llm.Event) []byte {
 func appendThought(dst []byte, b *outBlock) []byte {
 	if len(b.text) == 0 {
 		dst = append(dst, `{"type":"redacted_thinking"`...)
-		dst = text(dst, "data", b.seal)
+		dst = text(dst, "data", dialect.ShownSeal(sealAnthropic, b.seal))
 		return append(dst, '}')
 	}
 	dst = append(dst, `{"type":"thinking","thinking":`...)
 	dst = jsonx.AppendQuote(dst, b.text)
-	return append(text(dst, "signature", b.seal), '}')
+	return append(text(dst, "signature", dialect.ShownSeal(sealAnthropic, b.seal)), '}')
 }
 
 // finish writes the chunk that ends a choice.

@@ -390,9 +390,6 @@ func (w *requestWriter) joined(i int, t *llm.Turn, content []int) error {
 			w.lose(w.at(i, j), "the dialect has no "+p.Kind.String()+" in an answer")
 		}
 		w.marks(p, w.at(i, j), false)
-		if p.Seal != "" {
-			w.lose(w.at(i, j), "a signature goes only to the provider that made it")
-		}
 	}
 	w.dst = quote(w.dst, b.String())
 	return nil

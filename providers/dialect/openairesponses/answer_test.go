@@ -105,8 +105,8 @@ func TestAnErrorHasTheFormOfItsPlace(t *testing.T) {
 func TestItemsAreWrittenInTheirOrder(t *testing.T) {
 	events := []llm.Event{
 		{Kind: llm.EvStarted, ID: "resp_1", Name: "m"}, {Kind: llm.EvStarted, ID: "resp_2"},
-		{Kind: llm.EvBlockStarted, Part: llm.PartThought, Index: 0, Seal: "EqoRedacted"}, {Kind: llm.EvBlockEnded, Part: llm.PartThought, Index: 0},
-		{Kind: llm.EvBlockStarted, Part: llm.PartText, Index: 1}, {Kind: llm.EvBlockStarted, Part: llm.PartCall, Index: 2, ID: "c1", Name: "f", Seal: "c2ln"},
+		{Kind: llm.EvBlockStarted, Part: llm.PartThought, Index: 0, Seal: dialect.WrapSeal("anthropic-messages", "EqoRedacted")}, {Kind: llm.EvBlockEnded, Part: llm.PartThought, Index: 0},
+		{Kind: llm.EvBlockStarted, Part: llm.PartText, Index: 1}, {Kind: llm.EvBlockStarted, Part: llm.PartCall, Index: 2, ID: "c1", Name: "f", Seal: dialect.WrapSeal("gemini", "c2ln")},
 		{Kind: llm.EvDelta, Part: llm.PartText, Index: 1, Text: []byte("ü")}, {Kind: llm.EvDelta, Part: llm.PartCall, Index: 2, Text: []byte(`{"a":1}`)},
 		{Kind: llm.EvBlockEnded, Part: llm.PartCall, Index: 2}, {Kind: llm.EvBlockEnded, Part: llm.PartText, Index: 1},
 		{Kind: llm.EvBlockStarted, Part: llm.PartImage, Index: 3}, {Kind: llm.EvBlockEnded, Part: llm.PartImage, Index: 3},

@@ -12,7 +12,6 @@ package openairesponses
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/base64"
 	"strings"
 	"time"
 
@@ -66,48 +65,13 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
 }
 
-// Marks of what we put into encrypted_content: a seal of another vendor, and one of a call or a text, for which the
-// API has no place.
-const (
-	markSeal    = "sbs1."
-	markCarrier = "sbc1."
-)
-
 // foreignReasoning adds the edits that take reasoning items with our marks out of the input.
 func foreignReasoning(doc *jsonx.Doc, edits []jsonx.Edit) []jsonx.Edit {
-	if !bytes.Contains(doc.Body, []byte(`"`+markSeal)) && !bytes.Contains(doc.Body, []byte(`"`+markCarrier)) {
+	if !bytes.Contains(doc.Body, []byte(`"sb`)) { // how the marks of such seals begin
 		return edits
 	}
 	input, _ := doc.Get("input")
 	return jsonx.CutElements(edits, doc.Body, input, func(v []byte) bool {
-		return string(plain(jsonx.Get(v, "type"))) == "reasoning" && marked(plain(jsonx.Get(v, "encrypted_content")))
+		return string(plain(jsonx.Get(v, "type"))) == "reasoning" && dialect.ForeignSeal(name, string(plain(jsonx.Get(v, "encrypted_content"))))
 	})
-}
-
-func marked(seal []byte) bool {
-	if vendor, _, wrapped := dialect.OpenSeal(string(seal)); wrapped {
-		return vendor != name
-	}
-	return bytes.HasPrefix(seal, []byte(markCarrier))
-}
-
-// carrier is a seal of a call, or of a text where the call's id is "", on its way through a client that knows seals of
-// reasoning only.
-type carrier struct{ call, vendor, seal string }
-
-// carry returns what stands for a carrier in encrypted_content.
-func (c carrier) carry() string {
-	return markCarrier + base64.RawURLEncoding.EncodeToString([]byte(c.call)) + "." + dialect.WrapSeal(c.vendor, c.seal)
-}
-
-// readCarrier reads a carrier, and reports whether s is one.
-func readCarrier(s string) (carrier, bool) {
-	rest, ours := strings.CutPrefix(s, markCarrier)
-	id, sealed, found := strings.Cut(rest, ".")
-	call, err := base64.RawURLEncoding.DecodeString(id)
-	vendor, seal, wrapped := dialect.OpenSeal(sealed)
-	if !ours || !found || err != nil || !wrapped {
-		return carrier{}, false
-	}
-	return carrier{string(call), vendor, seal}, true
 }

@@ -77,8 +77,8 @@ func (r *requestReader) endRun() {
 		for _, s := range r.seals {
 			for j := len(t.Parts) - 1; j >= 0; j-- {
 				p := &t.Parts[j]
-				if p.Kind == llm.PartCall && p.Call.ID == s.call || p.Kind == llm.PartText && s.call == "" {
-					p.Seal, p.From = s.seal, s.vendor
+				if p.Kind == llm.PartCall && p.Call.ID == s.Call || p.Kind == llm.PartText && s.Call == "" {
+					p.Seal, p.From = s.Seal, s.Vendor
 					break
 				}
 			}
@@ -254,7 +254,7 @@ func (r *requestReader) thought(at string, raw []byte) (err error) {
 			return err
 		}
 	}
-	if c, ours := readCarrier(p.Seal); ours {
+	if c, ours := dialect.ReadCarrier(p.Seal); ours {
 		r.said()
 		r.seals = append(r.seals, c)
 		return nil

@@ -58,9 +58,9 @@ func (c *Codec) ReadRequest(in dialect.Inbound) (*llm.Request, error) {
 type requestReader struct {
 	req    *llm.Request
 	chat   *llm.Chat
-	safety []byte    // safety_identifier
-	run    bool      // the last turn is the model's, and what the model said next belongs to it
-	seals  []carrier // of the run
+	safety []byte            // safety_identifier
+	run    bool              // the last turn is the model's, and what the model said next belongs to it
+	seals  []dialect.Carrier // of the run
 }
 
 func (r *requestReader) extra(name string, raw []byte) {

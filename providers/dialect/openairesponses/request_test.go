@@ -214,19 +214,6 @@ func TestForeignReasoningIsTakenOut(t *testing.T) {
 	}
 }
 
-func TestCarriersAreReadBack(t *testing.T) {
-	for _, c := range []carrier{{"call_1", "gemini", "c2ln"}, {"", "gemini", "a.b.c"}, {"a.b\"", "x", "y"}} {
-		if got, ok := readCarrier(c.carry()); !ok || got != c {
-			t.Errorf("got %+v, %v; want %+v", got, ok, c)
-		}
-	}
-	for _, s := range []string{"", "gAAA", "sbc1.", "sbc1.!.sbs1.a.b", "sbc1.YQ.c2ln"} {
-		if c, ok := readCarrier(s); ok {
-			t.Errorf("%q: %+v", s, c)
-		}
-	}
-}
-
 // TestPathsAreTheClients names parts of what was read by their place in the request.
 func TestPathsAreTheClients(t *testing.T) {
 	req, err := fixed().ReadRequest(inbound([]byte(`{"model":"m","instructions":"i","input":[{"role":"user","content":"x"},{"type":"reasoning","summary":[]},{"role":"assistant","content":[{"type":"output_text","text":"a"},{"type":"output_text","text":"b"}]},{"role":"assistant","phase":"final_answer","content":"c"},{"type":"function_call","call_id":"c","name":"f","arguments":""},{"type":"function_call_output","call_id":"c","output":"x"}]}`)))

@@ -10,12 +10,6 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
-// Vendors of seals that name none: the codecs that emit bare seals are those of these.
-const (
-	thoughtVendor = string(dialect.AnthropicMessages)
-	callVendor    = "gemini"
-)
-
 // itemID makes the id of the open item.
 func (w *writer) itemID(prefix string) string {
 	return prefix + w.progress.tail + strconv.FormatInt(w.progress.item, 16)
@@ -136,17 +130,9 @@ func (w *writer) thought(dst []byte, b *outBlock) []byte {
 	}
 	dst = append(dst, ']')
 	if b.seal != "" {
-		dst = member.Text(dst, "encrypted_content", outSeal(b.seal))
+		dst = member.Text(dst, "encrypted_content", dialect.ShownSeal(name, b.seal))
 	}
 	return append(dst, '}')
-}
-
-// outSeal is a thought's seal as the client keeps it: as it is where it is of this dialect, with its vendor's name else.
-func outSeal(seal string) string {
-	if vendor, inner, wrapped := dialect.OpenSeal(seal); wrapped && vendor == name {
-		return inner
-	}
-	return dialect.WrapSeal(thoughtVendor, seal)
 }
 
 func (w *writer) openSummary(dst []byte, b *outBlock) []byte {
@@ -298,15 +284,13 @@ func (w *writer) carry(dst []byte, b *outBlock) []byte {
 		return dst
 	}
 	dst = w.endMessage(dst)
-	c := carrier{vendor: callVendor, seal: b.seal}
-	if vendor, seal, wrapped := dialect.OpenSeal(b.seal); wrapped {
-		c.vendor, c.seal = vendor, seal
-	}
+	call := ""
 	if b.part == llm.PartCall {
-		c.call = b.id
+		call = b.id
 	}
+	carrier := dialect.NewCarrier(call, name, b.seal).String()
 	item := append([]byte(`{"type":"reasoning","id":"`), w.itemID("rs_")...)
-	item = append(member.Text(append(item, `","summary":[]`...), "encrypted_content", c.carry()), '}')
+	item = append(member.Text(append(item, `","summary":[]`...), "encrypted_content", carrier), '}')
 	return w.endItem(w.addItem(dst, item), item)
 }
 
