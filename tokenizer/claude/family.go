@@ -3,8 +3,6 @@ package claude
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"unicode/utf8"
 )
@@ -30,11 +28,9 @@ type Family struct {
 	walkers sync.Pool
 }
 
-// row describes a family: the models whose version is at least major.minor, of one line if that is named.
+// row describes a family.
 type row struct {
 	name           string
-	line           string
-	major, minor   int
 	frame          int
 	head, tailFree bool
 	quotes         bool
@@ -42,64 +38,13 @@ type row struct {
 	open           func() (*vocabulary, error)
 }
 
-// rows are the families, newest first; a model belongs to the first that it fits. Frames, boundaries, tails,
-// folding and capitals are those of the source of the pieces (data/README.md); that trailing white space is free
-// on Opus 5 was measured there.
+// rows are the families. Frames, boundaries, tails, folding and capitals are those of the source of the pieces
+// (data/README.md); that trailing white space is free on Opus 5 was measured there.
 var rows = []row{
-	{name: "claude-opus-5", line: "opus", major: 5, frame: 6, tailFree: true, open: openV47},
-	{name: "claude-4.8", major: 4, minor: 8, frame: 6, open: openV47},
-	{name: "claude-4.7", major: 4, minor: 7, frame: 11, head: true, open: openV47},
-	{name: "claude-3", major: 3, frame: 7, head: true, quotes: true, capsMin: 4, open: openV3},
-}
-
-// FamilyOf returns the name of the family that counts for a model, in any provider's spelling
-// (claude-3-5-haiku-20241022, anthropic.claude-opus-4-7-v1:0, anthropic/claude-opus-4.8), and "" for models
-// before version 3 and those that are no Claude. A Claude without a version counts as the newest.
-func FamilyOf(model string) string {
-	name := strings.ToLower(model)
-	at := strings.LastIndex(name, "claude")
-	if at < 0 {
-		return ""
-	}
-	name = name[at+len("claude"):]
-	if strings.Contains(name, "instant") {
-		return ""
-	}
-	major, minor, ok := version(name)
-	if !ok {
-		return "claude-4.8"
-	}
-	for _, r := range rows {
-		if (r.line == "" || r.line == line(name) && major == r.major) && (major > r.major || major == r.major && minor >= r.minor) {
-			return r.name
-		}
-	}
-	return ""
-}
-
-// line returns the line of models that a name belongs to: opus, sonnet, haiku, …
-func line(name string) string {
-	for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return r < 'a' || r > 'z' }) {
-		if word != "v" {
-			return word
-		}
-	}
-	return ""
-}
-
-// version returns the numbers of a model's version; a date is none.
-func version(name string) (major, minor int, ok bool) {
-	for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return r < '0' || r > '9' }) {
-		n, err := strconv.Atoi(word)
-		if err != nil || len(word) > 2 {
-			return major, minor, ok
-		}
-		if ok {
-			return major, n, true
-		}
-		major, ok = n, true
-	}
-	return major, minor, ok
+	{name: "claude-opus-5", frame: 6, tailFree: true, open: openV47},
+	{name: "claude-4.8", frame: 6, open: openV47},
+	{name: "claude-4.7", frame: 11, head: true, open: openV47},
+	{name: "claude-3", frame: 7, head: true, quotes: true, capsMin: 4, open: openV3},
 }
 
 // vocabulary is what the families of one file of pieces share.

@@ -15,9 +15,11 @@ type tiler struct {
 	snap [ring]int32 // numbers relative to the first, which later ones may be below
 }
 
-func (t *tiler) reset() {
-	for i := range t.best {
-		t.best[i] = never
+// reset empties the places that a segment of n bytes may use.
+func (t *tiler) reset(n int) {
+	best := t.best[:min(n+1, ring)]
+	for i := range best {
+		best[i] = never
 	}
 }
 
@@ -36,18 +38,17 @@ func width(b byte) int {
 
 // tile returns the least number of tiles of seg, in time linear in its length.
 func (t *tiler) tile(tr *trie, seg []byte) int {
-	t.reset()
+	t.reset(len(seg))
 	t.best[0] = 0
 	checked := 0
 	for i := 0; i < len(seg); {
 		w := width(seg[i])
-		if i >= checked && len(seg)-i >= longRun {
-			if end := runEnd(seg, i, w); end-i >= longRun {
-				i = t.skip(tr, seg, i, end, w)
-				checked = end
+		if i >= checked && len(seg)-i >= longRun && seg[i] == seg[i+longRun-w] && seg[i] == seg[i+w] {
+			checked = runEnd(seg, i, w)
+			if checked-i >= longRun {
+				i = t.skip(tr, seg, i, checked, w)
 				continue
 			}
-			checked = i + w
 		}
 		t.step(tr, seg, i, w)
 		i += w
