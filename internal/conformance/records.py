@@ -185,6 +185,7 @@ def make_case(x):
     case = {"id": x["id"], "dialect": dialect, "provider": x["provider"], "model": x["model"],
             "stream": kind != "json", "kind": kind, "status": x["response_status"], "features": x["features"], "request": request,
             "beta": (x["request_headers"] or {}).get("anthropic-beta"), "body": x["response_body"]}
+    case["method"] = x["endpoint"]
     if x["endpoint"] == "streamGenerateContent" and kind == "json" and case["status"] < 300:
         case["stream"] = case["array"] = True  # a stream as one JSON array
     case["usage_asked"] = bool(((request or {}).get("stream_options") or {}).get("include_usage"))
