@@ -5,7 +5,6 @@ package codectest
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -161,6 +160,9 @@ func AppendEvent(b []byte, ev *llm.Event) []byte {
 		b = fmt.Appendf(b, " %d %s", ev.Index, ev.Part)
 	case llm.EvFinished:
 		b = fmt.Appendf(b, " %s native=%q sequence=%q", ev.Stop.Reason, ev.Stop.Native, ev.Stop.Sequence)
+		if len(ev.Stop.Details) > 0 {
+			b = fmt.Appendf(b, " details=%q", ev.Stop.Details)
+		}
 	case llm.EvFailed:
 		b = fmt.Appendf(b, " %s reason=%q param=%q %q", ev.Err.Code, ev.Err.Reason, ev.Err.Param, ev.Err.Message)
 	case llm.EvResult:
@@ -176,7 +178,8 @@ func AppendEvent(b []byte, ev *llm.Event) []byte {
 	for _, c := range [...]struct {
 		name string
 		n    llm.Count
-	}{{"in", ev.Usage.Input}, {"cached", ev.Usage.Cached}, {"written", ev.Usage.CacheWrite}, {"out", ev.Usage.Output}, {"reasoning", ev.Usage.Reasoning}, {"queries", ev.Usage.Queries}} {
+	}{{"in", ev.Usage.Input}, {"cached", ev.Usage.Cached}, {"written", ev.Usage.CacheWrite}, {"written1h", ev.Usage.CacheWrite1h},
+		{"out", ev.Usage.Output}, {"reasoning", ev.Usage.Reasoning}, {"audio", ev.Usage.AudioIn}, {"queries", ev.Usage.Queries}, {"searches", ev.Usage.WebSearches}} {
 		if c.n.Known {
 			b = fmt.Appendf(b, " %s=%d", c.name, c.n.N)
 		}
@@ -187,6 +190,9 @@ func AppendEvent(b []byte, ev *llm.Event) []byte {
 		if m.value != "" {
 			b = fmt.Appendf(b, " %s=%q", m.name, m.value)
 		}
+	}
+	if ev.Part == llm.PartNative && ev.Raw != nil {
+		b = fmt.Appendf(b, " raw=%.200q", ev.Raw)
 	}
 	if ev.Cite != nil {
 		b = fmt.Appendf(b, " cite=%q %q %q %d-%d", ev.Cite.URL, ev.Cite.Title, ev.Cite.Text, ev.Cite.Start, ev.Cite.End)
@@ -199,25 +205,7 @@ func AppendEvent(b []byte, ev *llm.Event) []byte {
 func Read(t testing.TB, r dialect.Reader, body []byte, size int) string {
 	t.Helper()
 	var out []byte
-	emit := func(ev *llm.Event) error { out = AppendEvent(out, ev); return nil }
-	rest := body
-	for len(rest) > 0 && size != 0 {
-		n := size
-		if n < 0 {
-			n = 1 + rand.N(97)
-		}
-		n = min(n, len(rest))
-		if n == len(rest) {
-			break
-		}
-		if err := r.Feed(rest[:n], false, emit); err != nil {
-			t.Fatal(err)
-		}
-		rest = rest[n:]
-	}
-	if err := r.Feed(rest, true, emit); err != nil {
-		t.Fatal(err)
-	}
+	feed(t, r, body, size, func(ev *llm.Event) error { out = AppendEvent(out, ev); return nil })
 	return string(out)
 }
 

@@ -34,3 +34,25 @@ func TestAnswersAreFedWholeAndInPieces(t *testing.T) {
 	}
 	Truncated(t, read, []byte("ab."), "b", func(head string) bool { return head == "ab." })
 }
+
+func TestArchivesAreParsed(t *testing.T) {
+	const s = "about\nmodel: m\n-- a --\n1\n2\n-- b --\n"
+	a := ParseArchive(s)
+	text, found := a.File("a")
+	if a.String() != s || a.Option("model") != "m" || a.Option("about") != "" || text != "1\n2\n" || !found {
+		t.Errorf("got %+v", a)
+	}
+	a.Set("b", "3")
+	a.Set("c", "")
+	if got := a.String(); got != s+"3\n-- c --\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestEventsAliasNothing(t *testing.T) {
+	for _, size := range []int{0, 1, 2, -1} {
+		if got := Describe(Events(t, new(echo), []byte("a."), size)); got != "delta 0 text text=\"a\"\nfinished end native=\"\" sequence=\"\" text=\".\"\n" {
+			t.Errorf("fed by %d: %s", size, got)
+		}
+	}
+}

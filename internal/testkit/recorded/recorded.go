@@ -76,6 +76,60 @@ func Each(t *testing.T, keep func(*Exchange) bool, f func(*testing.T, *Exchange)
 	t.Error("no record is kept")
 }
 
+// kept is where a package keeps the records that its tests need, beside them.
+const kept = "testdata/records.jsonl"
+
+// Kept returns the records of testdata/records.jsonl beside the test.
+func Kept(tb testing.TB) []*Exchange {
+	tb.Helper()
+	xs, err := replay.Load(filepath.FromSlash(kept))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return xs
+}
+
+// EachKept runs f as Each does, over the records that are kept beside the test and then over all others, where they
+// are present.
+func EachKept(t *testing.T, keep func(*Exchange) bool, f func(*testing.T, *Exchange)) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, x := range Kept(t) {
+		seen[x.ID] = true
+		if !keep(x) {
+			t.Errorf("the record %s is kept beside the test for nothing", x.ID)
+		}
+		t.Run("kept/"+x.Provider+"/"+x.Endpoint+"/"+x.ID, func(t *testing.T) { f(t, x) })
+	}
+	for _, x := range All(t) {
+		if keep(x) && !seen[x.ID] {
+			t.Run(x.Provider+"/"+x.Endpoint+"/"+x.ID, func(t *testing.T) { f(t, x) })
+		}
+	}
+}
+
+// SeedRequests adds the requests of the records that are kept beside a test to its corpus.
+func SeedRequests(f *testing.F) {
+	f.Helper()
+	for _, x := range Kept(f) {
+		if x.HasRequest() {
+			f.Add([]byte(x.RequestJSON))
+		}
+	}
+}
+
+// SeedAnswers adds their answers.
+func SeedAnswers(f *testing.F) {
+	f.Helper()
+	for _, x := range Kept(f) {
+		b, err := x.Body()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+}
+
 // ByID returns one record. It skips the test when the record is absent because the data is.
 func ByID(tb testing.TB, id string) *Exchange {
 	tb.Helper()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/wire/sse"
 )
@@ -42,7 +43,7 @@ func tool(i int, id, name string) llm.Event {
 // content returns the blocks of a document written from events.
 func content(t *testing.T, evs ...llm.Event) string {
 	t.Helper()
-	out, err := write(t, fixed().NewWriter(nil, false), evs)
+	out, err := codectest.Write(fixed().NewWriter(nil, false), evs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func content(t *testing.T, evs ...llm.Event) string {
 // frames returns the data of a stream written from events, one a line.
 func frames(t *testing.T, evs ...llm.Event) []string {
 	t.Helper()
-	out, err := write(t, fixed().NewWriter(nil, true), evs)
+	out, err := codectest.Write(fixed().NewWriter(nil, true), evs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,12 +91,12 @@ func TestStopReasonsBothWays(t *testing.T) {
 		{"something_new", llm.StopEnd, "end_turn"},
 	} {
 		doc := `{"id":"m","type":"message","role":"assistant","model":"c","content":[{"type":"text","text":"x"}],"stop_reason":"` + c.word + `","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}`
-		evs := read(t, New().NewReader(nil, false), []byte(doc), whole)
+		evs := codectest.Events(t, New().NewReader(nil, false), []byte(doc), 0)
 		last := evs[len(evs)-1]
 		if last.Kind != llm.EvFinished || last.Stop.Reason != c.reason || last.Stop.Native != c.word {
 			t.Errorf("%s is read as %v", c.word, last.Stop)
 		}
-		out, err := write(t, New().NewWriter(nil, false), evs)
+		out, err := codectest.Write(New().NewWriter(nil, false), evs)
 		want := c.word
 		if c.written != "" {
 			want = c.written
@@ -123,7 +124,7 @@ func TestStopReasonsBothWays(t *testing.T) {
 
 func TestABrokenAnswerWithoutContentIsAnError(t *testing.T) {
 	for _, stream := range []bool{true, false} {
-		out, err := write(t, New().NewWriter(nil, stream), []llm.Event{started(), finished(llm.StopFault)})
+		out, err := codectest.Write(New().NewWriter(nil, stream), []llm.Event{started(), finished(llm.StopFault)})
 		var e *llm.Error
 		if stream && !strings.Contains(string(out), "event: error") || !stream && !errors.As(err, &e) {
 			t.Errorf("stream %t: %s, %v", stream, out, err)
@@ -189,12 +190,12 @@ func TestThoughtsAreSignedForSDKsToSendThemBack(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
 		// The stream says the same.
-		out, err := write(t, fixed().NewWriter(nil, true), evs)
+		out, err := codectest.Write(fixed().NewWriter(nil, true), evs)
 		if err != nil {
 			t.Fatal(err)
 		}
 		strict(t, out)
-		if got := content(t, read(t, New().NewReader(nil, true), out, whole)...); got != c.want {
+		if got := content(t, codectest.Events(t, New().NewReader(nil, true), out, 0)...); got != c.want {
 			t.Errorf("%s, streamed: got %s, want %s", c.name, got, c.want)
 		}
 	}
@@ -222,7 +223,7 @@ func TestDetailsOfARefusalAreOfTheAPIsClosedList(t *testing.T) {
 	} {
 		end := finished(llm.StopFilter)
 		end.Stop.Details = []byte(details)
-		out, err := write(t, fixed().NewWriter(nil, false), []llm.Event{started(), end})
+		out, err := codectest.Write(fixed().NewWriter(nil, false), []llm.Event{started(), end})
 		if err != nil || jsonx.Valid(out) != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
@@ -278,7 +279,7 @@ func TestUsageIsNormalisedBothWays(t *testing.T) {
 	}
 	doc := `{"id":"m","type":"message","role":"assistant","model":"c","content":[],"stop_reason":"end_turn","usage":` + want + `}`
 	var got llm.Usage
-	for _, e := range read(t, New().NewReader(nil, false), []byte(doc), whole) {
+	for _, e := range codectest.Events(t, New().NewReader(nil, false), []byte(doc), 0) {
 		got.Merge(e.Usage)
 	}
 	if diff := cmp.Diff(got, u); diff != "" {
@@ -313,7 +314,7 @@ func TestTheAnswersSchemaToolIsNeverShown(t *testing.T) {
 		"data: {\"type\":\"message_stop\"}\n\n"
 	doc := `{"id":"m","type":"message","role":"assistant","model":"c","content":[{"type":"tool_use","id":"t","name":"json_output","input":{"a":1}}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":5}}`
 	for name, body := range map[string]string{"stream": stream, "document": doc} {
-		evs := read(t, New().NewReader(req, name == "stream"), []byte(body), every(5))
+		evs := codectest.Events(t, New().NewReader(req, name == "stream"), []byte(body), 5)
 		text := ""
 		for _, e := range evs {
 			text += string(e.Text)
@@ -327,7 +328,7 @@ func TestTheAnswersSchemaToolIsNeverShown(t *testing.T) {
 	}
 	// A real call is one.
 	called := strings.ReplaceAll(doc, "json_output", "f")
-	evs := read(t, New().NewReader(req, false), []byte(called), whole)
+	evs := codectest.Events(t, New().NewReader(req, false), []byte(called), 0)
 	if last := evs[len(evs)-1]; last.Stop.Reason != llm.StopCalls {
 		t.Errorf("got %v", last)
 	}
@@ -358,12 +359,12 @@ func TestFaultsWithinAnAnswerAreFailures(t *testing.T) {
 		{"another document", `{"choices":[]}`, false, llm.CodeUpstream, "not a message"},
 		{"an empty document", ``, false, llm.CodeUpstream, "not JSON"},
 	} {
-		evs := read(t, New().NewReader(nil, c.stream), []byte(c.body), every(3))
+		evs := codectest.Events(t, New().NewReader(nil, c.stream), []byte(c.body), 3)
 		last := evs[len(evs)-1]
-		if count(evs, llm.EvFailed) != 1 || last.Err == nil || last.Err.Code != c.code || !strings.Contains(last.Err.Message, c.message) {
+		if codectest.Count(evs, llm.EvFailed) != 1 || last.Err == nil || last.Err.Code != c.code || !strings.Contains(last.Err.Message, c.message) {
 			t.Errorf("%s: %v", c.name, evs)
 		}
-		out, err := write(t, New().NewWriter(nil, true), evs)
+		out, err := codectest.Write(New().NewWriter(nil, true), evs)
 		if err != nil || !strings.Contains(string(out), "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"") || strings.Contains(string(out), "message_stop") {
 			t.Errorf("%s: %s, %v", c.name, out, err)
 		}
@@ -384,7 +385,7 @@ func TestOddStreamsAreBorne(t *testing.T) {
 		"data: {\"type\":\"content_block_delta\",\"index\":2,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"\"}}\n\n" +
 		"data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":9}}\n\n" +
 		"data: {\"type\":\"message_stop\"}\n\ndata: [DONE]\n\n"
-	evs := read(t, New().NewReader(nil, true), []byte(stream), every(11))
+	evs := codectest.Events(t, New().NewReader(nil, true), []byte(stream), 11)
 	var got []string
 	for _, e := range evs {
 		s := e.Kind.String()
@@ -479,7 +480,7 @@ func TestModelsAreListed(t *testing.T) {
 // A thought with a signature and no text is not a redacted one, whatever the client's dialect makes of it.
 func TestAHiddenThoughtKeepsItsKindOnTheWayThroughAnotherDialect(t *testing.T) {
 	doc := `{"id":"m","type":"message","role":"assistant","model":"c","content":[{"type":"thinking","thinking":"","signature":"S"},{"type":"redacted_thinking","data":"D"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}`
-	evs := read(t, New().NewReader(nil, false), []byte(doc), whole)
+	evs := codectest.Events(t, New().NewReader(nil, false), []byte(doc), 0)
 	var seals []string
 	for _, e := range evs {
 		if e.Seal != "" {

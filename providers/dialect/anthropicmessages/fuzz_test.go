@@ -2,35 +2,18 @@ package anthropicmessages
 
 import (
 	"bytes"
-	"os"
 	"testing"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
+	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
-// seeds adds a part of each kept record to a corpus.
-func seeds(f *testing.F, part func(*exchange) []byte) {
-	f.Helper()
-	b, err := os.ReadFile("testdata/records.jsonl")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for line := range bytes.Lines(b) {
-		x := new(exchange)
-		if err := jsonx.Decode(line, x); err != nil {
-			f.Fatal(err)
-		}
-		if p := part(x); p != nil {
-			f.Add(p)
-		}
-	}
-}
-
 func FuzzReadRequest(f *testing.F) {
-	seeds(f, (*exchange).request)
+	recorded.SeedRequests(f)
 	f.Add([]byte(full))
 	for _, w := range wrongInside {
 		f.Add([]byte(w.body))
@@ -64,20 +47,20 @@ func FuzzReadRequest(f *testing.F) {
 }
 
 func FuzzReader(f *testing.F) {
-	seeds(f, func(x *exchange) []byte { return []byte(x.Body) })
+	recorded.SeedAnswers(f)
 	c := New()
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, stream := range []bool{true, false} {
-			evs := read(t, c.NewReader(nil, stream), body, whole)
-			if count(evs, llm.EvFinished)+count(evs, llm.EvFailed) != 1 {
+			evs := codectest.Events(t, c.NewReader(nil, stream), body, 0)
+			if codectest.Count(evs, llm.EvFinished)+codectest.Count(evs, llm.EvFailed) != 1 {
 				t.Fatalf("neither or both ends: %v", evs)
 			}
-			pieces := read(t, c.NewReader(nil, stream), body, every(3))
+			pieces := codectest.Events(t, c.NewReader(nil, stream), body, 3)
 			if len(pieces) != len(evs) {
 				t.Fatalf("%d events, cut %d", len(evs), len(pieces))
 			}
 			for _, s := range []bool{true, false} {
-				out, err := write(t, c.NewWriter(nil, s), evs)
+				out, err := codectest.Write(c.NewWriter(nil, s), evs)
 				if err != nil {
 					continue
 				}
@@ -85,7 +68,7 @@ func FuzzReader(f *testing.F) {
 					if err := jsonx.Valid(out); err != nil {
 						t.Fatalf("%v\n%s", err, out)
 					}
-				} else if count(evs, llm.EvFinished) == 1 {
+				} else if codectest.Count(evs, llm.EvFinished) == 1 {
 					strict(t, out)
 				}
 			}
@@ -97,7 +80,7 @@ func FuzzReader(f *testing.F) {
 }
 
 func FuzzSplice(f *testing.F) {
-	seeds(f, (*exchange).request)
+	recorded.SeedRequests(f)
 	f.Add([]byte(`{ "model" : "a" ,"max_tokens":1, "messages":[{"role":"user","content":"x"}] , "n": 1.0e3 }`))
 	c := New()
 	f.Fuzz(func(t *testing.T, body []byte) {

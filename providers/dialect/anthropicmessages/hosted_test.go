@@ -11,6 +11,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
 	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/wire/awsevents"
@@ -141,12 +142,12 @@ func repack(s dialect.Strip, body []byte, n int) []byte {
 
 func TestFramesAreReadAsTheirEvents(t *testing.T) {
 	c := bedrock()
-	eachRecord(t, func(t *testing.T, x *exchange) {
-		if !x.stream() || x.Status != 200 {
+	eachRecord(t, func(t *testing.T, x *recorded.Exchange) {
+		if x.BodyKind != "sse" || x.Status != 200 {
 			return
 		}
-		body := framed(t, x.Body)
-		want := read(t, c.Codec.NewReader(nil, true), []byte(x.Body), whole)
+		body := framed(t, x.RawBody)
+		want := codectest.Events(t, c.Codec.NewReader(nil, true), []byte(x.RawBody), 0)
 		drop := func(evs []llm.Event) (out []llm.Event) {
 			for _, e := range evs {
 				if e.Kind != llm.EvPing { // comments have no frame
@@ -156,7 +157,7 @@ func TestFramesAreReadAsTheirEvents(t *testing.T) {
 			return out
 		}
 		for _, n := range []int{1, 3, 64, 1 << 20} {
-			if diff := cmp.Diff(drop(read(t, c.NewReader(nil, true), body, every(n))), drop(want)); diff != "" {
+			if diff := cmp.Diff(drop(codectest.Events(t, c.NewReader(nil, true), body, n)), drop(want)); diff != "" {
 				t.Fatalf("cut every %d bytes: %s", n, diff)
 			}
 		}
@@ -183,11 +184,11 @@ func repacked(t *testing.T, body []byte) {
 	s := c.NewReframe()
 	out := repack(s, body, 1<<20)
 	strict(t, out)
-	want := read(t, c.NewReader(nil, true), body, whole)
-	if diff := cmp.Diff(read(t, c.Codec.NewReader(nil, true), out, whole), want); diff != "" {
+	want := codectest.Events(t, c.NewReader(nil, true), body, 0)
+	if diff := cmp.Diff(codectest.Events(t, c.Codec.NewReader(nil, true), out, 0), want); diff != "" {
 		t.Errorf("what the client reads (-got +want): %s", diff)
 	}
-	if count(want, llm.EvFinished) != 1 || !s.Whole() {
+	if codectest.Count(want, llm.EvFinished) != 1 || !s.Whole() {
 		t.Error("the stream has no end")
 	}
 	var u llm.Usage
@@ -217,7 +218,7 @@ func repacked(t *testing.T, body []byte) {
 			if got := repack(s, body[:cut], 1<<20); s.Whole() || bytes.Contains(got, []byte("message_stop")) {
 				t.Fatalf("cut at %d: the stream ends as if it were whole", cut)
 			}
-			if evs := read(t, c.NewReader(nil, true), body[:cut], whole); count(evs, llm.EvFailed) != 1 || count(evs, llm.EvFinished) != 0 {
+			if evs := codectest.Events(t, c.NewReader(nil, true), body[:cut], 0); codectest.Count(evs, llm.EvFailed) != 1 || codectest.Count(evs, llm.EvFinished) != 0 {
 				t.Fatalf("cut at %d: %v", cut, evs)
 			}
 		}
@@ -271,10 +272,10 @@ func TestAnswersThatFailInTheirFrames(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, n := range []int{1, 1 << 20} {
-				evs := read(t, bedrock().NewReader(nil, true), c.body, every(n))
+				evs := codectest.Events(t, bedrock().NewReader(nil, true), c.body, n)
 				last := evs[len(evs)-1]
-				if last.Kind != llm.EvFailed || last.Err.Code != c.code || count(evs, llm.EvFinished) != 0 || count(evs, llm.EvFailed) != 1 {
-					t.Errorf("got %v", describe(evs))
+				if last.Kind != llm.EvFailed || last.Err.Code != c.code || codectest.Count(evs, llm.EvFinished) != 0 || codectest.Count(evs, llm.EvFailed) != 1 {
+					t.Errorf("got %v", codectest.Describe(evs))
 				}
 				s := bedrock().NewReframe()
 				out := repack(s, c.body, n)
@@ -285,16 +286,16 @@ func TestAnswersThatFailInTheirFrames(t *testing.T) {
 		})
 	}
 	late := append(bytes.Clone(ok), exception("internalServerException", "late")...)
-	if evs := read(t, bedrock().NewReader(nil, true), late, whole); count(evs, llm.EvFailed) != 0 {
-		t.Errorf("an exception behind the end: %v", describe(evs))
+	if evs := codectest.Events(t, bedrock().NewReader(nil, true), late, 0); codectest.Count(evs, llm.EvFailed) != 0 {
+		t.Errorf("an exception behind the end: %v", codectest.Describe(evs))
 	}
 }
 
 func TestADocumentForAStreamIsRead(t *testing.T) {
 	const doc = `{"id":"m","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}`
 	for _, stream := range []bool{true, false} {
-		if evs := read(t, bedrock().NewReader(nil, stream), []byte(doc), every(3)); count(evs, llm.EvFinished) != 1 {
-			t.Errorf("stream %t: %v", stream, describe(evs))
+		if evs := codectest.Events(t, bedrock().NewReader(nil, stream), []byte(doc), 3); codectest.Count(evs, llm.EvFinished) != 1 {
+			t.Errorf("stream %t: %v", stream, codectest.Describe(evs))
 		}
 	}
 	for ct, want := range map[string]bool{awsevents.ContentType: true, awsevents.ContentType + "; x=y": true, "application/json": false, "text/event-stream": false} {
@@ -302,7 +303,7 @@ func TestADocumentForAStreamIsRead(t *testing.T) {
 			t.Errorf("%s: stream is %t", ct, !want)
 		}
 	}
-	if evs := read(t, bedrock().NewReader(nil, true), nil, whole); count(evs, llm.EvFailed) != 1 {
+	if evs := codectest.Events(t, bedrock().NewReader(nil, true), nil, 0); codectest.Count(evs, llm.EvFailed) != 1 {
 		t.Errorf("nothing at all: %v", evs)
 	}
 }
@@ -322,12 +323,12 @@ func FuzzFramed(f *testing.F) {
 	f.Add(exception("throttlingException", "slow down"), 1)
 	f.Fuzz(func(t *testing.T, body []byte, n int) {
 		n = max(1, n%61)
-		evs := read(t, bedrock().NewReader(nil, true), body, whole)
-		if count(evs, llm.EvFinished)+count(evs, llm.EvFailed) != 1 {
-			t.Fatalf("neither or both ends: %v", describe(evs))
+		evs := codectest.Events(t, bedrock().NewReader(nil, true), body, 0)
+		if codectest.Count(evs, llm.EvFinished)+codectest.Count(evs, llm.EvFailed) != 1 {
+			t.Fatalf("neither or both ends: %v", codectest.Describe(evs))
 		}
-		if cut := read(t, bedrock().NewReader(nil, true), body, every(n)); describe(cut) != describe(evs) {
-			t.Fatalf("cut every %d bytes\n%s\nwhole\n%s", n, describe(cut), describe(evs))
+		if cut := codectest.Events(t, bedrock().NewReader(nil, true), body, n); codectest.Describe(cut) != codectest.Describe(evs) {
+			t.Fatalf("cut every %d bytes\n%s\nwhole\n%s", n, codectest.Describe(cut), codectest.Describe(evs))
 		}
 		if got, want := repack(bedrock().NewReframe(), body, n), repack(bedrock().NewReframe(), body, 1<<20); !bytes.Equal(got, want) {
 			t.Fatalf("repacked %q, whole %q", got, want)

@@ -1,14 +1,6 @@
 package anthropicmessages
 
 import (
-	"bufio"
-	"compress/gzip"
-	"errors"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,102 +9,44 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
+	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/wire/sse"
 )
 
-// exchange is a recorded request and its answer.
-type exchange struct {
-	ID       string    `json:"id"`
-	Provider string    `json:"provider"`
-	Endpoint string    `json:"endpoint"`
-	Model    string    `json:"model"`
-	Request  jsonx.Raw `json:"request_json"`
-	Status   int       `json:"response_status"`
-	Kind     string    `json:"response_body_kind"`
-	Body     string    `json:"response_body"`
-	Note     string    `json:"note"`
-}
-
-func (x *exchange) request() []byte {
-	if jsonx.IsNull(x.Request) {
-		return nil
+// model is the one that a record names, or "".
+func model(x *recorded.Exchange) string {
+	if x.Model == nil {
+		return ""
 	}
-	return x.Request
+	return *x.Model
 }
 
-// speaks reports whether the record is of this dialect. Vertex and Bedrock carry it in paths of their own.
-func (x *exchange) speaks() bool {
+// speaks reports whether a record is of this dialect. Vertex and Bedrock carry it in paths of their own.
+func speaks(x *recorded.Exchange) bool {
 	switch x.Endpoint {
 	case "messages", "rawPredict", "streamRawPredict":
 		return true
 	}
-	return x.Endpoint == "invoke" && strings.Contains(x.Model, "anthropic") && jsonx.Get(x.Request, "messages") != nil
+	return x.Endpoint == "invoke" && strings.Contains(model(x), "anthropic") && jsonx.Get(x.RequestJSON, "messages") != nil
 }
 
-func (x *exchange) stream() bool { return x.Kind == "sse" }
-
-// eachRecord runs f for the records in testdata, and for all recorded traffic where that is present.
-func eachRecord(t *testing.T, f func(*testing.T, *exchange)) {
+func eachRecord(t *testing.T, f func(*testing.T, *recorded.Exchange)) {
 	t.Helper()
-	file, err := os.Open("testdata/records.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	eachLine(t, "kept", file, f)
-	dir := os.Getenv("SIGNALBOX_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "data")
-	}
-	all, err := os.Open(filepath.Join(dir, "recorded", "exchanges.jsonl.gz"))
-	if errors.Is(err, fs.ErrNotExist) && os.Getenv("SIGNALBOX_REQUIRE_DATA") == "" {
-		t.Run("all", func(t *testing.T) { t.Skip("recorded traffic is not present; the records in testdata were run") })
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer all.Close()
-	z, err := gzip.NewReader(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := eachLine(t, "all", z, f); n < 75 {
-		t.Errorf("only %d records were run", n)
-	}
-}
-
-func eachLine(t *testing.T, set string, in io.Reader, f func(*testing.T, *exchange)) (n int) {
-	t.Helper()
-	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 64<<10), 1<<20)
-	for lines.Scan() {
-		x := new(exchange)
-		if err := jsonx.Decode(lines.Bytes(), x); err != nil {
-			t.Fatal(err)
-		}
-		if x.speaks() {
-			n++
-			t.Run(set+"/"+x.Provider+"/"+x.ID, func(t *testing.T) { f(t, x) })
-		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return n
+	recorded.EachKept(t, speaks, f)
 }
 
 // refused lists recorded requests that we refuse, and why that is right.
 var refused = map[string]string{"11254a8aba82a8e8": "the provider refused its temperature too"}
 
 // inbound is a recorded request as a client would send it to us: on Vertex the model stands in the path.
-func inbound(x *exchange) dialect.Inbound {
-	body := []byte(x.Request)
+func inbound(x *recorded.Exchange) dialect.Inbound {
+	body := []byte(x.RequestJSON)
 	if jsonx.Get(body, "model") == nil && body != nil {
 		doc, err := jsonx.Scan(body)
 		if err == nil {
-			body = jsonx.Splice(nil, body, doc.Set("model", jsonx.AppendQuote(nil, x.Model)))
+			body = jsonx.Splice(nil, body, doc.Set("model", jsonx.AppendQuote(nil, model(x))))
 		}
 	}
 	return dialect.Inbound{Op: llm.OpChat, Path: "/v1/messages", Body: body}
@@ -129,8 +63,8 @@ func taking(req *llm.Request) dialect.Target {
 
 func TestRecordedRequestsAreReadAndWritten(t *testing.T) {
 	c := New()
-	eachRecord(t, func(t *testing.T, x *exchange) {
-		if x.request() == nil {
+	eachRecord(t, func(t *testing.T, x *recorded.Exchange) {
+		if !x.HasRequest() {
 			t.Skip("the record has no request")
 		}
 		in := inbound(x)
@@ -167,8 +101,8 @@ func TestRecordedRequestsAreReadAndWritten(t *testing.T) {
 
 func TestRecordedRequestsAreSpliced(t *testing.T) {
 	c := New()
-	eachRecord(t, func(t *testing.T, x *exchange) {
-		if x.request() == nil {
+	eachRecord(t, func(t *testing.T, x *recorded.Exchange) {
+		if !x.HasRequest() {
 			t.Skip("the record has no request")
 		}
 		in := inbound(x)
@@ -201,51 +135,6 @@ func TestRecordedRequestsAreSpliced(t *testing.T) {
 			}
 		}
 	})
-}
-
-// read feeds an answer in pieces of n bytes and returns its events, copied.
-func read(t *testing.T, r dialect.Reader, body []byte, cuts func(left int) int) []llm.Event {
-	t.Helper()
-	var evs []llm.Event
-	emit := func(ev *llm.Event) error {
-		e := *ev
-		e.Text, e.Logprobs, e.Raw = slices.Clone(ev.Text), slices.Clone(ev.Logprobs), slices.Clone(ev.Raw)
-		e.Stop.Details = slices.Clone(ev.Stop.Details)
-		if ev.Cite != nil {
-			cite := *ev.Cite
-			cite.Raw = slices.Clone(cite.Raw)
-			e.Cite = &cite
-		}
-		evs = append(evs, e)
-		return nil
-	}
-	for {
-		n := min(cuts(len(body)), len(body))
-		if err := r.Feed(body[:n], n == len(body), emit); err != nil {
-			t.Fatal(err)
-		}
-		if n == len(body) {
-			return evs
-		}
-		body = body[n:]
-	}
-}
-
-func whole(left int) int { return left }
-
-func every(n int) func(int) int { return func(int) int { return n } }
-
-// write writes events as one answer.
-func write(t *testing.T, w dialect.Writer, evs []llm.Event) ([]byte, error) {
-	t.Helper()
-	var out []byte
-	var err error
-	for i := range evs {
-		if out, err = w.Write(out, &evs[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return w.Close(out)
 }
 
 // normal makes the events of two answers comparable: joined text, one usage at the end, no pings, and
@@ -288,46 +177,35 @@ func normal(evs []llm.Event) []llm.Event {
 	return append(out, llm.Event{Kind: llm.EvUsage, Usage: usage})
 }
 
-func count(evs []llm.Event, kind llm.EventKind) (n int) {
-	for _, e := range evs {
-		if e.Kind == kind {
-			n++
-		}
-	}
-	return n
-}
-
 func TestRecordedAnswersAreReadAndWritten(t *testing.T) {
 	c := New()
-	eachRecord(t, func(t *testing.T, x *exchange) {
+	eachRecord(t, func(t *testing.T, x *recorded.Exchange) {
 		if x.Status != 200 {
 			t.Skip("an error")
 		}
-		body := []byte(x.Body)
-		evs := read(t, c.NewReader(nil, x.stream()), body, whole)
-		if f := count(evs, llm.EvFinished); f != 1 || count(evs, llm.EvFailed) != 0 {
+		body := []byte(x.RawBody)
+		evs := codectest.Events(t, c.NewReader(nil, x.BodyKind == "sse"), body, 0)
+		if f := codectest.Count(evs, llm.EvFinished); f != 1 || codectest.Count(evs, llm.EvFailed) != 0 {
 			t.Fatalf("%d times finished; events %v", f, evs)
 		}
 		grows(t, evs)
 		for _, n := range []int{1, 2, 3, 7, 64} {
-			if diff := cmp.Diff(read(t, c.NewReader(nil, x.stream()), body, every(n)), evs); diff != "" {
+			if diff := cmp.Diff(codectest.Events(t, c.NewReader(nil, x.BodyKind == "sse"), body, n), evs); diff != "" {
 				t.Fatalf("cut every %d bytes:\n%s", n, diff)
 			}
 		}
-		seed := uint32(len(body))
-		random := func(int) int { seed = seed*1664525 + 1013904223; return int(seed>>16) % 97 }
-		if diff := cmp.Diff(read(t, c.NewReader(nil, x.stream()), body, random), evs); diff != "" {
+		if diff := cmp.Diff(codectest.Events(t, c.NewReader(nil, x.BodyKind == "sse"), body, -1), evs); diff != "" {
 			t.Fatalf("cut at random:\n%s", diff)
 		}
 		for _, stream := range []bool{true, false} {
-			out, err := write(t, c.NewWriter(nil, stream), evs)
+			out, err := codectest.Write(c.NewWriter(nil, stream), evs)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if stream {
 				strict(t, out)
 			}
-			again := read(t, c.NewReader(nil, stream), out, whole)
+			again := codectest.Events(t, c.NewReader(nil, stream), out, 0)
 			if diff := cmp.Diff(normal(again), normal(evs)); diff != "" {
 				t.Errorf("stream %t, read, written and read again (-again +first):\n%s\n%s", stream, diff, out)
 			}
@@ -404,24 +282,24 @@ func strict(t *testing.T, stream []byte) {
 
 func TestAStreamThatIsCutFails(t *testing.T) {
 	c := New()
-	eachRecord(t, func(t *testing.T, x *exchange) {
-		if x.Status != 200 || !x.stream() {
+	eachRecord(t, func(t *testing.T, x *recorded.Exchange) {
+		if x.Status != 200 || x.BodyKind != "sse" {
 			t.Skip("no stream")
 		}
-		end := strings.Index(x.Body, "event: message_stop")
+		end := strings.Index(x.RawBody, "event: message_stop")
 		for at := range end {
-			if at > 0 && !strings.HasPrefix(x.Body[at-1:], "\nevent:") && at%13 != 0 {
+			if at > 0 && !strings.HasPrefix(x.RawBody[at-1:], "\nevent:") && at%13 != 0 {
 				continue
 			}
-			evs := read(t, c.NewReader(nil, true), []byte(x.Body[:at]), whole)
-			if count(evs, llm.EvFinished) != 0 || count(evs, llm.EvFailed) != 1 || evs[len(evs)-1].Kind != llm.EvFailed {
+			evs := codectest.Events(t, c.NewReader(nil, true), []byte(x.RawBody[:at]), 0)
+			if codectest.Count(evs, llm.EvFinished) != 0 || codectest.Count(evs, llm.EvFailed) != 1 || evs[len(evs)-1].Kind != llm.EvFailed {
 				t.Fatalf("cut at %d: %v", at, evs)
 			}
-			out, err := write(t, c.NewWriter(nil, true), evs)
+			out, err := codectest.Write(c.NewWriter(nil, true), evs)
 			if err != nil || strings.Contains(string(out), "message_stop") || !strings.Contains(string(out), "event: error\n") {
 				t.Fatalf("cut at %d: %v\n%s", at, err, out)
 			}
-			if _, err := write(t, c.NewWriter(nil, false), evs); err == nil {
+			if _, err := codectest.Write(c.NewWriter(nil, false), evs); err == nil {
 				t.Fatalf("cut at %d: a document was written", at)
 			}
 		}
@@ -434,7 +312,7 @@ var recordedErrors = map[string]llm.Code{"2911791e1b404b50": llm.CodeCredential}
 func TestRecordedErrorsAreRead(t *testing.T) {
 	c := New()
 	byStatus := map[int]llm.Code{400: llm.CodeInvalid, 401: llm.CodeCredential, 404: llm.CodeNotFound}
-	eachRecord(t, func(t *testing.T, x *exchange) {
+	eachRecord(t, func(t *testing.T, x *recorded.Exchange) {
 		if x.Status < 400 {
 			t.Skip("no error")
 		}
@@ -442,8 +320,8 @@ func TestRecordedErrorsAreRead(t *testing.T) {
 		if !listed {
 			want = byStatus[x.Status]
 		}
-		e := c.ReadError(x.Status, nil, []byte(x.Body))
-		said, _ := jsonx.String(jsonx.At([]byte(x.Body), "error", "message"))
+		e := c.ReadError(x.Status, nil, []byte(x.RawBody))
+		said, _ := jsonx.String(jsonx.At([]byte(x.RawBody), "error", "message"))
 		if e.Code != want || e.Message != said {
 			t.Errorf("got %v %q, want %v %q", e.Code, e.Message, want, said)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
 )
 
 func TestResultsFollowTheirCallsInOneMessage(t *testing.T) {
@@ -139,7 +140,7 @@ func TestToolNamesThatDoNotFitAreRenamedAndBack(t *testing.T) {
 		t.Errorf("got %s, losses %q", got, lost)
 	}
 	answer := `{"id":"m","type":"message","role":"assistant","model":"c","content":[{"type":"tool_use","id":"t","name":"` + wire + `","input":{"a":1}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}`
-	evs := read(t, New().NewReader(req, false), []byte(answer), whole)
+	evs := codectest.Events(t, New().NewReader(req, false), []byte(answer), 0)
 	if !slices.ContainsFunc(evs, func(e llm.Event) bool { return e.Kind == llm.EvBlockStarted && e.Name == odd }) {
 		t.Errorf("events %v", evs)
 	}

@@ -9,30 +9,14 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
+	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 )
 
-// seeds adds a part of each kept record to a corpus.
-func seeds(f *testing.F, part func(*exchange) []byte) {
-	f.Helper()
-	b, err := os.ReadFile("testdata/records.jsonl")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for line := range bytes.Lines(b) {
-		x := new(exchange)
-		if err := jsonx.Decode(line, x); err != nil {
-			f.Fatal(err)
-		}
-		if p := part(x); p != nil {
-			f.Add(p)
-		}
-	}
-}
-
 func FuzzReadRequest(f *testing.F) {
-	seeds(f, (*exchange).request)
+	recorded.SeedRequests(f)
 	f.Add([]byte(`{"messages":[{"role":"user","content":[{"cachePoint":{}},{"text":"a"},{"toolResult":{"toolUseId":"x","content":[{"json":{"a":1}},{"video":{}}]}}]}],"toolConfig":{"tools":[{"systemTool":{"name":"x"}},{"cachePoint":{}}]},"additionalModelRequestFields":{"reasoningConfig":{"type":"disabled"},"inferenceConfig":{"topK":3}}}`))
 	c := New()
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -68,26 +52,26 @@ func FuzzReadRequest(f *testing.F) {
 }
 
 func FuzzReader(f *testing.F) {
-	seeds(f, (*exchange).body)
+	recorded.SeedAnswers(f)
 	f.Add(packed("messageStart {\"role\":\"assistant\"}\ncontentBlockDelta {\"contentBlockIndex\":0,\"delta\":{\"text\":\"a\"}}\nmodelStreamErrorException {\"message\":\"x\"}\n"))
 	c := fixed()
 	f.Fuzz(func(t *testing.T, body []byte) {
-		evs := read(t, c.NewReader(nil, true), body, whole)
-		if count(evs, llm.EvFinished)+count(evs, llm.EvFailed) != 1 {
-			t.Fatalf("neither or both ends: %s", describe(evs))
+		evs := codectest.Events(t, c.NewReader(nil, true), body, 0)
+		if codectest.Count(evs, llm.EvFinished)+codectest.Count(evs, llm.EvFailed) != 1 {
+			t.Fatalf("neither or both ends: %s", codectest.Describe(evs))
 		}
-		if cut := read(t, c.NewReader(nil, true), body, every(3)); describe(cut) != describe(evs) {
-			t.Fatalf("cut\n%s\nwhole\n%s", describe(cut), describe(evs))
+		if cut := codectest.Events(t, c.NewReader(nil, true), body, 3); codectest.Describe(cut) != codectest.Describe(evs) {
+			t.Fatalf("cut\n%s\nwhole\n%s", codectest.Describe(cut), codectest.Describe(evs))
 		}
 		for _, stream := range []bool{true, false} {
-			out, err := write(c.NewWriter(nil, stream), evs)
+			out, err := codectest.Write(c.NewWriter(nil, stream), evs)
 			if err != nil {
 				continue
 			}
 			if !stream && jsonx.Valid(out) != nil {
 				t.Fatalf("not JSON: %s", out)
 			}
-			if stream && count(evs, llm.EvFinished) == 1 {
+			if stream && codectest.Count(evs, llm.EvFinished) == 1 {
 				strict(t, out)
 			}
 		}
@@ -104,7 +88,8 @@ func FuzzFrames(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(parseArchive(string(b)).files["answer.frames"])
+		frames, _ := codectest.ParseArchive(string(b)).File("answer.frames")
+		f.Add(frames)
 	}
 	c := fixed()
 	f.Fuzz(func(t *testing.T, text string) {
@@ -114,18 +99,18 @@ func FuzzFrames(f *testing.F) {
 			}
 		}
 		body := packed(text)
-		evs := read(t, c.NewReader(nil, true), body, whole)
-		if count(evs, llm.EvFinished)+count(evs, llm.EvFailed) != 1 {
-			t.Fatalf("neither or both ends: %s", describe(evs))
+		evs := codectest.Events(t, c.NewReader(nil, true), body, 0)
+		if codectest.Count(evs, llm.EvFinished)+codectest.Count(evs, llm.EvFailed) != 1 {
+			t.Fatalf("neither or both ends: %s", codectest.Describe(evs))
 		}
-		if cut := read(t, c.NewReader(nil, true), body, every(11)); describe(cut) != describe(evs) {
-			t.Fatalf("cut\n%s\nwhole\n%s", describe(cut), describe(evs))
+		if cut := codectest.Events(t, c.NewReader(nil, true), body, 11); codectest.Describe(cut) != codectest.Describe(evs) {
+			t.Fatalf("cut\n%s\nwhole\n%s", codectest.Describe(cut), codectest.Describe(evs))
 		}
-		out, err := write(c.NewWriter(nil, true), evs)
+		out, err := codectest.Write(c.NewWriter(nil, true), evs)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if count(evs, llm.EvFinished) == 1 {
+		if codectest.Count(evs, llm.EvFinished) == 1 {
 			strict(t, out)
 		}
 	})

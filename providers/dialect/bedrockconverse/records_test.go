@@ -1,19 +1,9 @@
 package bedrockconverse
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
-	"encoding/base64"
-	"errors"
-	"io"
-	"io/fs"
-	"math/rand/v2"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,49 +12,40 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
+	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/wire/awsevents"
 )
 
-// exchange is a recorded request and its answer.
-type exchange struct {
-	ID       string            `json:"id"`
-	Provider string            `json:"provider"`
-	Endpoint string            `json:"endpoint"`
-	Model    string            `json:"model"`
-	Path     string            `json:"request_path"`
-	Request  jsonx.Raw         `json:"request_json"`
-	Status   int               `json:"response_status"`
-	Headers  map[string]string `json:"response_headers"`
-	Kind     string            `json:"response_body_kind"`
-	RawBody  string            `json:"response_body"`
-}
-
-func (x *exchange) body() []byte {
-	if b, err := base64.StdEncoding.DecodeString(x.RawBody); err == nil && strings.HasSuffix(x.Kind, "-b64") {
-		return b
+func bodyOf(t testing.TB, x *recorded.Exchange) []byte {
+	t.Helper()
+	b, err := x.Body()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return []byte(x.RawBody)
+	return b
 }
 
-func (x *exchange) request() []byte {
-	if jsonx.IsNull(x.Request) {
-		return nil
+func inboundOf(x *recorded.Exchange) dialect.Inbound {
+	path, _ := url.PathUnescape(x.RequestPath)
+	in := dialect.Inbound{Op: llm.OpChat, Path: path}
+	if x.Model != nil {
+		in.Model = *x.Model
 	}
-	return x.Request
-}
-
-func (x *exchange) inbound() dialect.Inbound {
-	path, _ := url.PathUnescape(x.Path)
-	in := dialect.Inbound{Op: llm.OpChat, Path: path, Model: x.Model, Body: x.request()}
+	if x.HasRequest() {
+		in.Body = x.RequestJSON
+	}
 	if x.Endpoint == "count-tokens" {
 		in.Op = llm.OpCount
 	}
 	return in
 }
 
-// Get makes the headers a dialect.Header.
-func (x *exchange) Get(name string) string { return x.Headers[name] }
+// header makes recorded headers a dialect.Header.
+type header map[string]string
+
+func (h header) Get(name string) string { return h[name] }
 
 // fixed is a codec whose ids and times do not change.
 func fixed() *Codec {
@@ -73,56 +54,15 @@ func fixed() *Codec {
 	return c
 }
 
-// eachRecord runs f for the records in testdata, and for all recorded traffic where that is present.
-func eachRecord(t *testing.T, f func(*testing.T, *exchange)) {
+func eachRecord(t *testing.T, f func(*testing.T, *recorded.Exchange)) {
 	t.Helper()
-	file, err := os.Open("testdata/records.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if n := eachLine(t, "kept", file, f); n < 15 {
-		t.Errorf("only %d records were run", n)
-	}
-	dir := os.Getenv("SIGNALBOX_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "data")
-	}
-	all, err := os.Open(filepath.Join(dir, "recorded", "exchanges.jsonl.gz"))
-	if errors.Is(err, fs.ErrNotExist) && os.Getenv("SIGNALBOX_REQUIRE_DATA") == "" {
-		t.Run("all", func(t *testing.T) { t.Skip("recorded traffic is not present; the records in testdata were run") })
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer all.Close()
-	z, err := gzip.NewReader(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eachLine(t, "all", z, f)
-}
-
-func eachLine(t *testing.T, set string, in io.Reader, f func(*testing.T, *exchange)) (n int) {
-	t.Helper()
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
-		x := new(exchange)
-		if err := jsonx.Decode(lines.Bytes(), x); err != nil {
-			t.Fatal(err)
-		}
+	recorded.EachKept(t, func(x *recorded.Exchange) bool {
 		switch x.Provider + " " + x.Endpoint {
 		case "bedrock converse", "bedrock converse-stream", "bedrock count-tokens":
-			n++
-			t.Run(set+"/"+x.ID, func(t *testing.T) { f(t, x) })
+			return true
 		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return n
+		return false
+	}, f)
 }
 
 func target(model string) dialect.Target {
@@ -131,16 +71,16 @@ func target(model string) dialect.Target {
 
 func TestRecordedRequestsAreReadAndWritten(t *testing.T) {
 	c := New()
-	eachRecord(t, func(t *testing.T, x *exchange) {
-		if x.request() == nil {
+	eachRecord(t, func(t *testing.T, x *recorded.Exchange) {
+		if !x.HasRequest() {
 			t.Skip("the record has no request")
 		}
-		in := x.inbound()
+		in := inboundOf(x)
 		req, err := c.ReadRequest(in)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if req.Stream != (x.Endpoint == "converse-stream") || req.Model != x.Model {
+		if req.Stream != (x.Endpoint == "converse-stream") || req.Model != in.Model {
 			t.Errorf("stream %t, model %s", req.Stream, req.Model)
 		}
 		out, losses, err := c.WriteRequest(nil, req, target(req.Model))
@@ -158,66 +98,14 @@ func TestRecordedRequestsAreReadAndWritten(t *testing.T) {
 		if same, _, err := c.WriteRequest(nil, req, target(req.Model)); err != nil || string(same) != string(out) {
 			t.Errorf("written twice: %s\n%s\n%v", out, same, err)
 		}
-		h, err := c.Peek(x.inbound())
+		h, err := c.Peek(inboundOf(x))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := c.Splice(nil, h, dialect.Edits{Model: "other", AskUsage: true}); err != nil || !bytes.Equal(got, x.Request) {
+		if got, err := c.Splice(nil, h, dialect.Edits{Model: "other", AskUsage: true}); err != nil || !bytes.Equal(got, x.RequestJSON) {
 			t.Errorf("spliced: %s, %v", got, err)
 		}
 	})
-}
-
-// read feeds a body in pieces whose sizes cuts gives, and returns copies of the events.
-func read(t testing.TB, r dialect.Reader, body []byte, cuts func() int) (evs []llm.Event) {
-	t.Helper()
-	emit := func(ev *llm.Event) error {
-		e := *ev
-		e.Text, e.Raw = bytes.Clone(ev.Text), bytes.Clone(ev.Raw)
-		if ev.Cite != nil {
-			c := *ev.Cite
-			c.Raw = bytes.Clone(c.Raw)
-			e.Cite = &c
-		}
-		evs = append(evs, e)
-		return nil
-	}
-	for {
-		n := min(cuts(), len(body))
-		piece := bytes.Clone(body[:n])
-		body = body[n:]
-		if err := r.Feed(piece, len(body) == 0, emit); err != nil {
-			t.Fatal(err)
-		}
-		for i := range piece {
-			piece[i] = '?'
-		}
-		if len(body) == 0 {
-			return evs
-		}
-	}
-}
-
-func whole() int { return 1 << 30 }
-
-func every(n int) func() int { return func() int { return n } }
-
-func write(w dialect.Writer, evs []llm.Event) (out []byte, err error) {
-	for i := range evs {
-		if out, err = w.Write(out, &evs[i]); err != nil {
-			return out, err
-		}
-	}
-	return w.Close(out)
-}
-
-func count(evs []llm.Event, kind llm.EventKind) (n int) {
-	for i := range evs {
-		if evs[i].Kind == kind {
-			n++
-		}
-	}
-	return n
 }
 
 // normal joins neighbouring deltas and usage, so that streams and documents compare.
@@ -260,30 +148,29 @@ func frames(t testing.TB, body []byte) (ends []int, kinds, payloads []string) {
 
 func TestRecordedAnswersAreRead(t *testing.T) {
 	c := fixed()
-	draw := rand.New(rand.NewPCG(3, 4))
-	eachRecord(t, func(t *testing.T, x *exchange) {
-		body := x.body()
+	eachRecord(t, func(t *testing.T, x *recorded.Exchange) {
+		body := bodyOf(t, x)
 		if x.Status != 200 {
-			e := c.ReadError(x.Status, x, body)
+			e := c.ReadError(x.Status, header(x.ResponseHeaders), body)
 			if e.Message == "" || e.Code == llm.CodeNone || e.Code == llm.CodeInternal {
 				t.Errorf("got %v", e)
 			}
 			return
 		}
 		var req *llm.Request
-		if x.request() != nil {
+		if x.HasRequest() {
 			var err error
-			if req, err = c.ReadRequest(x.inbound()); err != nil {
+			if req, err = c.ReadRequest(inboundOf(x)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		stream := x.Endpoint == "converse-stream"
-		evs := read(t, c.NewReader(req, stream), body, whole)
-		if count(evs, llm.EvFinished) != 1 || count(evs, llm.EvFailed) != 0 || count(evs, llm.EvUsage) == 0 {
-			t.Fatalf("got %s", describe(evs))
+		evs := codectest.Events(t, c.NewReader(req, stream), body, 0)
+		if codectest.Count(evs, llm.EvFinished) != 1 || codectest.Count(evs, llm.EvFailed) != 0 || codectest.Count(evs, llm.EvUsage) == 0 {
+			t.Fatalf("got %s", codectest.Describe(evs))
 		}
-		for _, cut := range []func() int{every(1), every(2), every(3), every(7), every(64), func() int { return draw.IntN(300) + 1 }} {
-			if diff := cmp.Diff(read(t, c.NewReader(req, stream), body, cut), evs); diff != "" {
+		for _, cut := range []int{1, 2, 3, 7, 64, -1} {
+			if diff := cmp.Diff(codectest.Events(t, c.NewReader(req, stream), body, cut), evs); diff != "" {
 				t.Fatalf("cut: %s", diff)
 			}
 		}
@@ -296,22 +183,22 @@ func TestRecordedAnswersAreRead(t *testing.T) {
 }
 
 // sameUsage holds the usage against the provider's own numbers.
-func sameUsage(t *testing.T, x *exchange, evs []llm.Event) {
+func sameUsage(t *testing.T, x *recorded.Exchange, evs []llm.Event) {
 	t.Helper()
 	var u llm.Usage
 	for i := range evs {
 		u.Merge(evs[i].Usage)
 	}
-	usage := jsonx.Get(x.body(), "usage")
+	usage := jsonx.Get(bodyOf(t, x), "usage")
 	if x.Endpoint == "converse-stream" {
-		_, kinds, payloads := frames(t, x.body())
+		_, kinds, payloads := frames(t, bodyOf(t, x))
 		if kinds[len(kinds)-1] != "metadata" {
 			t.Fatalf("the last frame is %s", kinds[len(kinds)-1])
 		}
 		usage = jsonx.Get([]byte(payloads[len(payloads)-1]), "usage")
 	}
 	if x.Endpoint == "count-tokens" {
-		if n, _ := jsonx.Int(jsonx.Get(x.body(), "inputTokens")); u.Input != llm.Tokens(n) {
+		if n, _ := jsonx.Int(jsonx.Get(bodyOf(t, x), "inputTokens")); u.Input != llm.Tokens(n) {
 			t.Errorf("got %+v, want %d", u, n)
 		}
 		return
@@ -326,7 +213,7 @@ func sameUsage(t *testing.T, x *exchange, evs []llm.Event) {
 func rewritten(t *testing.T, c *Codec, req *llm.Request, evs []llm.Event) {
 	t.Helper()
 	for _, stream := range []bool{true, false} {
-		out, err := write(c.NewWriter(req, stream), evs)
+		out, err := codectest.Write(c.NewWriter(req, stream), evs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -335,7 +222,7 @@ func rewritten(t *testing.T, c *Codec, req *llm.Request, evs []llm.Event) {
 		} else if jsonx.Valid(out) != nil {
 			t.Fatalf("not JSON: %s", out)
 		}
-		again := read(t, c.NewReader(req, stream), out, whole)
+		again := codectest.Events(t, c.NewReader(req, stream), out, 0)
 		if diff := cmp.Diff(normal(again), normal(evs)); diff != "" {
 			t.Errorf("stream %t: read, written and read again (-again +first): %s", stream, diff)
 		}
@@ -349,11 +236,11 @@ func truncated(t *testing.T, c *Codec, body []byte) {
 	stop := slices.Index(kinds, "messageStop")
 	for i, end := range ends[:stop] {
 		for _, cut := range []int{end, end - 5, end - 1} {
-			evs := read(t, c.NewReader(nil, true), body[:cut], whole)
-			if count(evs, llm.EvFinished) != 0 || count(evs, llm.EvFailed) != 1 {
-				t.Fatalf("cut at frame %d: %s", i, describe(evs))
+			evs := codectest.Events(t, c.NewReader(nil, true), body[:cut], 0)
+			if codectest.Count(evs, llm.EvFinished) != 0 || codectest.Count(evs, llm.EvFailed) != 1 {
+				t.Fatalf("cut at frame %d: %s", i, codectest.Describe(evs))
 			}
-			out, err := write(c.NewWriter(nil, true), evs)
+			out, err := codectest.Write(c.NewWriter(nil, true), evs)
 			_, kinds, _ := frames(t, out)
 			if err != nil || slices.Contains(kinds, "messageStop") || kinds[len(kinds)-1] != "modelStreamErrorException" {
 				t.Fatalf("cut at frame %d: the client gets %v, %v", i, kinds, err)

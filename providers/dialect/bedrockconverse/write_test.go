@@ -10,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
 	"github.com/signalbox-ai/signalbox/providers/dialect/bedrockconverse/fault"
@@ -209,18 +210,18 @@ func TestCountsOfTokens(t *testing.T) {
 	if err != nil || lost != "" || jsonx.Get([]byte(got), "inferenceConfig") != nil || jsonx.Get([]byte(got), "toolConfig") == nil {
 		t.Errorf("got %s, lost %s, %v", got, lost, err)
 	}
-	out, err := write(c.NewWriter(req, false), []llm.Event{{Kind: llm.EvUsage, Usage: llm.Usage{Input: llm.Tokens(7)}}})
+	out, err := codectest.Write(c.NewWriter(req, false), []llm.Event{{Kind: llm.EvUsage, Usage: llm.Usage{Input: llm.Tokens(7)}}})
 	if err != nil || string(out) != `{"inputTokens":7}` {
 		t.Errorf("got %s, %v", out, err)
 	}
-	if _, err := write(c.NewWriter(req, false), nil); err == nil {
+	if _, err := codectest.Write(c.NewWriter(req, false), nil); err == nil {
 		t.Error("a count that nobody knows is answered")
 	}
 }
 
 // TestReasoningComesBackThroughOtherClients sends reasoning through clients of other dialects and back.
 func TestReasoningComesBackThroughOtherClients(t *testing.T) {
-	evs := read(t, New().NewReader(nil, true), packed(`messageStart {"role":"assistant"}
+	evs := codectest.Events(t, New().NewReader(nil, true), packed(`messageStart {"role":"assistant"}
 contentBlockDelta {"contentBlockIndex":0,"delta":{"reasoningContent":{"text":"hm"}}}
 contentBlockDelta {"contentBlockIndex":0,"delta":{"reasoningContent":{"signature":"sig"}}}
 contentBlockStop {"contentBlockIndex":0}
@@ -229,7 +230,7 @@ contentBlockStop {"contentBlockIndex":1}
 contentBlockDelta {"contentBlockIndex":2,"delta":{"text":"ho"}}
 contentBlockStop {"contentBlockIndex":2}
 messageStop {"stopReason":"end_turn"}
-`), whole)
+`), 0)
 	const want = `{"role":"assistant","content":[{"reasoningContent":{"reasoningText":{"text":"hm","signature":"sig"}}},{"reasoningContent":{"redactedContent":"c2VjcmV0"}},{"text":"ho"}]}`
 	for _, c := range []struct {
 		server dialect.Server
@@ -240,7 +241,7 @@ messageStop {"stopReason":"end_turn"}
 		{anthropicmessages.New(), nil, `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"a"},%s,{"role":"user","content":"b"}]}`},
 		{New(), []string{"output", "message"}, `{"messages":[{"role":"user","content":[{"text":"a"}]},%s,{"role":"user","content":[{"text":"b"}]}]}`},
 	} {
-		out, err := write(c.server.NewWriter(chatRequest(false), false), evs)
+		out, err := codectest.Write(c.server.NewWriter(chatRequest(false), false), evs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,11 +273,11 @@ func TestAnothersReasoningStaysItsOwn(t *testing.T) {
 		{Kind: llm.EvBlockStarted, Index: 2}, {Kind: llm.EvDelta, Index: 2, Text: []byte("ho")}, {Kind: llm.EvBlockEnded, Index: 2}, {Kind: llm.EvFinished},
 	}
 	for _, stream := range []bool{true, false} {
-		out, err := write(New().NewWriter(chatRequest(stream), stream), evs)
+		out, err := codectest.Write(New().NewWriter(chatRequest(stream), stream), evs)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := write(New().NewWriter(chatRequest(false), false), read(t, New().NewReader(nil, stream), out, whole))
+		again, err := codectest.Write(New().NewWriter(chatRequest(false), false), codectest.Events(t, New().NewReader(nil, stream), out, 0))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,37 +2,20 @@ package gemini
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
+	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 )
 
-// seeds adds a part of each kept record to a corpus.
-func seeds(f *testing.F, part func(*exchange) []byte) {
-	f.Helper()
-	b, err := os.ReadFile("testdata/records.jsonl")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for line := range bytes.Lines(b) {
-		x := new(exchange)
-		if err := jsonx.Decode(line, x); err != nil {
-			f.Fatal(err)
-		}
-		if p := part(x); p != nil {
-			f.Add(p)
-		}
-	}
-}
-
 func FuzzReadRequest(f *testing.F) {
-	seeds(f, (*exchange).request)
+	recorded.SeedRequests(f)
 	for _, w := range wrongInside {
 		f.Add([]byte(w.body))
 	}
@@ -68,18 +51,18 @@ func FuzzReadRequest(f *testing.F) {
 }
 
 func FuzzReader(f *testing.F) {
-	seeds(f, func(x *exchange) []byte { return []byte(x.Body) })
+	recorded.SeedAnswers(f)
 	c := fixed()
 	f.Fuzz(func(t *testing.T, body []byte) {
-		evs := read(t, c.NewReader(nil, true), body, whole)
-		if count(evs, llm.EvFinished) > 0 == (count(evs, llm.EvFailed) > 0) || count(evs, llm.EvFailed) > 1 {
+		evs := codectest.Events(t, c.NewReader(nil, true), body, 0)
+		if codectest.Count(evs, llm.EvFinished) > 0 == (codectest.Count(evs, llm.EvFailed) > 0) || codectest.Count(evs, llm.EvFailed) > 1 {
 			t.Fatalf("neither or both ends: %v", evs)
 		}
-		if pieces := read(t, c.NewReader(nil, true), body, every(3)); len(pieces) != len(evs) {
+		if pieces := codectest.Events(t, c.NewReader(nil, true), body, 3); len(pieces) != len(evs) {
 			t.Fatalf("%d events, cut %d", len(evs), len(pieces))
 		}
 		for _, form := range []string{"document", "events", formArray} {
-			out, err := write(t, c.NewWriter(&llm.Request{Op: llm.OpChat, Form: form, Body: &llm.Chat{}}, form != "document"), evs)
+			out, err := codectest.Write(c.NewWriter(&llm.Request{Op: llm.OpChat, Form: form, Body: &llm.Chat{}}, form != "document"), evs)
 			if err == nil {
 				strict(t, form, out)
 			}
@@ -91,7 +74,7 @@ func FuzzReader(f *testing.F) {
 }
 
 func FuzzSplice(f *testing.F) {
-	seeds(f, (*exchange).request)
+	recorded.SeedRequests(f)
 	f.Add([]byte(`{ "model" : "models/a" ,"requests":[{"model":"models/a","content":{}}], "contents":[{"parts":[{"text":"x"}]}] , "n": 1.0e3 }`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, c := range []*Codec{New(), Vertex()} {

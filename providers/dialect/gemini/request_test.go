@@ -11,6 +11,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
@@ -339,7 +340,7 @@ func TestSealsGoOnlyToTheirVendor(t *testing.T) {
 	}
 	// A thought of Claude's that a client of ours gets, and sends back.
 	w := New().NewWriter(nil, false)
-	out, err := write(t, w, []llm.Event{
+	out, err := codectest.Write(w, []llm.Event{
 		{Kind: llm.EvStarted, ID: "i", Name: "claude"}, {Kind: llm.EvBlockStarted, Part: llm.PartThought}, {Kind: llm.EvDelta, Part: llm.PartThought, Text: []byte("hm")},
 		{Kind: llm.EvDelta, Part: llm.PartThought, Seal: dialect.WrapSeal("anthropic-messages", "Eq==")}, {Kind: llm.EvBlockEnded, Part: llm.PartThought}, {Kind: llm.EvFinished},
 	})
@@ -421,7 +422,7 @@ func TestCountsAndEmbeddings(t *testing.T) {
 			t.Errorf("got %s, %v", body, losses)
 		}
 	}
-	evs := read(t, Predict().NewReader(embed, false), []byte(`{"predictions":[{"embeddings":{"values":[0.5,-1],"statistics":{"token_count":3}}},{"embeddings":{"values":[1,2],"statistics":{"token_count":4}}}]}`), whole)
+	evs := codectest.Events(t, Predict().NewReader(embed, false), []byte(`{"predictions":[{"embeddings":{"values":[0.5,-1],"statistics":{"token_count":3}}},{"embeddings":{"values":[1,2],"statistics":{"token_count":4}}}]}`), 0)
 	if diff := cmp.Diff([]llm.Event{
 		{Kind: llm.EvStarted}, {Kind: llm.EvResult, Result: &llm.Embeddings{Vectors: [][]float32{{0.5, -1}, {1, 2}}}},
 		{Kind: llm.EvUsage, Usage: llm.Usage{Input: llm.Tokens(7)}}, {Kind: llm.EvFinished},
