@@ -68,6 +68,7 @@ type Route struct {
 	Lossy     Lossy
 	Client    ClientHeaders
 	Show      bool // x-signalbox-target and -attempts on answers
+	Forward   bool // counts of tokens are asked of the provider and not made here
 }
 
 // ClientHeaders says which x-signalbox-* request headers of a client count.

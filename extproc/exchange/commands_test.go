@@ -68,6 +68,8 @@ func (r *rig) setup(c *command) bool {
 		}
 		r.config.clients = append(r.config.clients, auth.Key{Name: args[0], Hash: hash})
 		r.secrets[args[1]] = "client " + args[0]
+	case "counting":
+		r.config.counts = true
 	case "limit":
 		n := int64(r.int(args[1]))
 		if args[0] == "body" {

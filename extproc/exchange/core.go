@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/listing"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/health"
@@ -34,6 +35,8 @@ type Snapshot struct {
 	// MayUse says whether a client's key may use a model, by the name that the client gives it; nil: every key
 	// may use every model. The model list shows what it allows.
 	MayUse func(key, model string) bool
+
+	Count *counting.Counter // nil: no prompt is counted here
 
 	list  func() *listing.List // made when it is first asked for
 	waits bool                 // signing for one of the providers may

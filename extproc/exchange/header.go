@@ -55,6 +55,8 @@ const (
 	headerTimeout  = headerPrefix + "timeout-ms" // from clients
 	headerLosses   = headerPrefix + "losses"     // toward clients
 
+	headerTokens = headerPrefix + "tokens" // toward clients: a count that we made
+
 	headerUpstreamID = headerPrefix + "upstream-request-id" // toward clients: the provider's own id
 )
 

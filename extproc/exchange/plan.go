@@ -43,6 +43,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 		return x.refuse(rerr)
 	}
 	p := &planner{x: x, head: head, in: in, came: body, whose: whose}
+	if r, done := x.count(p, route, model); done {
+		return r
+	}
 	plan, err := route.Plan(routing.View{
 		Model:  model,
 		Keys:   x.snap.keys(x.core.rests, x.in.began),

@@ -2,13 +2,17 @@ package exchange
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
 // planner answers routing's questions about one request.
@@ -48,17 +52,13 @@ func (p *planner) usable(t routing.Target) (bool, string) {
 		}
 		p.trimmed[leg.Target()] = losses
 	}
+	if e := p.fits(leg); e != nil {
+		return p.cannot(e)
+	}
 	if !x.translates(c, p.head) {
 		return true, ""
 	}
-	if p.req == nil && p.readErr == nil {
-		req, err := x.in.server.ReadRequest(p.in)
-		if err != nil {
-			p.readErr = asError(err)
-		}
-		p.req = req
-	}
-	if p.readErr != nil {
+	if p.read(); p.readErr != nil {
 		return p.cannot(p.readErr)
 	}
 	if w := p.written[leg.Target()]; w != nil {
@@ -76,6 +76,76 @@ func (p *planner) usable(t routing.Target) (bool, string) {
 	}
 	p.written[leg.Target()] = &written{body: body, losses: losses, req: p.req}
 	return true, ""
+}
+
+// read decodes the request, once.
+func (p *planner) read() {
+	if p.req == nil && p.readErr == nil {
+		req, err := p.x.in.server.ReadRequest(p.in)
+		if err != nil {
+			p.readErr = asError(err)
+		}
+		p.req = req
+	}
+}
+
+// fits returns why the prompt, with what is reserved for the answer, is too long for a target; nil: it is not, or
+// nobody knows. A token has at least a byte, so that most requests need no counting.
+func (p *planner) fits(l ticket.Leg) *llm.Error {
+	x := p.x
+	if x.snap.Count == nil || x.Op != llm.OpChat && x.Op != llm.OpComplete || strings.Contains(x.Keep["anthropic-beta"], "context-1m") {
+		return nil
+	}
+	facts := x.snap.Providers[l.Provider].Facts(l.Model, l.Like)
+	room := counting.RoomOf(&facts, l.Model, p.head.MaxTokens)
+	if room.Bytes(int64(len(p.came))) {
+		return nil
+	}
+	p.read()
+	if p.readErr != nil || slices.ContainsFunc(p.req.Extra.Members, func(m llm.Member) bool { return m.Name == "truncation" }) {
+		return nil // a request that cannot be read may still pass; one that may be cut fits
+	}
+	e := x.snap.Count.Prompt(p.req, x.snap.Providers[l.Provider], l.Model, l.Like)
+	return room.Fits(&e)
+}
+
+// count answers a client that asks how many tokens its prompt has, where the route leaves that to us and the count for
+// its first target can be trusted, or nobody else could give one.
+func (x *Exchange) count(p *planner, route *routing.Route, model string) (Reply, bool) {
+	if x.Op != llm.OpCount || x.snap.Count == nil || route.Forward {
+		return Reply{}, false
+	}
+	plan, err := route.Plan(routing.View{
+		Model: model, Keys: x.snap.keys(x.core.rests, x.in.began), Draw: x.core.draw,
+		Usable: func(t routing.Target) (bool, string) { return x.snap.Providers[t.Provider] != nil, "" },
+	})
+	if err != nil {
+		return Reply{}, false // planning says why
+	}
+	if p.read(); p.readErr != nil {
+		return x.refuse(p.readErr), true
+	}
+	s := plan.Steps[0]
+	e := x.snap.Count.Prompt(p.req, x.snap.Providers[s.Provider], s.Model, s.Like)
+	if e.Class == tokenizer.Estimated {
+		if _, asks := x.codec(ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}); asks {
+			return Reply{}, false
+		}
+	}
+	body, err := counting.Write(x.in.server, p.req, e.Input)
+	if err != nil {
+		return x.refuse(asError(err)), true
+	}
+	own := &Answer{Status: 200, Body: body, Header: []providers.Header{{Name: "content-type", Value: "application/json"}}}
+	if h, ok := x.in.server.(dialect.Headed); ok {
+		h.AnswerHeader(nil, x.ID, func(name, value string) { own.Header = append(own.Header, providers.Header{Name: name, Value: value}) })
+	}
+	if route.Show {
+		own.Header = append(own.Header, providers.Header{Name: headerTokens, Value: counting.Header(&e)})
+	}
+	x.core.seen.Refused(Refusal{Dialect: x.Dialect, Op: x.Op, Code: llm.CodeNone, Took: x.core.now().Sub(x.in.began)})
+	x.move(stRefused)
+	return Reply{To: ToRequestBody, Done: true, Answer: own}, true
 }
 
 // write makes the body for a leg whose answer is translated: written in the provider's dialect, or the client's

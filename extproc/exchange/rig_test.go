@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -19,6 +20,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/mock"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -44,6 +46,7 @@ type config struct {
 	routes    []*routing.Route
 	aliases   map[string]string
 	clients   []auth.Key
+	counts    bool
 	maxBody   int64
 	maxAnswer int64
 	version   int
@@ -74,7 +77,12 @@ func (r *rig) snapshot() *exchange.Snapshot {
 	}
 	ps := map[string]*providers.Provider{}
 	maps.Copy(ps, c.providers)
+	var count *counting.Counter
+	if c.counts {
+		count = counting.New(tokenizer.NewSet(nil))
+	}
 	return &exchange.Snapshot{
+		Count:   count,
 		Version: "config-" + itoa(c.version), Table: routing.NewTable(c.routes, c.aliases), Providers: ps, Registry: all.Kinds(),
 		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer,
 	}
@@ -196,6 +204,8 @@ func (r *rig) option(rt *routing.Route, name, value string) {
 		rt.Lossy = map[string]routing.Lossy{"warn": routing.LossyWarn, "refuse": routing.LossyRefuse, "silent": routing.LossySilent}[value]
 	case "show":
 		rt.Show = true
+	case "count":
+		rt.Forward = value == "forward"
 	case "client-route":
 		rt.Client.Route = true
 	case "client-timeout":

@@ -15,12 +15,14 @@ import (
 
 	"github.com/signalbox-ai/signalbox/envoy"
 	"github.com/signalbox-ai/signalbox/extproc"
+	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/providers/sign"
+	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
 // Options of an App.
@@ -79,7 +81,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	a.metrics = telemetry.New(a.gather)
 	a.metrics.Build(o.Version)
-	a.build = &builder{kinds: a.kinds}
+	a.build = &builder{kinds: a.kinds, count: counting.New(tokenizer.NewSet(nil))}
 	if err := a.openMock(cfg); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/config"
@@ -20,8 +21,9 @@ import (
 // builder makes snapshots. It fetches secrets and opens nothing else.
 type builder struct {
 	kinds *providers.Registry
-	mock  *url.URL // where the embedded mock is served
-	built int      // snapshots so far: two never share a version
+	mock  *url.URL          // where the embedded mock is served
+	count *counting.Counter // lives longer than a snapshot: vocabularies stay
+	built int               // snapshots so far: two never share a version
 }
 
 // snapshot builds everything that exchanges need from a configuration. What its providers keep fresh in the
@@ -35,6 +37,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 		MaxBody:   int64(c.Limits.Body),
 		MaxAnswer: int64(c.Limits.Answer),
 		MaxHeader: c.Limits.HeaderCount,
+		Count:     b.count,
 	}
 	version := sha256.New()
 	var faults config.Errors

@@ -20,7 +20,7 @@ var layers = []string{
 	"providers/*",
 	"providers/all routing",
 	"routing/policy",
-	"internal/config extproc/ticket extproc/listing",
+	"internal/config extproc/ticket extproc/listing extproc/counting",
 	"extproc/exchange internal/config/*",
 	"extproc envoy internal/translate internal/tokens",
 	"internal/admin internal/app",

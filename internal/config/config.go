@@ -153,6 +153,7 @@ func (c *Config) preset() {
 		Failover:  Failover{FirstToken: true},
 		Usage:     "exact",
 		Lossy:     "warn",
+		Count:     "local",
 	}
 	c.Limits = Limits{Body: 20 << 20, Headers: 60 << 10, HeaderCount: 100, Connections: 10000, Answer: 64 << 20}
 	c.Envoy = Envoy{Admin: "unix:run/envoy-admin.sock", Heap: 1 << 30, LogLevel: "warning"}

@@ -52,7 +52,7 @@ func describe(c *config.Config) string {
 		}
 	}
 	for _, r := range c.Table().Routes() {
-		fmt.Fprintf(&b, "route %s %q weighted=%v usage=%v lossy=%v show=%v\n  first_token=%v between_tokens=%v total=%v\n  %+v\n  %+v\n", r.Name, r.Models, r.Weighted, r.Usage, r.Lossy, r.Show, r.Deadlines.FirstToken, r.Deadlines.BetweenTokens, r.Deadlines.Total, r.Failover, r.Client)
+		fmt.Fprintf(&b, "route %s %q weighted=%v usage=%v lossy=%v show=%v forward=%v\n  first_token=%v between_tokens=%v total=%v\n  %+v\n  %+v\n", r.Name, r.Models, r.Weighted, r.Usage, r.Lossy, r.Show, r.Forward, r.Deadlines.FirstToken, r.Deadlines.BetweenTokens, r.Deadlines.Total, r.Failover, r.Client)
 		for _, t := range r.Targets {
 			fmt.Fprintf(&b, "  target %s weight=%d like=%q\n", t, t.Weight, t.Like)
 		}

@@ -14,8 +14,9 @@ type Handling struct {
 	Failover      Failover      `yaml:"failover" doc:"When and how often another target is tried."`
 	Usage         string        `yaml:"usage" enum:"exact,pass,estimate" doc:"How tokens of an openai-chat stream are learnt when its client did not ask for usage. exact asks the provider and takes the extra frame out again; pass asks and lets the frame pass; estimate does not ask."`
 	Lossy         string        `yaml:"lossy" enum:"warn,refuse,silent" doc:"What happens to a request of which a target cannot carry everything. warn sends it and names the losses in a header of the answer; refuse does not use the target; silent sends it. All are logged."`
+	Count         string        `yaml:"count" enum:"local,forward" doc:"Who counts the tokens of a prompt for a client that asks. local counts here, without a network, where the vendor's way is known, and asks the provider elsewhere; forward always asks the provider."`
 	ClientHeaders ClientHeaders `yaml:"client_headers" doc:"Which x-signalbox-* headers of clients count."`
-	AnswerHeaders bool          `yaml:"answer_headers" doc:"Puts x-signalbox-target and x-signalbox-attempts on answers."`
+	AnswerHeaders bool          `yaml:"answer_headers" doc:"Puts x-signalbox-target and x-signalbox-attempts on answers, and x-signalbox-tokens on counts that are made here."`
 }
 
 // Deadlines of an exchange.
@@ -143,6 +144,7 @@ func (r *Route) route() *routing.Route {
 		Failover:  routing.Failover(r.Failover),
 		Client:    routing.ClientHeaders(r.ClientHeaders),
 		Show:      r.AnswerHeaders,
+		Forward:   r.Count == "forward",
 	}
 	switch r.Usage {
 	case "pass":

@@ -1,0 +1,102 @@
+// Package counting counts the prompts of exchanges: to answer a client that asks for a count, and to leave out a
+// target whose context window a prompt does not fit. It knows how requests are read and counts written, and nothing of
+// plans or Envoy.
+//
+//	dialect.Inbound ─► llm.Request ─ tokenizer.Set ─► Estimate ─► a count in the client's dialect
+//	                                                     └──────► Fits
+package counting
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/tokenizer"
+)
+
+// Counter counts for all providers. It is safe for concurrent use.
+type Counter struct{ set *tokenizer.Set }
+
+// New makes a Counter.
+func New(set *tokenizer.Set) *Counter { return &Counter{set} }
+
+// Prompt counts a request for a model at a provider; like is the model that it is said to be like, or "".
+func (c *Counter) Prompt(req *llm.Request, p *providers.Provider, model, like string) tokenizer.Estimate {
+	if p.Models != nil {
+		if known := p.Models.Like(model, like); known != "" {
+			model = known
+		}
+	} else if like != "" {
+		model = like
+	}
+	return c.set.For(p.Kind, model).Request(req)
+}
+
+// Write returns a count as the client's dialect has it, or an *llm.Error.
+func Write(s dialect.Server, req *llm.Request, n int64) ([]byte, error) {
+	w := s.NewWriter(req, false)
+	var body []byte
+	for _, ev := range []*llm.Event{
+		{Kind: llm.EvStarted, Name: req.Model},
+		{Kind: llm.EvUsage, Usage: llm.Usage{Input: llm.Tokens(n)}},
+		{Kind: llm.EvFinished},
+	} {
+		var err error
+		if body, err = w.Write(body, ev); err != nil {
+			return nil, err
+		}
+	}
+	return w.Close(body)
+}
+
+// Header is the value of x-signalbox-tokens: an item with parameters (RFC 9651).
+func Header(e *tokenizer.Estimate) string {
+	v := strconv.FormatInt(e.Input, 10) + ";method=" + e.Class.String()
+	if e.Error > 0 {
+		v += ";error=" + strconv.FormatInt(e.Error, 10)
+	}
+	return v
+}
+
+// Room says whether a prompt fits a model.
+type Room struct {
+	Window   int64 // of prompt and answer together, or of the prompt alone; 0: unknown, and everything fits
+	Reserved int64 // for the answer, where the window is of both
+}
+
+// RoomOf returns the room that a model has for a prompt whose answer may have so many tokens; 0: not said. Where a
+// vendor limits the prompt alone, nothing is reserved: Google's models, and OpenAI's from gpt-5 on, whose windows are
+// known without the answer's part.
+func RoomOf(f *catalog.Facts, model string, answer int64) Room {
+	r := Room{Window: f.Context}
+	switch {
+	case strings.Contains(model, "gemini"), f.Context == 272_000, f.Context == 922_000:
+	case f.MaxOutput > 0:
+		r.Reserved = min(answer, f.MaxOutput)
+	default:
+		r.Reserved = answer
+	}
+	return r
+}
+
+// Bytes reports whether any prompt of so many bytes fits: a token has at least one.
+func (r Room) Bytes(n int64) bool { return r.Window == 0 || n+r.Reserved <= r.Window }
+
+// Fits returns nil where a prompt fits as far as can be told, and else why not.
+func (r Room) Fits(e *tokenizer.Estimate) *llm.Error {
+	if r.Window == 0 || e.Input-e.Error+r.Reserved <= r.Window {
+		return nil
+	}
+	about := ""
+	if e.Class != tokenizer.Exact {
+		about = "about "
+	}
+	m := "This model's maximum context length is " + strconv.FormatInt(r.Window, 10) + " tokens, and the prompt has " + about + strconv.FormatInt(e.Input, 10)
+	if r.Reserved > 0 {
+		m += " beside the " + strconv.FormatInt(r.Reserved, 10) + " that are reserved for the answer"
+	}
+	return &llm.Error{Code: llm.CodeContextTooLong, Op: "counting.fits", Message: m + "."}
+}

@@ -1,0 +1,81 @@
+package counting
+
+import (
+	"testing"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/tokenizer"
+)
+
+func TestACountIsWrittenInEveryDialectThatHasOne(t *testing.T) {
+	req := &llm.Request{Op: llm.OpCount, Model: "m", Body: &llm.Chat{}}
+	for name, want := range map[dialect.Name]string{
+		dialect.AnthropicMessages: `{"input_tokens":17}`,
+		dialect.OpenAIResponses:   `{"object":"response.input_tokens","input_tokens":17}`,
+		dialect.Gemini:            `{"totalTokens":17}`,
+		dialect.BedrockConverse:   `{"inputTokens":17}`,
+	} {
+		got, err := Write(all.Servers()[name], req, 17)
+		if err != nil || string(got) != want {
+			t.Errorf("%s: got %s, %v; want %s", name, got, err, want)
+		}
+	}
+}
+
+func TestAModelIsCountedAsTheOneThatItIsLike(t *testing.T) {
+	c := New(tokenizer.NewSet(nil))
+	req := &llm.Request{Op: llm.OpChat, Body: &llm.Chat{Turns: []llm.Turn{{Parts: []llm.Part{{Text: "Hello"}}}}}}
+	p := &providers.Provider{Name: "azure", Kind: "azure"}
+	for _, tc := range []struct {
+		model, like string
+		want        tokenizer.Class
+	}{{"our-deployment", "", tokenizer.Estimated}, {"our-deployment", "gpt-4o", tokenizer.Exact}, {"gpt-4o", "", tokenizer.Exact}} {
+		if e := c.Prompt(req, p, tc.model, tc.like); e.Class != tc.want || e.Input != 8 {
+			t.Errorf("%s like %q: got %+v, want 8, %s", tc.model, tc.like, e, tc.want)
+		}
+	}
+}
+
+func TestRoomForAPrompt(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		facts  catalog.Facts
+		model  string
+		answer int64
+		prompt tokenizer.Estimate
+		fits   bool
+	}{
+		{"nothing is known of the window", catalog.Facts{}, "m", 100, tokenizer.Estimate{Input: 1e9}, true},
+		{"it fits to the last token", catalog.Facts{Context: 1000}, "m", 100, tokenizer.Estimate{Input: 900}, true},
+		{"one more does not", catalog.Facts{Context: 1000}, "m", 100, tokenizer.Estimate{Input: 901}, false},
+		{"no more is reserved than a model can answer", catalog.Facts{Context: 1000, MaxOutput: 50}, "m", 5000, tokenizer.Estimate{Input: 950}, true},
+		{"what may be wrong stays the client's", catalog.Facts{Context: 1000}, "m", 0, tokenizer.Estimate{Input: 1200, Error: 250, Class: tokenizer.Estimated}, true},
+		{"what cannot be that wrong does not", catalog.Facts{Context: 1000}, "m", 0, tokenizer.Estimate{Input: 1300, Error: 250, Class: tokenizer.Estimated}, false},
+		{"Google limits the prompt alone", catalog.Facts{Context: 1000, MaxOutput: 500}, "gemini-2.5-flash", 500, tokenizer.Estimate{Input: 1000}, true},
+		{"so do OpenAI's newer windows", catalog.Facts{Context: 272_000, MaxOutput: 128_000}, "gpt-5", 128_000, tokenizer.Estimate{Input: 272_000}, true},
+	} {
+		r := RoomOf(&tc.facts, tc.model, tc.answer)
+		err := r.Fits(&tc.prompt)
+		if (err == nil) != tc.fits || err != nil && err.Code != llm.CodeContextTooLong {
+			t.Errorf("%s: got %v", tc.name, err)
+		}
+		if r.Bytes(tc.prompt.Input) && !tc.fits {
+			t.Errorf("%s: the bytes fit, and the tokens do not", tc.name)
+		}
+	}
+}
+
+func TestTheHeaderNamesTheMethod(t *testing.T) {
+	for want, e := range map[string]tokenizer.Estimate{
+		"17;method=exact":                 {Input: 17},
+		"17;method=reconstructed;error=3": {Input: 17, Error: 3, Class: tokenizer.Reconstructed},
+	} {
+		if got := Header(&e); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
