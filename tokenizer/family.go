@@ -63,7 +63,7 @@ var families = []family{
 
 	{name: "claude-2", models: "claude-2 claude-v2 claude-1 claude-v1 claude-instant*", encoding: "o200k_base", frame: frame.Template{Start: 7, Loose: true}, class: Estimated, scale: 1.1},
 	{name: "claude-opus-5", models: "claude-opus-5", encoding: "claude-opus-5", frame: frame.Claude{Base: 6, Call: 54, Reply: 22, Calling: -24, Turn: 2, Auto: 303, Any: 303, One: 303}, media: claudeMedia, class: Reconstructed},
-	{name: "claude-5", models: "claude-sonnet-5 claude-haiku-5 claude-fable-5 claude-fable*", encoding: "claude-4.8", frame: frame.Claude{Base: 6, Call: 54, Reply: 22, Calling: -24, Turn: 2, Auto: 362, Any: 488, One: 488}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-5", models: "claude-sonnet-5 claude-haiku-5 claude-fable-5 claude-fable*", encoding: "claude-4.8", frame: frame.Claude{Base: 6, System: 1, Call: 54, Reply: 22, Calling: -24, Turn: 2, Auto: 362, Any: 488, One: 488}, media: claudeMedia, class: Reconstructed},
 	{name: "claude-4.8", models: "claude-opus-4-8 claude-sonnet-4-8 claude-haiku-4-8 claude-opus-4-9 claude-sonnet-4-9", encoding: "claude-4.8", frame: frame.Claude{Base: 6, Call: 54, Reply: 22, Calling: -24, Turn: 2, Auto: 362, Any: 488, One: 488}, media: claudeMedia, class: Reconstructed},
 	{name: "claude-4.7", models: "claude-opus-4-7 claude-sonnet-4-7 claude-haiku-4-7 claude-4-7*", encoding: "claude-4.7", frame: frame.Claude{Base: 11, Call: 54, Reply: 22, Calling: -24, Turn: 2, Auto: 497, Any: 587, One: 594, Serial: 9}, media: claudeMedia, class: Reconstructed},
 	{name: "claude-4.6", models: "claude-opus-4-6 claude-sonnet-4-6 claude-4-6*", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 54, Reply: 22, Calling: -24, System: 1, Turn: 3, Think: 28, Adaptive: 17, Auto: 497, Any: 587, One: 594, Serial: 9}, media: claudeMedia, class: Reconstructed},
@@ -75,10 +75,12 @@ var families = []family{
 	{name: "claude, newer", models: "claude*", encoding: "claude-4.8", frame: frame.Claude{Base: 6, Call: 54, Reply: 22, Calling: -24, Turn: 2, Auto: 362, Any: 488, One: 488}, media: claudeMedia, class: Reconstructed},
 
 	{name: "gemini-3", kinds: "vertex", models: "gemini-3*", encoding: gemma, frame: frame.Gemini{}, media: gemini3, class: Reconstructed},
-	{name: "gemini-3", models: "gemini-3*", encoding: gemma, frame: frame.Gemini{Content: 1}, media: gemini3, class: Reconstructed},
+	{name: "gemini-3.5", models: "gemini-3-5*", encoding: gemma, frame: frame.Gemini{Content: 1}, media: gemini3, class: Reconstructed},
+	{name: "gemini-3", models: "gemini-3*", encoding: gemma, frame: frame.Gemini{Content: 1, System: 1}, media: gemini3, class: Reconstructed},
 	{name: "gemini-2.0", models: "gemini-2-0 gemini-1*", encoding: gemma, frame: frame.Gemini{}, media: media.Rule{Flat: 1290, Most: 1290, Page: 258, Second: 32}, class: Reconstructed},
 	{name: "gemini-2.5", kinds: "vertex", models: "gemini*", encoding: gemma, frame: frame.Gemini{}, media: geminiMedia, class: Reconstructed},
-	{name: "gemini-2.5", models: "gemini*", encoding: gemma, frame: frame.Gemini{Content: 1}, media: geminiMedia, class: Reconstructed},
+	{name: "gemini-2.5", models: "gemini*", encoding: gemma, frame: frame.Gemini{Content: 1, System: 1}, media: geminiMedia, class: Reconstructed},
+	{name: "gemma", kinds: "gemini", models: "gemma*", encoding: gemma, frame: frame.Gemini{Content: 1, System: 1}, media: media.Rule{Flat: 256, Most: 2048}, class: Reconstructed},
 	{name: "gemma", models: "gemma*", encoding: gemma, frame: frame.Template{Start: 1, Turn: 5, End: 3, Loose: true}, media: media.Rule{Flat: 256, Most: 2048}, class: Reconstructed},
 
 	{name: "deepseek-reasoner", models: "deepseek-reasoner", encoding: "deepseek_v3", frame: frame.Template{Start: 1, Turn: 1, End: 3, System: -1, Answer: 1}, class: Reconstructed},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/catalog/naming"
+	"github.com/signalbox-ai/signalbox/tokenizer/frame"
 )
 
 // Set finds the counter of a model. It is safe for concurrent use; counters are shared, and stay.
@@ -52,6 +53,10 @@ func (s *Set) make(kind, model string) *Counter {
 	c := &Counter{Family: f.name, Encoding: f.encoding, class: f.class, rule: f.frame, media: f.media, scale: 1}
 	if f.scale != 0 {
 		c.scale = f.scale
+	}
+	if rule, ok := f.frame.(frame.Claude); ok && (kind == "openrouter" || kind == "bedrock") {
+		rule.Trim = true
+		c.rule = rule
 	}
 	if c.text = s.loaded[f.encoding]; c.text != nil {
 		return c

@@ -40,7 +40,7 @@ var floors = []struct {
 	{"openai plain, previews apart", 99, 99, 900},
 	{"openai tools", 65, 90, 650},
 	{"openai schema", 60, 75, 150},
-	{"claude plain", 90, 97, 250},
+	{"claude plain", 96, 97, 250},
 	{"claude tools", 20, 40, 330},
 }
 

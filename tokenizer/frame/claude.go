@@ -24,6 +24,7 @@ type Claude struct {
 	Call     int64 // around a call
 	Calling  int64 // around all calls of a turn
 	Reply    int64 // around a reply
+	Trim     bool  // whether white space at the end of texts is not sent on: OpenRouter, Bedrock
 }
 
 var _ Rule = Claude{}
@@ -86,12 +87,19 @@ func (c *said) system(chat *llm.Chat) {
 	if found {
 		c.Frame += c.f.System
 	}
+	if strings.HasPrefix(c.words.String(), "\n") { // a newline joins those that stand before the system text
+		c.Frame--
+	}
 	c.flush()
 }
 
 // flush counts the text that was gathered.
 func (c *said) flush() {
-	c.Sum.Text += c.text(c.words.String())
+	text := c.words.String()
+	if c.f.Trim {
+		text = strings.TrimRight(text, " \n")
+	}
+	c.Sum.Text += c.text(text)
 	c.words.Reset()
 }
 

@@ -1,0 +1,32 @@
+package tokenizer
+
+import (
+	"strings"
+	"testing"
+)
+
+const tiny = `{"normalizer":{"type":"Replace","pattern":{"String":" "},"content":"▁"},"model":{"type":"BPE","byte_fallback":true,
+"vocab":{"▁":0,"a":1,"b":2,"ab":3,"▁ab":4},"merges":["a b","▁ ab"]}}`
+
+func TestALoadedVocabularyCountsForItsModels(t *testing.T) {
+	gemma3, err := Load("gemma3", []byte(tiny))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := NewSet(map[string]Text{"gemma3": gemma3}).For("gemini", "gemini-2.5-flash")
+	if got := c.Text([]byte("ab ab")); got != 2 || c.Class() != Reconstructed || c.Encoding != "gemma3" {
+		t.Errorf("got %d tokens by %s, %s", got, c.Encoding, c.Class())
+	}
+}
+
+func TestLoadSaysWhatItCannotLoad(t *testing.T) {
+	for _, c := range []struct{ name, file, want string }{
+		{"gemma9", tiny, `no vocabulary "gemma9" can be loaded; possible are gemma2, gemma3, llama2, llama3, llama4, mistral`},
+		{"gemma3", "", "the file is neither a tokenizer.json nor a tokenizer.model"},
+		{"llama3", "x", "vocabulary llama3: "},
+	} {
+		if _, err := Load(c.name, []byte(c.file)); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
+		}
+	}
+}
