@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
 
@@ -119,4 +120,27 @@ func Settle(parts []llm.Part) []llm.Part {
 		}
 	}
 	return kept
+}
+
+// CutThoughts adds to edits those that take the parts for which foreign reports true out of a conversation, and the
+// turns that hold nothing else. turns is the conversation's part of body, as jsonx.CutElements wants it; parts names the
+// array of a turn.
+func CutThoughts(edits []jsonx.Edit, body, turns []byte, parts string, foreign func(part []byte) bool) []jsonx.Edit {
+	hollow := func(turn []byte) bool {
+		all, gone := 0, 0
+		for _, p := range jsonx.Elements(jsonx.Get(turn, parts)) {
+			all++
+			if foreign(p) {
+				gone++
+			}
+		}
+		return gone > 0 && gone == all
+	}
+	edits = jsonx.CutElements(edits, body, turns, hollow)
+	for _, t := range jsonx.Elements(turns) {
+		if !hollow(t) {
+			edits = jsonx.CutElements(edits, body, jsonx.Get(t, parts), foreign)
+		}
+	}
+	return edits
 }

@@ -58,6 +58,9 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
 }
 
+// Reshapes implements dialect.Reshaper: thoughts that this provider must not get may be another's.
+func (c *Codec) Reshapes(h *dialect.Head) bool { return len(foreignThoughts(h.Doc, nil)) > 0 }
+
 // foreignThoughts adds the edits that take thoughts of other vendors out of the conversation, and messages that hold
 // nothing else.
 func foreignThoughts(doc *jsonx.Doc, edits []jsonx.Edit) []jsonx.Edit {
@@ -65,23 +68,7 @@ func foreignThoughts(doc *jsonx.Doc, edits []jsonx.Edit) []jsonx.Edit {
 		return edits
 	}
 	messages, _ := doc.Get("messages")
-	empty := func(m []byte) bool {
-		blocks, gone := 0, 0
-		for _, b := range jsonx.Elements(jsonx.Get(m, "content")) {
-			blocks++
-			if foreignThought(b) {
-				gone++
-			}
-		}
-		return gone > 0 && gone == blocks
-	}
-	edits = jsonx.CutElements(edits, doc.Body, messages, empty)
-	for _, m := range jsonx.Elements(messages) {
-		if !empty(m) {
-			edits = jsonx.CutElements(edits, doc.Body, jsonx.Get(m, "content"), foreignThought)
-		}
-	}
-	return edits
+	return dialect.CutThoughts(edits, doc.Body, messages, "content", foreignThought)
 }
 
 // foreignThought reports whether a block is a thought that this API's provider did not sign.

@@ -11,7 +11,9 @@
 package bedrockconverse
 
 import (
+	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"strconv"
 	"strings"
 	"time"
@@ -53,12 +55,43 @@ func (c *Codec) Streams(contentType string) bool {
 	return strings.HasPrefix(contentType, awsevents.ContentType)
 }
 
-// Splice returns the client's own body: nothing in it names the model.
+// Splice returns the client's own body, without reasoning that another vendor's model left in the conversation: nothing
+// in it names the model.
 func (c *Codec) Splice(dst []byte, h *dialect.Head, _ dialect.Edits) ([]byte, error) {
-	if dst == nil {
+	edits := foreignThoughts(h.Doc)
+	if len(edits) == 0 && dst == nil {
 		return h.Doc.Body, nil
 	}
-	return append(dst, h.Doc.Body...), nil
+	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
+}
+
+// Reshapes implements dialect.Reshaper: reasoning that this provider must not get may be another's.
+func (c *Codec) Reshapes(h *dialect.Head) bool { return len(foreignThoughts(h.Doc)) > 0 }
+
+// foreignThoughts are the edits that take reasoning of other vendors out of the conversation: as text our marks stand
+// as they are, as bytes in base64.
+func foreignThoughts(doc *jsonx.Doc) []jsonx.Edit {
+	found := false
+	for _, mark := range [...]string{`"sb`, `"c2J`} {
+		found = found || bytes.Contains(doc.Body, []byte(mark))
+	}
+	if !found {
+		return nil
+	}
+	messages, own := doc.Get("messages")
+	if !own { // of a request whose tokens are to be counted
+		input, _ := doc.Get("input")
+		messages = jsonx.At(input, "converse", "messages")
+	}
+	return dialect.CutThoughts(nil, doc.Body, messages, "content", func(block []byte) bool {
+		body := jsonx.Get(block, "reasoningContent")
+		seal, _ := jsonx.String(jsonx.At(body, "reasoningText", "signature"))
+		if data, ok := jsonx.String(jsonx.Get(body, "redactedContent")); ok {
+			plain, _ := base64.StdEncoding.DecodeString(data)
+			seal = string(plain)
+		}
+		return dialect.ForeignSeal(name, seal)
+	})
 }
 
 // ReadError reads an answer with an error status.

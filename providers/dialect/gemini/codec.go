@@ -14,6 +14,7 @@ package gemini
 import (
 	"bytes"
 	"crypto/rand"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -132,8 +133,12 @@ func (c *Codec) bodyEdits(doc *jsonx.Doc, model string) (edits []jsonx.Edit) {
 		case "generateContentRequest":
 			edits = renamed(edits, doc.Body, jsonx.Get(v, "model"), model)
 		case "contents":
+			cut := foreignSeals(doc.Body, v)
+			edits = append(edits, cut...)
 			if c.vertex {
-				edits = roles(edits, doc.Body, v)
+				edits = append(edits, slices.DeleteFunc(roles(nil, doc.Body, v), func(e jsonx.Edit) bool {
+					return slices.ContainsFunc(cut, func(gone jsonx.Edit) bool { return gone.Start <= e.Start && e.Start < gone.End })
+				})...)
 			}
 		}
 	}
@@ -160,6 +165,49 @@ func roles(edits []jsonx.Edit, body, contents []byte) []jsonx.Edit {
 				with += ","
 			}
 			edits = append(edits, jsonx.Edit{Start: at, End: at, With: []byte(with)})
+		}
+	}
+	return edits
+}
+
+// Reshapes implements dialect.Reshaper: what this provider must not get may be another's.
+func (c *Codec) Reshapes(h *dialect.Head) bool {
+	return h.Doc != nil && bytes.Contains(h.Doc.Body, []byte(markInBase64))
+}
+
+// markInBase64 is how our marks of seals begin as clients have them.
+const markInBase64 = `"c2J`
+
+// foreignSeals are the edits that take out of the conversation what other vendors sealed: their thoughts go, and
+// anything else gets the signature that says that there is none.
+func foreignSeals(body, contents []byte) []jsonx.Edit {
+	if !bytes.Contains(contents, []byte(markInBase64)) {
+		return nil
+	}
+	seal := func(part []byte) (raw []byte, thought bool) {
+		for n, v := range jsonx.Members(part) {
+			switch camel(string(n)) {
+			case "thought":
+				thought = string(v) == "true"
+			case "thoughtSignature":
+				s, _ := jsonx.String(v)
+				if b, ok := decode(s); ok && dialect.ForeignSeal(name, string(b)) {
+					raw = v
+				}
+			}
+		}
+		return raw, thought
+	}
+	edits := dialect.CutThoughts(nil, body, contents, "parts", func(part []byte) bool {
+		raw, thought := seal(part)
+		return raw != nil && thought
+	})
+	for _, c := range jsonx.Elements(contents) {
+		for _, part := range jsonx.Elements(jsonx.Get(c, "parts")) {
+			if raw, thought := seal(part); raw != nil && !thought {
+				at := offset(body, raw)
+				edits = append(edits, jsonx.Edit{Start: at, End: at + len(raw), With: jsonx.AppendQuote(nil, filler)})
+			}
 		}
 	}
 	return edits

@@ -10,8 +10,11 @@
 package openaichat
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/rand"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -118,7 +121,7 @@ func text(b []byte, name, value string) []byte { return jsonx.AppendQuote(key(b,
 
 // Splice appends the client's own body with the edits made, and leaves every other byte as it is.
 func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, error) {
-	return splice(dst, h, e, make([]jsonx.Edit, 0, 2))
+	return splice(dst, h, e, c.seals(h.Doc, cmp.Or(e.Model, h.Model), make([]jsonx.Edit, 0, 2)))
 }
 
 // splice makes the edits of every request beside those that a server needs.
@@ -137,6 +140,85 @@ func splice(dst []byte, h *dialect.Head, e dialect.Edits, edits []jsonx.Edit) ([
 		return h.Doc.Body, nil
 	}
 	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
+}
+
+// seals adds the edits that make the signatures in a conversation fit a model: one that its vendor made stands bare,
+// another's is taken out. A bare one stays where an imitator of OpenAI's server may have made it itself.
+func (c *Codec) seals(doc *jsonx.Doc, model string, edits []jsonx.Edit) []jsonx.Edit {
+	if !sealed(doc) {
+		return edits
+	}
+	set := func(raw, with []byte) {
+		at := cap(doc.Body) - cap(raw)
+		edits = append(edits, jsonx.Edit{Start: at, End: at + len(raw), With: with})
+	}
+	foreign := func(raw []byte, maker string) bool {
+		s, _ := jsonx.String(raw)
+		vendor, _, wrapped := dialect.OpenSeal(s)
+		if !wrapped {
+			vendor = maker
+		}
+		return s != "" && !madeBy(vendor, model) && (wrapped || !c.functions)
+	}
+	open := func(raw []byte) {
+		s, _ := jsonx.String(raw)
+		if _, seal, wrapped := dialect.OpenSeal(s); wrapped {
+			set(raw, jsonx.AppendQuote(nil, seal))
+		}
+	}
+	google := func(holder []byte) {
+		content := jsonx.Get(holder, "extra_content")
+		raw := jsonx.At(content, "google", "thought_signature")
+		if foreign(raw, sealGoogle) {
+			set(content, []byte("null"))
+		} else if raw != nil {
+			open(raw)
+		}
+	}
+	messages, _ := doc.Get("messages")
+	for _, m := range jsonx.Elements(messages) {
+		google(m)
+		for _, call := range jsonx.Elements(jsonx.Get(m, "tool_calls")) {
+			google(call)
+		}
+		blocks := jsonx.Get(m, "thinking_blocks")
+		kept := 0
+		gone := func(b []byte) bool { return foreign(blockSeal(b), sealAnthropic) }
+		for _, b := range jsonx.Elements(blocks) {
+			if !gone(b) {
+				kept++
+				raw := blockSeal(b)
+				if s, _ := jsonx.String(raw); strings.HasPrefix(s, dialect.HiddenMark) {
+					set(b, append(text([]byte(`{"type":"thinking","thinking":""`), "signature", s[len(dialect.HiddenMark):]), '}'))
+				} else if raw != nil {
+					open(raw)
+				}
+			}
+		}
+		switch {
+		case kept > 0:
+			edits = jsonx.CutElements(edits, doc.Body, blocks, gone)
+		case len(blocks) > len("[]"):
+			set(blocks, []byte("null"))
+		}
+	}
+	return edits
+}
+
+// sealed reports whether a conversation may hold signatures.
+func sealed(doc *jsonx.Doc) bool {
+	return bytes.Contains(doc.Body, []byte(`"thinking_blocks"`)) || bytes.Contains(doc.Body, []byte(`"thought_signature"`))
+}
+
+// Reshapes implements dialect.Reshaper: signatures that one model must not get may be another's.
+func (c *Codec) Reshapes(h *dialect.Head) bool { return sealed(h.Doc) }
+
+// blockSeal is the seal of an entry of thinking_blocks.
+func blockSeal(b []byte) []byte {
+	if raw := jsonx.Get(b, "signature"); raw != nil {
+		return raw
+	}
+	return jsonx.Get(b, "data")
 }
 
 // NewStrip makes a filter that takes the usage frame out of a stream.
@@ -197,7 +279,7 @@ func (u *upstream) Rewrites(h *dialect.Head) bool {
 
 func (u *upstream) Reshapes(h *dialect.Head) bool {
 	fit, err := u.quirks.Fit(h.Doc, "") // for any model
-	return err == nil && len(fit.Edits) > 0
+	return err == nil && len(fit.Edits) > 0 || sealed(h.Doc)
 }
 
 func (u *upstream) Trims(h *dialect.Head, model string) ([]llm.Loss, error) {
@@ -218,7 +300,7 @@ func (u *upstream) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte,
 		return dst, err
 	}
 	e.AskUsage = e.AskUsage && u.quirks.AsksUsage()
-	return splice(dst, h, e, fit.Edits)
+	return splice(dst, h, e, u.codec.seals(h.Doc, model, fit.Edits))
 }
 
 // WriteRequest writes the body as for OpenAI, with reasoning as the server wants it, and fits that.

@@ -241,9 +241,12 @@ func (w *requestWriter) named(n string) {
 // to no other (a compatible front of the vendor's own models takes them in extension members).
 var sealVendors = [...]struct{ from, word string }{{sealAnthropic, "claude"}, {sealGoogle, "gemini"}}
 
-func (w *requestWriter) takesSeal(p *llm.Part) bool {
+func (w *requestWriter) takesSeal(p *llm.Part) bool { return p.Seal != "" && madeBy(p.From, w.t.Model) }
+
+// madeBy reports whether a model is of a vendor that makes seals.
+func madeBy(vendor, model string) bool {
 	for _, v := range sealVendors {
-		if p.Seal != "" && p.From == v.from && strings.Contains(strings.ToLower(w.t.Model), v.word) {
+		if vendor == v.from && strings.Contains(strings.ToLower(model), v.word) {
 			return true
 		}
 	}

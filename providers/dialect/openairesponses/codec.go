@@ -65,6 +65,9 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
 }
 
+// Reshapes implements dialect.Reshaper: reasoning that this provider must not get may be another's.
+func (c *Codec) Reshapes(h *dialect.Head) bool { return len(foreignReasoning(h.Doc, nil)) > 0 }
+
 // foreignReasoning adds the edits that take reasoning items with our marks out of the input.
 func foreignReasoning(doc *jsonx.Doc, edits []jsonx.Edit) []jsonx.Edit {
 	if !bytes.Contains(doc.Body, []byte(`"sb`)) { // how the marks of such seals begin
