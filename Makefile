@@ -110,8 +110,9 @@ fuzz: ## every fuzz target for FUZZTIME
 	@FUZZTIME='$(FUZZTIME)' tools/fuzz $$($(call pkgs_with,^func Fuzz))
 
 .PHONY: bench
-bench: build ## Go benchmarks, then the proxy on a real Envoy (ARGS="-scale 4 -most 30m"); compare within one run only
+bench: build ## Go benchmarks, tokenizers side by side, then the proxy on a real Envoy (ARGS="-scale 4 -most 30m"); compare within one run only
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime '$(BENCHTIME)' $$($(call pkgs_with,^func Benchmark))
+	$(GO) run ./internal/bench/tokens
 	$(GO) run ./internal/bench $(ARGS)
 
 .PHONY: bench-compare

@@ -38,6 +38,7 @@ var beside = []struct{ pattern, why string }{
 	{"internal/conformance/*", "proves with other people's programs"},
 	{"internal/e2e", "proves on a real Envoy"},
 	{"internal/bench", "measures from outside"},
+	{"internal/bench/*", "measures from outside"},
 	{"internal/catalog/gen", "writes the embedded registry"},
 	{"tokenizer/*/gen", "writes embedded tables"},
 	{"deploy", "loads the examples"},

@@ -6,7 +6,22 @@ import "github.com/signalbox-ai/signalbox/tokenizer/vocab"
 const most = 6 << 20
 
 const noticeHead = `The vocabularies in this folder are the work of others, rewritten into a compact form by ../gen.
-"from" is the package and the file in it that each was taken from, followed by that file's checksum.
+"from" is the package and the file in it that each was taken from, followed by that file's checksum. The terms of Apache-2.0 are those of LICENSE at the root of this repository. Those of MIT:
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files
+(the "Software"), to deal in the Software without restriction, including without limitation the rights to use, copy, modify,
+merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF
+MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE
+FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+
+Kimi K2's Modified MIT adds: a commercial product or service with more than 100 million monthly active users, or more than 20
+million US dollars of monthly revenue, displays "Kimi K2" prominently on its user interface.
 `
 
 type family struct {
