@@ -172,6 +172,11 @@ func AppendKey(dst []byte, name string) []byte {
 	return append(AppendQuote(AppendComma(dst), name), ':')
 }
 
+// AppendText appends a member whose value is a string.
+func AppendText(dst []byte, name, value string) []byte {
+	return AppendQuote(AppendKey(dst, name), value)
+}
+
 // AppendComma appends the comma that a further element or member needs: none where an array or object has just
 // been opened.
 func AppendComma(dst []byte) []byte {

@@ -171,8 +171,9 @@ func TestMembersAreAppendedWithTheirCommas(t *testing.T) {
 	b = AppendKey(append(b, "[1]"...), `"b"`)
 	b = AppendFloat32(append(b, '['), 0.1)
 	b = AppendFloat32(AppendComma(b), -1.5e-30)
-	if want := `{"a":[1],"\"b\"":[0.1,-1.5e-30]}`; string(b)+"]}" != want || Valid([]byte(want)) != nil {
-		t.Errorf("got %s]}, want %s", b, want)
+	b = AppendText(append(b, ']'), "c", "x\n")
+	if want := `{"a":[1],"\"b\"":[0.1,-1.5e-30],"c":"x\n"}`; string(b)+"}" != want || Valid([]byte(want)) != nil {
+		t.Errorf("got %s}, want %s", b, want)
 	}
 }
 

@@ -121,15 +121,15 @@ func (w *embedWriter) inputs() error {
 		if len(w.embed.Inputs) != 1 {
 			return unsupported(at, fmt.Sprintf("This model embeds one text a call, and the request has %d: send them one by one.", len(w.embed.Inputs)))
 		}
-		w.dst = member.Text(w.dst, "inputText", w.embed.Inputs[0].Text)
+		w.dst = jsonx.AppendText(w.dst, "inputText", w.embed.Inputs[0].Text)
 		return nil
 	}
 	if len(w.embed.Inputs) > maxTexts {
 		return unsupported(at, fmt.Sprintf("This model embeds at most %d texts a call, and the request has %d.", maxTexts, len(w.embed.Inputs)))
 	}
-	w.dst = append(member.Key(w.dst, "texts"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "texts"), '[')
 	for i := range w.embed.Inputs {
-		w.dst = jsonx.AppendQuote(member.Comma(w.dst), w.embed.Inputs[i].Text)
+		w.dst = jsonx.AppendQuote(jsonx.AppendComma(w.dst), w.embed.Inputs[i].Text)
 	}
 	w.dst = append(w.dst, ']')
 	return nil
@@ -150,10 +150,10 @@ func (w *embedWriter) members() error {
 			purpose = purposes[""]
 			w.lose("task", "the model has no such task")
 		}
-		w.dst = member.Text(w.dst, "input_type", purpose)
+		w.dst = jsonx.AppendText(w.dst, "input_type", purpose)
 		w.dst = append(w.dst, `,"embedding_types":["float"]`...)
 		if e.Truncate != "" {
-			w.dst = member.Text(w.dst, "truncate", strings.ToUpper(e.Truncate))
+			w.dst = jsonx.AppendText(w.dst, "truncate", strings.ToUpper(e.Truncate))
 		}
 	} else {
 		if e.Task != "" {
@@ -177,9 +177,9 @@ func (w *embedWriter) members() error {
 	case outer == "":
 		return unsupported(w.in("dimensions"), "This model's vectors have one length.")
 	case nested:
-		w.dst = append(strconv.AppendInt(member.Key(append(member.Key(w.dst, outer), '{'), inner), e.Dimensions, 10), '}')
+		w.dst = append(strconv.AppendInt(jsonx.AppendKey(append(jsonx.AppendKey(w.dst, outer), '{'), inner), e.Dimensions, 10), '}')
 	default:
-		w.dst = strconv.AppendInt(member.Key(w.dst, outer), e.Dimensions, 10)
+		w.dst = strconv.AppendInt(jsonx.AppendKey(w.dst, outer), e.Dimensions, 10)
 	}
 	return nil
 }

@@ -87,14 +87,14 @@ func foreignThought(block []byte) bool {
 func (c *Codec) WriteModels(models []dialect.ModelInfo) []byte {
 	b := append(make([]byte, 0, 64+112*len(models)), `{"data":[`...)
 	for _, m := range models {
-		b = appendModel(comma(b), m)
+		b = appendModel(jsonx.AppendComma(b), m)
 	}
 	b = append(b, `],"has_more":false`...)
 	if len(models) == 0 {
 		return append(b, `,"first_id":null,"last_id":null}`...)
 	}
-	b = text(b, "first_id", models[0].ID)
-	b = text(b, "last_id", models[len(models)-1].ID)
+	b = jsonx.AppendText(b, "first_id", models[0].ID)
+	b = jsonx.AppendText(b, "last_id", models[len(models)-1].ID)
 	return append(b, '}')
 }
 
@@ -103,10 +103,10 @@ func (c *Codec) WriteModel(m dialect.ModelInfo) []byte { return appendModel(nil,
 
 func appendModel(b []byte, m dialect.ModelInfo) []byte {
 	b = append(b, `{"type":"model"`...)
-	b = text(b, "id", m.ID)
-	b = text(b, "display_name", cmp.Or(m.Name, m.ID))
+	b = jsonx.AppendText(b, "id", m.ID)
+	b = jsonx.AppendText(b, "display_name", cmp.Or(m.Name, m.ID))
 	// The API gives the epoch for a release date that it does not know.
-	b = text(b, "created_at", time.Unix(m.Created, 0).UTC().Format(time.RFC3339))
+	b = jsonx.AppendText(b, "created_at", time.Unix(m.Created, 0).UTC().Format(time.RFC3339))
 	for _, n := range [...]struct {
 		name string
 		n    int64
@@ -118,33 +118,23 @@ func appendModel(b []byte, m dialect.ModelInfo) []byte {
 	// capabilities is left out: the API's object has all of a list that is not ours.
 	switch {
 	case m.Retires != "":
-		b = text(b, "lifecycle", "deprecated")
-		b = text(b, "retires_at", m.Retires+"T00:00:00Z")
+		b = jsonx.AppendText(b, "lifecycle", "deprecated")
+		b = jsonx.AppendText(b, "retires_at", m.Retires+"T00:00:00Z")
 	case m.Known:
-		b = text(b, "lifecycle", "active")
+		b = jsonx.AppendText(b, "lifecycle", "active")
 	}
 	return append(b, '}')
 }
 
-// comma appends the comma that a further element or member needs.
-func comma(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] != '[' && b[n-1] != '{' {
-		return append(b, ',')
-	}
-	return b
+// number appends a member whose value is an integer.
+func number(b []byte, name string, n int64) []byte {
+	return strconv.AppendInt(jsonx.AppendKey(b, name), n, 10)
 }
 
-// key appends a member's name to an open object.
-func key(b []byte, name string) []byte { return append(jsonx.AppendQuote(comma(b), name), ':') }
-
-// text appends a member whose value is a string.
-func text(b []byte, name, value string) []byte { return jsonx.AppendQuote(key(b, name), value) }
-
-// number appends a member whose value is an integer.
-func number(b []byte, name string, n int64) []byte { return strconv.AppendInt(key(b, name), n, 10) }
-
 // raw appends a member whose value is JSON.
-func raw(b []byte, name string, value []byte) []byte { return append(key(b, name), value...) }
+func raw(b []byte, name string, value []byte) []byte {
+	return append(jsonx.AppendKey(b, name), value...)
+}
 
 // Limits of a request. The provider's own may be lower; these keep the gateway's work bounded.
 const (

@@ -66,10 +66,10 @@ func appendError(b []byte, e *llm.Error, requestID string) []byte {
 	_, kind := kindOf(e.Code)
 	b = append(b, `{"type":"error","error":{"type":"`...)
 	b = append(append(b, kind...), '"')
-	b = text(b, "message", messageOf(e))
+	b = jsonx.AppendText(b, "message", messageOf(e))
 	b = append(b, '}')
 	if requestID != "" {
-		b = text(b, "request_id", requestID)
+		b = jsonx.AppendText(b, "request_id", requestID)
 	}
 	return append(b, '}')
 }

@@ -127,11 +127,11 @@ func (c *Hosted) reshape(dst []byte, doc *jsonx.Doc, betas []string) []byte {
 
 // lead puts in front of all members those that stand for headers.
 func (c *Hosted) lead(cuts []jsonx.Edit, doc *jsonx.Doc, betas []string) []jsonx.Edit {
-	b := text(make([]byte, 0, 128), "anthropic_version", c.host.Version)
+	b := jsonx.AppendText(make([]byte, 0, 128), "anthropic_version", c.host.Version)
 	if c.host.Betas && len(betas) > 0 {
-		b = append(key(b, "anthropic_beta"), '[')
+		b = append(jsonx.AppendKey(b, "anthropic_beta"), '[')
 		for _, s := range betas {
-			b = jsonx.AppendQuote(comma(b), s)
+			b = jsonx.AppendQuote(jsonx.AppendComma(b), s)
 		}
 		b = append(b, ']')
 	}

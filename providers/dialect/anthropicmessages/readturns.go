@@ -204,7 +204,7 @@ func (b *block) ownCitations() {
 			all = false
 			continue
 		}
-		kept = append(comma(kept), c...)
+		kept = append(jsonx.AppendComma(kept), c...)
 	}
 	switch {
 	case all:

@@ -220,7 +220,7 @@ func appendDetails(dst, details []byte) []byte {
 	} else if text != "" {
 		said += ": " + text
 	}
-	dst = append(key(dst, "stop_details"), `{"type":"refusal","category":null,"explanation":`...)
+	dst = append(jsonx.AppendKey(dst, "stop_details"), `{"type":"refusal","category":null,"explanation":`...)
 	return append(jsonx.AppendQuote(dst, said), '}')
 }
 
@@ -231,16 +231,16 @@ func appendUsage(dst []byte, u *llm.Usage) []byte {
 	dst = number(dst, "input_tokens", max(u.Input.N-u.Cached.N-u.CacheWrite.N, 0))
 	dst = number(dst, "cache_creation_input_tokens", u.CacheWrite.N)
 	dst = number(dst, "cache_read_input_tokens", u.Cached.N)
-	dst = append(key(dst, "cache_creation"), '{')
+	dst = append(jsonx.AppendKey(dst, "cache_creation"), '{')
 	dst = number(dst, "ephemeral_5m_input_tokens", max(u.CacheWrite.N-u.CacheWrite1h.N, 0))
 	dst = number(dst, "ephemeral_1h_input_tokens", u.CacheWrite1h.N)
 	dst = append(dst, '}')
 	dst = number(dst, "output_tokens", u.Output.N)
 	if u.Reasoning.Known {
-		dst = append(number(append(key(dst, "output_tokens_details"), '{'), "thinking_tokens", u.Reasoning.N), '}')
+		dst = append(number(append(jsonx.AppendKey(dst, "output_tokens_details"), '{'), "thinking_tokens", u.Reasoning.N), '}')
 	}
 	if u.WebSearches.Known {
-		dst = number(append(key(dst, "server_tool_use"), '{'), "web_search_requests", u.WebSearches.N)
+		dst = number(append(jsonx.AppendKey(dst, "server_tool_use"), '{'), "web_search_requests", u.WebSearches.N)
 		dst = append(number(dst, "web_fetch_requests", 0), '}') // SDKs demand it, and nothing here counts them
 	}
 	return append(dst, '}')
@@ -263,8 +263,8 @@ func citation(dst []byte, c *llm.Citation) []byte {
 		return append(dst, oneLine(c.Raw)...)
 	}
 	dst = append(dst, `{"type":"web_search_result_location"`...)
-	dst = text(dst, "cited_text", c.Text)
-	dst = text(dst, "url", c.URL)
-	dst = text(dst, "title", c.Title)
+	dst = jsonx.AppendText(dst, "cited_text", c.Text)
+	dst = jsonx.AppendText(dst, "url", c.URL)
+	dst = jsonx.AppendText(dst, "title", c.Title)
 	return append(dst, `,"encrypted_index":""}`...)
 }

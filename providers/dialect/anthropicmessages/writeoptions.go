@@ -48,23 +48,23 @@ func (w *requestWriter) fields(object string) (b []byte, ours bool) {
 		if t.Form == "" {
 			return nil, true
 		}
-		b = text(b, "type", t.Form)
+		b = jsonx.AppendText(b, "type", t.Form)
 		if t.Form == "enabled" {
 			b = number(b, "budget_tokens", t.Budget)
 		}
 		if t.Display != "" {
-			b = text(b, "display", t.Display)
+			b = jsonx.AppendText(b, "display", t.Display)
 		}
 	case "output_config":
 		if w.think.Effort != "" {
-			b = text(b, "effort", w.think.Effort)
+			b = jsonx.AppendText(b, "effort", w.think.Effort)
 		}
 		if schema := w.schema(); schema != nil {
-			b = append(append(append(key(b, "format"), `{"type":"json_schema","schema":`...), schema...), '}')
+			b = append(append(append(jsonx.AppendKey(b, "format"), `{"type":"json_schema","schema":`...), schema...), '}')
 		}
 	case "metadata":
 		if u := w.chat.Hints.User; u != "" {
-			b = text(b, "user_id", u)
+			b = jsonx.AppendText(b, "user_id", u)
 		}
 	default:
 		return nil, false
@@ -120,7 +120,7 @@ func (w *requestWriter) sampling() {
 			w.lose(member, why)
 			return false
 		}
-		w.dst = jsonx.AppendFloat(key(w.dst, member), *v)
+		w.dst = jsonx.AppendFloat(jsonx.AppendKey(w.dst, member), *v)
 		return true
 	}
 	const reasoning = "the model does not take it while it reasons"
@@ -162,7 +162,7 @@ func (w *requestWriter) hints() {
 	switch {
 	case h.ServiceTier == "":
 	case w.own || h.ServiceTier == "auto": // the one tier that means the same everywhere
-		w.dst = text(w.dst, "service_tier", h.ServiceTier)
+		w.dst = jsonx.AppendText(w.dst, "service_tier", h.ServiceTier)
 	default:
 		w.lose("service_tier", "the tier has no equal at this provider")
 	}

@@ -175,9 +175,9 @@ func (w *writer) begin(dst []byte) []byte {
 }
 
 func (w *writer) head(dst []byte) []byte {
-	dst = text(dst, "id", w.id)
+	dst = jsonx.AppendText(dst, "id", w.id)
 	dst = append(dst, `,"type":"message","role":"assistant"`...)
-	return text(dst, "model", w.model)
+	return jsonx.AppendText(dst, "model", w.model)
 }
 
 // carry writes the seal of a call or a text as a block of its own, because those have no place for it.
@@ -267,12 +267,12 @@ func (w *writer) opening(dst []byte, b *outBlock) []byte {
 		dst = append(dst, b.native...)
 	case b.part == llm.PartCall:
 		dst = append(dst, `{"type":"tool_use"`...)
-		dst = text(dst, "id", b.id)
-		dst = text(dst, "name", b.name)
+		dst = jsonx.AppendText(dst, "id", b.id)
+		dst = jsonx.AppendText(dst, "name", b.name)
 		dst = append(dst, `,"input":{}}`...)
 	case b.held:
 		dst = append(dst, `{"type":"redacted_thinking"`...)
-		dst = append(text(dst, "data", b.seal), '}')
+		dst = append(jsonx.AppendText(dst, "data", b.seal), '}')
 	case b.part == llm.PartThought:
 		dst = append(dst, `{"type":"thinking","thinking":"","signature":""}`...)
 	default:
@@ -342,7 +342,7 @@ func (w *writer) deltaHead(dst []byte, b *outBlock) []byte {
 func (w *writer) signature(dst []byte, b *outBlock) []byte {
 	b.sealed = true
 	dst = append(w.deltaHead(dst, b), `{"type":"signature_delta"`...)
-	return append(text(dst, "signature", b.seal), "}}\n\n"...)
+	return append(jsonx.AppendText(dst, "signature", b.seal), "}}\n\n"...)
 }
 
 // envelope is the signature for a thought that has none: SDKs send only signed thoughts back.
@@ -399,9 +399,9 @@ func (w *writer) collect(b *outBlock, ev *llm.Event) {
 func (w *writer) document(dst []byte) []byte {
 	w.begin(nil)
 	dst = w.head(append(dst, '{'))
-	dst = append(key(dst, "content"), '[')
+	dst = append(jsonx.AppendKey(dst, "content"), '[')
 	for i := range w.blocks {
-		dst = w.whole(comma(dst), &w.blocks[i])
+		dst = w.whole(jsonx.AppendComma(dst), &w.blocks[i])
 	}
 	dst = append(dst, "],"...)
 	dst = w.ending(dst)
@@ -424,22 +424,22 @@ func (w *writer) whole(dst []byte, b *outBlock) []byte {
 		dst = raw(dst, "input", fit.Args(string(b.buf)))
 	case b.part == llm.PartCall:
 		dst = append(dst, `{"type":"tool_use"`...)
-		dst = text(dst, "id", b.id)
-		dst = text(dst, "name", b.name)
+		dst = jsonx.AppendText(dst, "id", b.id)
+		dst = jsonx.AppendText(dst, "name", b.name)
 		dst = raw(dst, "input", fit.Args(string(b.buf)))
 	case b.held:
 		dst = append(dst, `{"type":"redacted_thinking"`...)
-		dst = text(dst, "data", b.seal)
+		dst = jsonx.AppendText(dst, "data", b.seal)
 	case b.part == llm.PartThought:
 		if b.seal == "" {
 			b.seal = w.envelope()
 		}
 		dst = append(dst, `{"type":"thinking","thinking":`...)
-		dst = text(jsonx.AppendQuote(dst, b.buf), "signature", b.seal)
+		dst = jsonx.AppendText(jsonx.AppendQuote(dst, b.buf), "signature", b.seal)
 	default:
 		dst = jsonx.AppendQuote(append(dst, `{"type":"text","text":`...), b.buf)
 		if len(b.cites) > 0 {
-			dst = append(append(append(key(dst, "citations"), '['), b.cites...), ']')
+			dst = append(append(append(jsonx.AppendKey(dst, "citations"), '['), b.cites...), ']')
 		}
 	}
 	return append(dst, '}')

@@ -61,7 +61,7 @@ func (w *requestWriter) body() error {
 		w.ids = fit.IDs(w.chat, maxID)
 	}
 	w.dst = append(w.dst, '{')
-	w.dst = text(w.dst, "model", w.t.Model)
+	w.dst = jsonx.AppendText(w.dst, "model", w.t.Model)
 	if !w.count() {
 		w.dst = number(w.dst, "max_tokens", w.max)
 		if w.req.Stream {
@@ -126,9 +126,9 @@ func (w *requestWriter) cache(m *llm.CacheMark, at string) {
 		w.lose(at+".cache_control", fmt.Sprintf("the provider takes at most %d cache marks", maxMarks))
 	default:
 		w.marks++
-		w.dst = append(key(w.dst, "cache_control"), `{"type":"ephemeral"`...)
+		w.dst = append(jsonx.AppendKey(w.dst, "cache_control"), `{"type":"ephemeral"`...)
 		if m.TTL != "" {
-			w.dst = text(w.dst, "ttl", m.TTL)
+			w.dst = jsonx.AppendText(w.dst, "ttl", m.TTL)
 		}
 		w.dst = append(w.dst, '}')
 	}
@@ -154,7 +154,7 @@ func (w *requestWriter) tools() error {
 	if len(w.chat.Tools) == 0 && w.trick == "" && search == nil {
 		return nil
 	}
-	w.dst = append(key(w.dst, "tools"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "tools"), '[')
 	for i := range w.chat.Tools {
 		t := &w.chat.Tools[i]
 		if allowed != nil && !slices.Contains(allowed, t.Name) {
@@ -165,17 +165,17 @@ func (w *requestWriter) tools() error {
 		}
 	}
 	if search != nil {
-		w.dst = append(comma(w.dst), search...)
+		w.dst = append(jsonx.AppendComma(w.dst), search...)
 	}
 	if w.trick != "" {
 		o := &w.chat.Output
-		w.dst = append(comma(w.dst), '{')
-		w.dst = text(w.dst, "name", w.trick)
+		w.dst = append(jsonx.AppendComma(w.dst), '{')
+		w.dst = jsonx.AppendText(w.dst, "name", w.trick)
 		description := "Give the answer by calling this tool, once."
 		if o.Description != "" {
 			description += " " + o.Description
 		}
-		w.dst = text(w.dst, "description", description)
+		w.dst = jsonx.AppendText(w.dst, "description", description)
 		w.dst = raw(w.dst, "input_schema", fit.ObjectSchema(o.Schema))
 		w.dst = append(w.dst, '}')
 	}
@@ -203,23 +203,23 @@ func (w *requestWriter) allowed() ([]string, error) {
 func (w *requestWriter) tool(t *llm.Tool, at string) error {
 	if t.Native != "" {
 		if from := dialect.Name(w.req.Extra.Dialect); (from == dialect.OpenAIResponses || from == dialect.Gemini) && searches(t.Native) {
-			w.dst = append(comma(w.dst), w.search(t.Raw, at)...)
+			w.dst = append(jsonx.AppendComma(w.dst), w.search(t.Raw, at)...)
 			return nil
 		}
 		if !w.own {
 			return w.refuse(at, fmt.Sprintf("The tool type %q has no equal at this model's provider.", clip(t.Native)))
 		}
-		w.dst = append(comma(w.dst), t.Raw...)
+		w.dst = append(jsonx.AppendComma(w.dst), t.Raw...)
 		return nil
 	}
-	w.dst = append(comma(w.dst), '{')
+	w.dst = append(jsonx.AppendComma(w.dst), '{')
 	wire := w.toolName(t.Name)
 	if wire != t.Name {
 		w.lose(at+".function.name", fmt.Sprintf("the provider takes letters, digits, _ and - in the name of a tool, at most %d; %q is sent", maxName, wire))
 	}
-	w.dst = text(w.dst, "name", wire)
+	w.dst = jsonx.AppendText(w.dst, "name", wire)
 	if t.Description != "" {
-		w.dst = text(w.dst, "description", t.Description)
+		w.dst = jsonx.AppendText(w.dst, "description", t.Description)
 	}
 	schema := t.Schema
 	if !w.own {
@@ -288,10 +288,10 @@ func (w *requestWriter) choice() error {
 	if kind == "" {
 		return nil
 	}
-	w.dst = append(key(w.dst, "tool_choice"), '{')
-	w.dst = text(w.dst, "type", kind)
+	w.dst = append(jsonx.AppendKey(w.dst, "tool_choice"), '{')
+	w.dst = jsonx.AppendText(w.dst, "type", kind)
 	if one != "" {
-		w.dst = text(w.dst, "name", one)
+		w.dst = jsonx.AppendText(w.dst, "name", one)
 	}
 	switch {
 	case off && (kind != "none" || w.own):
@@ -326,7 +326,7 @@ func (w *requestWriter) search(options []byte, at string) []byte {
 		switch domains := jsonx.Get(v, "allowed_domains"); {
 		case jsonx.IsNull(v), string(n) == "type":
 		case string(n) == "user_location" && jsonx.Kind(where) == '{':
-			b = append(key(b, "user_location"), `{"type":"approximate"`...)
+			b = append(jsonx.AppendKey(b, "user_location"), `{"type":"approximate"`...)
 			for k, place := range jsonx.Members(where) {
 				if !jsonx.IsNull(place) && string(k) != "type" {
 					b = raw(b, string(k), place)
@@ -405,7 +405,7 @@ func (w *requestWriter) merge(m llm.Member) {
 		}
 		return
 	}
-	w.dst = append(key(w.dst, m.Name), '{')
+	w.dst = append(jsonx.AppendKey(w.dst, m.Name), '{')
 	w.dst = append(w.dst, fields...)
 	for n, v := range jsonx.Members(m.Raw) {
 		w.dst = raw(w.dst, string(n), v)
@@ -422,7 +422,7 @@ func (w *requestWriter) options() {
 		fields, _ := w.fields(n)
 		left := w.own && slices.ContainsFunc(w.req.Extra.Members, func(m llm.Member) bool { return m.Name == n })
 		if len(fields) > 0 && !left {
-			w.dst = append(append(append(key(w.dst, n), '{'), fields...), '}')
+			w.dst = append(append(append(jsonx.AppendKey(w.dst, n), '{'), fields...), '}')
 		}
 	}
 	w.sampling()
@@ -442,9 +442,9 @@ func (w *requestWriter) stop() {
 	if len(kept) == 0 {
 		return
 	}
-	w.dst = append(key(w.dst, "stop_sequences"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "stop_sequences"), '[')
 	for _, s := range kept {
-		w.dst = jsonx.AppendQuote(comma(w.dst), s)
+		w.dst = jsonx.AppendQuote(jsonx.AppendComma(w.dst), s)
 	}
 	w.dst = append(w.dst, ']')
 }

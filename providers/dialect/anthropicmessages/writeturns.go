@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 	"github.com/signalbox-ai/signalbox/providers/dialect/member"
@@ -58,7 +59,7 @@ func (w *requestWriter) system() error {
 		return nil
 	}
 	from := len(w.dst)
-	w.dst = append(key(w.dst, "system"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "system"), '[')
 	empty := len(w.dst)
 	if !w.lonely() {
 		for i := range w.chat.Turns {
@@ -71,7 +72,7 @@ func (w *requestWriter) system() error {
 		}
 	}
 	if jsonAsked {
-		w.dst = append(comma(w.dst), `{"type":"text","text":"`+jsonLine+`"}`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"text","text":"`+jsonLine+`"}`...)
 	}
 	if len(w.dst) == empty {
 		w.dst = w.dst[:from]
@@ -107,7 +108,7 @@ func (w *requestWriter) turnRest(i int) {
 }
 
 func (w *requestWriter) messages() error {
-	w.dst = append(key(w.dst, "messages"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "messages"), '[')
 	switch {
 	case w.lonely():
 		w.dst = append(w.dst, `{"role":"user","content":[`...)
@@ -146,7 +147,7 @@ func (w *requestWriter) open(r llm.Role) {
 	case llm.RoleSystem, llm.RoleDeveloper:
 		role = "system"
 	}
-	w.dst = append(comma(w.dst), `{"role":"`+role+`","content":[`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"role":"`+role+`","content":[`...)
 }
 
 // ownTurn writes a message of this dialect as it stood.
@@ -300,7 +301,7 @@ func (w *requestWriter) part(p *llm.Part, at string, role llm.Role) error {
 		if !w.own {
 			return w.refuse(at, "A block of type \""+clip(p.Name)+"\" has no equal at this model's provider.")
 		}
-		w.dst = append(comma(w.dst), p.Raw...)
+		w.dst = append(jsonx.AppendComma(w.dst), p.Raw...)
 		return nil
 	case llm.PartCall:
 		return w.call(p, at)
@@ -308,7 +309,7 @@ func (w *requestWriter) part(p *llm.Part, at string, role llm.Role) error {
 		return w.reply(p, at)
 	case llm.PartImage, llm.PartFile, llm.PartAudio:
 		if role == llm.RoleAssistant && !w.own {
-			w.dst = append(comma(w.dst), `{"type":"text","text":"[`+p.Kind.String()+` omitted]"}`...)
+			w.dst = append(jsonx.AppendComma(w.dst), `{"type":"text","text":"[`+p.Kind.String()+` omitted]"}`...)
 			w.lose(at, "the dialect has no "+p.Kind.String()+" in an answer")
 			return nil
 		}
@@ -334,8 +335,8 @@ func (w *requestWriter) text(p *llm.Part, at string) {
 		w.rest(p.Extra, at) // of another dialect, so nothing is written
 		return
 	}
-	w.dst = append(comma(w.dst), `{"type":"text"`...)
-	w.dst = text(w.dst, "text", p.Text)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"type":"text"`...)
+	w.dst = jsonx.AppendText(w.dst, "text", p.Text)
 	if p.Seal != "" {
 		w.lose(at, "a signature goes only to the provider that made it")
 	}
@@ -348,12 +349,12 @@ func (w *requestWriter) thought(p *llm.Part, at string) {
 		return
 	}
 	if seal, hidden := strings.CutPrefix(p.Seal, hiddenPrefix); p.Text == "" && !hidden {
-		w.dst = append(comma(w.dst), `{"type":"redacted_thinking"`...)
-		w.dst = text(w.dst, "data", p.Seal)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"redacted_thinking"`...)
+		w.dst = jsonx.AppendText(w.dst, "data", p.Seal)
 	} else {
-		w.dst = append(comma(w.dst), `{"type":"thinking"`...)
-		w.dst = text(w.dst, "thinking", p.Text)
-		w.dst = text(w.dst, "signature", seal)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"thinking"`...)
+		w.dst = jsonx.AppendText(w.dst, "thinking", p.Text)
+		w.dst = jsonx.AppendText(w.dst, "signature", seal)
 	}
 	if p.Cache != nil && !w.own {
 		w.lose(at+".cache_control", "a mark cannot stand behind reasoning")
@@ -374,9 +375,9 @@ func (w *requestWriter) id(id string) string {
 
 func (w *requestWriter) call(p *llm.Part, at string) error {
 	c := p.Call
-	w.dst = append(comma(w.dst), `{"type":"tool_use"`...)
-	w.dst = text(w.dst, "id", w.id(c.ID))
-	w.dst = text(w.dst, "name", w.toolName(c.Name))
+	w.dst = append(jsonx.AppendComma(w.dst), `{"type":"tool_use"`...)
+	w.dst = jsonx.AppendText(w.dst, "id", w.id(c.ID))
+	w.dst = jsonx.AppendText(w.dst, "name", w.toolName(c.Name))
 	w.dst = raw(w.dst, "input", fit.Args(c.Args))
 	if p.Seal != "" {
 		w.lose(at, "a signature goes only to the provider that made it")
@@ -387,14 +388,14 @@ func (w *requestWriter) call(p *llm.Part, at string) error {
 
 func (w *requestWriter) reply(p *llm.Part, at string) error {
 	r := p.Reply
-	w.dst = append(comma(w.dst), `{"type":"tool_result"`...)
-	w.dst = text(w.dst, "tool_use_id", w.id(r.CallID))
+	w.dst = append(jsonx.AppendComma(w.dst), `{"type":"tool_result"`...)
+	w.dst = jsonx.AppendText(w.dst, "tool_use_id", w.id(r.CallID))
 	switch {
 	case r.Plain && w.own && len(r.Parts) == 1:
-		w.dst = text(w.dst, "content", r.Parts[0].Text)
+		w.dst = jsonx.AppendText(w.dst, "content", r.Parts[0].Text)
 	case len(r.Parts) > 0:
 		from := len(w.dst)
-		w.dst = append(key(w.dst, "content"), '[')
+		w.dst = append(jsonx.AppendKey(w.dst, "content"), '[')
 		empty := len(w.dst)
 		for k := range r.Parts {
 			if err := w.part(&r.Parts[k], w.index(at+".content", k), llm.RoleUser); err != nil {
@@ -440,15 +441,15 @@ func (w *requestWriter) media(p *llm.Part, at string) error {
 		}
 	}
 	if image {
-		w.dst = append(comma(w.dst), `{"type":"image","source":`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"image","source":`...)
 	} else {
-		w.dst = append(comma(w.dst), `{"type":"document","source":`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"document","source":`...)
 	}
 	if err := w.source(m, kind, at); err != nil {
 		return err
 	}
 	if m.Name != "" && !image {
-		w.dst = text(w.dst, "title", m.Name)
+		w.dst = jsonx.AppendText(w.dst, "title", m.Name)
 	}
 	if m.Detail != "" {
 		w.lose(at+".image_url.detail", "the provider has no equal")
@@ -472,20 +473,20 @@ func (w *requestWriter) source(m *llm.Media, kind, at string) error {
 			return w.invalid(at, "The document is not UTF-8 text in base64.")
 		}
 		w.dst = append(w.dst, `{"type":"text","media_type":"text/plain"`...)
-		w.dst = text(w.dst, "data", words)
+		w.dst = jsonx.AppendText(w.dst, "data", words)
 	case m.Data != "":
 		w.dst = append(w.dst, `{"type":"base64"`...)
-		w.dst = text(w.dst, "media_type", kind)
-		w.dst = text(w.dst, "data", m.Data)
+		w.dst = jsonx.AppendText(w.dst, "media_type", kind)
+		w.dst = jsonx.AppendText(w.dst, "data", m.Data)
 	case m.URL != "":
 		w.dst = append(w.dst, `{"type":"url"`...)
-		w.dst = text(w.dst, "url", m.URL)
+		w.dst = jsonx.AppendText(w.dst, "url", m.URL)
 	case m.FileID != "":
 		w.dst = append(w.dst, `{"type":"file"`...)
-		w.dst = text(w.dst, "file_id", m.FileID)
+		w.dst = jsonx.AppendText(w.dst, "file_id", m.FileID)
 	default:
 		w.dst = append(w.dst, `{"type":"text","media_type":"text/plain"`...)
-		w.dst = text(w.dst, "data", m.Text)
+		w.dst = jsonx.AppendText(w.dst, "data", m.Text)
 	}
 	w.dst = append(w.dst, '}')
 	return nil

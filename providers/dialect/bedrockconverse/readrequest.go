@@ -213,7 +213,7 @@ func (r *requestReader) fields(at string, raw []byte) error {
 			if rest == nil {
 				rest = []byte{'{'}
 			}
-			rest = append(member.Key(rest, string(n)), v...)
+			rest = append(jsonx.AppendKey(rest, string(n)), v...)
 		}
 	}
 	if rest != nil {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
-	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 // media writes a picture, a recording or a document.
@@ -47,9 +47,9 @@ func (w *requestWriter) media(p *llm.Part, at string) error {
 
 // blob writes a block by value, and leaves it open.
 func (w *requestWriter) blob(block, format, data string) {
-	w.dst = append(member.Key(append(member.Comma(w.dst), '{'), block), '{')
-	w.dst = member.Text(w.dst, "format", format)
-	w.dst = append(member.Text(append(member.Key(w.dst, "source"), '{'), "bytes", data), '}')
+	w.dst = append(jsonx.AppendKey(append(jsonx.AppendComma(w.dst), '{'), block), '{')
+	w.dst = jsonx.AppendText(w.dst, "format", format)
+	w.dst = append(jsonx.AppendText(append(jsonx.AppendKey(w.dst, "source"), '{'), "bytes", data), '}')
 }
 
 func (w *requestWriter) document(p *llm.Part, kind, at string) error {
@@ -67,21 +67,21 @@ func (w *requestWriter) document(p *llm.Part, kind, at string) error {
 	if format == "" {
 		return w.refuse(at, "This model's provider does not take documents of the type "+clip(kind)+".")
 	}
-	w.dst = append(member.Comma(w.dst), `{"document":{`...)
-	w.dst = member.Text(w.dst, "format", format)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"document":{`...)
+	w.dst = jsonx.AppendText(w.dst, "format", format)
 	if n := w.docName(m.Name); n != "" {
-		w.dst = member.Text(w.dst, "name", n)
+		w.dst = jsonx.AppendText(w.dst, "name", n)
 	}
-	w.dst = member.Key(w.dst, "source")
+	w.dst = jsonx.AppendKey(w.dst, "source")
 	switch own := w.own && len(m.Extra) == 1 && m.Extra[0].Name == sourceMember; {
 	case own:
 		w.dst = append(w.dst, m.Extra[0].Raw...)
 	case m.Data != "":
-		w.dst = append(member.Text(append(w.dst, '{'), "bytes", m.Data), '}')
+		w.dst = append(jsonx.AppendText(append(w.dst, '{'), "bytes", m.Data), '}')
 	case w.own:
-		w.dst = append(member.Text(append(w.dst, '{'), "text", m.Text), '}')
+		w.dst = append(jsonx.AppendText(append(w.dst, '{'), "text", m.Text), '}')
 	default: // which all models take that take documents
-		w.dst = append(member.Text(append(w.dst, '{'), "bytes", base64.StdEncoding.EncodeToString([]byte(m.Text))), '}')
+		w.dst = append(jsonx.AppendText(append(w.dst, '{'), "bytes", base64.StdEncoding.EncodeToString([]byte(m.Text))), '}')
 	}
 	if !w.own {
 		for _, x := range m.Extra {

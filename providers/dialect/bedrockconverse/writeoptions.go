@@ -38,7 +38,7 @@ func (w *requestWriter) limit() {
 	case w.unlimited():
 		w.lose("max_completion_tokens", "the model does not take a limit at its highest effort")
 	default:
-		w.dst = strconv.AppendInt(member.Key(w.dst, "maxTokens"), most, 10)
+		w.dst = strconv.AppendInt(jsonx.AppendKey(w.dst, "maxTokens"), most, 10)
 	}
 }
 
@@ -85,7 +85,7 @@ func (w *requestWriter) float(name, at string, v *float64, why string) bool {
 		w.lose(at, why)
 		return false
 	}
-	w.dst = jsonx.AppendFloat(member.Key(w.dst, name), *v)
+	w.dst = jsonx.AppendFloat(jsonx.AppendKey(w.dst, name), *v)
 	return true
 }
 
@@ -104,9 +104,9 @@ func (w *requestWriter) stop() error {
 	if len(kept) == 0 {
 		return nil
 	}
-	w.dst = append(member.Key(w.dst, "stopSequences"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "stopSequences"), '[')
 	for _, s := range kept {
-		w.dst = jsonx.AppendQuote(member.Comma(w.dst), s)
+		w.dst = jsonx.AppendQuote(jsonx.AppendComma(w.dst), s)
 	}
 	w.dst = append(w.dst, ']')
 	return nil
@@ -135,13 +135,13 @@ func (w *requestWriter) schema(o *llm.Output) {
 	if !w.own && w.family.asks == asksClaude {
 		schema = fit.ClosedSchema(schema, "")
 	}
-	w.dst = append(member.Key(w.dst, "textFormat"), `{"type":"json_schema","structure":{"jsonSchema":{`...)
-	w.dst = jsonx.AppendQuote(member.Key(w.dst, "schema"), schema)
+	w.dst = append(jsonx.AppendKey(w.dst, "textFormat"), `{"type":"json_schema","structure":{"jsonSchema":{`...)
+	w.dst = jsonx.AppendQuote(jsonx.AppendKey(w.dst, "schema"), schema)
 	if o.Name != "" {
-		w.dst = member.Text(w.dst, "name", w.toolName(o.Name))
+		w.dst = jsonx.AppendText(w.dst, "name", w.toolName(o.Name))
 	}
 	if o.Description != "" {
-		w.dst = member.Text(w.dst, "description", o.Description)
+		w.dst = jsonx.AppendText(w.dst, "description", o.Description)
 	}
 	w.dst = append(w.dst, "}}}"...)
 }
@@ -184,7 +184,7 @@ func (w *requestWriter) fields() {
 			w.ownChoice()
 		}
 		for n, v := range jsonx.Members(left) {
-			w.dst = append(member.Key(w.dst, string(n)), v...)
+			w.dst = append(jsonx.AppendKey(w.dst, string(n)), v...)
 		}
 	})
 }
@@ -211,10 +211,10 @@ func (w *requestWriter) topK(k int64) {
 	}
 	outer, inner, nested := strings.Cut(path, ".")
 	if nested {
-		w.dst = append(strconv.AppendInt(member.Key(append(member.Key(w.dst, outer), '{'), inner), k, 10), '}')
+		w.dst = append(strconv.AppendInt(jsonx.AppendKey(append(jsonx.AppendKey(w.dst, outer), '{'), inner), k, 10), '}')
 		return
 	}
-	w.dst = strconv.AppendInt(member.Key(w.dst, outer), k, 10)
+	w.dst = strconv.AppendInt(jsonx.AppendKey(w.dst, outer), k, 10)
 }
 
 // ownChoice writes the choice of tools in Claude's own form.
@@ -229,13 +229,13 @@ func (w *requestWriter) ownChoice() {
 	case llm.ChoiceNone:
 		kind = "none"
 	}
-	w.dst = append(member.Key(w.dst, "tool_choice"), '{')
-	w.dst = member.Text(w.dst, "type", kind)
+	w.dst = append(jsonx.AppendKey(w.dst, "tool_choice"), '{')
+	w.dst = jsonx.AppendText(w.dst, "type", kind)
 	if kind == "tool" && len(c.Names) > 0 {
-		w.dst = member.Text(w.dst, "name", w.toolName(c.Names[0]))
+		w.dst = jsonx.AppendText(w.dst, "name", w.toolName(c.Names[0]))
 	}
 	if p := w.chat.Parallel; p != nil && kind != "none" {
-		w.dst = strconv.AppendBool(member.Key(w.dst, "disable_parallel_tool_use"), !*p)
+		w.dst = strconv.AppendBool(jsonx.AppendKey(w.dst, "disable_parallel_tool_use"), !*p)
 	}
 	w.dst = append(w.dst, '}')
 }
@@ -268,7 +268,7 @@ func (w *requestWriter) reasoning() {
 		}
 		return
 	case want == llm.EffortNone && asks == asksNova:
-		w.dst = append(member.Key(w.dst, "reasoningConfig"), `{"type":"disabled"}`...)
+		w.dst = append(jsonx.AppendKey(w.dst, "reasoningConfig"), `{"type":"disabled"}`...)
 		return
 	case want == llm.EffortNone && !w.own:
 		if asks == asksWord { // which reasons only where it is told to
@@ -281,12 +281,12 @@ func (w *requestWriter) reasoning() {
 	}
 	switch asks {
 	case asksNova:
-		w.dst = append(member.Key(w.dst, "reasoningConfig"), `{"type":"enabled"`...)
-		w.dst = append(member.Text(w.dst, "maxReasoningEffort", effort), '}')
+		w.dst = append(jsonx.AppendKey(w.dst, "reasoningConfig"), `{"type":"enabled"`...)
+		w.dst = append(jsonx.AppendText(w.dst, "maxReasoningEffort", effort), '}')
 	case asksWord:
-		w.dst = member.Text(w.dst, "reasoning_config", effort)
+		w.dst = jsonx.AppendText(w.dst, "reasoning_config", effort)
 	default:
-		w.dst = member.Text(w.dst, "reasoning_effort", effort)
+		w.dst = jsonx.AppendText(w.dst, "reasoning_effort", effort)
 	}
 }
 
@@ -302,18 +302,18 @@ func (w *requestWriter) claudeThinking(th *llm.Thinking) {
 
 func (w *requestWriter) thinking(form string, budget int64, display, effort string) {
 	if form != "" {
-		w.dst = append(member.Key(w.dst, "thinking"), '{')
-		w.dst = member.Text(w.dst, "type", form)
+		w.dst = append(jsonx.AppendKey(w.dst, "thinking"), '{')
+		w.dst = jsonx.AppendText(w.dst, "type", form)
 		if form == "enabled" {
-			w.dst = strconv.AppendInt(member.Key(w.dst, "budget_tokens"), budget, 10)
+			w.dst = strconv.AppendInt(jsonx.AppendKey(w.dst, "budget_tokens"), budget, 10)
 		}
 		if display != "" {
-			w.dst = member.Text(w.dst, "display", display)
+			w.dst = jsonx.AppendText(w.dst, "display", display)
 		}
 		w.dst = append(w.dst, '}')
 	}
 	if effort != "" {
-		w.dst = append(member.Text(append(member.Key(w.dst, "output_config"), '{'), "effort", effort), '}')
+		w.dst = append(jsonx.AppendText(append(jsonx.AppendKey(w.dst, "output_config"), '{'), "effort", effort), '}')
 	}
 }
 
@@ -323,7 +323,7 @@ func (w *requestWriter) hints() {
 	switch {
 	case h.ServiceTier == "", h.ServiceTier == "auto" && !w.own: // the model's usual one
 	case w.own, h.ServiceTier == "default", h.ServiceTier == "flex", h.ServiceTier == "priority":
-		w.dst = append(member.Text(append(member.Key(w.dst, "serviceTier"), '{'), "type", h.ServiceTier), '}')
+		w.dst = append(jsonx.AppendText(append(jsonx.AppendKey(w.dst, "serviceTier"), '{'), "type", h.ServiceTier), '}')
 	default:
 		w.lose("service_tier", "the tier has no equal at this provider")
 	}
@@ -368,14 +368,14 @@ func (w *requestWriter) metadata() {
 				continue
 			}
 			n++
-			w.dst = append(member.Key(w.dst, string(k)), v...)
+			w.dst = append(jsonx.AppendKey(w.dst, string(k)), v...)
 		}
 		if u := h.User; u != "" {
 			if _, taken := jsonx.String(jsonx.Get(h.Metadata, "user_id")); taken || n >= maxPairs || len(u) > maxWord || !metaWord(u) {
 				w.lose("user", "the provider does not take it")
 				return
 			}
-			w.dst = member.Text(w.dst, "user_id", u)
+			w.dst = jsonx.AppendText(w.dst, "user_id", u)
 		}
 	})
 }

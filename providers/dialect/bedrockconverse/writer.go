@@ -11,7 +11,6 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/bedrockconverse/fault"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
-	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/wire/awsevents"
 )
 
@@ -236,8 +235,8 @@ func (w *writer) block(dst []byte, ev *llm.Event) []byte {
 		var at int
 		*to, at = awsevents.Open(*to, w.codec.heads.block)
 		*to = append(w.index(*to, p), `,"start":{"toolUse":{`...)
-		*to = member.Text(*to, "toolUseId", p.id)
-		*to = append(member.Text(*to, "name", p.name), "}}}"...)
+		*to = jsonx.AppendText(*to, "toolUseId", p.id)
+		*to = append(jsonx.AppendText(*to, "name", p.name), "}}}"...)
 		*to = awsevents.Close(*to, at)
 	}
 	return dst
@@ -323,7 +322,7 @@ func (w *writer) advance(dst []byte) []byte {
 		switch {
 		case b.held:
 			w.delta(&dst, b, func(p []byte) []byte {
-				return append(member.Text(append(p, `{"reasoningContent":{`...), "redactedContent", redacted(b.seal)), "}}"...)
+				return append(jsonx.AppendText(append(p, `{"reasoningContent":{`...), "redactedContent", redacted(b.seal)), "}}"...)
 			})
 		case b.fed:
 		case b.part != llm.PartCall: // clients know a block of text by its first piece
@@ -349,13 +348,13 @@ func citation(dst []byte, c *llm.Citation) []byte {
 	}
 	dst = append(dst, '{')
 	if c.Title != "" {
-		dst = member.Text(dst, "title", c.Title)
+		dst = jsonx.AppendText(dst, "title", c.Title)
 	}
 	if c.Text != "" {
-		dst = append(member.Text(append(member.Key(dst, "sourceContent"), "[{"...), "text", c.Text), "}]"...)
+		dst = append(jsonx.AppendText(append(jsonx.AppendKey(dst, "sourceContent"), "[{"...), "text", c.Text), "}]"...)
 	}
 	if c.URL != "" {
-		dst = append(member.Text(append(member.Key(dst, "location"), `{"web":{`...), "url", c.URL), "}}"...)
+		dst = append(jsonx.AppendText(append(jsonx.AppendKey(dst, "location"), `{"web":{`...), "url", c.URL), "}}"...)
 	}
 	return append(dst, '}')
 }
@@ -385,19 +384,19 @@ func (w *writer) document(dst []byte) []byte {
 }
 
 func (w *writer) whole(dst []byte, b *outBlock) []byte {
-	dst = append(member.Comma(dst), '{')
+	dst = append(jsonx.AppendComma(dst), '{')
 	switch {
 	case b.part == llm.PartCall:
 		dst = append(dst, `"toolUse":{`...)
-		dst = member.Text(dst, "toolUseId", b.id)
-		dst = member.Text(dst, "name", b.name)
-		dst = append(append(member.Key(dst, "input"), fit.Args(string(b.buf))...), '}')
+		dst = jsonx.AppendText(dst, "toolUseId", b.id)
+		dst = jsonx.AppendText(dst, "name", b.name)
+		dst = append(append(jsonx.AppendKey(dst, "input"), fit.Args(string(b.buf))...), '}')
 	case b.held:
-		dst = append(member.Text(append(dst, `"reasoningContent":{`...), "redactedContent", redacted(b.seal)), '}')
+		dst = append(jsonx.AppendText(append(dst, `"reasoningContent":{`...), "redactedContent", redacted(b.seal)), '}')
 	case b.part == llm.PartThought:
 		dst = jsonx.AppendQuote(append(dst, `"reasoningContent":{"reasoningText":{"text":`...), b.buf)
 		if b.seal != "" {
-			dst = member.Text(dst, "signature", signature(b.seal))
+			dst = jsonx.AppendText(dst, "signature", signature(b.seal))
 		}
 		dst = append(dst, "}}"...)
 	case len(b.cites) > 0:
@@ -430,7 +429,7 @@ func (w *writer) ending(dst []byte) []byte {
 	}
 	dst = append(append(append(dst, `"stopReason":"`...), stops[i].word...), '"')
 	if reason == llm.StopSequence && w.stop.Sequence != "" {
-		dst = append(member.Text(append(dst, `,"additionalModelResponseFields":{`...), "stop_sequence", w.stop.Sequence), '}')
+		dst = append(jsonx.AppendText(append(dst, `,"additionalModelResponseFields":{`...), "stop_sequence", w.stop.Sequence), '}')
 	}
 	return dst
 }
@@ -438,7 +437,7 @@ func (w *writer) ending(dst []byte) []byte {
 // appendUsage writes usage in the service's counting, where what was cached is no part of the input. What is not known
 // is 0: SDKs demand the members.
 func appendUsage(dst []byte, u *llm.Usage) []byte {
-	number := func(name string, n int64) { dst = strconv.AppendInt(member.Key(dst, name), n, 10) }
+	number := func(name string, n int64) { dst = strconv.AppendInt(jsonx.AppendKey(dst, name), n, 10) }
 	dst = append(dst, '{')
 	input := max(u.Input.N-u.Cached.N-u.CacheWrite.N, 0)
 	number("inputTokens", input)
@@ -451,7 +450,7 @@ func appendUsage(dst []byte, u *llm.Usage) []byte {
 		number("cacheWriteInputTokens", u.CacheWrite.N)
 	}
 	if u.CacheWrite1h.Known {
-		dst = append(member.Key(dst, "cacheDetails"), `[{"ttl":"1h","inputTokens":`...)
+		dst = append(jsonx.AppendKey(dst, "cacheDetails"), `[{"ttl":"1h","inputTokens":`...)
 		dst = append(strconv.AppendInt(dst, u.CacheWrite1h.N, 10), "}]"...)
 	}
 	return append(dst, '}')

@@ -60,7 +60,7 @@ func (w *requestWriter) body() error {
 	case w.chat.N > 1:
 		return w.refuse("n", "This model's provider gives one answer to a request; n must be 1.")
 	case count && w.own && w.extra("invokeModel") != nil:
-		w.dst = append(member.Key(append(w.dst, `{"input":{`...), "invokeModel"), w.extra("invokeModel")...)
+		w.dst = append(jsonx.AppendKey(append(w.dst, `{"input":{`...), "invokeModel"), w.extra("invokeModel")...)
 		w.dst = append(w.dst, "}}"...)
 		return nil
 	}
@@ -138,14 +138,14 @@ func (w *requestWriter) extra(name string) []byte {
 // rest writes what is left of an object into the open one.
 func (w *requestWriter) rest(name string) {
 	for n, v := range jsonx.Members(w.extra(name)) {
-		w.dst = append(member.Key(w.dst, string(n)), v...)
+		w.dst = append(jsonx.AppendKey(w.dst, string(n)), v...)
 	}
 }
 
 // object writes a member whose value is an object, unless nothing is in it.
 func (w *requestWriter) object(name string, fill func()) {
 	from := len(w.dst)
-	w.dst = append(member.Key(w.dst, name), '{')
+	w.dst = append(jsonx.AppendKey(w.dst, name), '{')
 	empty := len(w.dst)
 	fill()
 	if len(w.dst) == empty {
@@ -234,7 +234,7 @@ func (w *requestWriter) toolConfig() error {
 		}
 		return nil
 	}
-	w.dst = append(member.Key(w.dst, "toolConfig"), `{"tools":[`...)
+	w.dst = append(jsonx.AppendKey(w.dst, "toolConfig"), `{"tools":[`...)
 	for i := range w.chat.Tools {
 		t := &w.chat.Tools[i]
 		if allowed != nil && !slices.Contains(allowed, t.Name) {
@@ -245,8 +245,8 @@ func (w *requestWriter) toolConfig() error {
 		}
 	}
 	for _, n := range made { // the service refuses calls in a conversation whose tools it is not told
-		w.dst = append(member.Comma(w.dst), `{"toolSpec":{`...)
-		w.dst = append(member.Text(w.dst, "name", n), `,"inputSchema":{"json":{"type":"object","properties":{}}}}}`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"toolSpec":{`...)
+		w.dst = append(jsonx.AppendText(w.dst, "name", n), `,"inputSchema":{"json":{"type":"object","properties":{}}}}}`...)
 	}
 	w.trickTool()
 	w.dst = append(w.dst, ']')
@@ -266,9 +266,9 @@ func (w *requestWriter) trickTool() {
 	if o.Description != "" {
 		description += " " + o.Description
 	}
-	w.dst = append(member.Comma(w.dst), `{"toolSpec":{`...)
-	w.dst = member.Text(w.dst, "name", w.trick)
-	w.dst = member.Text(w.dst, "description", description)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"toolSpec":{`...)
+	w.dst = jsonx.AppendText(w.dst, "name", w.trick)
+	w.dst = jsonx.AppendText(w.dst, "description", description)
 	w.dst = append(append(append(w.dst, `,"inputSchema":{"json":`...), fit.ObjectSchema(o.Schema)...), "}}}"...)
 }
 
@@ -318,17 +318,17 @@ func (w *requestWriter) tool(t *llm.Tool, at string) error {
 		if !w.own {
 			return w.refuse(at, fmt.Sprintf("The tool type %q has no equal at this model's provider.", clip(t.Native)))
 		}
-		w.dst = append(member.Comma(w.dst), t.Raw...)
+		w.dst = append(jsonx.AppendComma(w.dst), t.Raw...)
 		return nil
 	}
 	wire := w.toolName(t.Name)
 	if wire != t.Name {
 		w.lose(at+".function.name", fmt.Sprintf("the provider takes letters, digits, _ and - in the name of a tool, at most %d; %q is sent", maxName, wire))
 	}
-	w.dst = append(member.Comma(w.dst), `{"toolSpec":{`...)
-	w.dst = member.Text(w.dst, "name", wire)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"toolSpec":{`...)
+	w.dst = jsonx.AppendText(w.dst, "name", wire)
 	if d := t.Description; d != "" && (w.own || !blank(d)) {
-		w.dst = member.Text(w.dst, "description", d)
+		w.dst = jsonx.AppendText(w.dst, "description", d)
 	}
 	schema := t.Schema
 	if !w.own {
@@ -338,13 +338,13 @@ func (w *requestWriter) tool(t *llm.Tool, at string) error {
 	switch {
 	case t.Strict == nil, !w.own && !*t.Strict:
 	case w.own || w.takesSchema():
-		w.dst = strconv.AppendBool(member.Key(w.dst, "strict"), *t.Strict)
+		w.dst = strconv.AppendBool(jsonx.AppendKey(w.dst, "strict"), *t.Strict)
 	default:
 		w.lose(at+".function.strict", "the model does not hold to the schema of a tool strictly")
 	}
 	for _, m := range t.Extra {
 		if w.own {
-			w.dst = append(member.Key(w.dst, m.Name), m.Raw...)
+			w.dst = append(jsonx.AppendKey(w.dst, m.Name), m.Raw...)
 		} else {
 			w.lose(at+"."+m.Name, "the dialect does not know the member")
 		}
@@ -372,9 +372,9 @@ func (w *requestWriter) cache(m *llm.CacheMark, at string) {
 		return
 	}
 	w.marks++
-	w.dst = append(member.Comma(w.dst), `{"cachePoint":{"type":"default"`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"cachePoint":{"type":"default"`...)
 	if m.TTL != "" && (w.own || m.TTL != "5m") { // which is the default
-		w.dst = member.Text(w.dst, "ttl", m.TTL)
+		w.dst = jsonx.AppendText(w.dst, "ttl", m.TTL)
 	}
 	w.dst = append(w.dst, "}}"...)
 }
@@ -394,7 +394,7 @@ func (w *requestWriter) choice() {
 	c := w.chat.Choice
 	if w.trick != "" {
 		if len(w.chat.Tools) == 0 || c.Mode == llm.ChoiceNone {
-			w.dst = append(member.Text(append(w.dst, `,"toolChoice":{"tool":{`...), "name", w.trick), "}}"...)
+			w.dst = append(jsonx.AppendText(append(w.dst, `,"toolChoice":{"tool":{`...), "name", w.trick), "}}"...)
 		} else {
 			w.dst = append(w.dst, `,"toolChoice":{"any":{}}`...)
 		}
@@ -415,7 +415,7 @@ func (w *requestWriter) choice() {
 		w.dst = append(w.dst, `,"toolChoice":{"any":{}}`...)
 	case llm.ChoiceOne:
 		if len(c.Names) > 0 {
-			w.dst = append(member.Text(append(w.dst, `,"toolChoice":{"tool":{`...), "name", w.toolName(c.Names[0])), "}}"...)
+			w.dst = append(jsonx.AppendText(append(w.dst, `,"toolChoice":{"tool":{`...), "name", w.toolName(c.Names[0])), "}}"...)
 		}
 	}
 }
@@ -427,7 +427,7 @@ func (w *requestWriter) extras() error {
 			switch m.Name {
 			case "inferenceConfig", "toolConfig", "outputConfig", "additionalModelRequestFields": // merged already
 			default:
-				w.dst = append(member.Key(w.dst, m.Name), m.Raw...)
+				w.dst = append(jsonx.AppendKey(w.dst, m.Name), m.Raw...)
 			}
 			continue
 		}

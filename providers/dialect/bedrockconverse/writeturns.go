@@ -25,7 +25,7 @@ func (w *requestWriter) lonely() bool {
 // system hoists system text into its own member.
 func (w *requestWriter) system() error {
 	from := len(w.dst)
-	w.dst = append(member.Key(w.dst, "system"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "system"), '[')
 	empty := len(w.dst)
 	for i := range w.chat.Turns {
 		t := &w.chat.Turns[i]
@@ -37,7 +37,7 @@ func (w *requestWriter) system() error {
 		}
 	}
 	if s := w.spoken(); s != "" {
-		w.dst = append(member.Text(append(member.Comma(w.dst), '{'), "text", s), '}')
+		w.dst = append(jsonx.AppendText(append(jsonx.AppendComma(w.dst), '{'), "text", s), '}')
 	}
 	if len(w.dst) == empty {
 		w.dst = w.dst[:from]
@@ -73,7 +73,7 @@ func (w *requestWriter) turnRest(i int) {
 }
 
 func (w *requestWriter) messages() error {
-	w.dst = append(member.Key(w.dst, "messages"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "messages"), '[')
 	var err error
 	switch {
 	case w.own:
@@ -105,7 +105,7 @@ func (w *requestWriter) open(r llm.Role) {
 	case llm.RoleSystem, llm.RoleDeveloper:
 		role = "system"
 	}
-	w.dst = append(member.Comma(w.dst), `{"role":"`+role+`","content":[`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"role":"`+role+`","content":[`...)
 }
 
 // ownTurns writes the messages of this dialect as they stood.
@@ -129,7 +129,7 @@ func (w *requestWriter) ownTurns() error {
 		}
 		w.dst = append(w.dst, ']')
 		for _, m := range t.Extra {
-			w.dst = append(member.Key(w.dst, m.Name), m.Raw...)
+			w.dst = append(jsonx.AppendKey(w.dst, m.Name), m.Raw...)
 		}
 		w.dst = append(w.dst, '}')
 	}
@@ -247,7 +247,7 @@ func (w *requestWriter) user(i, end int) error {
 		}
 	}
 	if files != "" && !words {
-		w.dst = append(member.Text(append(member.Comma(w.dst), '{'), "text", "Attached: "+files), '}')
+		w.dst = append(jsonx.AppendText(append(jsonx.AppendComma(w.dst), '{'), "text", "Attached: "+files), '}')
 		w.lose(w.at(i, -1)+".content", "a text is added: the provider takes no document without one")
 	}
 	if len(w.dst) == empty {
@@ -270,14 +270,14 @@ func (w *requestWriter) part(p *llm.Part, at string, role llm.Role) error {
 		if !w.own {
 			return w.refuse(at, "A block of type \""+clip(p.Name)+"\" has no equal at this model's provider.")
 		}
-		w.dst = append(member.Comma(w.dst), p.Raw...)
+		w.dst = append(jsonx.AppendComma(w.dst), p.Raw...)
 	case llm.PartCall:
 		w.call(p, at)
 	case llm.PartReply:
 		err = w.reply(p, at)
 	case llm.PartImage, llm.PartFile, llm.PartAudio:
 		if role == llm.RoleAssistant && !w.own {
-			w.dst = append(member.Comma(w.dst), `{"text":"[`+p.Kind.String()+` omitted]"}`...)
+			w.dst = append(jsonx.AppendComma(w.dst), `{"text":"[`+p.Kind.String()+` omitted]"}`...)
 			w.lose(at, "the dialect has no "+p.Kind.String()+" in an answer")
 			break
 		}
@@ -301,7 +301,7 @@ func (w *requestWriter) part(p *llm.Part, at string, role llm.Role) error {
 func (w *requestWriter) close(p *llm.Part, at, ends string) {
 	for _, m := range p.Extra {
 		if w.own {
-			w.dst = append(member.Key(w.dst, m.Name), m.Raw...)
+			w.dst = append(jsonx.AppendKey(w.dst, m.Name), m.Raw...)
 		} else {
 			w.lose(at+"."+m.Name, "the dialect does not know the member")
 		}
@@ -314,10 +314,10 @@ func (w *requestWriter) close(p *llm.Part, at, ends string) {
 func (w *requestWriter) text(p *llm.Part, at string) {
 	switch {
 	case w.own && len(p.Extra) == 1 && p.Extra[0].Name == citedMember:
-		w.dst = append(append(member.Key(append(member.Comma(w.dst), '{'), citedMember), p.Extra[0].Raw...), '}')
+		w.dst = append(append(jsonx.AppendKey(append(jsonx.AppendComma(w.dst), '{'), citedMember), p.Extra[0].Raw...), '}')
 		return
 	case p.Name == jsonText && (w.own || p.Text != ""):
-		w.dst = append(append(append(member.Comma(w.dst), `{"json":`...), p.Text...), '}')
+		w.dst = append(append(append(jsonx.AppendComma(w.dst), `{"json":`...), p.Text...), '}')
 		return
 	case !w.own && blank(p.Text):
 		w.close(&llm.Part{Extra: p.Extra}, at, "")
@@ -326,7 +326,7 @@ func (w *requestWriter) text(p *llm.Part, at string) {
 	if p.Seal != "" {
 		w.lose(at, "a signature goes only to the provider that made it")
 	}
-	w.dst = member.Text(append(member.Comma(w.dst), '{'), "text", p.Text)
+	w.dst = jsonx.AppendText(append(jsonx.AppendComma(w.dst), '{'), "text", p.Text)
 	w.close(p, at, "}")
 }
 
@@ -339,14 +339,14 @@ func (w *requestWriter) thought(p *llm.Part, at string) {
 		w.lose(at, "reasoning goes back only with its signature")
 		return
 	}
-	w.dst = append(member.Comma(w.dst), `{"reasoningContent":{`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"reasoningContent":{`...)
 	seal, hidden := strings.CutPrefix(p.Seal, hiddenPrefix)
 	if p.Text == "" && !hidden && p.Seal != "" {
-		w.dst = member.Text(w.dst, "redactedContent", seal)
+		w.dst = jsonx.AppendText(w.dst, "redactedContent", seal)
 	} else {
-		w.dst = member.Text(append(member.Key(w.dst, "reasoningText"), '{'), "text", p.Text)
+		w.dst = jsonx.AppendText(append(jsonx.AppendKey(w.dst, "reasoningText"), '{'), "text", p.Text)
 		if seal != "" {
-			w.dst = member.Text(w.dst, "signature", seal)
+			w.dst = jsonx.AppendText(w.dst, "signature", seal)
 		}
 		w.dst = append(w.dst, '}')
 	}
@@ -367,10 +367,10 @@ func (w *requestWriter) call(p *llm.Part, at string) {
 	if !w.own {
 		args = fit.Args(c.Args)
 	}
-	w.dst = append(member.Comma(w.dst), `{"toolUse":{`...)
-	w.dst = member.Text(w.dst, "toolUseId", w.id(c.ID))
-	w.dst = member.Text(w.dst, "name", w.toolName(c.Name))
-	w.dst = append(member.Key(w.dst, "input"), args...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"toolUse":{`...)
+	w.dst = jsonx.AppendText(w.dst, "toolUseId", w.id(c.ID))
+	w.dst = jsonx.AppendText(w.dst, "name", w.toolName(c.Name))
+	w.dst = append(jsonx.AppendKey(w.dst, "input"), args...)
 	if p.Seal != "" {
 		w.lose(at, "a signature goes only to the provider that made it")
 	}
@@ -379,9 +379,9 @@ func (w *requestWriter) call(p *llm.Part, at string) {
 
 func (w *requestWriter) reply(p *llm.Part, at string) error {
 	r := p.Reply
-	w.dst = append(member.Comma(w.dst), `{"toolResult":{`...)
-	w.dst = member.Text(w.dst, "toolUseId", w.id(r.CallID))
-	w.dst = append(member.Key(w.dst, "content"), '[')
+	w.dst = append(jsonx.AppendComma(w.dst), `{"toolResult":{`...)
+	w.dst = jsonx.AppendText(w.dst, "toolUseId", w.id(r.CallID))
+	w.dst = append(jsonx.AppendKey(w.dst, "content"), '[')
 	for k := range r.Parts {
 		part, at := &r.Parts[k], item(at+".content", k)
 		if w.family.results && !w.own && part.Kind == llm.PartText && !blank(part.Text) {
@@ -405,11 +405,11 @@ func (w *requestWriter) reply(p *llm.Part, at string) error {
 
 // result writes a text as the JSON object that some models want.
 func (w *requestWriter) result(text string) {
-	w.dst = append(member.Comma(w.dst), `{"json":`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"json":`...)
 	if b := []byte(text); jsonx.Kind(b) == '{' && jsonx.Valid(b) == nil {
 		w.dst = append(w.dst, b...)
 	} else {
-		w.dst = append(member.Text(append(w.dst, '{'), "result", text), '}')
+		w.dst = append(jsonx.AppendText(append(w.dst, '{'), "result", text), '}')
 	}
 	w.dst = append(w.dst, '}')
 }

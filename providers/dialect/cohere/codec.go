@@ -225,7 +225,7 @@ func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]
 	}
 	req, lost := fit.Functions(req)
 	w := requestWriter{req: req, t: t, own: req.Extra.Dialect == name, losses: lost}
-	w.dst = member.Text(append(dst, '{'), "model", t.Model)
+	w.dst = jsonx.AppendText(append(dst, '{'), "model", t.Model)
 	var err error
 	switch b := req.Body.(type) {
 	case *llm.Chat:
@@ -244,7 +244,7 @@ func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]
 	for i := range req.Extra.Members {
 		m := &req.Extra.Members[i]
 		if w.own {
-			w.dst = append(member.Key(w.dst, m.Name), m.Raw...)
+			w.dst = append(jsonx.AppendKey(w.dst, m.Name), m.Raw...)
 		} else if why := member.Needed(&req.Extra, m); why != "" {
 			return dst, nil, w.refuse(m.Name, "%s", why)
 		} else {

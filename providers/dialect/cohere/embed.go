@@ -151,19 +151,19 @@ func (w *requestWriter) inputs(e *llm.Embed) error {
 		images = images || in.Media != nil
 	}
 	if !images {
-		w.dst = append(member.Key(w.dst, "texts"), '[')
+		w.dst = append(jsonx.AppendKey(w.dst, "texts"), '[')
 		for i := range e.Inputs {
-			w.dst = jsonx.AppendQuote(member.Comma(w.dst), e.Inputs[i].Text)
+			w.dst = jsonx.AppendQuote(jsonx.AppendComma(w.dst), e.Inputs[i].Text)
 		}
 		w.dst = append(w.dst, ']')
 		return nil
 	}
-	w.dst = append(member.Key(w.dst, "inputs"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "inputs"), '[')
 	for i := range e.Inputs {
 		in := &e.Inputs[i]
-		w.dst = append(member.Comma(w.dst), `{"content":[`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"content":[`...)
 		if in.Text != "" || in.Media == nil {
-			w.dst = append(member.Text(append(member.Comma(w.dst), `{"type":"text"`...), "text", in.Text), '}')
+			w.dst = append(jsonx.AppendText(append(jsonx.AppendComma(w.dst), `{"type":"text"`...), "text", in.Text), '}')
 		}
 		if in.Media != nil {
 			at := member.Input(w.req.Extra.Dialect, e, i)

@@ -7,7 +7,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 )
 
@@ -63,11 +62,11 @@ func (c *Codec) WriteError(e *llm.Error, requestID string) (status int, body []b
 	}
 	body = append(body, '{')
 	if requestID != "" {
-		body = member.Text(body, "id", requestID)
+		body = jsonx.AppendText(body, "id", requestID)
 	}
-	body = member.Text(body, "message", messageOf(e))
+	body = jsonx.AppendText(body, "message", messageOf(e))
 	if e.Code == llm.CodeContextTooLong {
-		body = member.Text(body, "error_type", "TOO_MANY_TOKENS")
+		body = jsonx.AppendText(body, "error_type", "TOO_MANY_TOKENS")
 	}
 	return status, append(body, '}')
 }

@@ -128,7 +128,7 @@ func (w *resultWriter) Write(dst []byte, ev *llm.Event) ([]byte, error) {
 func (w *resultWriter) vectors(r *llm.Embeddings) {
 	w.result = w.embed != nil
 	for _, v := range r.Vectors {
-		w.list = member.Comma(w.list)
+		w.list = jsonx.AppendComma(w.list)
 		if w.embed != nil && w.embed.Base64 {
 			w.list = vector.AppendBase64(w.list, v)
 			continue
@@ -147,11 +147,11 @@ func (w *resultWriter) ranking(r *llm.Ranking) {
 		if w.rank != nil && w.rank.TopN > 0 && int64(i) >= w.rank.TopN {
 			break
 		}
-		w.list = append(member.Comma(w.list), `{"index":`...)
+		w.list = append(jsonx.AppendComma(w.list), `{"index":`...)
 		w.list = strconv.AppendInt(w.list, int64(it.Index), 10)
-		w.list = jsonx.AppendFloat(member.Key(w.list, "relevance_score"), it.Score)
+		w.list = jsonx.AppendFloat(jsonx.AppendKey(w.list, "relevance_score"), it.Score)
 		if d := ranking.Returned(w.rank, it); d != nil {
-			w.list = member.Key(w.list, "document")
+			w.list = jsonx.AppendKey(w.list, "document")
 			if jsonx.Kind(d) == '"' {
 				w.list = append(append(append(w.list, `{"text":`...), d...), '}')
 			} else {
@@ -173,24 +173,24 @@ func (w *resultWriter) Close(dst []byte) ([]byte, error) {
 	if w.id == "" {
 		w.id = w.codec.mint()
 	}
-	dst = member.Text(append(dst, '{'), "id", w.id)
+	dst = jsonx.AppendText(append(dst, '{'), "id", w.id)
 	if w.embed != nil {
 		kind := "float"
 		if w.embed.Base64 {
 			kind = "base64"
 		}
-		dst = append(append(member.Key(dst, "embeddings"), `{"`+kind+`":[`...), w.list...)
-		dst = append(member.Key(append(dst, "]}"...), "texts"), '[')
+		dst = append(append(jsonx.AppendKey(dst, "embeddings"), `{"`+kind+`":[`...), w.list...)
+		dst = append(jsonx.AppendKey(append(dst, "]}"...), "texts"), '[')
 		for i := range w.embed.Inputs {
 			if in := &w.embed.Inputs[i]; in.Media == nil {
-				dst = jsonx.AppendQuote(member.Comma(dst), in.Text)
+				dst = jsonx.AppendQuote(jsonx.AppendComma(dst), in.Text)
 			}
 		}
-		dst = member.Text(append(dst, ']'), "response_type", "embeddings_by_type")
+		dst = jsonx.AppendText(append(dst, ']'), "response_type", "embeddings_by_type")
 	} else {
-		dst = append(append(append(member.Key(dst, "results"), '['), w.list...), ']')
+		dst = append(append(append(jsonx.AppendKey(dst, "results"), '['), w.list...), ']')
 	}
-	dst = append(member.Key(dst, "meta"), `{"api_version":{"version":"2"}`...)
+	dst = append(jsonx.AppendKey(dst, "meta"), `{"api_version":{"version":"2"}`...)
 	if w.embed != nil { // clients need the number
 		w.usage.Input.Known = true
 	}
@@ -199,10 +199,10 @@ func (w *resultWriter) Close(dst []byte) ([]byte, error) {
 		n    llm.Count
 	}{{"input_tokens", w.usage.Input}, {"search_units", w.usage.Queries}}
 	if units[0].n.Known || units[1].n.Known {
-		dst = append(member.Key(dst, "billed_units"), '{')
+		dst = append(jsonx.AppendKey(dst, "billed_units"), '{')
 		for _, u := range units {
 			if u.n.Known {
-				dst = strconv.AppendInt(member.Key(dst, u.name), u.n.N, 10)
+				dst = strconv.AppendInt(jsonx.AppendKey(dst, u.name), u.n.N, 10)
 			}
 		}
 		dst = append(dst, '}')
@@ -252,9 +252,9 @@ func readRerank(r *llm.Rerank, name string, raw []byte) (known bool, err error) 
 // request.
 func (w *requestWriter) rerank(r *llm.Rerank) {
 	w.text("query", r.Query)
-	w.dst = append(member.Key(w.dst, "documents"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "documents"), '[')
 	for i, d := range r.Documents {
-		w.dst = member.Comma(w.dst)
+		w.dst = jsonx.AppendComma(w.dst)
 		switch {
 		case d.Raw != nil && w.own:
 			w.dst = append(w.dst, d.Raw...)

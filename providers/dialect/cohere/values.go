@@ -43,19 +43,19 @@ func readUsage(raw []byte) (u llm.Usage) {
 // is billed is taken to be what was used.
 func appendUsage(dst []byte, u *llm.Usage) []byte {
 	pair := func() {
-		dst = strconv.AppendInt(member.Key(append(dst, '{'), "input_tokens"), u.Input.N, 10)
-		dst = strconv.AppendInt(member.Key(dst, "output_tokens"), u.Output.N, 10)
+		dst = strconv.AppendInt(jsonx.AppendKey(append(dst, '{'), "input_tokens"), u.Input.N, 10)
+		dst = strconv.AppendInt(jsonx.AppendKey(dst, "output_tokens"), u.Output.N, 10)
 	}
-	dst = member.Key(append(dst, '{'), "billed_units")
+	dst = jsonx.AppendKey(append(dst, '{'), "billed_units")
 	pair()
-	dst = member.Key(append(dst, '}'), "tokens")
+	dst = jsonx.AppendKey(append(dst, '}'), "tokens")
 	pair()
 	if u.Reasoning.Known {
-		dst = strconv.AppendInt(member.Key(dst, "reasoning_tokens"), u.Reasoning.N, 10)
+		dst = strconv.AppendInt(jsonx.AppendKey(dst, "reasoning_tokens"), u.Reasoning.N, 10)
 	}
 	dst = append(dst, '}')
 	if u.Cached.Known {
-		dst = strconv.AppendInt(member.Key(dst, "cached_tokens"), u.Cached.N, 10)
+		dst = strconv.AppendInt(jsonx.AppendKey(dst, "cached_tokens"), u.Cached.N, 10)
 	}
 	return append(dst, '}')
 }
@@ -104,10 +104,10 @@ func appendCitation(dst []byte, c *llm.Citation, shift int) []byte {
 	}
 	dst = strconv.AppendInt(append(dst, `{"start":`...), int64(max(0, c.Start-shift)), 10)
 	dst = strconv.AppendInt(append(dst, `,"end":`...), int64(max(0, c.End-shift)), 10)
-	dst = append(member.Text(dst, "text", c.Text), `,"sources":[`...)
+	dst = append(jsonx.AppendText(dst, "text", c.Text), `,"sources":[`...)
 	if c.URL != "" {
-		dst = append(member.Text(append(dst, `{"type":"document"`...), "id", c.URL), `,"document":{`...)
-		dst = append(member.Text(member.Text(member.Text(dst, "url", c.URL), "title", c.Title), "text", c.Text), "}}"...)
+		dst = append(jsonx.AppendText(append(dst, `{"type":"document"`...), "id", c.URL), `,"document":{`...)
+		dst = append(jsonx.AppendText(jsonx.AppendText(jsonx.AppendText(dst, "url", c.URL), "title", c.Title), "text", c.Text), "}}"...)
 	}
 	return append(dst, `],"type":"TEXT_CONTENT"}`...)
 }
@@ -144,8 +144,8 @@ func readLogprob(dst, raw []byte) []byte {
 	if whole {
 		dst = []byte(`{"content":[`)
 	}
-	dst = member.Text(append(member.Comma(dst), '{'), "token", text)
-	dst = jsonx.AppendFloat(member.Key(dst, "logprob"), sum)
+	dst = jsonx.AppendText(append(jsonx.AppendComma(dst), '{'), "token", text)
+	dst = jsonx.AppendFloat(jsonx.AppendKey(dst, "logprob"), sum)
 	dst = append(dst, `,"bytes":null,"top_logprobs":[]}`...)
 	if whole {
 		dst = append(dst, "]}"...)
@@ -176,7 +176,7 @@ func appendLogprobs(dst, raw []byte) []byte {
 		if !ok || !utf8.ValidString(token) {
 			continue
 		}
-		dst = member.Text(append(member.Comma(dst), '{'), "text", token)
+		dst = jsonx.AppendText(append(jsonx.AppendComma(dst), '{'), "text", token)
 		dst = jsonx.AppendFloat(append(dst, `,"token_ids":[],"logprobs":[`...), f)
 		dst = append(dst, "]}"...)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
-	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 func newWriter(c *Codec, stream bool) *writer { return &writer{codec: c, stream: stream} }
@@ -99,7 +98,7 @@ func (w *writer) begin(dst []byte) []byte {
 		return dst
 	}
 	dst = append(dst, "event: message-start\ndata: {\"type\":\"message-start\""...)
-	return append(member.Text(dst, "id", w.id), ",\"delta\":{\"message\":{\"role\":\"assistant\",\"content\":[],\"tool_plan\":\"\",\"tool_calls\":[],\"citations\":[]}}}\n\n"...)
+	return append(jsonx.AppendText(dst, "id", w.id), ",\"delta\":{\"message\":{\"role\":\"assistant\",\"content\":[],\"tool_plan\":\"\",\"tool_calls\":[],\"citations\":[]}}}\n\n"...)
 }
 
 func (w *writer) find(src int) *outBlock {
@@ -161,8 +160,8 @@ func (b *outBlock) start(dst []byte) []byte {
 	switch b.part {
 	case llm.PartCall:
 		dst = b.head(dst, "tool-call-start")
-		dst = member.Text(append(dst, `"tool_calls":{`...), "id", b.id)
-		dst = append(member.Text(append(dst, `,"type":"function","function":{`...), "name", b.name), `,"arguments":""}}`...)
+		dst = jsonx.AppendText(append(dst, `"tool_calls":{`...), "id", b.id)
+		dst = append(jsonx.AppendText(append(dst, `,"type":"function","function":{`...), "name", b.name), `,"arguments":""}}`...)
 	case llm.PartThought:
 		dst = append(b.head(dst, "content-start"), `"content":{"type":"thinking","thinking":""}`...)
 	default:
@@ -207,7 +206,7 @@ func (w *writer) delta(dst []byte, b *outBlock, ev *llm.Event) []byte {
 			w.logs = appendLogprobs(w.logs, ev.Logprobs)
 		}
 		if ev.Cite != nil {
-			b.cites = appendCitation(member.Comma(b.cites), ev.Cite, w.before(b))
+			b.cites = appendCitation(jsonx.AppendComma(b.cites), ev.Cite, w.before(b))
 		}
 		return dst
 	}
@@ -258,7 +257,7 @@ func (b *outBlock) piece(dst []byte, ev *llm.Event) []byte {
 			one = e // of several tokens in one piece, the last
 		}
 		if one != nil {
-			dst = append(member.Key(dst, "logprobs"), one...)
+			dst = append(jsonx.AppendKey(dst, "logprobs"), one...)
 		}
 	}
 	return append(dst, "}\n\n"...)
@@ -279,7 +278,7 @@ func (w *writer) fail(dst []byte, e *llm.Error) []byte {
 		reason = "TIMEOUT"
 	}
 	dst = append(dst, "event: message-end\ndata: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\""...)
-	dst = append(member.Text(append(append(dst, reason...), '"'), "error", messageOf(e)), `,"usage":`...)
+	dst = append(jsonx.AppendText(append(append(dst, reason...), '"'), "error", messageOf(e)), `,"usage":`...)
 	return append(appendUsage(dst, &w.usage), "}}\n\n"...)
 }
 
@@ -310,9 +309,9 @@ func (w *writer) Close(dst []byte) ([]byte, error) {
 	}
 	dst = w.advance(dst)
 	dst = append(dst, "event: message-end\ndata: {\"type\":\"message-end\""...)
-	dst = append(member.Text(dst, "id", w.id), `,"delta":{`...)
-	dst = member.Text(dst, "finish_reason", w.reason())
-	dst = appendUsage(member.Key(dst, "usage"), &w.usage)
+	dst = append(jsonx.AppendText(dst, "id", w.id), `,"delta":{`...)
+	dst = jsonx.AppendText(dst, "finish_reason", w.reason())
+	dst = appendUsage(jsonx.AppendKey(dst, "usage"), &w.usage)
 	return append(dst, "}}\n\ndata: [DONE]\n\n"...), nil
 }
 
@@ -344,7 +343,7 @@ func (w *writer) reason() string {
 
 // document appends the whole answer.
 func (w *writer) document(dst []byte) []byte {
-	dst = member.Text(member.Text(append(dst, '{'), "id", w.id), "finish_reason", w.reason())
+	dst = jsonx.AppendText(jsonx.AppendText(append(dst, '{'), "id", w.id), "finish_reason", w.reason())
 	dst = append(dst, `,"message":{"role":"assistant"`...)
 	var content, calls, cites []byte
 	for i := range w.blocks {
@@ -354,18 +353,18 @@ func (w *writer) document(dst []byte) []byte {
 			if len(b.buf) == 0 {
 				b.buf = []byte("{}")
 			}
-			calls = member.Text(append(member.Comma(calls), '{'), "id", b.id)
-			calls = member.Text(append(calls, `,"type":"function","function":{`...), "name", b.name)
-			calls = append(jsonx.AppendQuote(member.Key(calls, "arguments"), b.buf), "}}"...)
+			calls = jsonx.AppendText(append(jsonx.AppendComma(calls), '{'), "id", b.id)
+			calls = jsonx.AppendText(append(calls, `,"type":"function","function":{`...), "name", b.name)
+			calls = append(jsonx.AppendQuote(jsonx.AppendKey(calls, "arguments"), b.buf), "}}"...)
 		case llm.PartThought:
-			content = append(member.Comma(content), `{"type":"thinking","thinking":`...)
+			content = append(jsonx.AppendComma(content), `{"type":"thinking","thinking":`...)
 			content = append(jsonx.AppendQuote(content, b.buf), '}')
 		default:
-			content = append(member.Comma(content), `{"type":"text","text":`...)
+			content = append(jsonx.AppendComma(content), `{"type":"text","text":`...)
 			content = append(jsonx.AppendQuote(content, b.buf), '}')
 		}
 		if b.cites != nil {
-			cites = append(member.Comma(cites), b.cites...)
+			cites = append(jsonx.AppendComma(cites), b.cites...)
 		}
 	}
 	if content == nil && calls == nil {
@@ -376,13 +375,13 @@ func (w *writer) document(dst []byte) []byte {
 		list []byte
 	}{{"content", content}, {"tool_calls", calls}, {"citations", cites}} {
 		if l.list != nil {
-			dst = append(append(append(member.Key(dst, l.name), '['), l.list...), ']')
+			dst = append(append(append(jsonx.AppendKey(dst, l.name), '['), l.list...), ']')
 		}
 	}
 	dst = append(dst, '}')
-	dst = appendUsage(member.Key(dst, "usage"), &w.usage)
+	dst = appendUsage(jsonx.AppendKey(dst, "usage"), &w.usage)
 	if w.logs != nil {
-		dst = append(append(append(member.Key(dst, "logprobs"), '['), w.logs...), ']')
+		dst = append(append(append(jsonx.AppendKey(dst, "logprobs"), '['), w.logs...), ']')
 	}
 	return append(dst, '}')
 }

@@ -35,12 +35,14 @@ type requestWriter struct {
 	files   []byte       // elements of documents
 }
 
-func (w *requestWriter) text(name, value string) { w.dst = member.Text(w.dst, name, value) }
+func (w *requestWriter) text(name, value string) { w.dst = jsonx.AppendText(w.dst, name, value) }
 
-func (w *requestWriter) raw(name string, raw []byte) { w.dst = append(member.Key(w.dst, name), raw...) }
+func (w *requestWriter) raw(name string, raw []byte) {
+	w.dst = append(jsonx.AppendKey(w.dst, name), raw...)
+}
 
 func (w *requestWriter) int(name string, n int64) {
-	w.dst = strconv.AppendInt(member.Key(w.dst, name), n, 10)
+	w.dst = strconv.AppendInt(jsonx.AppendKey(w.dst, name), n, 10)
 }
 
 func (w *requestWriter) lose(path, why string) {
@@ -74,7 +76,7 @@ func (w *requestWriter) chatBody() error {
 func (w *requestWriter) tools() error {
 	c := w.chat.Choice
 	if len(w.chat.Tools) > 0 {
-		w.dst = append(member.Key(w.dst, "tools"), '[')
+		w.dst = append(jsonx.AppendKey(w.dst, "tools"), '[')
 		for i := range w.chat.Tools {
 			t := &w.chat.Tools[i]
 			at := fmt.Sprintf("tools[%d]", i)
@@ -114,7 +116,7 @@ func (w *requestWriter) offered(t *llm.Tool) bool {
 }
 
 func (w *requestWriter) tool(t *llm.Tool, at string) {
-	w.dst = append(member.Comma(w.dst), `{"type":"function","function":{`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"type":"function","function":{`...)
 	w.text("name", w.toolName(t.Name))
 	if t.Description != "" {
 		w.text("description", t.Description)
@@ -185,7 +187,7 @@ func (w *requestWriter) output() error {
 		if len(w.chat.Tools) > 0 && !w.own {
 			return w.refuse(w.in("response_format"), "This model's provider does not hold answers to a format where there are tools.")
 		}
-		w.dst = append(member.Key(w.dst, "response_format"), `{"type":"json_object"`...)
+		w.dst = append(jsonx.AppendKey(w.dst, "response_format"), `{"type":"json_object"`...)
 		if o.Schema != nil {
 			w.raw("json_schema", o.Schema)
 		}
@@ -225,7 +227,7 @@ func (w *requestWriter) thinking() {
 		if never && !w.own {
 			return
 		}
-		w.dst = append(member.Key(w.dst, "thinking"), `{"type":"disabled"`...)
+		w.dst = append(jsonx.AppendKey(w.dst, "thinking"), `{"type":"disabled"`...)
 		if th.Budget > 0 {
 			w.int("token_budget", th.Budget)
 		}
@@ -241,7 +243,7 @@ func (w *requestWriter) thinking() {
 			budget = b.tokens
 		}
 	}
-	w.dst = append(member.Key(w.dst, "thinking"), `{"type":"enabled"`...)
+	w.dst = append(jsonx.AppendKey(w.dst, "thinking"), `{"type":"enabled"`...)
 	if budget > 0 {
 		w.int("token_budget", budget)
 	}
@@ -259,9 +261,9 @@ func (w *requestWriter) limits() error {
 		w.int("max_tokens", n)
 	}
 	if len(w.chat.Stop) > 0 {
-		w.dst = append(member.Key(w.dst, "stop_sequences"), '[')
+		w.dst = append(jsonx.AppendKey(w.dst, "stop_sequences"), '[')
 		for _, s := range w.chat.Stop {
-			w.dst = jsonx.AppendQuote(member.Comma(w.dst), s)
+			w.dst = jsonx.AppendQuote(jsonx.AppendComma(w.dst), s)
 		}
 		w.dst = append(w.dst, ']')
 	}
@@ -294,7 +296,7 @@ func (w *requestWriter) sampling() {
 	}
 	if l := w.chat.Logprobs; l != nil {
 		if l.On || w.own {
-			w.dst = strconv.AppendBool(member.Key(w.dst, "logprobs"), l.On)
+			w.dst = strconv.AppendBool(jsonx.AppendKey(w.dst, "logprobs"), l.On)
 		}
 		if l.Top != nil {
 			w.lose(w.in("top_logprobs"), "the provider gives no alternatives")
@@ -312,7 +314,7 @@ func (w *requestWriter) float(name, as string, v *float64, low, high float64) {
 		f = min(max(f, low), high)
 		w.lose(w.in(as), fmt.Sprintf("the provider's range is %g to %g: %g is sent", low, high, f))
 	}
-	w.dst = jsonx.AppendFloat(member.Key(w.dst, name), f)
+	w.dst = jsonx.AppendFloat(jsonx.AppendKey(w.dst, name), f)
 }
 
 func (w *requestWriter) hints() {

@@ -20,7 +20,7 @@ type attachment struct {
 
 // messages writes the turns, and the documents that stood among them.
 func (w *requestWriter) messages() error {
-	w.dst = append(member.Key(w.dst, "messages"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "messages"), '[')
 	for i := range w.chat.Turns {
 		if err := w.turn(i, &w.chat.Turns[i]); err != nil {
 			return err
@@ -92,7 +92,7 @@ func every(parts []llm.Part) []int {
 }
 
 func (w *requestWriter) open(role string) {
-	w.dst = member.Text(append(member.Comma(w.dst), '{'), "role", role)
+	w.dst = jsonx.AppendText(append(jsonx.AppendComma(w.dst), '{'), "role", role)
 }
 
 // close ends a message with what the client's had beside our words.
@@ -108,7 +108,7 @@ func (w *requestWriter) close(i int, extra []llm.Member) {
 }
 
 func (w *requestWriter) contentAndClose(i int, t *llm.Turn, parts []int) error {
-	w.dst = member.Key(w.dst, "content")
+	w.dst = jsonx.AppendKey(w.dst, "content")
 	if err := w.content(i, t.Parts, parts); err != nil {
 		return err
 	}
@@ -165,13 +165,13 @@ func (w *requestWriter) marks(p *llm.Part, at string, inside bool) {
 func (w *requestWriter) part(p *llm.Part, at string) error {
 	switch {
 	case p.Kind == llm.PartNative && w.own, p.Name == partDocument && p.Raw != nil && w.own:
-		w.dst = append(member.Comma(w.dst), p.Raw...)
+		w.dst = append(jsonx.AppendComma(w.dst), p.Raw...)
 		return nil
 	case p.Kind == llm.PartText, p.Kind == llm.PartRefusal:
-		w.dst = append(member.Comma(w.dst), `{"type":"text"`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"text"`...)
 		w.text("text", p.Text)
 	case p.Kind == llm.PartThought:
-		w.dst = append(member.Comma(w.dst), `{"type":"thinking"`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"thinking"`...)
 		w.text("thinking", p.Text)
 	case p.Kind == llm.PartImage:
 		if err := w.image(p.Media, at); err != nil {
@@ -199,7 +199,7 @@ func (w *requestWriter) image(m *llm.Media, at string) error {
 	if url == "" {
 		return w.refuse(at, "An image by file id cannot be sent to this model's provider.")
 	}
-	w.dst = append(member.Comma(w.dst), `{"type":"image_url","image_url":{`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"type":"image_url","image_url":{`...)
 	w.text("url", url)
 	if m.Detail != "" {
 		w.text("detail", m.Detail)
@@ -218,7 +218,7 @@ func (w *requestWriter) image(m *llm.Media, at string) error {
 // file takes a document of the conversation to those beside it. It must be text.
 func (w *requestWriter) file(p *llm.Part, at string) error {
 	if w.own && p.Name == partDocuments {
-		w.files = append(member.Comma(w.files), p.Raw...)
+		w.files = append(jsonx.AppendComma(w.files), p.Raw...)
 		return nil
 	}
 	words, ok := p.Media.Text, p.Media.Text != ""
@@ -228,11 +228,11 @@ func (w *requestWriter) file(p *llm.Part, at string) error {
 	if !ok {
 		return w.refuse(at, "This model's provider takes documents as text.")
 	}
-	w.files = append(member.Comma(w.files), `{"data":{`...)
+	w.files = append(jsonx.AppendComma(w.files), `{"data":{`...)
 	if p.Media.Name != "" {
-		w.files = member.Text(w.files, "title", p.Media.Name)
+		w.files = jsonx.AppendText(w.files, "title", p.Media.Name)
 	}
-	w.files = append(member.Text(w.files, "text", words), "}}"...)
+	w.files = append(jsonx.AppendText(w.files, "text", words), "}}"...)
 	for _, x := range p.Media.Extra {
 		w.lose(at+"."+x.Name, "the dialect does not know the member")
 	}
@@ -265,7 +265,7 @@ func (w *requestWriter) reply(i, j int, t *llm.Turn) error {
 			return w.refuse(at, "This model's provider takes no %s from a tool.", part.Kind)
 		}
 	}
-	w.dst = member.Key(w.dst, "content")
+	w.dst = jsonx.AppendKey(w.dst, "content")
 	if one := len(texts) == 1; one && !r.Plain && w.own {
 		w.dst = append(w.dst, '[')
 		if err := w.part(&parts[texts[0]], w.at(i, j)); err != nil {
@@ -290,9 +290,9 @@ func (w *requestWriter) attached() error {
 		return nil
 	}
 	w.open("user")
-	w.dst = append(member.Key(w.dst, "content"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "content"), '[')
 	for _, a := range w.pending {
-		w.dst = append(member.Comma(w.dst), `{"type":"text"`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"text"`...)
 		w.text("text", "Attachment of the result of tool call "+a.call+":")
 		w.dst = append(w.dst, '}')
 		if err := w.part(a.part, a.at); err != nil {
@@ -330,7 +330,7 @@ func (w *requestWriter) assistant(i int, t *llm.Turn) error {
 		}
 	}
 	if len(content) > 0 || len(calls) == 0 && plan.Len() == 0 && (!w.own || t.Parts != nil) {
-		w.dst = member.Key(w.dst, "content")
+		w.dst = jsonx.AppendKey(w.dst, "content")
 		if err := w.content(i, t.Parts, content); err != nil {
 			return err
 		}
@@ -339,7 +339,7 @@ func (w *requestWriter) assistant(i int, t *llm.Turn) error {
 		w.text("tool_plan", plan.String())
 	}
 	if len(calls) > 0 {
-		w.dst = append(member.Key(w.dst, "tool_calls"), '[')
+		w.dst = append(jsonx.AppendKey(w.dst, "tool_calls"), '[')
 		for n, j := range calls {
 			w.call(&t.Parts[j], fmt.Sprintf("%s.tool_calls[%d]", w.at(i, -1), n))
 		}
@@ -359,7 +359,7 @@ func hasCall(parts []llm.Part) bool {
 }
 
 func (w *requestWriter) call(p *llm.Part, at string) {
-	w.dst = append(member.Comma(w.dst), '{')
+	w.dst = append(jsonx.AppendComma(w.dst), '{')
 	w.text("id", p.Call.ID)
 	w.dst = append(w.dst, `,"type":"function","function":{`...)
 	w.text("name", w.toolName(p.Call.Name))

@@ -55,19 +55,19 @@ func ClosedSchema(schema []byte, description string) []byte {
 		case unheld(n, v):
 			notes += fmt.Sprintf(", %s: %s", n, v)
 		case n == "properties" || n == "$defs" || n == "definitions":
-			b = append(key(b, n), '{')
+			b = append(jsonx.AppendKey(b, n), '{')
 			for p, s := range jsonx.Members(v) {
-				b = append(key(b, string(p)), ClosedSchema(s, "")...)
+				b = append(jsonx.AppendKey(b, string(p)), ClosedSchema(s, "")...)
 			}
 			b = append(b, '}')
 		case n == "anyOf" || n == "allOf" || n == "oneOf" || n == "prefixItems":
-			b = append(key(b, n), '[')
+			b = append(jsonx.AppendKey(b, n), '[')
 			for _, s := range jsonx.Elements(v) {
-				b = append(comma(b), ClosedSchema(s, "")...)
+				b = append(jsonx.AppendComma(b), ClosedSchema(s, "")...)
 			}
 			b = append(b, ']')
 		case n == "items" || n == "not":
-			b = append(key(b, n), ClosedSchema(v, "")...)
+			b = append(jsonx.AppendKey(b, n), ClosedSchema(v, "")...)
 		default:
 			b = raw(b, n, v)
 		}
@@ -83,7 +83,7 @@ func ClosedSchema(schema []byte, description string) []byte {
 		description = notes
 	}
 	if description != "" {
-		b = jsonx.AppendQuote(key(b, "description"), description)
+		b = jsonx.AppendQuote(jsonx.AppendKey(b, "description"), description)
 	}
 	return append(b, '}')
 }
@@ -93,14 +93,6 @@ func isObject(schema []byte) bool {
 	return t == "object"
 }
 
-// comma appends the comma that a further element or member needs.
-func comma(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] != '[' && b[n-1] != '{' {
-		return append(b, ',')
-	}
-	return b
+func raw(b []byte, name string, value []byte) []byte {
+	return append(jsonx.AppendKey(b, name), value...)
 }
-
-func key(b []byte, name string) []byte { return append(jsonx.AppendQuote(comma(b), name), ':') }
-
-func raw(b []byte, name string, value []byte) []byte { return append(key(b, name), value...) }

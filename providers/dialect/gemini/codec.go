@@ -255,7 +255,7 @@ const methods = `["generateContent","streamGenerateContent","countTokens","embed
 func (c *Codec) WriteModels(models []dialect.ModelInfo) []byte {
 	b := append(make([]byte, 0, 64+256*len(models)), `{"models":[`...)
 	for _, m := range models {
-		b = appendModel(comma(b), m)
+		b = appendModel(jsonx.AppendComma(b), m)
 	}
 	return append(b, `]}`...)
 }
@@ -264,14 +264,14 @@ func (c *Codec) WriteModels(models []dialect.ModelInfo) []byte {
 func (c *Codec) WriteModel(m dialect.ModelInfo) []byte { return appendModel(nil, m) }
 
 func appendModel(b []byte, m dialect.ModelInfo) []byte {
-	b = text(append(b, '{'), "name", modelPrefix+m.ID)
-	b = text(b, "baseModelId", m.ID)
-	b = text(b, "version", m.ID)
+	b = jsonx.AppendText(append(b, '{'), "name", modelPrefix+m.ID)
+	b = jsonx.AppendText(b, "baseModelId", m.ID)
+	b = jsonx.AppendText(b, "version", m.ID)
 	display := m.Name
 	if display == "" {
 		display = m.ID
 	}
-	b = text(b, "displayName", display)
+	b = jsonx.AppendText(b, "displayName", display)
 	if m.Context > 0 {
 		b = number(b, "inputTokenLimit", m.Context)
 	}
@@ -284,25 +284,15 @@ func appendModel(b []byte, m dialect.ModelInfo) []byte {
 	return append(raw(b, "supportedGenerationMethods", []byte(methods)), '}')
 }
 
-// comma appends the comma that a further element or member needs.
-func comma(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] != '[' && b[n-1] != '{' {
-		return append(b, ',')
-	}
-	return b
+// number appends a member whose value is an integer.
+func number(b []byte, name string, n int64) []byte {
+	return strconv.AppendInt(jsonx.AppendKey(b, name), n, 10)
 }
 
-// key appends a member's name to an open object.
-func key(b []byte, name string) []byte { return append(jsonx.AppendQuote(comma(b), name), ':') }
-
-// text appends a member whose value is a string.
-func text(b []byte, name, value string) []byte { return jsonx.AppendQuote(key(b, name), value) }
-
-// number appends a member whose value is an integer.
-func number(b []byte, name string, n int64) []byte { return strconv.AppendInt(key(b, name), n, 10) }
-
 // raw appends a member whose value is JSON.
-func raw(b []byte, name string, value []byte) []byte { return append(key(b, name), value...) }
+func raw(b []byte, name string, value []byte) []byte {
+	return append(jsonx.AppendKey(b, name), value...)
+}
 
 func join(at, member string) string {
 	if at == "" {

@@ -35,7 +35,7 @@ const (
 // config writes generationConfig.
 func (w *requestWriter) config() error {
 	from := len(w.dst)
-	w.dst = append(key(w.dst, "generationConfig"), '{')
+	w.dst = append(jsonx.AppendKey(w.dst, "generationConfig"), '{')
 	empty := len(w.dst)
 	s := &w.chat.Sampling
 	for _, f := range [...]struct {
@@ -53,7 +53,7 @@ func (w *requestWriter) config() error {
 		if v != *f.value {
 			w.lose(w.in(f.other), fmt.Sprintf("%g is beyond the provider's range; %g is sent", *f.value, v))
 		}
-		w.dst = jsonx.AppendFloat(key(w.dst, f.name), v)
+		w.dst = jsonx.AppendFloat(jsonx.AppendKey(w.dst, f.name), v)
 	}
 	w.integer("topK", "top_k", s.TopK, 0)
 	w.integer("seed", "seed", s.Seed, -1<<31)
@@ -108,9 +108,9 @@ func (w *requestWriter) stop() error {
 	if len(w.chat.Stop) > maxStops && !w.own {
 		return w.refuse(w.in("stop"), fmt.Sprintf("This model's provider takes at most %d stop sequences.", maxStops))
 	}
-	w.dst = append(key(w.dst, "stopSequences"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "stopSequences"), '[')
 	for _, s := range w.chat.Stop {
-		w.dst = jsonx.AppendQuote(comma(w.dst), s)
+		w.dst = jsonx.AppendQuote(jsonx.AppendComma(w.dst), s)
 	}
 	w.dst = append(w.dst, ']')
 	return nil
@@ -122,7 +122,7 @@ func (w *requestWriter) logprobs() {
 		return
 	}
 	if l.On || w.own {
-		w.dst = append(key(w.dst, "responseLogprobs"), fmt.Append(nil, l.On)...)
+		w.dst = append(jsonx.AppendKey(w.dst, "responseLogprobs"), fmt.Append(nil, l.On)...)
 	}
 	switch {
 	case l.Top == nil:
@@ -169,7 +169,7 @@ func (w *requestWriter) thinking() {
 	if len(b) == 0 && len(rest) == 0 {
 		return
 	}
-	w.dst = append(append(key(w.dst, "thinkingConfig"), '{'), b...)
+	w.dst = append(append(jsonx.AppendKey(w.dst, "thinkingConfig"), '{'), b...)
 	w.raws(rest)
 	w.dst = append(w.dst, '}')
 }
@@ -186,7 +186,7 @@ func asSaid(th *llm.Thinking) (b []byte) {
 	default:
 		for _, l := range levels {
 			if l.effort == th.Effort {
-				b = text(b, "thinkingLevel", l.word)
+				b = jsonx.AppendText(b, "thinkingLevel", l.word)
 			}
 		}
 	}
@@ -239,7 +239,7 @@ func (w *requestWriter) level(th *llm.Thinking) []byte {
 			if i != rank && want != llm.EffortNone {
 				w.lose(w.thinkPath(), fmt.Sprintf("the model does not take the effort %q; %q is sent", want, levels[i].word))
 			}
-			return text(nil, "thinkingLevel", levels[i].word)
+			return jsonx.AppendText(nil, "thinkingLevel", levels[i].word)
 		}
 	}
 	return nil
@@ -292,7 +292,7 @@ func (w *requestWriter) output() error {
 		return nil
 	case llm.OutputText:
 		if w.own {
-			w.dst = text(w.dst, "responseMimeType", "text/plain")
+			w.dst = jsonx.AppendText(w.dst, "responseMimeType", "text/plain")
 		}
 		return nil
 	case llm.OutputJSON, llm.OutputSchema:
@@ -302,7 +302,7 @@ func (w *requestWriter) output() error {
 	if !w.own && tools && !w.newest() && w.chat.Choice.Mode != llm.ChoiceNone {
 		return w.refuse(w.in("response_format"), "This model cannot be held to JSON while it has tools.")
 	}
-	w.dst = text(w.dst, "responseMimeType", kind)
+	w.dst = jsonx.AppendText(w.dst, "responseMimeType", kind)
 	switch {
 	case jsonx.Kind(o.Schema) != '{':
 	case w.old():

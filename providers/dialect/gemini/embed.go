@@ -142,8 +142,8 @@ func embedContent(at string, raw []byte) (in llm.EmbedInput, err error) {
 func (w *requestWriter) embed(e *llm.Embed) error {
 	w.dst = append(w.dst, `{"requests":[`...)
 	for i := range e.Inputs {
-		w.dst = append(comma(w.dst), '{')
-		w.dst = text(w.dst, "model", modelPrefix+w.t.Model)
+		w.dst = append(jsonx.AppendComma(w.dst), '{')
+		w.dst = jsonx.AppendText(w.dst, "model", modelPrefix+w.t.Model)
 		if err := w.embedInput(e, i); err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ func (w *requestWriter) embed(e *llm.Embed) error {
 func (w *requestWriter) embedInput(e *llm.Embed, i int) error {
 	in := &e.Inputs[i]
 	at := w.inputAt(e, i)
-	w.dst = append(key(w.dst, "content"), `{"parts":[{`...)
+	w.dst = append(jsonx.AppendKey(w.dst, "content"), `{"parts":[{`...)
 	switch {
 	case in.Tokens != nil:
 		return w.refuse(at, "This model's provider takes texts, not tokens.")
@@ -167,14 +167,14 @@ func (w *requestWriter) embedInput(e *llm.Embed, i int) error {
 			return err
 		}
 	default:
-		w.dst = text(w.dst, "text", in.Text)
+		w.dst = jsonx.AppendText(w.dst, "text", in.Text)
 	}
 	w.dst = append(w.dst, "}]}"...)
 	if t := taskWord(e.Task); t != "" {
-		w.dst = text(w.dst, "taskType", t)
+		w.dst = jsonx.AppendText(w.dst, "taskType", t)
 	}
 	if e.Title != "" {
-		w.dst = text(w.dst, "title", e.Title)
+		w.dst = jsonx.AppendText(w.dst, "title", e.Title)
 	}
 	if e.Dimensions > 0 {
 		w.dst = number(w.dst, "outputDimensionality", e.Dimensions)
@@ -253,7 +253,7 @@ func (w *requestWriter) embedOne(e *llm.Embed) error {
 		return err
 	}
 	if cut := e.Truncate; cut != "" {
-		w.dst = append(key(w.dst, "autoTruncate"), strconv.FormatBool(cut != "none")...)
+		w.dst = append(jsonx.AppendKey(w.dst, "autoTruncate"), strconv.FormatBool(cut != "none")...)
 	}
 	w.dst = append(w.dst, '}')
 	return w.predictLosses(e)
@@ -266,24 +266,24 @@ func (w *requestWriter) predict(e *llm.Embed) error {
 		if in.Tokens != nil || in.Media != nil {
 			return w.refuse(w.inputAt(e, i), "This model takes texts only.")
 		}
-		w.dst = text(append(comma(w.dst), '{'), "content", in.Text)
+		w.dst = jsonx.AppendText(append(jsonx.AppendComma(w.dst), '{'), "content", in.Text)
 		if t := taskWord(e.Task); t != "" {
-			w.dst = text(w.dst, "task_type", t)
+			w.dst = jsonx.AppendText(w.dst, "task_type", t)
 		}
 		if e.Title != "" {
-			w.dst = text(w.dst, "title", e.Title)
+			w.dst = jsonx.AppendText(w.dst, "title", e.Title)
 		}
 		w.dst = append(w.dst, '}')
 	}
 	w.dst = append(w.dst, ']')
 	from := len(w.dst)
-	w.dst = append(key(w.dst, "parameters"), '{')
+	w.dst = append(jsonx.AppendKey(w.dst, "parameters"), '{')
 	empty := len(w.dst)
 	if e.Dimensions > 0 {
 		w.dst = number(w.dst, "outputDimensionality", e.Dimensions)
 	}
 	if cut := e.Truncate; cut != "" {
-		w.dst = append(key(w.dst, "autoTruncate"), strconv.FormatBool(cut != "none")...)
+		w.dst = append(jsonx.AppendKey(w.dst, "autoTruncate"), strconv.FormatBool(cut != "none")...)
 	}
 	if len(w.dst) == empty {
 		w.dst = w.dst[:from]
@@ -362,7 +362,7 @@ func vector(raw []byte) (v []float32) {
 func appendVector(b []byte, v []float32) []byte {
 	b = append(b, `{"values":[`...)
 	for _, f := range v {
-		b = strconv.AppendFloat(comma(b), float64(f), 'g', -1, 32)
+		b = strconv.AppendFloat(jsonx.AppendComma(b), float64(f), 'g', -1, 32)
 	}
 	return append(b, "]}"...)
 }

@@ -274,9 +274,9 @@ func (r *reader) refused(feedback []byte) {
 		return
 	}
 	s := &llm.Stop{Reason: llm.StopFilter, Native: reason}
-	s.Details = text([]byte{'{'}, "category", reason)
+	s.Details = jsonx.AppendText([]byte{'{'}, "category", reason)
 	if why, ok := jsonx.String(jsonx.Get(feedback, "blockReasonMessage")); ok && why != "" {
-		s.Details = text(s.Details, "explanation", why)
+		s.Details = jsonx.AppendText(s.Details, "explanation", why)
 	}
 	s.Details = append(s.Details, '}')
 	r.state.blocked = s

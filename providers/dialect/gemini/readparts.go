@@ -93,7 +93,7 @@ func (r *reader) stopped(c *inChoice, reason, message []byte) {
 	c.stopped = true
 	c.stop = llm.Stop{Reason: stopOf(word), Native: word}
 	if why, ok := jsonx.String(message); ok && why != "" && (c.stop.Reason == llm.StopFilter || c.stop.Reason == llm.StopFault) {
-		c.stop.Details = append(text([]byte{'{'}, "explanation", why), '}')
+		c.stop.Details = append(jsonx.AppendText([]byte{'{'}, "explanation", why), '}')
 	}
 }
 
@@ -261,7 +261,7 @@ func (r *reader) inline(c *inChoice, part, data []byte) error {
 		return err
 	}
 	image := []byte(`{"type":"image_url","image_url":{`)
-	r.on(llm.EvDelta, c).Raw = append(text(image, "url", "data:"+kind+";base64,"+std), "}}"...)
+	r.on(llm.EvDelta, c).Raw = append(jsonx.AppendText(image, "url", "data:"+kind+";base64,"+std), "}}"...)
 	return r.send()
 }
 
@@ -372,10 +372,10 @@ func (r *reader) logprobs(c *inChoice, raw []byte) error {
 	}
 	b := []byte(`{"content":[`)
 	for i, chosen := range jsonx.Elements(jsonx.Get(raw, "chosenCandidates")) {
-		b = append(tokenProb(append(comma(b), '{'), chosen), `,"top_logprobs":[`...)
+		b = append(tokenProb(append(jsonx.AppendComma(b), '{'), chosen), `,"top_logprobs":[`...)
 		if i < len(tops) {
 			for _, t := range jsonx.Elements(tops[i]) {
-				b = append(tokenProb(append(comma(b), '{'), t), '}')
+				b = append(tokenProb(append(jsonx.AppendComma(b), '{'), t), '}')
 			}
 		}
 		b = append(b, "]}"...)
@@ -393,14 +393,14 @@ func (r *reader) logprobs(c *inChoice, raw []byte) error {
 
 func tokenProb(b, of []byte) []byte {
 	token, _ := jsonx.String(jsonx.Get(of, "token"))
-	b = text(b, "token", token)
+	b = jsonx.AppendText(b, "token", token)
 	p := jsonx.Get(of, "logProbability")
 	if jsonx.Kind(p) != '0' {
 		p = []byte("0")
 	}
-	b = append(key(raw(b, "logprob", p), "bytes"), '[')
+	b = append(jsonx.AppendKey(raw(b, "logprob", p), "bytes"), '[')
 	for i := range len(token) {
-		b = strconv.AppendInt(comma(b), int64(token[i]), 10)
+		b = strconv.AppendInt(jsonx.AppendComma(b), int64(token[i]), 10)
 	}
 	return append(b, ']')
 }

@@ -76,24 +76,24 @@ func (w *writer) broken() string {
 func (w *writer) answer(dst []byte) []byte {
 	dst = append(dst, '{')
 	if reason, message := w.promptBlocked(); reason != "" {
-		dst = append(key(dst, "promptFeedback"), '{')
-		dst = text(dst, "blockReason", reason)
+		dst = append(jsonx.AppendKey(dst, "promptFeedback"), '{')
+		dst = jsonx.AppendText(dst, "blockReason", reason)
 		if message != "" {
-			dst = text(dst, "blockReasonMessage", message)
+			dst = jsonx.AppendText(dst, "blockReasonMessage", message)
 		}
 		dst = append(dst, '}')
 	} else {
 		dst = append(dst, `"candidates":[`...)
 		for i := range w.choices {
-			dst = w.candidate(comma(dst), &w.choices[i])
+			dst = w.candidate(jsonx.AppendComma(dst), &w.choices[i])
 		}
 		dst = append(dst, ']')
 	}
 	if w.usage.Known() || w.usage.Reasoning.Known {
-		dst = appendUsage(key(dst, "usageMetadata"), &w.usage)
+		dst = appendUsage(jsonx.AppendKey(dst, "usageMetadata"), &w.usage)
 	}
-	dst = text(dst, "modelVersion", w.model)
-	return append(text(dst, "responseId", w.id), '}')
+	dst = jsonx.AppendText(dst, "modelVersion", w.model)
+	return append(jsonx.AppendText(dst, "responseId", w.id), '}')
 }
 
 // promptBlocked returns why the prompt was refused, in the provider's own words: then there is no candidate.
@@ -122,11 +122,11 @@ func (w *writer) candidate(dst []byte, c *outChoice) []byte {
 	dst = append(dst, `],"role":"model"},"finishReason":`...)
 	dst = jsonx.AppendQuote(dst, c.reason())
 	if why, ok := jsonx.String(jsonx.Get(c.stop.Details, "explanation")); ok && why != "" {
-		dst = text(dst, "finishMessage", why)
+		dst = jsonx.AppendText(dst, "finishMessage", why)
 	}
 	dst = number(dst, "index", int64(c.number))
 	if len(c.cites) > 0 {
-		dst = c.grounding(key(dst, "groundingMetadata"))
+		dst = c.grounding(jsonx.AppendKey(dst, "groundingMetadata"))
 	}
 	if len(c.logprobs) > 0 {
 		dst = appendLogprobs(dst, c.logprobs)
@@ -179,19 +179,19 @@ func (c *outChoice) grounding(dst []byte) []byte {
 		if to > from {
 			words = string(c.text[from:to])
 		}
-		supports = append(comma(supports), `{"segment":{`...)
+		supports = append(jsonx.AppendComma(supports), `{"segment":{`...)
 		if from > 0 {
 			supports = number(supports, "startIndex", int64(from))
 		}
 		supports = number(supports, "endIndex", int64(to))
-		supports = text(supports, "text", words)
+		supports = jsonx.AppendText(supports, "text", words)
 		supports = append(supports, `},"groundingChunkIndices":[`...)
 		supports = append(strconv.AppendInt(supports, int64(n), 10), "]}"...)
 	}
 	dst = append(dst, `{"groundingChunks":[`...)
 	for _, s := range sources {
-		dst = append(comma(dst), `{"web":{`...)
-		dst = append(text(text(dst, "uri", s.url), "title", s.title), "}}"...)
+		dst = append(jsonx.AppendComma(dst), `{"web":{`...)
+		dst = append(jsonx.AppendText(jsonx.AppendText(dst, "uri", s.url), "title", s.title), "}}"...)
 	}
 	dst = append(dst, `],"groundingSupports":[`...)
 	return append(append(dst, supports...), "]}"...)
@@ -215,22 +215,22 @@ func appendLogprobs(dst, shapes []byte) []byte {
 	var chosen, tops []byte
 	for line := range bytes.Lines(shapes) {
 		for _, t := range jsonx.Elements(jsonx.Get(line, "content")) {
-			chosen = append(appendProb(append(comma(chosen), '{'), t), '}')
-			tops = append(comma(tops), `{"candidates":[`...)
+			chosen = append(appendProb(append(jsonx.AppendComma(chosen), '{'), t), '}')
+			tops = append(jsonx.AppendComma(tops), `{"candidates":[`...)
 			for _, o := range jsonx.Elements(jsonx.Get(t, "top_logprobs")) {
-				tops = append(appendProb(append(comma(tops), '{'), o), '}')
+				tops = append(appendProb(append(jsonx.AppendComma(tops), '{'), o), '}')
 			}
 			tops = append(tops, "]}"...)
 		}
 	}
-	dst = append(key(dst, "logprobsResult"), `{"topCandidates":[`...)
+	dst = append(jsonx.AppendKey(dst, "logprobsResult"), `{"topCandidates":[`...)
 	dst = append(append(dst, tops...), `],"chosenCandidates":[`...)
 	return append(append(dst, chosen...), "]}"...)
 }
 
 func appendProb(dst, of []byte) []byte {
 	token, _ := jsonx.String(jsonx.Get(of, "token"))
-	dst = text(dst, "token", token)
+	dst = jsonx.AppendText(dst, "token", token)
 	if p := jsonx.Get(of, "logprob"); jsonx.Kind(p) == '0' {
 		dst = raw(dst, "logProbability", p)
 	}
@@ -241,16 +241,16 @@ func appendProb(dst, of []byte) []byte {
 func (w *writer) vectors(dst []byte) []byte {
 	dst = append(dst, '{')
 	if w.single && len(w.result.Vectors) == 1 {
-		dst = appendVector(key(dst, "embedding"), w.result.Vectors[0])
+		dst = appendVector(jsonx.AppendKey(dst, "embedding"), w.result.Vectors[0])
 	} else {
-		dst = append(key(dst, "embeddings"), '[')
+		dst = append(jsonx.AppendKey(dst, "embeddings"), '[')
 		for _, v := range w.result.Vectors {
-			dst = appendVector(comma(dst), v)
+			dst = appendVector(jsonx.AppendComma(dst), v)
 		}
 		dst = append(dst, ']')
 	}
 	if n := w.usage.Input; n.Known {
-		dst = append(key(dst, "usageMetadata"), '{')
+		dst = append(jsonx.AppendKey(dst, "usageMetadata"), '{')
 		dst = number(dst, "promptTokenCount", n.N)
 		dst = append(number(dst, "totalTokenCount", n.N), '}')
 	}
@@ -278,10 +278,10 @@ func appendUsage(dst []byte, u *llm.Usage) []byte {
 	}
 	dst = number(dst, "totalTokenCount", u.Input.N+max(u.Output.N, thoughts))
 	if u.AudioIn.Known {
-		dst = modality(key(dst, "promptTokensDetails"), u.AudioIn.N)
+		dst = modality(jsonx.AppendKey(dst, "promptTokensDetails"), u.AudioIn.N)
 	}
 	if u.AudioOut.Known {
-		dst = modality(key(dst, "candidatesTokensDetails"), u.AudioOut.N)
+		dst = modality(jsonx.AppendKey(dst, "candidatesTokensDetails"), u.AudioOut.N)
 	}
 	return append(dst, '}')
 }

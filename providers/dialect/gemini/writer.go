@@ -142,7 +142,7 @@ func (w *writer) choice(number int) *outChoice {
 	c := outChoice{number: number}
 	c.tail = strconv.AppendInt(append(c.tail, `,"index":`...), int64(number), 10)
 	c.tail = append(c.tail, `}],"modelVersion":`...)
-	c.tail = text(jsonx.AppendQuote(c.tail, w.model), "responseId", w.id)
+	c.tail = jsonx.AppendText(jsonx.AppendQuote(c.tail, w.model), "responseId", w.id)
 	w.choices = append(w.choices, c)
 	return &w.choices[len(w.choices)-1]
 }
@@ -239,7 +239,7 @@ func (w *writer) delta(dst []byte, c *outChoice, b *outBlock, ev *llm.Event) []b
 		dst = append(dst, `,"thought":true`...)
 	}
 	if seal != "" {
-		dst = text(dst, "thoughtSignature", seal)
+		dst = jsonx.AppendText(dst, "thoughtSignature", seal)
 	}
 	return w.shut(append(dst, '}'), c, ev.Logprobs)
 }
@@ -286,10 +286,10 @@ func (w *writer) image(dst []byte, c *outChoice, b *outBlock, shape []byte) []by
 	if !ok {
 		return dst
 	}
-	part := text([]byte(`{"inlineData":{`), "mimeType", head)
-	part = append(text(part, "data", data), "}}"...)
+	part := jsonx.AppendText([]byte(`{"inlineData":{`), "mimeType", head)
+	part = append(jsonx.AppendText(part, "data", data), "}}"...)
 	if !w.stream {
-		b.buf = append(comma(b.buf), part...)
+		b.buf = append(jsonx.AppendComma(b.buf), part...)
 		return dst
 	}
 	return w.shut(append(w.open(dst), part...), c, nil)
@@ -306,7 +306,7 @@ func (w *writer) ended(dst []byte, c *outChoice, b *outBlock) []byte {
 		dst = appendPart(w.open(dst), b)
 	case b.part == llm.PartThought && b.seal != "" && len(b.buf) == 0: // it began with its signature: redacted
 		dst = append(w.open(dst), `{"text":"","thought":true`...)
-		dst = append(text(dst, "thoughtSignature", b.seal), '}')
+		dst = append(jsonx.AppendText(dst, "thoughtSignature", b.seal), '}')
 	default:
 		return dst
 	}
@@ -320,23 +320,23 @@ func appendPart(dst []byte, b *outBlock) []byte {
 		if len(b.buf) == 0 {
 			return dst
 		}
-		return append(comma(dst), b.buf...)
+		return append(jsonx.AppendComma(dst), b.buf...)
 	case llm.PartCall:
-		dst = append(comma(dst), `{"functionCall":{`...)
-		dst = text(dst, "id", b.id)
-		dst = text(dst, "name", b.name)
+		dst = append(jsonx.AppendComma(dst), `{"functionCall":{`...)
+		dst = jsonx.AppendText(dst, "id", b.id)
+		dst = jsonx.AppendText(dst, "name", b.name)
 		dst = append(raw(dst, "args", oneLine(fit.Args(string(b.buf)))), '}')
 	default:
 		if len(b.buf) == 0 && b.seal == "" {
 			return dst
 		}
-		dst = jsonx.AppendQuote(append(comma(dst), `{"text":`...), b.buf)
+		dst = jsonx.AppendQuote(append(jsonx.AppendComma(dst), `{"text":`...), b.buf)
 		if b.part == llm.PartThought {
 			dst = append(dst, `,"thought":true`...)
 		}
 	}
 	if b.seal != "" {
-		dst = text(dst, "thoughtSignature", b.seal)
+		dst = jsonx.AppendText(dst, "thoughtSignature", b.seal)
 	}
 	return append(dst, '}')
 }

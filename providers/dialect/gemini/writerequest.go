@@ -57,7 +57,7 @@ func (w *requestWriter) count() error {
 	if w.codec.vertex {
 		w.dst = append(w.dst, '{')
 	} else {
-		w.dst = text(append(w.dst, `{"generateContentRequest":{`...), "model", modelPrefix+w.t.Model)
+		w.dst = jsonx.AppendText(append(w.dst, `{"generateContentRequest":{`...), "model", modelPrefix+w.t.Model)
 	}
 	if err := w.body(); err != nil {
 		return err
@@ -171,7 +171,7 @@ func (w *requestWriter) tools() error {
 	if len(w.chat.Tools) == 0 && !search {
 		return nil
 	}
-	w.dst = append(key(w.dst, "tools"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "tools"), '[')
 	if functions > 0 {
 		w.dst = append(w.dst, `{"functionDeclarations":[`...)
 		for i := range w.chat.Tools {
@@ -186,7 +186,7 @@ func (w *requestWriter) tools() error {
 		switch {
 		case t.Native == "":
 		case w.own:
-			w.dst = append(raw(append(comma(w.dst), '{'), t.Name, t.Raw), '}')
+			w.dst = append(raw(append(jsonx.AppendComma(w.dst), '{'), t.Name, t.Raw), '}')
 		case strings.HasPrefix(t.Native, webSearch):
 			search = true
 			w.searchOptions(t, w.toolAt(i))
@@ -195,7 +195,7 @@ func (w *requestWriter) tools() error {
 		}
 	}
 	if search {
-		w.dst = append(comma(w.dst), `{"googleSearch":{}}`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"googleSearch":{}}`...)
 	}
 	w.dst = append(w.dst, ']')
 	return nil
@@ -230,14 +230,14 @@ func (w *requestWriter) webSearch() bool {
 }
 
 func (w *requestWriter) tool(t *llm.Tool, at string) {
-	w.dst = append(comma(w.dst), '{')
+	w.dst = append(jsonx.AppendComma(w.dst), '{')
 	wire := w.toolName(t.Name)
 	if wire != t.Name {
 		w.lose(at+".function.name", fmt.Sprintf("the provider takes letters, digits, _, ., : and - in the name of a function, at most %d; %q is sent", maxName, wire))
 	}
-	w.dst = text(w.dst, "name", wire)
+	w.dst = jsonx.AppendText(w.dst, "name", wire)
 	if t.Description != "" {
-		w.dst = text(w.dst, "description", t.Description)
+		w.dst = jsonx.AppendText(w.dst, "description", t.Description)
 	}
 	switch {
 	case jsonx.Kind(t.Schema) != '{' || !w.own && hollow(t.Schema): // an object without properties is refused in places
@@ -338,16 +338,16 @@ func (w *requestWriter) choice() error {
 	if mode == "" && len(calling) == 0 && len(rest) == 0 {
 		return nil
 	}
-	w.dst = append(key(w.dst, "toolConfig"), '{')
+	w.dst = append(jsonx.AppendKey(w.dst, "toolConfig"), '{')
 	if mode != "" || len(calling) > 0 {
-		w.dst = append(key(w.dst, "functionCallingConfig"), '{')
+		w.dst = append(jsonx.AppendKey(w.dst, "functionCallingConfig"), '{')
 		if !slices.ContainsFunc(calling, func(m llm.Member) bool { return m.Name == "mode" }) && mode != "" {
-			w.dst = text(w.dst, "mode", mode)
+			w.dst = jsonx.AppendText(w.dst, "mode", mode)
 		}
 		if len(c.Names) > 0 {
-			w.dst = append(key(w.dst, "allowedFunctionNames"), '[')
+			w.dst = append(jsonx.AppendKey(w.dst, "allowedFunctionNames"), '[')
 			for _, n := range c.Names {
-				w.dst = jsonx.AppendQuote(comma(w.dst), w.toolName(n))
+				w.dst = jsonx.AppendQuote(jsonx.AppendComma(w.dst), w.toolName(n))
 			}
 			w.dst = append(w.dst, ']')
 		}
@@ -414,7 +414,7 @@ func (w *requestWriter) hints() {
 	switch {
 	case h.ServiceTier == "":
 	case w.own, !w.codec.vertex && (h.ServiceTier == "flex" || h.ServiceTier == "priority" || h.ServiceTier == "standard"):
-		w.dst = text(w.dst, "serviceTier", h.ServiceTier)
+		w.dst = jsonx.AppendText(w.dst, "serviceTier", h.ServiceTier)
 	case h.ServiceTier != "auto":
 		w.lose(w.in("service_tier"), "the tier has no equal at this provider")
 	}
@@ -462,9 +462,9 @@ func (w *requestWriter) labels() {
 	if len(fits) == 0 {
 		return
 	}
-	w.dst = append(key(w.dst, "labels"), '{')
+	w.dst = append(jsonx.AppendKey(w.dst, "labels"), '{')
 	for _, l := range fits {
-		w.dst = text(w.dst, l.name, l.value)
+		w.dst = jsonx.AppendText(w.dst, l.name, l.value)
 	}
 	w.dst = append(w.dst, '}')
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
 	"github.com/signalbox-ai/signalbox/providers/dialect/member"
@@ -45,7 +46,7 @@ func (w *requestWriter) system() error {
 		return nil // it stands in the user's first turn
 	}
 	from := len(w.dst)
-	w.dst = append(key(w.dst, "systemInstruction"), `{"parts":[`...)
+	w.dst = append(jsonx.AppendKey(w.dst, "systemInstruction"), `{"parts":[`...)
 	empty := len(w.dst)
 	var rest []llm.Member
 	for i := range w.chat.Turns {
@@ -123,7 +124,7 @@ func (w *requestWriter) contents() error {
 			}
 		}
 	}
-	w.dst = append(key(w.dst, "contents"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "contents"), '[')
 	var err error
 	switch {
 	case w.own:
@@ -154,7 +155,7 @@ func (w *requestWriter) open(r llm.Role) {
 	if r == llm.RoleAssistant {
 		role = "model"
 	}
-	w.dst = append(comma(w.dst), `{"role":"`+role+`","parts":[`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"role":"`+role+`","parts":[`...)
 }
 
 // ownTurn writes a turn of this dialect as it stood.
@@ -265,7 +266,7 @@ func (w *requestWriter) part(p *llm.Part, at string, role llm.Role) error {
 		if !w.own {
 			return w.refuse(at, "A part of type \""+clip(p.Name)+"\" has no equal at this model's provider.")
 		}
-		w.dst = append(comma(w.dst), p.Raw...)
+		w.dst = append(jsonx.AppendComma(w.dst), p.Raw...)
 		return nil
 	case llm.PartCall:
 		w.call(p, at)
@@ -274,11 +275,11 @@ func (w *requestWriter) part(p *llm.Part, at string, role llm.Role) error {
 		return w.reply(p, at)
 	case llm.PartImage, llm.PartFile, llm.PartAudio:
 		if role == llm.RoleAssistant && p.Kind != llm.PartImage && !w.own {
-			w.dst = append(comma(w.dst), `{"text":"[`+p.Kind.String()+` omitted]"}`...)
+			w.dst = append(jsonx.AppendComma(w.dst), `{"text":"[`+p.Kind.String()+` omitted]"}`...)
 			w.lose(at, "the provider takes no "+p.Kind.String()+" in an answer")
 			return nil
 		}
-		w.dst = append(comma(w.dst), '{')
+		w.dst = append(jsonx.AppendComma(w.dst), '{')
 		if err := w.source(p.Media, kindOf(p), at); err != nil {
 			return err
 		}
@@ -293,7 +294,7 @@ func (w *requestWriter) close(p *llm.Part, at string) {
 	switch {
 	case p.Seal == "":
 	case p.From == name:
-		w.dst = text(w.dst, "thoughtSignature", p.Seal)
+		w.dst = jsonx.AppendText(w.dst, "thoughtSignature", p.Seal)
 	default:
 		w.lose(at, "a signature goes only to the provider that made it")
 	}
@@ -315,7 +316,7 @@ func (w *requestWriter) words(p *llm.Part, at string) {
 		}
 		return
 	}
-	w.dst = text(append(comma(w.dst), '{'), "text", p.Text)
+	w.dst = jsonx.AppendText(append(jsonx.AppendComma(w.dst), '{'), "text", p.Text)
 	w.close(p, at)
 }
 
@@ -325,18 +326,18 @@ func (w *requestWriter) thought(p *llm.Part, at string) {
 		w.lose(at, "reasoning goes back only to the provider that signed it")
 		return
 	}
-	w.dst = text(append(comma(w.dst), '{'), "text", p.Text)
+	w.dst = jsonx.AppendText(append(jsonx.AppendComma(w.dst), '{'), "text", p.Text)
 	w.dst = raw(w.dst, "thought", []byte("true"))
 	w.close(p, at)
 }
 
 func (w *requestWriter) call(p *llm.Part, at string) {
 	c := p.Call
-	w.dst = append(append(comma(w.dst), '{'), `"functionCall":{`...)
+	w.dst = append(append(jsonx.AppendComma(w.dst), '{'), `"functionCall":{`...)
 	if c.ID != "" && !strings.HasPrefix(c.ID, madeID) {
-		w.dst = text(w.dst, "id", c.ID)
+		w.dst = jsonx.AppendText(w.dst, "id", c.ID)
 	}
-	w.dst = text(w.dst, "name", w.toolName(c.Name))
+	w.dst = jsonx.AppendText(w.dst, "name", w.toolName(c.Name))
 	w.dst = append(raw(w.dst, "args", fit.Args(c.Args)), '}')
 	if w.own { // what else a call has stands within it
 		q := *p
@@ -359,11 +360,11 @@ func (w *requestWriter) reply(p *llm.Part, at string) error {
 	if n == "" {
 		return w.invalid(at, "The result answers no tool call of a message before it.")
 	}
-	w.dst = append(append(comma(w.dst), '{'), `"functionResponse":{`...)
+	w.dst = append(append(jsonx.AppendComma(w.dst), '{'), `"functionResponse":{`...)
 	if y.CallID != "" && !strings.HasPrefix(y.CallID, madeID) {
-		w.dst = text(w.dst, "id", y.CallID)
+		w.dst = jsonx.AppendText(w.dst, "id", y.CallID)
 	}
-	w.dst = text(w.dst, "name", w.toolName(n))
+	w.dst = jsonx.AppendText(w.dst, "name", w.toolName(n))
 	words, said := "", false
 	var media []int
 	for k := range y.Parts {
@@ -383,10 +384,10 @@ func (w *requestWriter) reply(p *llm.Part, at string) error {
 			return w.refuse(item(at, k), "A part of kind "+q.Kind.String()+" cannot stand in a result.")
 		}
 	}
-	w.dst = append(key(w.dst, "response"), wrap(words, y.Error, said)...)
+	w.dst = append(jsonx.AppendKey(w.dst, "response"), wrap(words, y.Error, said)...)
 	within := w.own || w.newest()
 	if within && len(media) > 0 {
-		w.dst = append(key(w.dst, "parts"), '[')
+		w.dst = append(jsonx.AppendKey(w.dst, "parts"), '[')
 		if err := w.media(y, media, at); err != nil {
 			return err
 		}
@@ -427,7 +428,7 @@ func (w *requestWriter) joined(q *llm.Part, at string, k int) {
 func (w *requestWriter) media(y *llm.ToolReply, which []int, at string) error {
 	for _, k := range which {
 		q := &y.Parts[k]
-		w.dst = append(comma(w.dst), '{')
+		w.dst = append(jsonx.AppendComma(w.dst), '{')
 		if err := w.source(q.Media, kindOf(q), item(at, k)); err != nil {
 			return err
 		}
@@ -447,17 +448,17 @@ func (w *requestWriter) source(m *llm.Media, kind, at string) error {
 	switch {
 	case m.Data != "":
 		w.dst = w.typed("inlineData", kind)
-		w.dst = text(w.dst, "data", m.Data)
+		w.dst = jsonx.AppendText(w.dst, "data", m.Data)
 	case m.URL != "":
 		w.dst = w.typed("fileData", kind)
-		w.dst = text(w.dst, "fileUri", m.URL)
+		w.dst = jsonx.AppendText(w.dst, "fileUri", m.URL)
 	case m.FileID != "" && (w.own || strings.HasPrefix(m.FileID, "gs://")):
 		w.dst = w.typed("fileData", kind)
-		w.dst = text(w.dst, "fileUri", m.FileID)
+		w.dst = jsonx.AppendText(w.dst, "fileUri", m.FileID)
 	case m.FileID != "":
 		return w.refuse(at, "A file id of another provider cannot be sent to this model's provider.")
 	default: // a document that is text
-		w.dst = text(w.dst, "text", m.Text)
+		w.dst = jsonx.AppendText(w.dst, "text", m.Text)
 		if m.Name != "" {
 			w.lose(at+".title", "the provider does not name texts")
 		}
@@ -466,7 +467,7 @@ func (w *requestWriter) source(m *llm.Media, kind, at string) error {
 	switch {
 	case m.Name == "":
 	case w.own || w.codec.vertex:
-		w.dst = text(w.dst, "displayName", m.Name)
+		w.dst = jsonx.AppendText(w.dst, "displayName", m.Name)
 	default:
 		w.lose(at+".title", "the provider does not name files")
 	}
@@ -483,9 +484,9 @@ func (w *requestWriter) source(m *llm.Media, kind, at string) error {
 
 // typed opens a medium's object with its type.
 func (w *requestWriter) typed(member, kind string) []byte {
-	b := append(key(w.dst, member), '{')
+	b := append(jsonx.AppendKey(w.dst, member), '{')
 	if kind != "" {
-		b = text(b, "mimeType", kind)
+		b = jsonx.AppendText(b, "mimeType", kind)
 	}
 	return b
 }

@@ -35,11 +35,7 @@ func TestReferencesAreReadByTheirScheme(t *testing.T) {
 	}
 }
 
-func TestMembersAreWritten(t *testing.T) {
-	b := Text([]byte("{"), "a", "x\n")
-	if b = append(Key(b, "b"), "[1"...); string(append(append(Comma(b), '2'), "]}"...)) != `{"a":"x\n","b":[1,2]}` {
-		t.Errorf("%s", b)
-	}
+func TestValuesAreTakenApart(t *testing.T) {
 	if got := string(Without([]byte(`{"a":1,"b":2,"c":3}`), "a", "c")); got != `{"b":2}` {
 		t.Error(got)
 	}

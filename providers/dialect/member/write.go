@@ -6,22 +6,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 )
 
-// Comma appends the comma that a further element or member needs.
-func Comma(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] != '[' && b[n-1] != '{' {
-		return append(b, ',')
-	}
-	return b
-}
-
-// Key appends a member's name to an open object.
-func Key(b []byte, name string) []byte {
-	return append(jsonx.AppendQuote(Comma(b), name), ':')
-}
-
-// Text appends a member whose value is a string.
-func Text(b []byte, name, value string) []byte { return jsonx.AppendQuote(Key(b, name), value) }
-
 // Plain returns the text of a string value, to be compared with known words; nil for any other value.
 func Plain(raw []byte) []byte {
 	if n := len(raw); n >= 2 && raw[0] == '"' && raw[n-1] == '"' && bytes.IndexByte(raw, '\\') < 0 {
@@ -49,7 +33,7 @@ next:
 				continue next
 			}
 		}
-		b = append(Key(b, string(k)), v...)
+		b = append(jsonx.AppendKey(b, string(k)), v...)
 		n++
 	}
 	if n == 0 {

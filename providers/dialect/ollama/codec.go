@@ -75,7 +75,7 @@ func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]
 	}
 	req, lost := fit.Functions(req)
 	w := requestWriter{req: req, t: t, losses: lost}
-	w.dst = member.Text(append(dst, '{'), "model", t.Model)
+	w.dst = jsonx.AppendText(append(dst, '{'), "model", t.Model)
 	var err error
 	switch b := req.Body.(type) {
 	case *llm.Chat:

@@ -288,13 +288,13 @@ func readLogprobs(raw []byte) []byte {
 		if b == nil {
 			b = []byte(`{"content":[`)
 		}
-		b = jsonx.AppendFloat(member.Key(member.Text(append(member.Comma(b), '{'), "token", token), "logprob"), logprob)
+		b = jsonx.AppendFloat(jsonx.AppendKey(jsonx.AppendText(append(jsonx.AppendComma(b), '{'), "token", token), "logprob"), logprob)
 		b = append(b, `,"bytes":null,"top_logprobs":[`...)
 		for _, t := range jsonx.Elements(jsonx.Get(e, "top_logprobs")) {
 			s, ok := jsonx.String(jsonx.Get(t, "token"))
 			f, ok2 := jsonx.Float(jsonx.Get(t, "logprob"))
 			if ok && ok2 {
-				b = jsonx.AppendFloat(member.Key(member.Text(append(member.Comma(b), '{'), "token", s), "logprob"), f)
+				b = jsonx.AppendFloat(jsonx.AppendKey(jsonx.AppendText(append(jsonx.AppendComma(b), '{'), "token", s), "logprob"), f)
 				b = append(b, `,"bytes":null}`...)
 			}
 		}

@@ -24,9 +24,11 @@ type requestWriter struct {
 	pending []attachment // of tools' results, for the next user message
 }
 
-func (w *requestWriter) text(name, value string) { w.dst = member.Text(w.dst, name, value) }
+func (w *requestWriter) text(name, value string) { w.dst = jsonx.AppendText(w.dst, name, value) }
 
-func (w *requestWriter) raw(name string, raw []byte) { w.dst = append(member.Key(w.dst, name), raw...) }
+func (w *requestWriter) raw(name string, raw []byte) {
+	w.dst = append(jsonx.AppendKey(w.dst, name), raw...)
+}
 
 func (w *requestWriter) lose(path, why string) {
 	w.losses = append(w.losses, llm.Loss{Path: member.Path(&w.req.Extra, path), Why: why})
@@ -55,7 +57,7 @@ func (w *requestWriter) chatBody() error {
 	w.options()
 	w.logprobs()
 	w.hints()
-	w.dst = strconv.AppendBool(member.Key(w.dst, "stream"), w.req.Stream)
+	w.dst = strconv.AppendBool(jsonx.AppendKey(w.dst, "stream"), w.req.Stream)
 	return nil
 }
 
@@ -76,7 +78,7 @@ func (w *requestWriter) tools() error {
 	if len(w.chat.Tools) == 0 {
 		return nil
 	}
-	w.dst = append(member.Key(w.dst, "tools"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "tools"), '[')
 	for i := range w.chat.Tools {
 		t := &w.chat.Tools[i]
 		at := fmt.Sprintf("tools[%d]", i)
@@ -87,7 +89,7 @@ func (w *requestWriter) tools() error {
 			w.lose(at, "it may not be called: it is not offered")
 			continue
 		}
-		w.dst = append(member.Comma(w.dst), `{"type":"function","function":{`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"function","function":{`...)
 		w.text("name", t.Name)
 		if t.Description != "" {
 			w.text("description", t.Description)
@@ -174,12 +176,12 @@ func (w *requestWriter) options() {
 	o := []byte{'{'}
 	float := func(name string, v *float64) {
 		if v != nil {
-			o = jsonx.AppendFloat(member.Key(o, name), *v)
+			o = jsonx.AppendFloat(jsonx.AppendKey(o, name), *v)
 		}
 	}
 	whole := func(name string, v *int64) {
 		if v != nil {
-			o = strconv.AppendInt(member.Key(o, name), *v, 10)
+			o = strconv.AppendInt(jsonx.AppendKey(o, name), *v, 10)
 		}
 	}
 	float("temperature", s.Temperature)
@@ -192,9 +194,9 @@ func (w *requestWriter) options() {
 	float("presence_penalty", s.PresencePenalty)
 	float("frequency_penalty", s.FrequencyPenalty)
 	if len(w.chat.Stop) > 0 {
-		o = append(member.Key(o, "stop"), '[')
+		o = append(jsonx.AppendKey(o, "stop"), '[')
 		for _, s := range w.chat.Stop {
-			o = jsonx.AppendQuote(member.Comma(o), s)
+			o = jsonx.AppendQuote(jsonx.AppendComma(o), s)
 		}
 		o = append(o, ']')
 	}
@@ -215,7 +217,7 @@ func (w *requestWriter) logprobs() {
 		w.raw("logprobs", []byte("true"))
 	}
 	if l.Top != nil {
-		w.dst = strconv.AppendInt(member.Key(w.dst, "top_logprobs"), *l.Top, 10)
+		w.dst = strconv.AppendInt(jsonx.AppendKey(w.dst, "top_logprobs"), *l.Top, 10)
 	}
 }
 
@@ -236,7 +238,7 @@ func (w *requestWriter) hints() {
 
 // embed writes what a request for vectors has beside its model.
 func (w *requestWriter) embed(e *llm.Embed) error {
-	w.dst = append(member.Key(w.dst, "input"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "input"), '[')
 	for i := range e.Inputs {
 		in := &e.Inputs[i]
 		at := member.Input(w.req.Extra.Dialect, e, i)
@@ -246,14 +248,14 @@ func (w *requestWriter) embed(e *llm.Embed) error {
 		case in.Media != nil:
 			return w.refuse(at, "This model's provider embeds no images.")
 		}
-		w.dst = jsonx.AppendQuote(member.Comma(w.dst), in.Text)
+		w.dst = jsonx.AppendQuote(jsonx.AppendComma(w.dst), in.Text)
 	}
 	w.dst = append(w.dst, ']')
 	if e.Dimensions > 0 {
-		w.dst = strconv.AppendInt(member.Key(w.dst, "dimensions"), e.Dimensions, 10)
+		w.dst = strconv.AppendInt(jsonx.AppendKey(w.dst, "dimensions"), e.Dimensions, 10)
 	}
 	if e.Truncate != "" {
-		w.dst = strconv.AppendBool(member.Key(w.dst, "truncate"), e.Truncate != "none")
+		w.dst = strconv.AppendBool(jsonx.AppendKey(w.dst, "truncate"), e.Truncate != "none")
 	}
 	for _, m := range [...]struct {
 		name  string

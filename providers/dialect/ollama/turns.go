@@ -16,7 +16,7 @@ type attachment struct{ call, data string }
 
 // messages writes the turns.
 func (w *requestWriter) messages() error {
-	w.dst = append(member.Key(w.dst, "messages"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "messages"), '[')
 	for i := range w.chat.Turns {
 		if err := w.turn(i, &w.chat.Turns[i]); err != nil {
 			return err
@@ -74,16 +74,16 @@ func (w *requestWriter) turn(i int, t *llm.Turn) error {
 }
 
 func (w *requestWriter) open(role, text string) {
-	w.dst = member.Text(member.Text(append(member.Comma(w.dst), '{'), "role", role), "content", text)
+	w.dst = jsonx.AppendText(jsonx.AppendText(append(jsonx.AppendComma(w.dst), '{'), "role", role), "content", text)
 }
 
 func (w *requestWriter) images(list []string) {
 	if len(list) == 0 {
 		return
 	}
-	w.dst = append(member.Key(w.dst, "images"), '[')
+	w.dst = append(jsonx.AppendKey(w.dst, "images"), '[')
 	for _, data := range list {
-		w.dst = jsonx.AppendQuote(member.Comma(w.dst), data)
+		w.dst = jsonx.AppendQuote(jsonx.AppendComma(w.dst), data)
 	}
 	w.dst = append(w.dst, ']')
 }
@@ -232,17 +232,17 @@ func (w *requestWriter) assistant(i int, t *llm.Turn) error {
 		w.text("thinking", thought.String())
 	}
 	if len(calls) > 0 {
-		w.dst = append(member.Key(w.dst, "tool_calls"), '[')
+		w.dst = append(jsonx.AppendKey(w.dst, "tool_calls"), '[')
 		for n, j := range calls {
 			p := &t.Parts[j]
 			if p.Call.Native != "" {
 				return w.refuse(fmt.Sprintf("%s.tool_calls[%d]", w.at(i, -1), n), "The tool type %q has no equal at this model's provider.", p.Call.Native)
 			}
-			w.dst = append(member.Comma(w.dst), '{')
+			w.dst = append(jsonx.AppendComma(w.dst), '{')
 			if p.Call.ID != "" {
 				w.text("id", p.Call.ID)
 			}
-			w.dst = append(member.Key(w.dst, "function"), '{')
+			w.dst = append(jsonx.AppendKey(w.dst, "function"), '{')
 			w.text("name", p.Call.Name)
 			w.raw("arguments", fit.Args(p.Call.Args))
 			w.dst = append(w.dst, "}}"...)

@@ -68,7 +68,7 @@ func (c *Codec) WriteError(e *llm.Error, _ string) (status int, body []byte) { r
 func (c *Codec) WriteModels(models []dialect.ModelInfo) []byte {
 	b := append(make([]byte, 0, 64+96*len(models)), `{"object":"list","data":[`...)
 	for _, m := range models {
-		b = appendModel(comma(b), m)
+		b = appendModel(jsonx.AppendComma(b), m)
 	}
 	return append(b, `]}`...)
 }
@@ -93,31 +93,15 @@ func appendModel(b []byte, m dialect.ModelInfo) []byte {
 	if m.Known {
 		b = append(b, `,"abilities":[`...)
 		for _, a := range m.Can.Names() {
-			b = jsonx.AppendQuote(comma(b), a)
+			b = jsonx.AppendQuote(jsonx.AppendComma(b), a)
 		}
 		b = append(b, ']')
 	}
 	if m.Retires != "" {
-		b = text(b, "retires", m.Retires)
+		b = jsonx.AppendText(b, "retires", m.Retires)
 	}
 	return append(b, '}')
 }
-
-// comma appends the comma that a further element or member needs.
-func comma(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] != '[' && b[n-1] != '{' {
-		return append(b, ',')
-	}
-	return b
-}
-
-// key appends a member's name to an open object.
-func key(b []byte, name string) []byte {
-	return append(jsonx.AppendQuote(comma(b), name), ':')
-}
-
-// text appends a member whose value is a string.
-func text(b []byte, name, value string) []byte { return jsonx.AppendQuote(key(b, name), value) }
 
 // Splice appends the client's own body with the edits made, and leaves every other byte as it is.
 func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, error) {
@@ -189,7 +173,7 @@ func (c *Codec) seals(doc *jsonx.Doc, model string, edits []jsonx.Edit) []jsonx.
 				kept++
 				raw := blockSeal(b)
 				if s, _ := jsonx.String(raw); strings.HasPrefix(s, dialect.HiddenMark) {
-					set(b, append(text([]byte(`{"type":"thinking","thinking":""`), "signature", s[len(dialect.HiddenMark):]), '}'))
+					set(b, append(jsonx.AppendText([]byte(`{"type":"thinking","thinking":""`), "signature", s[len(dialect.HiddenMark):]), '}'))
 				} else if raw != nil {
 					open(raw)
 				}

@@ -48,12 +48,12 @@ func (d *document) delta(b *outBlock, ev *llm.Event) {
 		}
 	case llm.PartImage:
 		if ev.Raw != nil {
-			d.images = append(comma(d.images), ev.Raw...)
+			d.images = append(jsonx.AppendComma(d.images), ev.Raw...)
 		}
 	}
 	if ev.Cite != nil {
 		if a := appendCitation(nil, ev.Cite); a != nil {
-			d.annotations = append(comma(d.annotations), a...)
+			d.annotations = append(jsonx.AppendComma(d.annotations), a...)
 		}
 	}
 	if ev.Logprobs != nil {
@@ -62,9 +62,9 @@ func (d *document) delta(b *outBlock, ev *llm.Event) {
 			for _, e := range jsonx.Elements(v) {
 				switch string(n) {
 				case "content":
-					d.logText = append(comma(d.logText), e...)
+					d.logText = append(jsonx.AppendComma(d.logText), e...)
 				case "refusal":
-					d.logRefusal = append(comma(d.logRefusal), e...)
+					d.logRefusal = append(jsonx.AppendComma(d.logRefusal), e...)
 				}
 			}
 		}
@@ -76,7 +76,7 @@ func (w *writer) document(dst []byte) []byte {
 	dst = append(w.envelope(dst, "chat.completion"), `,"choices":[`...)
 	for i := range w.choices {
 		c := &w.choices[i]
-		dst = append(comma(dst), `{"index":`...)
+		dst = append(jsonx.AppendComma(dst), `{"index":`...)
 		dst = strconv.AppendInt(dst, int64(c.number), 10)
 		dst = append(dst, `,"message":`...)
 		dst = w.message(dst, c)
@@ -88,7 +88,7 @@ func (w *writer) document(dst []byte) []byte {
 		} else {
 			dst = append(dst, "null"...)
 		}
-		dst = text(dst, "finish_reason", w.reason(c))
+		dst = jsonx.AppendText(dst, "finish_reason", w.reason(c))
 		dst = append(appendStop(dst, &c.stop), '}')
 	}
 	dst = append(dst, `],"usage":`...)
@@ -120,29 +120,29 @@ func (w *writer) message(dst []byte, c *outChoice) []byte {
 	dst = append(append(dst, `,"annotations":[`...), d.annotations...)
 	dst = append(dst, ']')
 	if len(d.reasoning) > 0 {
-		dst = jsonx.AppendQuote(key(dst, "reasoning_content"), d.reasoning)
+		dst = jsonx.AppendQuote(jsonx.AppendKey(dst, "reasoning_content"), d.reasoning)
 	}
 	if len(d.thoughts) > 0 {
-		dst = append(key(dst, "thinking_blocks"), list(d.thoughts)...)
+		dst = append(jsonx.AppendKey(dst, "thinking_blocks"), list(d.thoughts)...)
 	}
 	if d.seal != "" {
 		dst = googleSeal(dst, d.seal)
 	}
 	if d.audio != nil {
-		dst = append(key(dst, "audio"), d.audio...)
+		dst = append(jsonx.AppendKey(dst, "audio"), d.audio...)
 	}
 	if d.images != nil {
-		dst = append(key(dst, "images"), list(d.images)...)
+		dst = append(jsonx.AppendKey(dst, "images"), list(d.images)...)
 	}
 	switch {
 	case len(d.calls) == 0:
 	case w.functions:
-		dst = append(key(dst, "function_call"), '{')
+		dst = append(jsonx.AppendKey(dst, "function_call"), '{')
 		dst = append(d.calls[0].body(dst, "arguments"), '}')
 	default:
-		dst = append(key(dst, "tool_calls"), '[')
+		dst = append(jsonx.AppendKey(dst, "tool_calls"), '[')
 		for i := range d.calls {
-			dst = d.calls[i].append(comma(dst))
+			dst = d.calls[i].append(jsonx.AppendComma(dst))
 		}
 		dst = append(dst, ']')
 	}
@@ -150,7 +150,7 @@ func (w *writer) message(dst []byte, c *outChoice) []byte {
 }
 
 func (c *docCall) append(dst []byte) []byte {
-	dst = text(append(dst, '{'), "id", c.id)
+	dst = jsonx.AppendText(append(dst, '{'), "id", c.id)
 	if c.custom {
 		dst = c.body(append(dst, `,"type":"custom","custom":{`...), "input")
 	} else {
@@ -164,7 +164,7 @@ func (c *docCall) append(dst []byte) []byte {
 }
 
 func (c *docCall) body(dst []byte, args string) []byte {
-	dst = key(text(dst, "name", c.name), args)
+	dst = jsonx.AppendKey(jsonx.AppendText(dst, "name", c.name), args)
 	if len(c.args) == 0 && !c.custom {
 		return append(dst, `"{}"`...)
 	}
@@ -182,9 +182,9 @@ func appendCitation(dst []byte, c *llm.Citation) []byte {
 	dst = append(dst, `{"type":"url_citation","url_citation":{"start_index":`...)
 	dst = strconv.AppendInt(dst, int64(c.Start), 10)
 	dst = strconv.AppendInt(append(dst, `,"end_index":`...), int64(c.End), 10)
-	dst = text(text(dst, "url", c.URL), "title", c.Title)
+	dst = jsonx.AppendText(jsonx.AppendText(dst, "url", c.URL), "title", c.Title)
 	if c.Text != "" {
-		dst = text(dst, "content", c.Text)
+		dst = jsonx.AppendText(dst, "content", c.Text)
 	}
 	return append(dst, "}}"...)
 }

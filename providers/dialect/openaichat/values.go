@@ -321,7 +321,7 @@ func without(raw []byte, name string) []byte {
 	b, n := []byte{'{'}, 0
 	for k, v := range jsonx.Members(raw) {
 		if string(k) != name {
-			b = append(key(b, string(k)), v...)
+			b = append(jsonx.AppendKey(b, string(k)), v...)
 			n++
 		}
 	}

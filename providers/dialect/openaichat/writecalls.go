@@ -29,7 +29,7 @@ func (w *requestWriter) tools() error {
 			search = true
 			continue
 		}
-		w.dst = comma(w.dst)
+		w.dst = jsonx.AppendComma(w.dst)
 		switch {
 		case t.Native == llm.FreeText && w.from(dialect.OpenAIResponses):
 			w.freeText(t)
@@ -216,7 +216,7 @@ func (w *requestWriter) choice() error {
 		}
 		w.dst = append(w.dst, `{"type":"allowed_tools","allowed_tools":{"mode":"`+mode+`","tools":[`...)
 		for _, n := range c.Names {
-			w.dst = comma(w.dst)
+			w.dst = jsonx.AppendComma(w.dst)
 			w.named(n)
 		}
 		w.dst = append(w.dst, "]}}"...)
@@ -301,10 +301,10 @@ func (w *requestWriter) block(p *llm.Part, fits bool) {
 	seal, hidden := strings.CutPrefix(p.Seal, dialect.HiddenMark)
 	switch {
 	case p.Text == "" && fits && !hidden:
-		w.dst = append(comma(w.dst), `{"type":"redacted_thinking"`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"redacted_thinking"`...)
 		w.text("data", p.Seal)
 	case p.Text != "" || fits:
-		w.dst = append(comma(w.dst), `{"type":"thinking"`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"thinking"`...)
 		w.text("thinking", p.Text)
 		if fits {
 			w.text("signature", seal)
@@ -355,7 +355,7 @@ func (w *requestWriter) calls(i int, t *llm.Turn, calls []int) {
 		if w.own {
 			at = w.at(i, -1) + ".tool_calls[" + strconv.Itoa(n) + "]"
 		}
-		w.dst = append(comma(w.dst), '{')
+		w.dst = append(jsonx.AppendComma(w.dst), '{')
 		w.text("id", p.Call.ID)
 		if p.Call.Native == llm.FreeText {
 			w.dst = append(w.dst, `,"type":"custom","custom":`...)

@@ -120,10 +120,10 @@ func (w *writer) start(ev *llm.Event) {
 // envelope begins a chunk or a document.
 func (w *writer) envelope(dst []byte, object string) []byte {
 	dst = append(dst, '{')
-	dst = text(dst, "id", w.id)
-	dst = text(dst, "object", object)
-	dst = strconv.AppendInt(key(dst, "created"), w.created, 10)
-	return text(dst, "model", w.model)
+	dst = jsonx.AppendText(dst, "id", w.id)
+	dst = jsonx.AppendText(dst, "object", object)
+	dst = strconv.AppendInt(jsonx.AppendKey(dst, "created"), w.created, 10)
+	return jsonx.AppendText(dst, "model", w.model)
 }
 
 func (w *writer) choice(number int) *outChoice {
@@ -181,17 +181,17 @@ func (w *writer) block(dst []byte, c *outChoice, ev *llm.Event) []byte {
 			return dst // the form before tools has room for one call
 		}
 		dst = append(w.open(dst, c), `"function_call":{`...)
-		dst = append(text(dst, "name", ev.Name), `,"arguments":""}`...)
+		dst = append(jsonx.AppendText(dst, "name", ev.Name), `,"arguments":""}`...)
 		return shut(dst)
 	}
 	dst = append(w.open(dst, c), `"tool_calls":[{"index":`...)
-	dst = text(strconv.AppendInt(dst, int64(b.tool), 10), "id", id)
+	dst = jsonx.AppendText(strconv.AppendInt(dst, int64(b.tool), 10), "id", id)
 	if b.custom {
 		dst = append(dst, `,"type":"custom","custom":{`...)
-		dst = append(text(dst, "name", ev.Name), `,"input":""}`...)
+		dst = append(jsonx.AppendText(dst, "name", ev.Name), `,"input":""}`...)
 	} else {
 		dst = append(dst, `,"type":"function","function":{`...)
-		dst = append(text(dst, "name", ev.Name), `,"arguments":""}`...)
+		dst = append(jsonx.AppendText(dst, "name", ev.Name), `,"arguments":""}`...)
 	}
 	if ev.Seal != "" {
 		dst = googleSeal(dst, ev.Seal)
@@ -212,8 +212,8 @@ func (w *writer) customTool(n string) bool {
 }
 
 func googleSeal(dst []byte, seal string) []byte {
-	dst = append(key(dst, "extra_content"), `{"google":{`...)
-	return append(text(dst, "thought_signature", dialect.ShownSeal(sealGoogle, seal)), "}}"...)
+	dst = append(jsonx.AppendKey(dst, "extra_content"), `{"google":{`...)
+	return append(jsonx.AppendText(dst, "thought_signature", dialect.ShownSeal(sealGoogle, seal)), "}}"...)
 }
 
 func (w *writer) delta(dst []byte, c *outChoice, ev *llm.Event) []byte {
@@ -324,7 +324,7 @@ func (w *writer) ended(dst []byte, c *outChoice, ev *llm.Event) []byte {
 	case b == nil:
 	case b.part == llm.PartThought && b.seal != "":
 		if !w.stream {
-			c.doc.thoughts = appendThought(comma(c.doc.thoughts), b)
+			c.doc.thoughts = appendThought(jsonx.AppendComma(c.doc.thoughts), b)
 			return dst
 		}
 		dst = appendThought(append(w.open(dst, c), `"thinking_blocks":[`...), b)
@@ -339,12 +339,12 @@ func (w *writer) ended(dst []byte, c *outChoice, ev *llm.Event) []byte {
 func appendThought(dst []byte, b *outBlock) []byte {
 	if len(b.text) == 0 {
 		dst = append(dst, `{"type":"redacted_thinking"`...)
-		dst = text(dst, "data", dialect.ShownSeal(sealAnthropic, b.seal))
+		dst = jsonx.AppendText(dst, "data", dialect.ShownSeal(sealAnthropic, b.seal))
 		return append(dst, '}')
 	}
 	dst = append(dst, `{"type":"thinking","thinking":`...)
 	dst = jsonx.AppendQuote(dst, b.text)
-	return append(text(dst, "signature", dialect.ShownSeal(sealAnthropic, b.seal)), '}')
+	return append(jsonx.AppendText(dst, "signature", dialect.ShownSeal(sealAnthropic, b.seal)), '}')
 }
 
 // finish writes the chunk that ends a choice.
@@ -388,9 +388,9 @@ func (w *writer) reason(c *outChoice) string {
 func appendStop(dst []byte, s *llm.Stop) []byte {
 	switch {
 	case s.Reason == llm.StopSequence && s.Sequence != "":
-		return text(dst, "stop_reason", s.Sequence)
+		return jsonx.AppendText(dst, "stop_reason", s.Sequence)
 	case (s.Reason == llm.StopFault || s.Reason == llm.StopPause) && s.Native != "":
-		return text(dst, "native_finish_reason", s.Native)
+		return jsonx.AppendText(dst, "native_finish_reason", s.Native)
 	}
 	return dst
 }

@@ -64,17 +64,21 @@ type requestWriter struct {
 	lead    string  // system text for the first user message, where the model takes no system message
 }
 
-func (w *requestWriter) key(name string) { w.dst = key(w.dst, name) }
+func (w *requestWriter) key(name string) { w.dst = jsonx.AppendKey(w.dst, name) }
 
-func (w *requestWriter) text(name, value string) { w.dst = text(w.dst, name, value) }
+func (w *requestWriter) text(name, value string) { w.dst = jsonx.AppendText(w.dst, name, value) }
 
-func (w *requestWriter) raw(name string, raw []byte) { w.dst = append(key(w.dst, name), raw...) }
+func (w *requestWriter) raw(name string, raw []byte) {
+	w.dst = append(jsonx.AppendKey(w.dst, name), raw...)
+}
 
-func (w *requestWriter) int(name string, n int64) { w.dst = strconv.AppendInt(key(w.dst, name), n, 10) }
+func (w *requestWriter) int(name string, n int64) {
+	w.dst = strconv.AppendInt(jsonx.AppendKey(w.dst, name), n, 10)
+}
 
 func (w *requestWriter) bool(name string, b *bool) {
 	if b != nil {
-		w.dst = strconv.AppendBool(key(w.dst, name), *b)
+		w.dst = strconv.AppendBool(jsonx.AppendKey(w.dst, name), *b)
 	}
 }
 
@@ -234,7 +238,7 @@ func (w *requestWriter) limits() error {
 	w.key("stop")
 	w.dst = append(w.dst, '[')
 	for _, s := range stop {
-		w.dst = jsonx.AppendQuote(comma(w.dst), s)
+		w.dst = jsonx.AppendQuote(jsonx.AppendComma(w.dst), s)
 	}
 	w.dst = append(w.dst, ']')
 	return nil
@@ -257,7 +261,7 @@ func (w *requestWriter) sampling() {
 			w.lose(member, why)
 			return
 		}
-		w.dst = jsonx.AppendFloat(key(w.dst, member), *v)
+		w.dst = jsonx.AppendFloat(jsonx.AppendKey(w.dst, member), *v)
 	}
 	float("temperature", s.Temperature)
 	if w.t.Facts.OneSampling && s.Temperature != nil && s.TopP != nil && why == "" {

@@ -75,7 +75,7 @@ func (w *requestWriter) turn(i int) error {
 }
 
 func (w *requestWriter) open(role string, t *llm.Turn) {
-	w.dst = append(comma(w.dst), `{"role":"`+role+`"`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"role":"`+role+`"`...)
 	if t.Name != "" {
 		w.text("name", t.Name)
 	}
@@ -154,7 +154,7 @@ func (w *requestWriter) user(i int, t *llm.Turn, parts []int) error {
 }
 
 func (w *requestWriter) textPart(s string) {
-	w.dst = append(comma(w.dst), `{"type":"text"`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"type":"text"`...)
 	w.text("text", s)
 	w.dst = append(w.dst, '}')
 }
@@ -279,10 +279,10 @@ func (w *requestWriter) part(p *llm.Part, at string) error {
 		if !w.own {
 			return w.refuse(at, "A block of type \""+p.Name+"\" has no equal at this model's provider.")
 		}
-		w.dst = append(comma(w.dst), p.Raw...)
+		w.dst = append(jsonx.AppendComma(w.dst), p.Raw...)
 		return nil
 	}
-	w.dst = append(comma(w.dst), `{"type":`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"type":`...)
 	var err error
 	switch p.Kind {
 	case llm.PartText:

@@ -6,7 +6,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/usage"
 	"github.com/signalbox-ai/signalbox/providers/wire/sse"
@@ -342,11 +341,11 @@ func chatLogprobs(raw []byte) []byte {
 		if i >= len(logprobs) || jsonx.Kind(logprobs[i]) != '0' {
 			continue // the first token of an echo has none
 		}
-		b = append(append(member.Comma(b), `{"token":`...), t...)
+		b = append(append(jsonx.AppendComma(b), `{"token":`...), t...)
 		b = append(append(append(b, `,"logprob":`...), logprobs[i]...), `,"bytes":null,"top_logprobs":[`...)
 		if i < len(tops) {
 			for k, v := range jsonx.Members(tops[i]) {
-				b = jsonx.AppendQuote(append(member.Comma(b), `{"token":`...), k)
+				b = jsonx.AppendQuote(append(jsonx.AppendComma(b), `{"token":`...), k)
 				b = append(append(append(b, `,"logprob":`...), v...), `,"bytes":null}`...)
 			}
 		}

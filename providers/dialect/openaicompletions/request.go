@@ -173,11 +173,11 @@ func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]
 	if model == "" {
 		model = req.Model
 	}
-	b := member.Text(append(dst, '{'), "model", model)
-	raw := func(n string, v []byte) { b = append(member.Key(b, n), v...) }
-	number := func(n string, v int64) { b = strconv.AppendInt(member.Key(b, n), v, 10) }
+	b := jsonx.AppendText(append(dst, '{'), "model", model)
+	raw := func(n string, v []byte) { b = append(jsonx.AppendKey(b, n), v...) }
+	number := func(n string, v int64) { b = strconv.AppendInt(jsonx.AppendKey(b, n), v, 10) }
 	if len(chat.Turns) > 0 {
-		b = member.Text(b, "prompt", chat.Turns[0].Parts[0].Text)
+		b = jsonx.AppendText(b, "prompt", chat.Turns[0].Parts[0].Text)
 	}
 	if chat.MaxTokens > 0 {
 		number("max_tokens", chat.MaxTokens)
@@ -194,7 +194,7 @@ func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]
 		value *float64
 	}{{"temperature", s.Temperature}, {"top_p", s.TopP}, {"presence_penalty", s.PresencePenalty}, {"frequency_penalty", s.FrequencyPenalty}} {
 		if m.value != nil {
-			b = jsonx.AppendFloat(member.Key(b, m.name), *m.value)
+			b = jsonx.AppendFloat(jsonx.AppendKey(b, m.name), *m.value)
 		}
 	}
 	if s.TopK != nil {
@@ -207,14 +207,14 @@ func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]
 		raw("logit_bias", s.LogitBias)
 	}
 	if len(chat.Stop) > 0 {
-		b = append(member.Key(b, "stop"), '[')
+		b = append(jsonx.AppendKey(b, "stop"), '[')
 		for _, q := range chat.Stop {
-			b = jsonx.AppendQuote(member.Comma(b), q)
+			b = jsonx.AppendQuote(jsonx.AppendComma(b), q)
 		}
 		b = append(b, ']')
 	}
 	if chat.Hints.User != "" {
-		b = member.Text(b, "user", chat.Hints.User)
+		b = jsonx.AppendText(b, "user", chat.Hints.User)
 	}
 	return append(stream(b, req), '}'), nil, nil
 }
@@ -226,7 +226,7 @@ func stream(b []byte, req *llm.Request) []byte {
 		for _, m := range req.Extra.Members {
 			if m.Name == "stream_options" {
 				for n, v := range jsonx.Members(m.Raw) {
-					b = append(member.Key(b, string(n)), v...)
+					b = append(jsonx.AppendKey(b, string(n)), v...)
 				}
 			}
 		}
@@ -234,7 +234,7 @@ func stream(b []byte, req *llm.Request) []byte {
 	}
 	for _, m := range req.Extra.Members {
 		if m.Name != "stream_options" {
-			b = append(member.Key(b, m.Name), m.Raw...)
+			b = append(jsonx.AppendKey(b, m.Name), m.Raw...)
 		}
 	}
 	return b

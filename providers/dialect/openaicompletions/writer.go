@@ -8,7 +8,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/usage"
 )
@@ -108,9 +107,9 @@ func (w *writer) start(ev *llm.Event) {
 
 // envelope begins a chunk or a document.
 func (w *writer) envelope(dst []byte) []byte {
-	dst = member.Text(append(dst, '{'), "id", w.id)
+	dst = jsonx.AppendText(append(dst, '{'), "id", w.id)
 	dst = append(dst, `,"object":"text_completion","created":`...)
-	return member.Text(strconv.AppendInt(dst, w.created, 10), "model", w.model)
+	return jsonx.AppendText(strconv.AppendInt(dst, w.created, 10), "model", w.model)
 }
 
 func (w *writer) choice(number int) *outChoice {
@@ -149,11 +148,11 @@ func (w *writer) text(dst []byte, c *outChoice, ev *llm.Event) []byte {
 func (l *logprobs) add(content []byte, offset int) {
 	for _, t := range jsonx.Elements(content) {
 		token := jsonx.Get(t, "token")
-		l.tokens = append(member.Comma(l.tokens), token...)
-		l.values = append(member.Comma(l.values), jsonx.Get(t, "logprob")...)
-		l.offsets = strconv.AppendInt(member.Comma(l.offsets), int64(offset), 10)
+		l.tokens = append(jsonx.AppendComma(l.tokens), token...)
+		l.values = append(jsonx.AppendComma(l.values), jsonx.Get(t, "logprob")...)
+		l.offsets = strconv.AppendInt(jsonx.AppendComma(l.offsets), int64(offset), 10)
 		offset += utf8.RuneCountInString(plain(token))
-		l.tops = append(member.Comma(l.tops), '{')
+		l.tops = append(jsonx.AppendComma(l.tops), '{')
 		var seen []string // tokens that are no UTF-8 may look alike
 		for _, a := range jsonx.Elements(jsonx.Get(t, "top_logprobs")) {
 			alternative := plain(jsonx.Get(a, "token"))
@@ -161,7 +160,7 @@ func (l *logprobs) add(content []byte, offset int) {
 				continue
 			}
 			seen = append(seen, alternative)
-			l.tops = append(member.Key(l.tops, alternative), jsonx.Get(a, "logprob")...)
+			l.tops = append(jsonx.AppendKey(l.tops, alternative), jsonx.Get(a, "logprob")...)
 		}
 		l.tops = append(l.tops, '}')
 	}
@@ -230,7 +229,7 @@ func (w *writer) document(dst []byte) []byte {
 	slices.SortFunc(w.choices, func(a, b outChoice) int { return a.number - b.number })
 	for i := range w.choices {
 		c := &w.choices[i]
-		dst = jsonx.AppendQuote(append(member.Comma(dst), `{"text":`...), c.text)
+		dst = jsonx.AppendQuote(append(jsonx.AppendComma(dst), `{"text":`...), c.text)
 		dst = strconv.AppendInt(append(dst, `,"index":`...), int64(c.number), 10)
 		dst = c.logprobs.append(append(dst, `,"logprobs":`...))
 		dst = append(append(append(dst, `,"finish_reason":"`...), c.reason()...), `"}`...)

@@ -5,13 +5,12 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
-	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 )
 
 // object appends the response object with all its members, as it stands.
 func (w *writer) object(dst []byte, status string) []byte {
-	dst = member.Text(append(dst, '{'), "id", w.id)
+	dst = jsonx.AppendText(append(dst, '{'), "id", w.id)
 	dst = append(dst, `,"object":"response","created_at":`...)
 	dst = strconv.AppendInt(dst, w.created, 10)
 	dst = append(append(append(dst, `,"status":"`...), status...), `","completed_at":`...)
@@ -26,8 +25,8 @@ func (w *writer) object(dst []byte, status string) []byte {
 		if reason == "" {
 			reason = kind
 		}
-		dst = member.Text(append(dst, '{'), "code", reason)
-		dst = append(member.Text(dst, "message", message), '}')
+		dst = jsonx.AppendText(append(dst, '{'), "code", reason)
+		dst = append(jsonx.AppendText(dst, "message", message), '}')
 	} else {
 		dst = append(dst, "null"...)
 	}
@@ -37,7 +36,7 @@ func (w *writer) object(dst []byte, status string) []byte {
 	} else {
 		dst = append(dst, "null"...)
 	}
-	dst = member.Text(dst, "model", w.model)
+	dst = jsonx.AppendText(dst, "model", w.model)
 	dst = append(append(append(dst, `,"output":[`...), w.output...), `],"usage":`...)
 	if status == "in_progress" || status == "failed" && !w.usage.Known() {
 		dst = append(dst, "null"...)
@@ -80,7 +79,7 @@ type echo struct {
 }
 
 func (e *echo) orNull(name, s string) {
-	if e.dst = member.Key(e.dst, name); s == "" {
+	if e.dst = jsonx.AppendKey(e.dst, name); s == "" {
 		e.dst = append(e.dst, "null"...)
 	} else {
 		e.dst = jsonx.AppendQuote(e.dst, s)
@@ -89,7 +88,7 @@ func (e *echo) orNull(name, s string) {
 
 // or repeats a member that only this dialect knows.
 func (e *echo) or(name, fallback string) {
-	e.dst = member.Key(e.dst, name)
+	e.dst = jsonx.AppendKey(e.dst, name)
 	for _, m := range e.extra {
 		if m.Name == name {
 			e.dst = append(e.dst, oneLine(m.Raw)...)
@@ -100,7 +99,7 @@ func (e *echo) or(name, fallback string) {
 }
 
 func (e *echo) number(name string, f *float64, fallback string) {
-	if e.dst = member.Key(e.dst, name); f != nil {
+	if e.dst = jsonx.AppendKey(e.dst, name); f != nil {
 		e.dst = jsonx.AppendFloat(e.dst, *f)
 	} else {
 		e.dst = append(e.dst, fallback...)
@@ -118,14 +117,14 @@ func appendEcho(dst []byte, req *llm.Request) []byte {
 	}
 	e.dst = append(e.dst, `,"background":false`...)
 	e.orNull("instructions", instructed(chat))
-	e.dst = strconv.AppendBool(member.Key(e.dst, "parallel_tool_calls"), chat.Parallel == nil || *chat.Parallel)
+	e.dst = strconv.AppendBool(jsonx.AppendKey(e.dst, "parallel_tool_calls"), chat.Parallel == nil || *chat.Parallel)
 	e.or("previous_response_id", "null")
 	e.orNull("prompt_cache_key", chat.Hints.CacheKey)
 	e.or("safety_identifier", "null")
 	e.orNull("user", chat.Hints.User)
 	e.or("truncation", `"disabled"`)
 	e.or("max_tool_calls", "null")
-	if e.dst = member.Key(e.dst, "max_output_tokens"); chat.MaxTokens > 0 {
+	if e.dst = jsonx.AppendKey(e.dst, "max_output_tokens"); chat.MaxTokens > 0 {
 		e.dst = strconv.AppendInt(e.dst, chat.MaxTokens, 10)
 	} else {
 		e.dst = append(e.dst, "null"...)
@@ -138,12 +137,12 @@ func appendEcho(dst []byte, req *llm.Request) []byte {
 	if l := chat.Logprobs; l != nil && l.Top != nil {
 		top = *l.Top
 	}
-	e.dst = strconv.AppendInt(member.Key(e.dst, "top_logprobs"), top, 10)
+	e.dst = strconv.AppendInt(jsonx.AppendKey(e.dst, "top_logprobs"), top, 10)
 	tier := chat.Hints.ServiceTier
 	if tier == "" || tier == "auto" {
 		tier = "default"
 	}
-	e.dst = member.Text(e.dst, "service_tier", tier)
+	e.dst = jsonx.AppendText(e.dst, "service_tier", tier)
 	e.dst = append(e.dst, `,"store":false,"metadata":`...) // nothing is stored here
 	if m := chat.Hints.Metadata; m != nil {
 		e.dst = append(e.dst, oneLine(m)...)
@@ -192,7 +191,7 @@ func echoText(dst []byte, chat *llm.Chat) []byte {
 	}
 	dst = append(dst, '}')
 	if v := chat.Hints.Verbosity; v != "" {
-		dst = member.Text(dst, "verbosity", v)
+		dst = jsonx.AppendText(dst, "verbosity", v)
 	}
 	return append(dst, '}')
 }
@@ -201,7 +200,7 @@ func echoTools(dst []byte, chat *llm.Chat) []byte {
 	dst = append(dst, `,"tools":[`...)
 	for i := range chat.Tools {
 		t := chat.Tools[i]
-		dst = member.Comma(dst)
+		dst = jsonx.AppendComma(dst)
 		if t.Native != "" {
 			dst = append(dst, oneLine(t.Raw)...)
 			continue

@@ -7,7 +7,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
-	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 	"github.com/signalbox-ai/signalbox/providers/wire/sse"
 )
@@ -425,7 +424,7 @@ func chatLogprobs(raw []byte) []byte {
 	}
 	b := []byte(`{"content":[`)
 	for _, v := range jsonx.Elements(raw) {
-		b = appendLogprob(member.Comma(b), v)
+		b = appendLogprob(jsonx.AppendComma(b), v)
 	}
 	return append(b, "]}"...)
 }
@@ -442,7 +441,7 @@ func appendLogprob(b, raw []byte) []byte {
 		case "bytes":
 			sized = true
 		}
-		b = append(member.Key(b, string(n)), v...)
+		b = append(jsonx.AppendKey(b, string(n)), v...)
 	}
 	if !sized {
 		b = append(b, `,"bytes":null`...)
@@ -450,7 +449,7 @@ func appendLogprob(b, raw []byte) []byte {
 	if top != nil {
 		b = append(b, `,"top_logprobs":[`...)
 		for _, t := range jsonx.Elements(top) {
-			b = appendLogprob(member.Comma(b), t)
+			b = appendLogprob(jsonx.AppendComma(b), t)
 		}
 		b = append(b, ']')
 	}

@@ -211,7 +211,7 @@ func (r *requestReader) include(raw []byte) error {
 		case includeLogprobs:
 			r.logprobs().On = true
 		default:
-			rest = append(member.Comma(rest), v...)
+			rest = append(jsonx.AppendComma(rest), v...)
 		}
 	}
 	if len(rest) > 1 {

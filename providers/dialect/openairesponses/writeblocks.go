@@ -7,7 +7,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 // itemID makes the id of the open item.
@@ -31,7 +30,7 @@ func (w *writer) endItem(dst, item []byte) []byte {
 		dst = append(append(append(dst, `,"item":`...), item...), "}\n\n"...)
 	}
 	w.progress.item++
-	w.output = append(member.Comma(w.output), item...)
+	w.output = append(jsonx.AppendComma(w.output), item...)
 	return dst
 }
 
@@ -130,7 +129,7 @@ func (w *writer) thought(dst []byte, b *outBlock) []byte {
 	}
 	dst = append(dst, ']')
 	if b.seal != "" {
-		dst = member.Text(dst, "encrypted_content", dialect.ShownSeal(name, b.seal))
+		dst = jsonx.AppendText(dst, "encrypted_content", dialect.ShownSeal(name, b.seal))
 	}
 	return append(dst, '}')
 }
@@ -148,8 +147,8 @@ func (w *writer) call(dst []byte, b *outBlock, status string, args []byte) []byt
 	}
 	dst = append(append(append(dst, `{"type":"`...), kind...), `","id":"`...)
 	dst = append(append(append(dst, b.item...), `","status":"`...), status...)
-	dst = member.Text(append(dst, '"'), "call_id", b.id)
-	dst = append(member.Text(dst, "name", b.name), input...)
+	dst = jsonx.AppendText(append(dst, '"'), "call_id", b.id)
+	dst = append(jsonx.AppendText(dst, "name", b.name), input...)
 	return append(jsonx.AppendQuote(dst, args), '}')
 }
 
@@ -163,7 +162,7 @@ func (w *writer) flush(dst []byte, b *outBlock) []byte {
 		}
 	}
 	if len(b.unsent) > 0 {
-		b.logprobs = append(member.Comma(b.logprobs), b.unsent...)
+		b.logprobs = append(jsonx.AppendComma(b.logprobs), b.unsent...)
 		b.unsent = b.unsent[:0]
 	}
 	for i := range b.waiting {
@@ -177,7 +176,7 @@ func (w *writer) flush(dst []byte, b *outBlock) []byte {
 			dst = append(append(append(dst, `,"annotation":`...), c...), "}\n\n"...)
 		}
 		b.state.cites++
-		b.cites = append(member.Comma(b.cites), c...)
+		b.cites = append(jsonx.AppendComma(b.cites), c...)
 	}
 	b.waiting = b.waiting[:0]
 	return dst
@@ -218,7 +217,7 @@ func (w *writer) annotation(dst []byte, c *llm.Citation) []byte {
 	dst = append(dst, `{"type":"url_citation","start_index":`...)
 	dst = strconv.AppendInt(dst, int64(max(c.Start-w.progress.chars, 0)), 10)
 	dst = strconv.AppendInt(append(dst, `,"end_index":`...), int64(max(c.End-w.progress.chars, 0)), 10)
-	return append(member.Text(member.Text(dst, "url", c.URL), "title", c.Title), '}')
+	return append(jsonx.AppendText(jsonx.AppendText(dst, "url", c.URL), "title", c.Title), '}')
 }
 
 // shut writes what the open block ends with.
@@ -256,7 +255,7 @@ func (w *writer) shutText(dst []byte, b *outBlock) []byte {
 		dst = append(w.content(w.of(dst, "response.content_part.done", b)), `,"part":`...)
 		dst = append(w.textPart(dst, b, b.text, true), "}\n\n"...)
 	}
-	w.message.content = w.textPart(member.Comma(w.message.content), b, b.text, true)
+	w.message.content = w.textPart(jsonx.AppendComma(w.message.content), b, b.text, true)
 	w.message.parts++
 	return dst
 }
@@ -271,7 +270,7 @@ func (w *writer) shutCall(dst []byte, b *outBlock) []byte {
 			dst = append(w.of(dst, "response.custom_tool_call_input.done", b), `,"input":`...)
 			dst = append(jsonx.AppendQuote(dst, b.text), "}\n\n"...)
 		} else {
-			dst = member.Text(w.of(dst, "response.function_call_arguments.done", b), "name", b.name)
+			dst = jsonx.AppendText(w.of(dst, "response.function_call_arguments.done", b), "name", b.name)
 			dst = append(jsonx.AppendQuote(append(dst, `,"arguments":`...), b.text), "}\n\n"...)
 		}
 	}
@@ -290,7 +289,7 @@ func (w *writer) carry(dst []byte, b *outBlock) []byte {
 	}
 	carrier := dialect.NewCarrier(call, name, b.seal).String()
 	item := append([]byte(`{"type":"reasoning","id":"`), w.itemID("rs_")...)
-	item = append(member.Text(append(item, `","summary":[]`...), "encrypted_content", carrier), '}')
+	item = append(jsonx.AppendText(append(item, `","summary":[]`...), "encrypted_content", carrier), '}')
 	return w.endItem(w.addItem(dst, item), item)
 }
 
@@ -305,7 +304,7 @@ func (w *writer) nativeEvent(dst []byte, b *outBlock, raw []byte) []byte {
 		switch string(n) {
 		case "type", "sequence_number", "item_id", "output_index":
 		default:
-			dst = append(member.Key(dst, string(n)), oneLine(v)...)
+			dst = append(jsonx.AppendKey(dst, string(n)), oneLine(v)...)
 		}
 	}
 	return append(dst, "}\n\n"...)

@@ -112,7 +112,7 @@ func (w *requestWriter) turn(i int, t *llm.Turn) error {
 			err = w.reply(p, at)
 		case p.Kind == llm.PartNative && w.own && (strings.HasSuffix(p.Name, "_output") || strings.HasSuffix(p.Name, "_response")):
 			w.shut(&open)
-			w.dst = append(member.Comma(w.dst), p.Raw...)
+			w.dst = append(jsonx.AppendComma(w.dst), p.Raw...)
 		default:
 			if !open {
 				open = true
@@ -148,7 +148,7 @@ func (w *requestWriter) role(r llm.Role) string {
 
 // open begins a message.
 func (w *requestWriter) open(role string) {
-	w.dst = append(append(member.Comma(w.dst), `{"type":"message","role":"`...), role...)
+	w.dst = append(append(jsonx.AppendComma(w.dst), `{"type":"message","role":"`...), role...)
 	w.dst = append(w.dst, `","content":[`...)
 }
 
@@ -195,7 +195,7 @@ func (w *requestWriter) assistant(i int, t *llm.Turn) error {
 				return w.refuse(at, "A block of type \""+clip(p.Name)+"\" has no equal at this model's provider.")
 			}
 			end()
-			w.dst = append(member.Comma(w.dst), p.Raw...)
+			w.dst = append(jsonx.AppendComma(w.dst), p.Raw...)
 		default:
 			w.lose(at, "the dialect has no "+p.Kind.String()+" in an answer")
 			if !open {
@@ -236,7 +236,7 @@ func itemMembers(p *llm.Part) (b []byte) {
 }
 
 func (w *requestWriter) textPart(kind, s string) {
-	w.dst = append(append(append(member.Comma(w.dst), `{"type":"`...), kind...), '"')
+	w.dst = append(append(append(jsonx.AppendComma(w.dst), `{"type":"`...), kind...), '"')
 	w.text("text", s)
 }
 
@@ -250,7 +250,7 @@ func (w *requestWriter) part(p *llm.Part, at, words string) error {
 			w.textPart(words, p.Text)
 			break
 		}
-		w.dst = append(member.Comma(w.dst), `{"type":"refusal"`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"refusal"`...)
 		w.text("refusal", p.Text)
 	case llm.PartImage:
 		if err := w.image(p.Media, at); err != nil {
@@ -266,7 +266,7 @@ func (w *requestWriter) part(p *llm.Part, at, words string) error {
 		if !w.own {
 			return w.refuse(at, "A block of type \""+clip(p.Name)+"\" has no equal at this model's provider.")
 		}
-		w.dst = append(member.Comma(w.dst), p.Raw...)
+		w.dst = append(jsonx.AppendComma(w.dst), p.Raw...)
 		return nil
 	default:
 		return w.refuse(at, "A part of kind "+p.Kind.String()+" cannot stand here.")
@@ -293,7 +293,7 @@ func (w *requestWriter) partRest(p *llm.Part, at string) {
 }
 
 func (w *requestWriter) image(m *llm.Media, at string) error {
-	w.dst = append(member.Comma(w.dst), `{"type":"input_image"`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"type":"input_image"`...)
 	switch {
 	case m.Data != "":
 		kind := m.Type
@@ -330,7 +330,7 @@ func (w *requestWriter) file(m *llm.Media, at string) error {
 		w.mediaRest(m, at)
 		return nil
 	}
-	w.dst = append(member.Comma(w.dst), `{"type":"input_file"`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"type":"input_file"`...)
 	switch {
 	case m.FileID != "" && !w.own:
 		return w.refuse(at, "A file id of another provider cannot be sent to this model's provider.")
@@ -364,7 +364,7 @@ func (w *requestWriter) thought(p *llm.Part, at string) {
 		w.lose(at, "reasoning goes back only to the provider that sealed it")
 		return
 	}
-	w.dst = append(member.Comma(w.dst), `{"type":"reasoning","summary":[`...)
+	w.dst = append(jsonx.AppendComma(w.dst), `{"type":"reasoning","summary":[`...)
 	if p.Text != "" && p.Name != openText {
 		w.textPart("summary_text", p.Text)
 		w.dst = append(w.dst, '}')
@@ -390,12 +390,12 @@ func (w *requestWriter) thought(p *llm.Part, at string) {
 func (w *requestWriter) call(p *llm.Part, at string) {
 	c := p.Call
 	if c.Native == custom && (w.own || w.from(dialect.OpenAIChat)) {
-		w.dst = append(member.Comma(w.dst), `{"type":"custom_tool_call"`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"custom_tool_call"`...)
 		w.text("call_id", w.id(c.ID))
 		w.text("name", w.toolName(c.Name))
 		w.text("input", c.Args)
 	} else {
-		w.dst = append(member.Comma(w.dst), `{"type":"function_call"`...)
+		w.dst = append(jsonx.AppendComma(w.dst), `{"type":"function_call"`...)
 		w.text("call_id", w.id(c.ID))
 		w.text("name", w.toolName(c.Name))
 		args := c.Args
@@ -417,7 +417,7 @@ func (w *requestWriter) reply(p *llm.Part, at string) error {
 	if p.Name == custom && w.own || w.from(dialect.OpenAIChat) && w.customCall(r.CallID) {
 		kind = "custom_tool_call_output"
 	}
-	w.dst = append(append(append(member.Comma(w.dst), `{"type":"`...), kind...), '"')
+	w.dst = append(append(append(jsonx.AppendComma(w.dst), `{"type":"`...), kind...), '"')
 	w.text("call_id", w.id(r.CallID))
 	switch {
 	case len(r.Parts) == 1 && r.Parts[0].Kind == llm.PartText && (r.Plain || !w.own) && (!w.own || r.Parts[0].Extra == nil):

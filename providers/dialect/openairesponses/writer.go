@@ -6,7 +6,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 	"github.com/signalbox-ai/signalbox/providers/wire/document"
 )
@@ -210,10 +209,10 @@ func withID(item []byte, id string) []byte {
 	if id == "" || string(plain(jsonx.Get(item, "id"))) == id {
 		return item
 	}
-	b := member.Text([]byte{'{'}, "id", id)
+	b := jsonx.AppendText([]byte{'{'}, "id", id)
 	for n, v := range jsonx.Members(item) {
 		if string(n) != "id" {
-			b = append(member.Key(b, string(n)), v...)
+			b = append(jsonx.AppendKey(b, string(n)), v...)
 		}
 	}
 	return append(b, '}')
@@ -246,7 +245,7 @@ func (w *writer) delta(dst []byte, i int, ev *llm.Event) []byte {
 	b.text = append(b.text, ev.Text...)
 	if ev.Logprobs != nil && b.part == llm.PartText {
 		for _, v := range jsonx.Elements(jsonx.Get(ev.Logprobs, "content")) {
-			b.unsent = append(member.Comma(b.unsent), oneLine(v)...)
+			b.unsent = append(jsonx.AppendComma(b.unsent), oneLine(v)...)
 		}
 	}
 	if ev.Cite != nil && b.part == llm.PartText {
@@ -293,9 +292,9 @@ func (w *writer) fail(dst []byte, e *llm.Error) []byte {
 	if reason == "" {
 		reason = kind
 	}
-	dst = member.Text(w.head(dst, "error", ""), "code", reason)
-	dst = member.Text(dst, "message", message)
-	if dst = member.Key(dst, "param"); e.Param == "" {
+	dst = jsonx.AppendText(w.head(dst, "error", ""), "code", reason)
+	dst = jsonx.AppendText(dst, "message", message)
+	if dst = jsonx.AppendKey(dst, "param"); e.Param == "" {
 		dst = append(dst, "null"...)
 	} else {
 		dst = jsonx.AppendQuote(dst, e.Param)

@@ -68,25 +68,27 @@ type requestWriter struct {
 	ids    map[string]string // of calls that need another id here
 }
 
-func (w *requestWriter) key(name string) { w.dst = member.Key(w.dst, name) }
+func (w *requestWriter) key(name string) { w.dst = jsonx.AppendKey(w.dst, name) }
 
-func (w *requestWriter) text(name, value string) { w.dst = member.Text(w.dst, name, value) }
+func (w *requestWriter) text(name, value string) { w.dst = jsonx.AppendText(w.dst, name, value) }
 
-func (w *requestWriter) raw(name string, raw []byte) { w.dst = append(member.Key(w.dst, name), raw...) }
+func (w *requestWriter) raw(name string, raw []byte) {
+	w.dst = append(jsonx.AppendKey(w.dst, name), raw...)
+}
 
 func (w *requestWriter) int(name string, n int64) {
-	w.dst = strconv.AppendInt(member.Key(w.dst, name), n, 10)
+	w.dst = strconv.AppendInt(jsonx.AppendKey(w.dst, name), n, 10)
 }
 
 func (w *requestWriter) bool(name string, b *bool) {
 	if b != nil {
-		w.dst = strconv.AppendBool(member.Key(w.dst, name), *b)
+		w.dst = strconv.AppendBool(jsonx.AppendKey(w.dst, name), *b)
 	}
 }
 
 func (w *requestWriter) float(name string, f *float64) {
 	if f != nil {
-		w.dst = jsonx.AppendFloat(member.Key(w.dst, name), *f)
+		w.dst = jsonx.AppendFloat(jsonx.AppendKey(w.dst, name), *f)
 	}
 }
 
@@ -162,7 +164,7 @@ func (w *requestWriter) format() error {
 		b = append(b, '}')
 	}
 	if v := w.chat.Hints.Verbosity; v != "" && !w.count {
-		b = member.Text(b, "verbosity", v)
+		b = jsonx.AppendText(b, "verbosity", v)
 	}
 	w.dst = w.dst[:from]
 	w.object("text", b)
@@ -174,7 +176,7 @@ const defaultFormat = "output"
 
 // appendSchema appends the members of a format with a schema. asIs says that it is of this dialect.
 func appendSchema(b []byte, o *llm.Output, asIs bool) []byte {
-	b = member.Text(b, "type", "json_schema")
+	b = jsonx.AppendText(b, "type", "json_schema")
 	n := o.Name
 	if n == "" {
 		n = defaultFormat
@@ -182,18 +184,18 @@ func appendSchema(b []byte, o *llm.Output, asIs bool) []byte {
 	if !asIs {
 		n = fit.Name(n, maxName)
 	}
-	b = member.Text(b, "name", n)
+	b = jsonx.AppendText(b, "name", n)
 	if o.Description != "" {
-		b = member.Text(b, "description", o.Description)
+		b = jsonx.AppendText(b, "description", o.Description)
 	}
-	b = append(member.Key(b, "schema"), o.Schema...)
+	b = append(jsonx.AppendKey(b, "schema"), o.Schema...)
 	strict := o.Strict
 	if strict == nil && !asIs && o.Schema != nil {
 		s := fit.StrictSchema(o.Schema)
 		strict = &s
 	}
 	if strict != nil {
-		b = strconv.AppendBool(member.Key(b, "strict"), *strict)
+		b = strconv.AppendBool(jsonx.AppendKey(b, "strict"), *strict)
 	}
 	return b
 }
@@ -222,10 +224,10 @@ func (w *requestWriter) thinking() {
 	var b []byte
 	if th := w.chat.Thinking; th != nil {
 		if effort := w.effort(th); effort != "" {
-			b = member.Text(b, "effort", effort)
+			b = jsonx.AppendText(b, "effort", effort)
 		}
 		if s := w.summary(th); s != "" {
-			b = member.Text(b, "summary", s)
+			b = jsonx.AppendText(b, "summary", s)
 		}
 	}
 	w.object("reasoning", b)
@@ -322,7 +324,7 @@ func (w *requestWriter) sampling() {
 // reasoning could not come back, from models that reason.
 func (w *requestWriter) include() {
 	entries := []byte(nil)
-	add := func(s string) { entries = jsonx.AppendQuote(member.Comma(entries), s) }
+	add := func(s string) { entries = jsonx.AppendQuote(jsonx.AppendComma(entries), s) }
 	entries = append(entries, '[')
 	if w.own && w.chat.Hints.Store != nil && !*w.chat.Hints.Store || !w.own && w.t.Facts.Thinking != catalog.ThinkNone {
 		add(includeSeals)
@@ -347,7 +349,7 @@ func (w *requestWriter) include() {
 		}
 	}
 	for _, v := range jsonx.Elements(w.rest("include")) {
-		entries = append(member.Comma(entries), v...)
+		entries = append(jsonx.AppendComma(entries), v...)
 	}
 	if len(entries) > 1 {
 		w.raw("include", append(entries, ']'))

@@ -41,14 +41,14 @@ func (w *requestWriter) tools() error {
 		}
 	}
 	if search != nil {
-		w.dst = append(member.Comma(w.dst), search...)
+		w.dst = append(jsonx.AppendComma(w.dst), search...)
 	}
 	w.dst = append(w.dst, ']')
 	return nil
 }
 
 func (w *requestWriter) tool(t *llm.Tool, at string) error {
-	w.dst = member.Comma(w.dst)
+	w.dst = jsonx.AppendComma(w.dst)
 	switch {
 	case w.own && t.Native != "":
 		w.dst = append(w.dst, t.Raw...)
@@ -81,15 +81,15 @@ func (w *requestWriter) tool(t *llm.Tool, at string) error {
 // a function is strict unless it says that it is not; elsewhere it is the other way round.
 func appendFunction(b []byte, t *llm.Tool, as string, asIs bool) []byte {
 	b = append(b, `{"type":"function"`...)
-	b = member.Text(b, "name", as)
+	b = jsonx.AppendText(b, "name", as)
 	if t.Description != "" {
-		b = member.Text(b, "description", t.Description)
+		b = jsonx.AppendText(b, "description", t.Description)
 	}
 	switch {
 	case t.Schema != nil:
-		b = append(member.Key(b, "parameters"), t.Schema...)
+		b = append(jsonx.AppendKey(b, "parameters"), t.Schema...)
 	case !asIs:
-		b = append(member.Key(b, "parameters"), `{"type":"object","properties":{}}`...)
+		b = append(jsonx.AppendKey(b, "parameters"), `{"type":"object","properties":{}}`...)
 	}
 	switch {
 	case t.Strict != nil && *t.Strict:
@@ -132,21 +132,21 @@ func (w *requestWriter) search(def []byte) []byte {
 		switch n := string(n); n {
 		case "type", "name":
 		case "search_context_size":
-			b = append(member.Key(b, n), v...)
+			b = append(jsonx.AppendKey(b, n), v...)
 		case "user_location":
 			where := v
 			if a := jsonx.Get(v, "approximate"); a != nil {
 				where = a
 			}
-			b = append(member.Key(b, n), `{"type":"approximate"`...)
+			b = append(jsonx.AppendKey(b, n), `{"type":"approximate"`...)
 			for k, place := range jsonx.Members(where) {
 				if string(k) != "type" && !jsonx.IsNull(place) {
-					b = append(member.Key(b, string(k)), place...)
+					b = append(jsonx.AppendKey(b, string(k)), place...)
 				}
 			}
 			b = append(b, '}')
 		case "allowed_domains":
-			b = append(append(append(member.Key(b, "filters"), `{"allowed_domains":`...), v...), '}')
+			b = append(append(append(jsonx.AppendKey(b, "filters"), `{"allowed_domains":`...), v...), '}')
 		default:
 			w.lose(w.member(searchOptions, "tools.web_search")+"."+n, "the provider's search has no such option")
 		}
@@ -199,7 +199,7 @@ func appendChoice(b []byte, chat *llm.Chat, as func(string) string) []byte {
 			}
 		}
 		b = append(append(append(b, `{"type":"`...), kind...), '"')
-		return append(member.Text(b, "name", as(n)), '}')
+		return append(jsonx.AppendText(b, "name", as(n)), '}')
 	}
 	c := &chat.Choice
 	switch c.Mode {
@@ -218,7 +218,7 @@ func appendChoice(b []byte, chat *llm.Chat, as func(string) string) []byte {
 		}
 		b = append(append(append(b, `{"type":"allowed_tools","mode":"`...), mode...), `","tools":[`...)
 		for _, n := range c.Names {
-			b = named(member.Comma(b), n)
+			b = named(jsonx.AppendComma(b), n)
 		}
 		return append(b, "]}"...)
 	}

@@ -30,17 +30,17 @@ func JSONSchema(schema []byte) []byte {
 		case "nullable":
 			null = string(v) == "true"
 		case "properties":
-			b = append(key(b, n), '{')
+			b = append(jsonx.AppendKey(b, n), '{')
 			for p, s := range jsonx.Members(v) {
-				b = append(key(b, string(p)), JSONSchema(s)...)
+				b = append(jsonx.AppendKey(b, string(p)), JSONSchema(s)...)
 			}
 			b = append(b, '}')
 		case "items":
-			b = append(key(b, n), JSONSchema(v)...)
+			b = append(jsonx.AppendKey(b, n), JSONSchema(v)...)
 		case "anyOf":
-			b = append(key(b, n), '[')
+			b = append(jsonx.AppendKey(b, n), '[')
 			for _, s := range jsonx.Elements(v) {
-				b = append(comma(b), JSONSchema(s)...)
+				b = append(jsonx.AppendComma(b), JSONSchema(s)...)
 			}
 			b = append(b, ']')
 		case "minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties":
@@ -52,7 +52,7 @@ func JSONSchema(schema []byte) []byte {
 			}
 			b = raw(b, n, v)
 		case "example":
-			b = append(append(key(b, "examples"), '['), v...)
+			b = append(append(jsonx.AppendKey(b, "examples"), '['), v...)
 			b = append(b, ']')
 		case "propertyOrdering": // says nothing about what fits
 		default:
@@ -62,9 +62,9 @@ func JSONSchema(schema []byte) []byte {
 	switch {
 	case kind == "":
 	case null:
-		b = append(jsonx.AppendQuote(append(key(b, "type"), 0x5b), kind), `,"null"]`...)
+		b = append(jsonx.AppendQuote(append(jsonx.AppendKey(b, "type"), 0x5b), kind), `,"null"]`...)
 	default:
-		b = jsonx.AppendQuote(key(b, "type"), kind)
+		b = jsonx.AppendQuote(jsonx.AppendKey(b, "type"), kind)
 	}
 	return append(b, '}')
 }
@@ -168,7 +168,7 @@ func (c *converter) convert(b, schema []byte) []byte {
 	b = append(b, '{')
 	kind, null := c.kind(schema)
 	if kind != "" {
-		b = text(b, "type", kind)
+		b = jsonx.AppendText(b, "type", kind)
 	}
 	for k, v := range jsonx.Members(schema) {
 		b, null = c.write(b, string(k), v, kind, null)
@@ -227,9 +227,9 @@ func (c *converter) write(b []byte, n string, v []byte, kind string, null bool) 
 	switch n {
 	case "type", "nullable", "$ref":
 	case "properties":
-		b = append(key(b, n), '{')
+		b = append(jsonx.AppendKey(b, n), '{')
 		for p, s := range jsonx.Members(v) {
-			b = c.convert(key(b, string(p)), s)
+			b = c.convert(jsonx.AppendKey(b, string(p)), s)
 		}
 		b = append(b, '}')
 	case "items":
@@ -237,7 +237,7 @@ func (c *converter) write(b []byte, n string, v []byte, kind string, null bool) 
 			c.lose(n)
 			break
 		}
-		b = c.convert(key(b, n), v)
+		b = c.convert(jsonx.AppendKey(b, n), v)
 	case "anyOf", "oneOf":
 		var some [][]byte
 		for _, s := range jsonx.Elements(v) {
@@ -247,9 +247,9 @@ func (c *converter) write(b []byte, n string, v []byte, kind string, null bool) 
 			}
 			some = append(some, s)
 		}
-		b = append(key(b, "anyOf"), '[')
+		b = append(jsonx.AppendKey(b, "anyOf"), '[')
 		for _, s := range some {
-			b = c.convert(comma(b), s)
+			b = c.convert(jsonx.AppendComma(b), s)
 		}
 		b = append(b, ']')
 	case "enum", "const":
@@ -281,10 +281,10 @@ func enum(b []byte, n string, v []byte, null bool) ([]byte, bool) {
 	if n == "const" {
 		v = append(append([]byte{'['}, v...), ']')
 	}
-	b = append(key(b, "enum"), '[')
+	b = append(jsonx.AppendKey(b, "enum"), '[')
 	for _, e := range jsonx.Elements(v) {
 		if s, ok := jsonx.String(e); ok {
-			b = jsonx.AppendQuote(comma(b), s)
+			b = jsonx.AppendQuote(jsonx.AppendComma(b), s)
 		} else {
 			null = null || jsonx.IsNull(e)
 		}
@@ -321,10 +321,10 @@ func merged(base, over []byte) []byte {
 		case n == "properties" && jsonx.Kind(o) == '{' && jsonx.Kind(v) == '{':
 			b = raw(b, n, merged(v, o))
 		case n == "required" && jsonx.Kind(o) == '[' && jsonx.Kind(v) == '[':
-			b = append(key(b, n), '[')
+			b = append(jsonx.AppendKey(b, n), '[')
 			for _, list := range [...][]byte{v, o} {
 				for _, e := range jsonx.Elements(list) {
-					b = append(comma(b), e...)
+					b = append(jsonx.AppendComma(b), e...)
 				}
 			}
 			b = append(b, ']')
@@ -351,19 +351,9 @@ func without(obj []byte, name string) []byte {
 	return append(b, '}')
 }
 
-// comma appends the comma that a further element or member needs.
-func comma(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] != '[' && b[n-1] != '{' {
-		return append(b, ',')
-	}
-	return b
+func raw(b []byte, name string, value []byte) []byte {
+	return append(jsonx.AppendKey(b, name), value...)
 }
-
-func key(b []byte, name string) []byte { return append(jsonx.AppendQuote(comma(b), name), ':') }
-
-func text(b []byte, name, value string) []byte { return jsonx.AppendQuote(key(b, name), value) }
-
-func raw(b []byte, name string, value []byte) []byte { return append(key(b, name), value...) }
 
 // plain returns the text of a string value without escapes, nil for any other value.
 func plain(v []byte) []byte {

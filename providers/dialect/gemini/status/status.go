@@ -65,26 +65,26 @@ func Append(b []byte, e *llm.Error, requestID string) []byte {
 		shown = e.Param + ": " + message
 	}
 	b = append(b, `{"error":{`...)
-	b = strconv.AppendInt(key(b, "code"), int64(Of(e)), 10)
-	b = text(b, "message", shown)
-	b = text(b, "status", word)
-	b = append(key(b, "details"), '[')
+	b = strconv.AppendInt(jsonx.AppendKey(b, "code"), int64(Of(e)), 10)
+	b = jsonx.AppendText(b, "message", shown)
+	b = jsonx.AppendText(b, "status", word)
+	b = append(jsonx.AppendKey(b, "details"), '[')
 	if e.Reason != "" {
-		b = text(append(comma(b), '{'), "@type", typeURL+"ErrorInfo")
-		b = append(text(b, "reason", strings.ToUpper(e.Reason)), '}')
+		b = jsonx.AppendText(append(jsonx.AppendComma(b), '{'), "@type", typeURL+"ErrorInfo")
+		b = append(jsonx.AppendText(b, "reason", strings.ToUpper(e.Reason)), '}')
 	}
 	if e.Param != "" {
-		b = text(append(comma(b), '{'), "@type", typeURL+"BadRequest")
-		b = text(append(key(b, "fieldViolations"), "[{"...), "field", e.Param)
-		b = append(text(b, "description", message), "}]}"...)
+		b = jsonx.AppendText(append(jsonx.AppendComma(b), '{'), "@type", typeURL+"BadRequest")
+		b = jsonx.AppendText(append(jsonx.AppendKey(b, "fieldViolations"), "[{"...), "field", e.Param)
+		b = append(jsonx.AppendText(b, "description", message), "}]}"...)
 	}
 	if e.After > 0 {
-		b = text(append(comma(b), '{'), "@type", typeURL+"RetryInfo")
-		b = append(text(b, "retryDelay", strconv.FormatFloat(e.After.Seconds(), 'f', -1, 64)+"s"), '}')
+		b = jsonx.AppendText(append(jsonx.AppendComma(b), '{'), "@type", typeURL+"RetryInfo")
+		b = append(jsonx.AppendText(b, "retryDelay", strconv.FormatFloat(e.After.Seconds(), 'f', -1, 64)+"s"), '}')
 	}
 	if requestID != "" {
-		b = text(append(comma(b), '{'), "@type", typeURL+"RequestInfo")
-		b = append(text(b, "requestId", requestID), '}')
+		b = jsonx.AppendText(append(jsonx.AppendComma(b), '{'), "@type", typeURL+"RequestInfo")
+		b = append(jsonx.AppendText(b, "requestId", requestID), '}')
 	}
 	return append(b, "]}}"...)
 }
@@ -182,15 +182,3 @@ func wait(message string) time.Duration {
 	}
 	return d
 }
-
-// comma appends the comma that a further element or member needs.
-func comma(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] != '[' && b[n-1] != '{' {
-		return append(b, ',')
-	}
-	return b
-}
-
-func key(b []byte, name string) []byte { return append(jsonx.AppendQuote(comma(b), name), ':') }
-
-func text(b []byte, name, value string) []byte { return jsonx.AppendQuote(key(b, name), value) }

@@ -14,18 +14,18 @@ import (
 func Append(dst []byte, u *llm.Usage) []byte {
 	count := func(name string, c llm.Count) {
 		if c.Known {
-			dst = strconv.AppendInt(key(dst, name), c.N, 10)
+			dst = strconv.AppendInt(jsonx.AppendKey(dst, name), c.N, 10)
 		}
 	}
 	dst = append(dst, '{')
 	count("prompt_tokens", llm.Tokens(u.Input.N))
 	count("completion_tokens", llm.Tokens(u.Output.N))
 	count("total_tokens", llm.Tokens(u.Input.N+u.Output.N))
-	dst = append(key(dst, "prompt_tokens_details"), '{')
+	dst = append(jsonx.AppendKey(dst, "prompt_tokens_details"), '{')
 	count("cached_tokens", u.Cached)
 	count("cache_write_tokens", u.CacheWrite)
 	count("audio_tokens", u.AudioIn)
-	dst = append(key(append(dst, '}'), "completion_tokens_details"), '{')
+	dst = append(jsonx.AppendKey(append(dst, '}'), "completion_tokens_details"), '{')
 	count("reasoning_tokens", u.Reasoning)
 	count("audio_tokens", u.AudioOut)
 	return append(dst, "}}"...)
@@ -113,12 +113,4 @@ func addRest(u *llm.Usage, total llm.Count, sound bool) {
 		u.Output.N += rest
 		u.Reasoning = llm.Tokens(rest)
 	}
-}
-
-// key appends a member's name to an open object.
-func key(b []byte, name string) []byte {
-	if n := len(b); n > 0 && b[n-1] != '{' {
-		b = append(b, ',')
-	}
-	return append(jsonx.AppendQuote(b, name), ':')
 }
