@@ -22,6 +22,7 @@ import (
 type Endpoints struct {
 	Chat           string `yaml:"chat" json:"chat,omitempty" doc:"Path of openai-chat."`
 	Responses      string `yaml:"responses" json:"responses,omitempty" doc:"Path of openai-responses."`
+	Seals          string `yaml:"seals" json:"seals,omitempty" doc:"Who encrypts the reasoning of its models in openai-responses, by any name, where that is not OpenAI. Reasoning that OpenAI encrypted is then not sent there. Empty: OpenAI, for whom the server stands, or it is not known."`
 	Messages       string `yaml:"messages" json:"messages,omitempty" doc:"Path of anthropic-messages."`
 	Completions    string `yaml:"completions" json:"completions,omitempty" doc:"Path of openai-completions."`
 	Embeddings     string `yaml:"embeddings" json:"embeddings,omitempty" doc:"Path of openai-embeddings."`
@@ -51,7 +52,7 @@ func (e *Endpoints) routes() []route {
 	audio := func(*Endpoints, openaichat.Quirks) dialect.Client { return passing.Audio() }
 	return []route{
 		{"chat", e.Chat, llm.OpChat, dialect.OpenAIChat, func(_ *Endpoints, q openaichat.Quirks) dialect.Client { return openaichat.NewUpstream(q) }},
-		{"responses", e.Responses, llm.OpChat, dialect.OpenAIResponses, func(*Endpoints, openaichat.Quirks) dialect.Client { return openairesponses.New() }},
+		{"responses", e.Responses, llm.OpChat, dialect.OpenAIResponses, answers},
 		{"messages", e.Messages, llm.OpChat, dialect.AnthropicMessages, func(*Endpoints, openaichat.Quirks) dialect.Client { return anthropicmessages.New() }},
 		{"completions", e.Completions, llm.OpComplete, dialect.OpenAICompletions, func(*Endpoints, openaichat.Quirks) dialect.Client { return openaicompletions.New() }},
 		{"embeddings", e.Embeddings, llm.OpEmbed, dialect.OpenAIEmbeddings, embeddings},
@@ -62,6 +63,13 @@ func (e *Endpoints) routes() []route {
 		{"transcriptions", e.Transcriptions, llm.OpTranscribe, dialect.OpenAIAudio, audio},
 		{"translations", e.Translations, llm.OpTranslate, dialect.OpenAIAudio, audio},
 	}
+}
+
+func answers(e *Endpoints, _ openaichat.Quirks) dialect.Client {
+	if e.Seals != "" {
+		return openairesponses.NewVendor(e.Seals)
+	}
+	return openairesponses.New()
 }
 
 func embeddings(e *Endpoints, _ openaichat.Quirks) dialect.Client {
@@ -155,6 +163,9 @@ func (p *Params) check() error {
 		if f.form != "" && !slices.Contains(strings.Fields(f.forms), f.form) {
 			return llm.Invalid("params.endpoints."+f.name, "the forms are "+f.forms)
 		}
+	}
+	if s := p.Endpoints.Seals; strings.ContainsFunc(s, unfit) || strings.Contains(s, ".") {
+		return llm.Invalid("params.endpoints.seals", "a name has no dots and no spaces")
 	}
 	if err := p.Quirks.Check(); err != nil {
 		field, message, _ := strings.Cut(err.Error(), ": ")

@@ -117,6 +117,7 @@ func TestParamsAreChecked(t *testing.T) {
 	}
 	for want, p := range map[string]*Params{
 		"params.endpoints":               {},
+		"params.endpoints.seals":         {Endpoints: Endpoints{Chat: "/c", Seals: "a.b"}},
 		"params.endpoints.chat":          {Endpoints: Endpoints{Chat: "chat"}},
 		"params.endpoints.rerank":        {Endpoints: Endpoints{Chat: "/c", Rerank: "/a/../b"}},
 		"params.endpoints.only.messages": {Endpoints: Endpoints{Chat: "/c", Only: map[string]string{"messages": "claude-*"}}},

@@ -25,6 +25,8 @@ import (
 type Codec struct {
 	now  func() time.Time
 	mint func() string // the random tail of an id that we have to make up
+
+	vendor string // whose seals the provider makes and reads
 }
 
 var (
@@ -34,7 +36,16 @@ var (
 
 // New makes the codec, on the system's clock and its source of randomness.
 func New() *Codec {
-	return &Codec{now: time.Now, mint: func() string { return strings.ToLower(rand.Text()[:24]) }}
+	return &Codec{now: time.Now, mint: func() string { return strings.ToLower(rand.Text()[:24]) }, vendor: name}
+}
+
+// NewVendor makes the client half toward a vendor whose models seal their reasoning in a form of its own. What OpenAI
+// sealed, by its form, does not go there, and what the vendor sealed goes to no other provider of another dialect. On
+// the diagonal its bare seals cannot be told from those of a form that OpenAI may take up, and pass.
+func NewVendor(vendor string) dialect.Client {
+	c := New()
+	c.vendor = vendor
+	return c
 }
 
 // Name returns the dialect's name.
@@ -58,7 +69,7 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 	if e.Model != "" && e.Model != h.Model {
 		edits = append(edits, h.Doc.Set("model", jsonx.AppendQuote(nil, e.Model)))
 	}
-	edits = foreignReasoning(h.Doc, edits)
+	edits = c.foreignReasoning(h.Doc, edits)
 	if len(edits) == 0 && dst == nil {
 		return h.Doc.Body, nil
 	}
@@ -66,15 +77,23 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 }
 
 // Reshapes implements dialect.Reshaper: reasoning that this provider must not get may be another's.
-func (c *Codec) Reshapes(h *dialect.Head) bool { return len(foreignReasoning(h.Doc, nil)) > 0 }
+func (c *Codec) Reshapes(h *dialect.Head) bool { return len(c.foreignReasoning(h.Doc, nil)) > 0 }
 
-// foreignReasoning adds the edits that take reasoning items with our marks out of the input.
-func foreignReasoning(doc *jsonx.Doc, edits []jsonx.Edit) []jsonx.Edit {
-	if !bytes.Contains(doc.Body, []byte(`"sb`)) { // how the marks of such seals begin
+// ofOpenAI begins what OpenAI and Azure encrypt, as Fernet tokens do (https://github.com/fernet/spec).
+const ofOpenAI = "gAAAA"
+
+// foreignReasoning adds the edits that take reasoning items which another vendor sealed out of the input: those with
+// our marks, and for a vendor with a form of its own those in OpenAI's.
+func (c *Codec) foreignReasoning(doc *jsonx.Doc, edits []jsonx.Edit) []jsonx.Edit {
+	other := c.vendor != name
+	if !bytes.Contains(doc.Body, []byte(`"sb`)) && !(other && bytes.Contains(doc.Body, []byte(`"`+ofOpenAI))) { // sb begins our marks
 		return edits
 	}
 	input, _ := doc.Get("input")
 	return jsonx.CutElements(edits, doc.Body, input, func(v []byte) bool {
-		return string(plain(jsonx.Get(v, "type"))) == "reasoning" && dialect.ForeignSeal(name, string(plain(jsonx.Get(v, "encrypted_content"))))
+		seal := string(plain(jsonx.Get(v, "encrypted_content")))
+		_, _, wrapped := dialect.OpenSeal(seal)
+		foreign := dialect.ForeignSeal(name, seal) || other && (wrapped || strings.HasPrefix(seal, ofOpenAI))
+		return foreign && string(plain(jsonx.Get(v, "type"))) == "reasoning"
 	})
 }

@@ -29,7 +29,7 @@ var clock = regexp.MustCompile(`"created":\d+`)
 
 // fixed is a codec whose clock stands and whose ids repeat.
 func fixed() *Codec {
-	return &Codec{now: func() time.Time { return time.Unix(1700000000, 0) }, mint: func() string { return "0123456789abcdef01234567" }}
+	return &Codec{now: func() time.Time { return time.Unix(1700000000, 0) }, mint: func() string { return "0123456789abcdef01234567" }, vendor: name}
 }
 
 func inbound(body []byte) dialect.Inbound {

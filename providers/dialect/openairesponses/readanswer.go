@@ -410,7 +410,7 @@ func (r *reader) wholeThought(it *inItem, raw []byte) error {
 	if seal == "" {
 		return nil
 	}
-	if seal = dialect.WrapSeal(name, seal); !it.fed {
+	if seal = dialect.WrapSeal(r.vendor, seal); !it.fed {
 		return r.think(it, seal)
 	}
 	r.ev = llm.Event{Kind: llm.EvDelta, Index: it.block, Part: llm.PartThought, Seal: seal}

@@ -19,7 +19,7 @@ const (
 
 // NewReader makes a reader of one answer.
 func (c *Codec) NewReader(req *llm.Request, stream bool) dialect.Reader {
-	r := &reader{document: !stream, parser: sse.Parser{Max: maxFrame}}
+	r := &reader{vendor: c.vendor, document: !stream, parser: sse.Parser{Max: maxFrame}}
 	r.onEvent = r.event
 	if req == nil || req.Extra.Dialect == name || req.Chat() == nil {
 		return r
@@ -39,6 +39,7 @@ func (c *Codec) NewReader(req *llm.Request, stream bool) dialect.Reader {
 // reader reads one answer. It believes the bytes and not what was announced: a document may come where a stream was
 // asked for.
 type reader struct {
+	vendor   string            // whose seals the provider makes
 	names    map[string]string // tool names as they were, by name on the wire
 	document bool
 	begun    bool   // what comes is known

@@ -360,7 +360,7 @@ func (w *requestWriter) file(m *llm.Media, at string) error {
 
 // thought writes reasoning back. Only the vendor that sealed it can read it; without a seal it means nothing.
 func (w *requestWriter) thought(p *llm.Part, at string) {
-	if !w.own && p.From != name {
+	if !w.own && p.From != w.vendor {
 		w.lose(at, "reasoning goes back only to the provider that sealed it")
 		return
 	}
@@ -378,7 +378,7 @@ func (w *requestWriter) thought(p *llm.Part, at string) {
 	}
 	switch {
 	case p.Seal == "":
-	case p.From == name:
+	case p.From == w.vendor:
 		w.text("encrypted_content", p.Seal)
 	default:
 		w.lose(at+".encrypted_content", "a signature goes only to the provider that made it")

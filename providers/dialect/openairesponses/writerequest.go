@@ -26,7 +26,7 @@ func (c *Codec) WriteRequest(dst []byte, req *llm.Request, t dialect.Target) ([]
 	if chat == nil {
 		return dst, nil, &llm.Error{Code: llm.CodeUnsupported, Op: name + ".write", Message: "this operation has no body in " + name}
 	}
-	w := requestWriter{dst: dst, req: req, chat: chat, t: t, own: req.Extra.Dialect == name, count: req.Op == llm.OpCount}
+	w := requestWriter{dst: dst, req: req, chat: chat, t: t, vendor: c.vendor, own: req.Extra.Dialect == name, count: req.Op == llm.OpCount}
 	if w.t.Model == "" {
 		w.t.Model = req.Model
 	}
@@ -61,8 +61,9 @@ type requestWriter struct {
 	req    *llm.Request
 	chat   *llm.Chat
 	t      dialect.Target
-	own    bool // the request came in this dialect
-	count  bool // its tokens are to be counted, no more
+	vendor string // whose seals the provider reads
+	own    bool   // the request came in this dialect
+	count  bool   // its tokens are to be counted, no more
 	losses []llm.Loss
 	lead   int               // turns that are written as instructions
 	ids    map[string]string // of calls that need another id here
