@@ -9,6 +9,7 @@ package bpe
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"unicode/utf8"
 
@@ -207,7 +208,7 @@ type pool struct {
 	free []*work
 }
 
-// kept is how many are kept for later.
+// kept is how many are kept for later, at most: no more run at once.
 const kept = 16
 
 // work is what one count needs beside the tables.
@@ -257,7 +258,7 @@ func (p *pool) put(w *work) {
 		*w = work{memo: w.memo, wide: w.wide}
 	}
 	p.mu.Lock()
-	if len(p.free) < kept {
+	if len(p.free) < min(kept, runtime.GOMAXPROCS(0)) {
 		p.free = append(p.free, w)
 	}
 	p.mu.Unlock()

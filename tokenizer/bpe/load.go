@@ -141,7 +141,7 @@ func (e *Encoding) findJoins(v *vocab.Vocab) {
 		if t[0] < utf8.RuneSelf || len(t) > 3 {
 			continue
 		}
-		if c, n := utf8.DecodeRune(t); n == len(t) && n > 1 && e.alone(t, uint32(r)) {
+		if c, n := utf8.DecodeRune(t); n == len(t) && n > 1 && e.parts[r][0] != uint32(r) {
 			whole := true
 			for k := 1; k < n; k++ {
 				whole = whole && !overlaps[string(t[:k])+"<"] && !overlaps[">"+string(t[k:])]
@@ -152,9 +152,6 @@ func (e *Encoding) findJoins(v *vocab.Vocab) {
 		}
 	}
 }
-
-// alone reports whether merging the bytes of a character leads to its token.
-func (e *Encoding) alone(t []byte, id uint32) bool { return e.parts[id][0] != id }
 
 func (e *Encoding) joinsOf(t []byte, overlaps map[string]bool) {
 	start := 0 // of the character before

@@ -39,7 +39,7 @@ func (e *Encoding) smallWindows(p []byte, w *work) (int, bool) {
 		end := windowEnd(p, at, few)
 		chunk := e.merge(e.begin(room[:0], p[at:end], at))
 		var ok bool
-		if stack, ok = e.join(stack, chunk, p, at, most, w); !ok {
+		if stack, ok = e.join(stack, chunk, p, most, w); !ok {
 			return 0, false
 		}
 		at = end
@@ -70,15 +70,15 @@ func (e *Encoding) blocks(stack []part, p []byte, w *work) []part {
 	for at := 0; at < len(p); {
 		end := windowEnd(p, at, block)
 		chunk := e.queued(p[at:end], at, &w.queue)
-		stack, _ = e.join(stack, chunk, p, at, len(p), w)
+		stack, _ = e.join(stack, chunk, p, len(p), w)
 		at = end
 	}
 	return stack
 }
 
-// join appends chunk, the tokens of p from at on, to stack, those of what is before. It gives up where more
+// join appends chunk, tokens of p, to stack, those of what is before. It gives up where more
 // than a number of bytes must be merged again.
-func (e *Encoding) join(stack, chunk []part, p []byte, at, limit int, w *work) ([]part, bool) {
+func (e *Encoding) join(stack, chunk []part, p []byte, limit int, w *work) ([]part, bool) {
 	if len(stack) == 0 || e.fit(stack[len(stack)-1].id, chunk[0].id) {
 		return append(stack, chunk...), true
 	}
@@ -149,10 +149,10 @@ func (e *Encoding) run(p []byte, w *work) (int, bool) {
 		return 0, false
 	}
 	const begin = runFrom / 4
-	at, length := 0, begin-begin%size
+	length := begin - begin%size
 	for range 2 {
 		parts := e.queued(p[:length], 0, &w.queue)
-		at = repeats(parts)
+		at := repeats(parts)
 		if at < 0 {
 			return 0, false
 		}

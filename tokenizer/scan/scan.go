@@ -1,7 +1,7 @@
 // Package scan splits text into the pieces that byte-level BPE merges within: what the vocabularies publish as
 // regular expressions, written by hand.
 //
-//	text ─ Rules.Next ─► piece, piece, …      every byte in exactly one
+//	text ─ Rules.Next ─► pieces: every byte is in exactly one
 //
 // The rules are those of the expressions in the comments beside each, with the letters of Unicode 16. In them
 // U is [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] and W is [\p{Ll}\p{Lm}\p{Lo}\p{M}]. Text must be valid UTF-8.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,9 +49,7 @@ func Parse(file []byte, s Settings) (*Vocab, error) {
 	for i, e := range l.entries {
 		tokens[i], ids[i] = e.token, e.id
 	}
-	for t, id := range s.Special {
-		l.special[t] = id
-	}
+	maps.Copy(l.special, s.Special)
 	return New(s.Name, s.Pattern, s.NFC, tokens, ids, l.special)
 }
 

@@ -224,7 +224,7 @@ func startRust() (*rust, error) {
 	if python == "" {
 		python = filepath.Join(".cache", "conformance", "tokens", "bin", "python")
 	}
-	c := exec.Command(python, "-B", filepath.Join("internal", "bench", "tokens", "reference.py"))
+	c := exec.Command(python, "-B", filepath.Join("internal", "bench", "tokens", "reference.py")) //nolint:gosec // a Python that whoever measures names
 	c.Stderr = os.Stderr
 	in, err := c.StdinPipe()
 	if err != nil {

@@ -63,7 +63,7 @@ func (c *check) run(name string, source *texts.Source, record string) error {
 		}
 	}
 	if record != "" {
-		if err := os.WriteFile(record, c.say, 0o644); err != nil {
+		if err := os.WriteFile(record, c.say, 0o600); err != nil {
 			return err
 		}
 	}

@@ -33,12 +33,8 @@ func run(names []string) error {
 	for _, f := range families {
 		name := filepath.Join("files", f.Name+".vocab")
 		if len(names) == 0 || slices.Contains(names, f.Name) {
-			compact, err := build(dir, f)
-			if err != nil {
+			if err := rewrite(dir, name, f); err != nil {
 				return fmt.Errorf("%s: %w", f.Name, err)
-			}
-			if err := os.WriteFile(name, compact, 0o644); err != nil {
-				return err
 			}
 		}
 		compact, err := os.ReadFile(name)
@@ -51,15 +47,28 @@ func run(names []string) error {
 	if total > most {
 		return fmt.Errorf("all files together have %d bytes, at most %d", total, most)
 	}
-	return os.WriteFile(filepath.Join("files", "NOTICE"), []byte(notice.String()), 0o644)
+	return os.WriteFile(filepath.Join("files", "NOTICE"), []byte(notice.String()), 0o600)
 }
 
-// build makes the compact file of one family.
-func build(dir string, f family) ([]byte, error) {
+// rewrite writes the file of one family. Where its package cannot be had, the file stays as it is.
+func rewrite(dir, name string, f family) error {
 	raw, err := f.source.read(dir, f.file)
-	if err != nil {
-		return nil, err
+	if _, there := os.Stat(name); err != nil && there == nil {
+		fmt.Fprintf(os.Stderr, "%s stays as it is: %v\n", name, err)
+		return nil
 	}
+	if err != nil {
+		return err
+	}
+	compact, err := build(raw, f)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, compact, 0o600)
+}
+
+// build makes the compact file of what was published.
+func build(raw []byte, f family) ([]byte, error) {
 	if got := sum(raw); got != f.sum {
 		return nil, fmt.Errorf("%s in %s has SHA-256 %s, want %s", f.file, f.source, got, f.sum)
 	}
