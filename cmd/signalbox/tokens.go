@@ -17,7 +17,13 @@ type tokensCmd struct {
 	Accuracy tokensAccuracyCmd `cmd:"" help:"Compare counts with recorded usage and print how many are right."`
 }
 
+// vocabFlag names vocabularies that are not shipped.
+type vocabFlag struct {
+	Vocab map[string]string `placeholder:"NAME=FILE" help:"Count with a vocabulary that is not shipped, such as gemma3=tokenizer.json for Gemini's models; may be given again."`
+}
+
 type tokensCountCmd struct {
+	vocabFlag
 	Model    string `placeholder:"NAME" help:"The model to count for. A request names its own."`
 	Provider string `placeholder:"KIND" help:"The kind of provider, where it matters: Vertex counts otherwise than Gemini."`
 	As       string `placeholder:"DIALECT" help:"What the input is: text, or the dialect of a request. Without it, a JSON object is taken for a request."`
@@ -31,7 +37,10 @@ const defaultModel = "gpt-5"
 
 // Run counts.
 func (c *tokensCountCmd) Run(s streams) error {
-	t := app.Tokens()
+	t, err := app.Tokens(c.Vocab)
+	if err != nil {
+		return err
+	}
 	in := s.in
 	if c.File != "-" {
 		f, err := os.Open(c.File)
@@ -90,13 +99,18 @@ func (c *tokensCountCmd) show(out io.Writer, r *tokens.Result) error {
 }
 
 type tokensAccuracyCmd struct {
+	vocabFlag
 	File   string `arg:"" type:"existingfile" help:"Recorded requests with their usage: JSON lines, gzip or not."`
 	Misses string `placeholder:"GROUP" help:"List the requests of a group that are counted wrong."`
 }
 
 // Run prints the report.
 func (c *tokensAccuracyCmd) Run(s streams) error {
-	r, err := app.Tokens().Accuracy(c.File)
+	t, err := app.Tokens(c.Vocab)
+	if err != nil {
+		return err
+	}
+	r, err := t.Accuracy(c.File)
 	if err != nil {
 		return err
 	}

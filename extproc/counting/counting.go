@@ -4,27 +4,57 @@
 //
 //	dialect.Inbound ─► llm.Request ─ tokenizer.Set ─► Estimate ─► a count in the client's dialect
 //	                                                     └──────► Fits
+//	Sample, usage ─ queue ─► Run ─► calibrate.Book ─► better estimates
 package counting
 
 import (
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/tokenizer"
+	"github.com/signalbox-ai/signalbox/tokenizer/calibrate"
 )
 
-// Counter counts for all providers. It is safe for concurrent use.
-type Counter struct{ set *tokenizer.Set }
+// Counter counts for all providers, and learns how far it was off. It is safe for concurrent use.
+type Counter struct {
+	set   *tokenizer.Set
+	book  *calibrate.Book
+	queue chan *Sample
+	asked sync.Map // provider and model to how often it was asked for a sample
+	known atomic.Int64
+}
 
 // New makes a Counter.
-func New(set *tokenizer.Set) *Counter { return &Counter{set} }
+func New(set *tokenizer.Set) *Counter {
+	return &Counter{set: set, book: calibrate.New(), queue: make(chan *Sample, waiting)}
+}
 
-// Prompt counts a request for a model at a provider; like is the model that it is said to be like, or "".
+// Book is what was learnt.
+func (c *Counter) Book() *calibrate.Book { return c.book }
+
+// Prompt counts a request for a model at a provider, by the vendor's rules and what was learnt of it; like is the model
+// that it is said to be like, or "".
 func (c *Counter) Prompt(req *llm.Request, p *providers.Provider, model, like string) tokenizer.Estimate {
+	e := c.own(req, p, model, like)
+	a, ok := c.book.Adjust(keyOf(req, p.Name, model), e.Input)
+	switch {
+	case !ok, a.Same && e.Class < tokenizer.Calibrated, !a.Exact && e.Class < tokenizer.Calibrated:
+		return e
+	}
+	e.Frame += a.Tokens - e.Input
+	e.Input, e.Error, e.Class = a.Tokens, a.Error, tokenizer.Calibrated
+	e.Upper = max(e.Upper, e.Input+e.Error)
+	return e
+}
+
+// own counts without what was learnt.
+func (c *Counter) own(req *llm.Request, p *providers.Provider, model, like string) tokenizer.Estimate {
 	if p.Models != nil {
 		if known := p.Models.Like(model, like); known != "" {
 			model = known

@@ -233,6 +233,10 @@ func (x *Exchange) close(o Outcome) {
 	last, broke := x.Steps[n-1], x.attempts[n-1].Err != nil
 	x.mu.Unlock()
 	x.wentWell(o)
+	if x.sample != nil && o.Ending == EndedWell && o.Status == 200 && !broke && !o.Partial && usage.Input.Known {
+		x.snap.Count.Measured(x.sample, x.snap.Providers[last.Provider], last.Model, last.Like, usage.Input.N)
+	}
+	x.sample = nil
 	ending := o.Ending.String()
 	switch {
 	case o.Swept:

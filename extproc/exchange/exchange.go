@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -58,7 +59,8 @@ type Exchange struct {
 	counted  bool // usage was read by the service
 	tried    int  // the highest attempt that reached the service
 	closed   time.Time
-	first    *written // attempt 1's body, until it is taken
+	first    *written         // attempt 1's body, until it is taken
+	sample   *counting.Sample // nil: nothing is learnt from its usage
 }
 
 // intake is what the plan stage knows before there is a plan.

@@ -212,6 +212,9 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Rep
 	} else {
 		x.first = p.written[leg.Target()]
 	}
+	if x.snap.Count != nil && x.Op == llm.OpChat {
+		x.sample = x.snap.Count.Sample(x.in.server, p.in, x.snap.Providers[leg.Provider], leg.Model)
+	}
 	x.attempts = make([]Attempted, len(x.Steps))
 	x.attempts[0].Path = leg.Path
 	x.move(stPlanned)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -22,7 +23,6 @@ import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/providers/sign"
-	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
 // Options of an App.
@@ -81,7 +81,13 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	a.metrics = telemetry.New(a.gather)
 	a.metrics.Build(o.Version)
-	a.build = &builder{kinds: a.kinds, count: counting.New(tokenizer.NewSet(nil))}
+	set, err := vocabularies(cfg)
+	if err != nil {
+		return nil, err
+	}
+	a.build = &builder{kinds: a.kinds, count: counting.New(set)}
+	a.build.learnt = &counting.Keeper{Path: cfg.Tokenizer.File(), Counter: a.build.count, Log: a.log}
+	a.build.learnt.Restore()
 	if err := a.openMock(cfg); err != nil {
 		return nil, err
 	}
@@ -198,6 +204,7 @@ func fixed(old, now *config.Config) error {
 	differs("listen.service", old.Listen.Service == now.Listen.Service)
 	differs("listen.admin", old.Listen.Admin == now.Listen.Admin)
 	differs("envoy", old.Envoy == now.Envoy)
+	differs("tokenizer", old.Tokenizer.State == now.Tokenizer.State && maps.Equal(old.Tokenizer.Vocab, now.Tokenizer.Vocab))
 	differs("log", old.Log == now.Log)
 	return errors.Join(errs...)
 }

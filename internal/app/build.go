@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
+	"os"
 	"strconv"
 
 	"github.com/signalbox-ai/signalbox/extproc/counting"
@@ -16,14 +17,36 @@ import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/providers/sign"
+	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
 // builder makes snapshots. It fetches secrets and opens nothing else.
 type builder struct {
-	kinds *providers.Registry
-	mock  *url.URL          // where the embedded mock is served
-	count *counting.Counter // lives longer than a snapshot: vocabularies stay
-	built int               // snapshots so far: two never share a version
+	kinds  *providers.Registry
+	mock   *url.URL          // where the embedded mock is served
+	count  *counting.Counter // lives longer than a snapshot: vocabularies stay
+	learnt *counting.Keeper  // of the running program
+	built  int               // snapshots so far: two never share a version
+}
+
+// vocabularies makes the set of counters, with the vocabularies that the configuration brings.
+func vocabularies(cfg *config.Config) (*tokenizer.Set, error) {
+	loaded := map[string]tokenizer.Text{}
+	for name, path := range cfg.Tokenizer.Vocab {
+		var err error
+		if loaded[name], err = vocabulary(name, path); err != nil {
+			return nil, config.Errors{cfg.Fault("tokenizer.vocab."+name, "vocab: "+name+": "+err.Error())}
+		}
+	}
+	return tokenizer.NewSet(loaded), nil
+}
+
+func vocabulary(name, path string) (tokenizer.Text, error) {
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return tokenizer.Load(name, file)
 }
 
 // snapshot builds everything that exchanges need from a configuration. What its providers keep fresh in the

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -27,9 +28,17 @@ func Check(ctx context.Context, path string) (*config.Config, error) {
 // Translator returns a translator over all kinds and front doors.
 func Translator() *translate.Translator { return translate.New(all.Kinds(), all.Servers()) }
 
-// Tokens returns a tool that counts for all models and front doors.
-func Tokens() *tokens.Tool {
-	return &tokens.Tool{Set: tokenizer.NewSet(nil), Servers: all.Servers()}
+// Tokens returns a tool that counts for all models and front doors. vocab are files of vocabularies that are not
+// shipped, by name.
+func Tokens(vocab map[string]string) (*tokens.Tool, error) {
+	loaded := map[string]tokenizer.Text{}
+	for name, path := range vocab {
+		var err error
+		if loaded[name], err = vocabulary(name, path); err != nil {
+			return nil, fmt.Errorf("--vocab %s=%s: %w", name, path, err)
+		}
+	}
+	return &tokens.Tool{Set: tokenizer.NewSet(loaded), Servers: all.Servers()}, nil
 }
 
 // Model is a model at a provider, as a list shows it.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
 // embedded is the kind whose address, where none is configured, is the program itself.
@@ -38,8 +41,23 @@ func (d *decoder) check(c *Config) {
 	if c.Limits.Headers%(1<<10) != 0 && !d.bad["limits.headers"] {
 		d.fail("limits.headers", "headers: must be a whole number of KiB")
 	}
+	d.checkVocab(c.Tokenizer.Vocab)
 	if !c.Envoy.Admin.Loopback() && !d.bad["envoy.admin"] {
 		d.fail("envoy.admin", "admin: Envoy's admin interface must be a Unix socket or on loopback")
+	}
+}
+
+// checkVocab refuses vocabularies that nothing counts by, and files that cannot be read.
+func (d *decoder) checkVocab(vocab map[string]string) {
+	for name, path := range vocab {
+		at := "tokenizer.vocab." + name
+		if known := tokenizer.Loadable(); !slices.Contains(known, name) {
+			d.fail(at, "vocab: no vocabulary %s can be loaded; possible: %s", d.src.quote(name), strings.Join(known, ", "))
+		} else if f, err := os.Open(path); err != nil && !d.bad[at] {
+			d.fail(at, "vocab: the file of %s cannot be read: %v", name, err)
+		} else {
+			_ = f.Close()
+		}
 	}
 }
 

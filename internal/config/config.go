@@ -35,6 +35,7 @@ type Config struct {
 	Keys      []Key             `yaml:"keys" doc:"The keys that clients authenticate with. Without keys anybody who can connect may use Signalbox, and it listens on loopback only."`
 	Limits    Limits            `yaml:"limits" doc:"Bounds on what clients and providers may send."`
 	Envoy     Envoy             `yaml:"envoy" doc:"The Envoy that Signalbox runs or configures."`
+	Tokenizer Tokenizer         `yaml:"tokenizer" doc:"How tokens are counted."`
 	Log       Log               `yaml:"log" doc:"The program's own log."`
 	Drain     time.Duration     `yaml:"drain" doc:"How long running exchanges may go on after a stop was asked for."`
 
@@ -139,6 +140,20 @@ type Envoy struct {
 	LogLevel    string  `yaml:"log_level" enum:"trace,debug,info,warning,error,critical,off" doc:"Level of Envoy's own log."`
 }
 
+// Tokenizer is how tokens are counted.
+type Tokenizer struct {
+	State string            `yaml:"state" form:"path" doc:"File that keeps what was learnt from the usage that providers report, so that it survives a restart; none: it is forgotten."`
+	Vocab map[string]string `yaml:"vocab" form:"path" doc:"Files of vocabularies that are not shipped, by name: a tokenizer.json or tokenizer.model, such as gemma3 for Gemini's models. Without it their tokens are an estimate."`
+}
+
+// File returns the path of State, "" where nothing is kept.
+func (t *Tokenizer) File() string {
+	if t.State == "none" {
+		return ""
+	}
+	return t.State
+}
+
 // Log is the program's log.
 type Log struct {
 	Level  string `yaml:"level" enum:"debug,info,warn,error" doc:"The least level that is written."`
@@ -157,6 +172,7 @@ func (c *Config) preset() {
 	}
 	c.Limits = Limits{Body: 20 << 20, Headers: 60 << 10, HeaderCount: 100, Connections: 10000, Answer: 64 << 20}
 	c.Envoy = Envoy{Admin: "unix:run/envoy-admin.sock", Heap: 1 << 30, LogLevel: "warning"}
+	c.Tokenizer = Tokenizer{State: "run/tokens.json"}
 	c.Log = Log{Level: "info", Format: "text"}
 	c.Drain = 30 * time.Second
 }

@@ -1,0 +1,119 @@
+package counting
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync/atomic"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/tokenizer/calibrate"
+)
+
+// What is sampled: the first requests of a model, then some of them.
+const (
+	first   = 32
+	then    = 16
+	largest = 256 << 10 // bytes of a body
+	waiting = 64        // samples that wait to be counted; more are dropped
+	models  = 8192      // that are sampled at all
+)
+
+// Sample is a request that is kept until its usage is known.
+type Sample struct {
+	server   dialect.Server
+	in       dialect.Inbound
+	provider *providers.Provider
+	model    string
+	like     string
+	reported int64
+}
+
+// Sample keeps a request whose usage is to be learnt from, or returns nil where no more is wanted of the model for now.
+// It copies the body.
+func (c *Counter) Sample(s dialect.Server, in dialect.Inbound, p *providers.Provider, model string) *Sample {
+	if len(in.Body) == 0 || len(in.Body) > largest || !c.wants(p.Name, model) {
+		return nil
+	}
+	in.Body = bytes.Clone(in.Body)
+	in.Path, in.Query, in.Model = strings.Clone(in.Path), strings.Clone(in.Query), strings.Clone(in.Model)
+	return &Sample{server: s, in: in}
+}
+
+// wants counts how often it is asked for a model, and says yes to some.
+func (c *Counter) wants(provider, model string) bool {
+	type name struct{ provider, model string }
+	k := name{provider, model}
+	n, ok := c.asked.Load(k)
+	if !ok {
+		if c.known.Load() >= models {
+			return false
+		}
+		k = name{strings.Clone(provider), strings.Clone(model)}
+		var had bool
+		if n, had = c.asked.LoadOrStore(k, new(atomic.Int64)); !had {
+			c.known.Add(1)
+		}
+	}
+	i := n.(*atomic.Int64).Add(1) //nolint:forcetypeassert // nothing else is stored
+	return i <= first || i%then == 0
+}
+
+// Measured takes the usage of a sample whose answer came from a model at a provider. It never waits: where too many
+// are to be counted, it is dropped.
+func (c *Counter) Measured(s *Sample, p *providers.Provider, model, like string, reported int64) {
+	if s == nil || p == nil || reported <= 0 {
+		return
+	}
+	s.provider, s.model, s.like, s.reported = p, model, like, reported
+	select {
+	case c.queue <- s:
+	default:
+	}
+}
+
+// Run counts what was sampled and learns from it, until the context ends.
+func (c *Counter) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-c.queue:
+			c.learn(s)
+		}
+	}
+}
+
+func (c *Counter) learn(s *Sample) {
+	req, err := s.server.ReadRequest(s.in)
+	if err != nil {
+		return // it was not ours to read: the provider took what we do not know
+	}
+	own := c.own(req, s.provider, s.model, s.like)
+	c.book.Learn(keyOf(req, s.provider.Name, s.model), own.Input, s.reported)
+}
+
+// keyOf is what a request is learnt under.
+func keyOf(req *llm.Request, provider, model string) calibrate.Key {
+	k := calibrate.Key{Provider: provider, Model: model}
+	chat := req.Chat()
+	if chat == nil {
+		return k
+	}
+	k.Tools = len(chat.Tools) > 0
+	for i := range chat.Turns {
+		t := &chat.Turns[i]
+		k.System = k.System || t.Role == llm.RoleSystem || t.Role == llm.RoleDeveloper
+		for j := range t.Parts {
+			switch t.Parts[j].Kind {
+			case llm.PartImage, llm.PartAudio, llm.PartFile:
+				k.Media = true
+			case llm.PartCall, llm.PartReply:
+				k.Tools = true
+			}
+		}
+	}
+	return k
+}

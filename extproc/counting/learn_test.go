@@ -1,0 +1,93 @@
+package counting
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/tokenizer"
+)
+
+func TestEstimatesGetBetterWithTraffic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(tokenizer.NewSet(nil))
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go c.Run(ctx)
+		p := &providers.Provider{Name: "somebody", Kind: "openai-compatible"}
+		s := all.Servers()[dialect.OpenAIChat]
+		in := func(words int) dialect.Inbound {
+			return dialect.Inbound{Op: llm.OpChat, Path: "/v1/chat/completions", Body: []byte(`{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat("word ", words) + `"}]}`)}
+		}
+		count := func(words int) tokenizer.Estimate {
+			req, err := s.ReadRequest(in(words))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Prompt(req, p, "their-model", "")
+		}
+		before := count(100)
+		if before.Class != tokenizer.Estimated {
+			t.Fatalf("got %+v", before)
+		}
+		for i := range 20 {
+			own := count(10 * i)
+			sample := c.Sample(s, in(10*i), p, "their-model")
+			if sample == nil {
+				t.Fatal("no sample is wanted")
+			}
+			if i == 0 || own.Class == tokenizer.Estimated {
+				c.Measured(sample, p, "their-model", "", own.Input+40)
+			} else {
+				c.Measured(sample, p, "their-model", "", own.Input)
+			}
+			synctest.Wait()
+		}
+		after := count(100)
+		if after.Class != tokenizer.Calibrated || after.Input != before.Input+40 || after.Error != 0 || after.Upper < after.Input {
+			t.Errorf("got %+v after %+v", after, before)
+		}
+	})
+}
+
+func TestSomeRequestsOfAModelAreSampled(t *testing.T) {
+	c := New(tokenizer.NewSet(nil))
+	p := &providers.Provider{Name: "p"}
+	n := 0
+	for range first + 10*then {
+		if c.Sample(nil, dialect.Inbound{Body: []byte("{}")}, p, "m") != nil {
+			n++
+		}
+	}
+	if n != first+10 {
+		t.Errorf("%d samples, want %d", n, first+10)
+	}
+	if c.Sample(nil, dialect.Inbound{Body: make([]byte, largest+1)}, p, "large") != nil || c.Sample(nil, dialect.Inbound{}, p, "empty") != nil {
+		t.Error("a body that is too large or empty is kept")
+	}
+}
+
+func TestASampleHoldsItsOwnBytes(t *testing.T) {
+	body := []byte(`{"a":1}`)
+	s := New(tokenizer.NewSet(nil)).Sample(nil, dialect.Inbound{Body: body}, &providers.Provider{Name: "p"}, "m")
+	body[2] = 'b'
+	if string(s.in.Body) != `{"a":1}` {
+		t.Error("the sample changed with the message")
+	}
+}
+
+func TestNothingWaitsForTheQueue(t *testing.T) {
+	c := New(tokenizer.NewSet(nil)) // nobody takes from it
+	p := &providers.Provider{Name: "p"}
+	for range 3 * waiting {
+		c.Measured(&Sample{}, p, "m", "", 5)
+	}
+	if n := len(c.queue); n != waiting {
+		t.Errorf("%d wait", n)
+	}
+}
