@@ -1,11 +1,37 @@
 package tokenizer_test
 
 import (
+	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/signalbox-ai/signalbox/internal/testkit/texts"
 	"github.com/signalbox-ai/signalbox/tokenizer"
+	"github.com/signalbox-ai/signalbox/tokenizer/vocab"
 )
+
+// Ranks in the form of a tokenizer.model count as the vocabulary that is shipped: Llama 4 splits as o200k does.
+func TestAFileOfRanksCountsAsItsVocabulary(t *testing.T) {
+	v, err := vocab.Open("o200k_base")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file strings.Builder
+	for r := range v.Len() {
+		fmt.Fprintf(&file, "%s %d\n", base64.StdEncoding.EncodeToString(v.Token(r)), r)
+	}
+	got, err := tokenizer.Parse("llama4", []byte(file.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, source := open(t, "o200k_base"), texts.New(21, false)
+	for range 500 {
+		if s := []byte(source.Next()); got.Count(s) != want.Count(s) {
+			t.Errorf("%q: got %d, want %d", s, got.Count(s), want.Count(s))
+		}
+	}
+}
 
 func TestAFileThatIsNoVocabularyIsRefused(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
