@@ -14,7 +14,9 @@
 //	            "signalbox.watch"  ext_proc, stage watch: only attempt 1 whose x-signalbox-watch is 1
 //	            "signalbox.work"   ext_proc, stage work: attempt 1 whose x-signalbox-watch is neither 0 nor
 //	                               1, and every later attempt; it gets the request's stored body
-//	            "signalbox.usage"  token usage of the answer, into typed metadata
+//	            "signalbox.usage"  token usage of the answer: where x-signalbox-usage is tail, what the answer
+//	                               says of it, as its bytes (usage.lua); where it is none, nothing; else
+//	                               Envoy's own filter, into typed metadata
 //	            "signalbox.clean"  content-length back in, everything of ours out
 //	          ─► provider
 //

@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	_ "embed"
+
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	rulesv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
@@ -9,8 +11,10 @@ import (
 	skipv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/matcher/action/v3"
 	aiv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ai_protocol_manager/v3"
 	limitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/body_size_limit/v3"
+	compositev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	luav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	codecv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -50,16 +54,59 @@ func upstream(s *Spec) []*hcmv3.HttpFilter {
 	watched := headerIs(headerWatch, "1")
 	listened := headerIs(headerWatch, "3")
 	prepared := either(headerIs(headerWatch, "0"), watched)
-	return []*hcmv3.HttpFilter{
-		filter("signalbox.watch", unless(not(both(first, watched)), attemptFilter(s, "watch", extprocv3.ProcessingMode_NONE))),
-		filter("signalbox.work", unless(either(listened, both(first, prepared)), attemptFilter(s, "work", extprocv3.ProcessingMode_BUFFERED))),
-		filter("signalbox.listen", unless(not(listened), attemptFilter(s, "listen", extprocv3.ProcessingMode_NONE))),
-		filter("signalbox.usage", &aiv3.AiProtocolManager{
-			ResponseHandling: &aiv3.ResponseHandling{TokenUsage: &aiv3.TokenUsageExtraction{IncludeUnconfiguredRoutes: true}},
-		}),
+	fs := []*hcmv3.HttpFilter{
+		filter("signalbox.watch", unless(not(both(first, watched)), extProc, attemptFilter(s, "watch", extprocv3.ProcessingMode_NONE))),
+		filter("signalbox.work", unless(either(listened, both(first, prepared)), extProc, attemptFilter(s, "work", extprocv3.ProcessingMode_BUFFERED))),
+		filter("signalbox.listen", unless(not(listened), extProc, attemptFilter(s, "listen", extprocv3.ProcessingMode_NONE))),
+	}
+	fs = append(fs, usage(s)...)
+	return append(fs,
 		filter("signalbox.clean", clean()),
 		filter("envoy.filters.http.upstream_codec", &codecv3.UpstreamCodec{}),
+	)
+}
+
+// Values of x-signalbox-usage, by which the service says who reads an attempt's usage; without it Envoy does.
+const (
+	usageTail = "tail" // the service, from what is kept of the answer
+	usageNone = "none" // the service, which sees the whole answer
+)
+
+//go:embed usage.lua
+var usageScript string
+
+// usage are the filters by which the token usage of an answer comes into the log entry of its request. Envoy's own
+// filter parses all of an answer, which costs most where that comes in many pieces.
+func usage(s *Spec) []*hcmv3.HttpFilter {
+	own := &aiv3.AiProtocolManager{
+		ResponseHandling: &aiv3.ResponseHandling{TokenUsage: &aiv3.TokenUsageExtraction{IncludeUnconfiguredRoutes: true}},
 	}
+	if s.Usage == UsageEnvoy {
+		return []*hcmv3.HttpFilter{filter("signalbox.usage", own)}
+	}
+	kept := &luav3.Lua{DefaultSourceCode: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: usageScript}}}
+	run := func(name string, m proto.Message) *xdsmatcherv3.Matcher_OnMatch {
+		return &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
+			Action: &xdscorev3.TypedExtensionConfig{Name: name, TypedConfig: packed(&compositev3.ExecuteFilterAction{
+				TypedConfig: &corev3.TypedExtensionConfig{Name: name, TypedConfig: packed(m)},
+			})},
+		}}
+	}
+	nobody := &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
+		Action: &xdscorev3.TypedExtensionConfig{Name: "skip", TypedConfig: packed(&skipv3.SkipFilter{})},
+	}}
+	return []*hcmv3.HttpFilter{filter("signalbox.usage", &matchingv3.ExtensionWithMatcher{
+		ExtensionConfig: &corev3.TypedExtensionConfig{Name: "envoy.filters.http.composite", TypedConfig: packed(&compositev3.Composite{})},
+		XdsMatcher: &xdsmatcherv3.Matcher{
+			MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
+				Input: &xdscorev3.TypedExtensionConfig{Name: headerUsage, TypedConfig: packed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: headerUsage})},
+				TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{
+					Map: map[string]*xdsmatcherv3.Matcher_OnMatch{usageTail: run("envoy.filters.http.lua", kept), usageNone: nobody},
+				}},
+			}},
+			OnNoMatch: run("envoy.filters.http.ai_protocol_manager", own),
+		},
+	})}
 }
 
 func filter(name string, m proto.Message) *hcmv3.HttpFilter {
@@ -127,7 +174,7 @@ func edge() *mutationv3.HeaderMutation {
 		RequestMutations:  []*rulesv3.HeaderMutation{removeLike(beginning("x-envoy-"))},
 		ResponseMutations: []*rulesv3.HeaderMutation{},
 	}
-	for _, n := range [...]string{headerWatch, headerIdle, headerRetry} {
+	for _, n := range [...]string{headerWatch, headerUsage, headerIdle, headerRetry} {
 		m.RequestMutations = append(m.RequestMutations, remove(n))
 	}
 	for _, p := range [...]string{"x-envoy-", "x-ratelimit-", "ratelimit", "anthropic-ratelimit-", "cf-"} {
@@ -175,10 +222,12 @@ func removeLike(m *matcherv3.StringMatcher) *rulesv3.HeaderMutation {
 
 type predicate = xdsmatcherv3.Matcher_MatcherList_Predicate
 
-// unless skips an upstream ext_proc where the request matches.
-func unless(p *predicate, m *extprocv3.ExternalProcessor) *matchingv3.ExtensionWithMatcher {
+const extProc = "envoy.filters.http.ext_proc"
+
+// unless skips an upstream filter where the request matches.
+func unless(p *predicate, name string, m proto.Message) *matchingv3.ExtensionWithMatcher {
 	return &matchingv3.ExtensionWithMatcher{
-		ExtensionConfig: &corev3.TypedExtensionConfig{Name: "envoy.filters.http.ext_proc", TypedConfig: packed(m)},
+		ExtensionConfig: &corev3.TypedExtensionConfig{Name: name, TypedConfig: packed(m)},
 		XdsMatcher: &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: &xdsmatcherv3.Matcher_MatcherList{
 			Matchers: []*xdsmatcherv3.Matcher_MatcherList_FieldMatcher{{
 				Predicate: p,

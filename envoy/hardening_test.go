@@ -47,6 +47,7 @@ func sections() map[string]string {
 		"plan":     hcm + "http_filters/2/typed_config/",
 		"watch":    upstream + "0/typed_config/extension_config/typed_config/",
 		"work":     upstream + "1/typed_config/extension_config/typed_config/",
+		"usage":    upstream + "3/typed_config/",
 		"vhost":    vhost,
 		"route":    vhost + "routes/3/route/",
 		"service":  "static_resources/clusters/0/",

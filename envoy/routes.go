@@ -16,6 +16,7 @@ const realtimePath = "/v1/realtime"
 // Headers between the service and Envoy.
 const (
 	headerWatch = "x-signalbox-watch"
+	headerUsage = "x-signalbox-usage"
 	headerIdle  = "x-signalbox-idle"
 	headerRetry = "x-signalbox-retry"
 )

@@ -30,9 +30,16 @@ type Spec struct {
 	Deadlines     Deadlines
 	Retry         Retry
 	Providers     []Upstream
-	TrustedHops   int  // proxies in front whose x-forwarded-for counts
-	AnswerHeaders bool // x-signalbox-target and x-signalbox-attempts on answers whose target the service shows
+	Usage         string // who reads token usage where the service does not see the answer: a Usage constant
+	TrustedHops   int    // proxies in front whose x-forwarded-for counts
+	AnswerHeaders bool   // x-signalbox-target and x-signalbox-attempts on answers whose target the service shows
 }
+
+// Values of Spec.Usage.
+const (
+	UsageTail  = "tail"  // streams, and what Envoy cannot read: the service, from what Envoy keeps; the rest: Envoy
+	UsageEnvoy = "envoy" // Envoy's own filter, and nothing else
+)
 
 // TLS names the PEM files of a listener's TLS. Envoy reads them, and reads them again when a file is moved
 // into one of their folders. ClientCA makes client certificates mandatory.
@@ -42,6 +49,17 @@ type TLS struct {
 
 // On reports whether there is TLS.
 func (t TLS) On() bool { return t.Cert != "" }
+
+func (t TLS) check() error {
+	var faults []error
+	if (t.Cert == "") != (t.Key == "") {
+		faults = append(faults, errors.New("TLS: certificate and key go together"))
+	}
+	if t.ClientCA != "" && !t.On() {
+		faults = append(faults, errors.New("TLS.ClientCA: needs a certificate and a key"))
+	}
+	return errors.Join(faults...)
+}
 
 // Service is where Envoy finds us. The TLS files count for host:port only: Cert and Key are Envoy's own,
 // CA verifies ours, whose certificate must bear Name.
@@ -106,6 +124,7 @@ func bundles() []string {
 // filled returns s with its defaults, or every fault it has.
 func (s Spec) filled() (Spec, error) {
 	def(&s.Node, "signalbox")
+	def(&s.Usage, UsageTail)
 	def(&s.ClosedPort, 9)
 	def(&s.Limits.Body, defaultBody)
 	def(&s.Limits.HeaderKiB, 60)
@@ -169,11 +188,8 @@ func (s *Spec) check() error {
 	if err := s.checkAddresses(); err != nil {
 		faults = append(faults, err)
 	}
-	if (s.TLS.Cert == "") != (s.TLS.Key == "") {
-		fault("TLS", "certificate and key go together")
-	}
-	if s.TLS.ClientCA != "" && !s.TLS.On() {
-		fault("TLS.ClientCA", "needs a certificate and a key")
+	if err := s.TLS.check(); err != nil {
+		faults = append(faults, err)
 	}
 	positive := func(field string, v int64) {
 		if v < 1 {
@@ -200,6 +216,9 @@ func (s *Spec) check() error {
 		if d < time.Millisecond || d%time.Millisecond != 0 {
 			fault("Deadlines.Idle", "must be whole milliseconds, not %s", d)
 		}
+	}
+	if s.Usage != UsageTail && s.Usage != UsageEnvoy {
+		fault("Usage", "must be %s or %s, not %q", UsageTail, UsageEnvoy, s.Usage)
 	}
 	if s.TrustedHops < 0 {
 		fault("TrustedHops", "must not be negative")

@@ -19,6 +19,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect/kept"
 )
 
 // TestEveryFlag names what each of Envoy's flags means. A flag that Envoy adds fails the test until it has a
@@ -169,6 +170,13 @@ func TestOutcome(t *testing.T) {
 	}
 	if diff := cmp.Diff(outcome(nil), exchange.Outcome{}); diff != "" {
 		t.Errorf("an empty entry (-got +want):\n%s", diff)
+	}
+	held := requestEntry(t, "T", nil)
+	held.CommonProperties.Metadata.FilterMetadata[namespaceKept] = &structpb.Struct{Fields: map[string]*structpb.Value{"head": structpb.NewStringValue("h"), "tail": structpb.NewStringValue("t")}}
+	want := base
+	want.Kept = kept.Pieces{Head: "h", Tail: "t"}
+	if diff := cmp.Diff(outcome(marshal(t, held)), want); diff != "" {
+		t.Errorf("what was kept of an answer (-got +want):\n%s", diff)
 	}
 	foreign := requestEntry(t, "T", nil)
 	foreign.CommonProperties.Metadata.TypedFilterMetadata = map[string]*anypb.Any{namespaceUsage: {TypeUrl: "type.googleapis.com/nothing", Value: []byte{1}}}

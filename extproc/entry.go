@@ -7,8 +7,12 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect/kept"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/usage"
 )
+
+// namespaceKept is where Envoy puts what is kept of an answer whose usage we read (envoy/usage.lua).
+const namespaceKept = "signalbox.usage"
 
 // namespaceUsage is where Envoy's own filter puts the token usage of an answer, and usageType what it is.
 const (
@@ -123,6 +127,9 @@ func outcome(m []byte) exchange.Outcome {
 	if c.wasSent && c.wasFirst {
 		o.Try.First = max(c.first-c.sent, 0)
 		o.Try.Took = max(c.last-c.sent, o.Try.First)
+	}
+	if held := entry(c.metadata, 1, namespaceKept); len(held) > 0 {
+		o.Kept = kept.Pieces{Head: string(find(member(held, "head"), 3)), Tail: string(find(member(held, "tail"), 3))}
 	}
 	typed := entry(c.metadata, 2, namespaceUsage)
 	if url := string(find(typed, 1)); url[strings.LastIndexByte(url, '/')+1:] == usageType {

@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/kept"
 )
 
 // Ending is how Envoy says that a request or an attempt ended.
@@ -62,6 +63,7 @@ type Outcome struct {
 	Sent    uint64    // bytes of the body toward the client
 	Usage   llm.Usage // as Envoy extracted it
 	Partial bool      // the extraction did not reach the end
+	Kept    kept.Pieces
 	Tries   int
 	Try     Timing // of the last attempt
 	Header  Header // of the answer, as far as it is logged
@@ -222,16 +224,18 @@ func (x *Exchange) close(o Outcome) {
 	}
 	x.closed = x.core.now()
 	x.first = nil
-	usage, source := x.usage, FromService
-	if !x.counted {
-		usage, source = o.Usage, FromEnvoy
+	usage, counted := x.usage, x.counted
+	n := min(max(o.Tries, x.tried, 1), len(x.Steps))
+	last, broke := x.Steps[n-1], x.attempts[n-1].Err != nil
+	x.mu.Unlock()
+	source := FromService
+	if !counted {
+		source = FromEnvoy
+		usage, o.Partial = x.stated(o, last)
 	}
 	if !usage.Known() {
 		source = FromNobody
 	}
-	n := min(max(o.Tries, x.tried, 1), len(x.Steps))
-	last, broke := x.Steps[n-1], x.attempts[n-1].Err != nil
-	x.mu.Unlock()
 	x.wentWell(o)
 	if x.sample != nil && o.Ending == EndedWell && o.Status == 200 && !broke && !o.Partial && usage.Input.Known {
 		x.snap.Count.Measured(x.sample, x.snap.Providers[last.Provider], last.Model, last.Like, usage.Input.N)
@@ -250,6 +254,22 @@ func (x *Exchange) close(o Outcome) {
 	})
 	x.core.log.Debug("exchange ended", "exchange", x.ID, "route", x.Route, "model", x.Model, "key", x.Who, "target", last.Target(), "status", o.Status, "ending", ending, "why", o.Why,
 		"attempts", o.Tries, "took", o.Took, "first_byte", o.First, "bytes", o.Sent, "usage_from", source, "input", usage.Input.N, "output", usage.Output.N, "cached", usage.Cached.N, "reasoning", usage.Reasoning.N, "partial", o.Partial)
+}
+
+// stated returns the usage that a log entry brings, and whether it is that of an answer which did not reach its end.
+func (x *Exchange) stated(o Outcome, last ticket.Leg) (u llm.Usage, partial bool) {
+	if o.Kept == (kept.Pieces{}) {
+		return o.Usage, o.Partial
+	}
+	if o.Kept.Tail == "" && o.Tries > 1 {
+		return u, false // the beginning may be that of another attempt
+	}
+	c, ok := x.codec(last)
+	if !ok {
+		return u, false
+	}
+	u = kept.Usage(c, o.Kept)
+	return u, u.Known() && o.Kept.Tail == ""
 }
 
 func errText(e *llm.Error) string {

@@ -16,7 +16,7 @@ import (
 // removedByEnvoy reports whether the last filter before an upstream takes a header out of every request.
 // It is the one list of what an attempt may leave behind.
 func removedByEnvoy(name string) bool {
-	return name == "x-signalbox-watch" || name == "x-signalbox-idle" || name == "x-forwarded-proto" || strings.HasPrefix(name, "x-envoy-")
+	return name == "x-signalbox-watch" || name == "x-signalbox-usage" || name == "x-signalbox-idle" || name == "x-forwarded-proto" || strings.HasPrefix(name, "x-envoy-")
 }
 
 // envoy is what Envoy keeps of one request: attempts share one header map, and the body is stored for

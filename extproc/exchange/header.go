@@ -48,6 +48,7 @@ func (h Header) fields() int {
 const (
 	headerPrefix   = "x-signalbox-"
 	headerWatch    = headerPrefix + "watch"      // toward Envoy: the path of attempt 1
+	headerUsage    = headerPrefix + "usage"      // toward Envoy: who reads an attempt's usage
 	headerIdle     = headerPrefix + "idle"       // toward Envoy: which idle timer
 	headerRetry    = headerPrefix + "retry"      // toward Envoy, on an answer: try the next target
 	headerRoute    = headerPrefix + "route"      // from clients

@@ -8,8 +8,11 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/health"
+	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect/kept"
 )
 
 func header(pairs ...string) Header {
@@ -153,5 +156,17 @@ func TestAttemptsThatCannotBeAreNotNoted(t *testing.T) {
 	x.note(1, Attempted{Status: 200, Took: time.Second, Provider: "req"})
 	if a := x.attempts[0]; a.Status != 500 || a.Took != time.Second || a.Provider != "req" {
 		t.Errorf("what was seen first does not stand: %+v", a)
+	}
+}
+
+// TestTheBeginningOfAnAnswerIsOneAttempts holds that what an attempt left which did not answer is not counted.
+func TestTheBeginningOfAnAnswerIsOneAttempts(t *testing.T) {
+	x := &Exchange{snap: &Snapshot{}}
+	o := Outcome{Kept: kept.Pieces{Head: "data: {}"}, Tries: 2, Usage: llm.Usage{Input: llm.Tokens(1)}}
+	if u, partial := x.stated(o, ticket.Leg{}); u.Known() || partial {
+		t.Errorf("got %+v, partial: %v", u, partial)
+	}
+	if u, partial := x.stated(Outcome{Usage: o.Usage, Partial: true}, ticket.Leg{}); u != o.Usage || !partial {
+		t.Errorf("what Envoy read became %+v, partial: %v", u, partial)
 	}
 }

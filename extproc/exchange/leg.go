@@ -55,6 +55,22 @@ func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
 	return ticket.Direct
 }
 
+// meter says to Envoy who reads the usage of a leg's answer, as the value of a header: "none" where we see the whole
+// answer, "tail" where we read it from what Envoy keeps, "" where Envoy does. Envoy parses every piece of a stream, and
+// knows four dialects.
+func (x *Exchange) meter(l ticket.Leg) string {
+	c, _ := x.codec(l)
+	switch {
+	case l.Path >= ticket.Worked:
+		return "none"
+	case c == nil:
+		return ""
+	case x.Stream, c.Name() == dialect.OpenAICompletions, c.Name() == dialect.BedrockConverse, c.Name() == dialect.Cohere:
+		return "tail"
+	}
+	return ""
+}
+
 // asksUsage reports whether usage has to be asked for in a stream whose client did not.
 func (x *Exchange) asksUsage() bool {
 	return x.Stream && !x.Usage && x.Rules.Mode != routing.UsageEstimate

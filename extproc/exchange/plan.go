@@ -241,6 +241,9 @@ func (x *Exchange) timers(r *Reply, leg ticket.Leg) {
 	set := func(name, value string) { r.Set = append(r.Set, providers.Header{Name: name, Value: value}) }
 	set("x-request-id", x.ID)
 	set(headerWatch, strconv.Itoa(int(leg.Path)))
+	if m := x.meter(leg); m != "" {
+		set(headerUsage, m)
+	}
 	set("x-envoy-max-retries", strconv.Itoa(len(x.Steps)))
 	ms := func(m ticket.Millis) string { return strconv.FormatInt(int64(m), 10) }
 	if x.Rules.Total > 0 && x.Op != llm.OpRealtime { // a session lasts as long as its client stays

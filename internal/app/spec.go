@@ -24,6 +24,7 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 		Node:        nodeID,
 		Listen:      listen,
 		TLS:         envoy.TLS(c.Listen.TLS),
+		Usage:       c.Envoy.Usage,
 		TrustedHops: c.Envoy.TrustedHops,
 		Limits: envoy.Limits{
 			Body: int64(c.Limits.Body), HeaderKiB: int(c.Limits.Headers >> 10), Headers: c.Limits.HeaderCount,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,7 @@ func (l *lab) rows(ctx context.Context, only string) ([]*row, error) {
 		{row{name: "upstream", title: "upstream alone", whole: "none", stream: "none", usage: true}, func(_ context.Context, r *row) error { r.addr = l.upstream.addr(); return nil }},
 		{row{name: "bare", title: "bare Envoy", whole: "none", stream: "none", usage: true}, l.bare},
 		{row{name: "direct", title: "direct", whole: "direct", stream: "direct", usage: true, path: "direct"}, l.signalbox},
+		{row{name: "parsed", title: "direct, usage by Envoy", whole: "direct", stream: "direct", usage: true, path: "direct", reads: "envoy"}, l.signalbox},
 		{row{name: "watched", title: "watched", whole: "watched", stream: "watched", usage: true, path: "watched"}, l.signalbox},
 		{row{name: "worked", title: "worked: translation", whole: "worked", stream: "worked", usage: true, path: "worked"}, l.signalbox},
 		{row{name: "strip", title: "worked: usage stripped", stream: "strip", path: "worked"}, l.signalbox},
@@ -151,7 +153,7 @@ func (l *lab) configure(ctx context.Context, r *row) (string, error) {
 		return "", err
 	}
 	file := filepath.Join(dir, "signalbox.yaml")
-	text := fmt.Appendf(nil, signalboxConfig, r.addr, r.admin, dir, auth.HashKey(l.key), l.upstream.addr())
+	text := fmt.Appendf(nil, signalboxConfig, r.addr, r.admin, dir, auth.HashKey(l.key), l.upstream.addr(), cmp.Or(r.reads, "tail"))
 	return file, os.WriteFile(file, text, 0o600)
 }
 

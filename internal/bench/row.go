@@ -19,6 +19,7 @@ type row struct {
 	whole, stream  string // models to ask for; "": not measured
 	usage          bool   // streams ask for usage
 	path           string // that every exchange must take; "": no Signalbox
+	reads          string // envoy.usage; "": the default
 	envoy, service *process
 }
 

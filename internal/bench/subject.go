@@ -33,10 +33,10 @@ static_resources:
 `
 
 // signalboxConfig has a route for each path, with authentication, metrics and logs as a normal deployment has
-// them. Arguments: address of the clients, of the admin page, folder, hash of the key, address of the provider.
+// them. Arguments: address of the clients, of the admin page, folder, hash of the key, address of the provider, who reads usage.
 const signalboxConfig = `
 listen: { http: %[1]s, admin: %[2]s, service: "unix:%[3]s/s.sock" }
-envoy: { admin: "unix:%[3]s/a.sock", concurrency: 1 }
+envoy: { admin: "unix:%[3]s/a.sock", concurrency: 1, usage: %[6]s }
 log: { level: info }
 keys: [ { name: bench, hash: "%[4]s" } ]
 providers:

@@ -137,6 +137,7 @@ type Envoy struct {
 	Concurrency int     `yaml:"concurrency" max:"1024" doc:"Worker threads; 0: one for each processor."`
 	Heap        Size    `yaml:"heap" min:"67108864" doc:"Heap at which Envoy begins to refuse work."`
 	TrustedHops int     `yaml:"trusted_hops" max:"32" doc:"Proxies in front whose x-forwarded-for is believed."`
+	Usage       string  `yaml:"usage" enum:"tail,envoy" doc:"Who reads the token usage of answers that do not visit the service. tail: of streams, and of what Envoy's filter cannot read, the service, from their beginning and end, which Envoy's Lua filter keeps; of the rest Envoy's filter. envoy: Envoy's filter alone."`
 	LogLevel    string  `yaml:"log_level" enum:"trace,debug,info,warning,error,critical,off" doc:"Level of Envoy's own log."`
 }
 
@@ -171,7 +172,7 @@ func (c *Config) preset() {
 		Count:     "local",
 	}
 	c.Limits = Limits{Body: 20 << 20, Headers: 60 << 10, HeaderCount: 100, Connections: 10000, Answer: 64 << 20}
-	c.Envoy = Envoy{Admin: "unix:run/envoy-admin.sock", Heap: 1 << 30, LogLevel: "warning"}
+	c.Envoy = Envoy{Admin: "unix:run/envoy-admin.sock", Heap: 1 << 30, Usage: "tail", LogLevel: "warning"}
 	c.Tokenizer = Tokenizer{State: "run/tokens.json"}
 	c.Log = Log{Level: "info", Format: "text"}
 	c.Drain = 30 * time.Second
