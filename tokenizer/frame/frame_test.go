@@ -119,6 +119,22 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+func TestGeminiIsShownNamesAndDescriptions(t *testing.T) {
+	req := &llm.Request{Op: llm.OpChat, Body: &llm.Chat{
+		Tools: []llm.Tool{
+			{Name: "find", Description: "Find a thing", Schema: []byte(`{"type":"object","title":"not shown","required":["q"],"properties":{
+				"q":{"type":"string","description":"some words"},"kind":{"enum":["a b","c",7]},
+				"list":{"type":"array","items":{"type":"object","properties":{"x":{"type":"string"}}}},"o":{"properties":{"y":{}}}}}`)},
+			{Name: "search", Native: "google_search"},
+		},
+		Output: llm.Output{Kind: llm.OutputSchema, Schema: []byte(`{"properties":{"z":{"description":"costs nothing"}}}`)},
+	}}
+	got := Gemini{Function: 1000, Property: 100, List: 10, Object: 1}.Count(req, words)
+	if got.Frame != 1000+6*100+10+1 || got.Tools != 1+3+1+2+1+3+1+1+1+1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestJSONIsShownToClaudeWithSpaces(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"a":1,"b":[2,3]}`:          `{"a": 1, "b": [2, 3]}`,

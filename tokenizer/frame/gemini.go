@@ -3,6 +3,7 @@ package frame
 import (
 	"slices"
 
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
 
@@ -11,6 +12,9 @@ import (
 type Gemini struct {
 	Content int64 // for each content: 1 on the Gemini API from 2.5 on, 0 on Vertex AI and before
 	System  int64 // for a system instruction that is not empty: as for others, but 0 on 3.5
+
+	// Around the names and descriptions of functions, their properties, and of these, lists and objects.
+	Function, Property, List, Object int64
 }
 
 var _ Rule = Gemini{}
@@ -40,6 +44,43 @@ func (f Gemini) Count(req *llm.Request, env Env) Sum {
 	if system { // several system texts are one instruction
 		c.Frame += f.System
 	}
-	c.json(chat, 0, 0)
+	for i := range chat.Tools {
+		t := &chat.Tools[i]
+		c.Loose = true
+		if t.Native != "" { // what it is told costs nothing that is reported as the prompt's
+			continue
+		}
+		c.Sum.Tools += c.text(t.Name) + c.text(t.Description)
+		c.Frame += f.Function
+		f.schema(&c, t.Schema, 0)
+	}
+	if chat.Output.Kind == llm.OutputSchema {
+		c.Loose = true
+	}
 	return c.Sum
+}
+
+// schema counts what a model is shown of a schema: names, descriptions and values.
+func (f Gemini) schema(c *counting, s []byte, depth int) {
+	if depth > deepest {
+		return
+	}
+	for name, p := range jsonx.Members(jsonx.Get(s, "properties")) {
+		about, _ := jsonx.String(jsonx.Get(p, "description"))
+		c.Sum.Tools += c.text(string(name)) + c.text(about)
+		c.Frame += f.Property
+		for _, v := range jsonx.Elements(jsonx.Get(p, "enum")) {
+			if value, ok := jsonx.String(v); ok {
+				c.Sum.Tools += c.text(value)
+			}
+		}
+		if items := jsonx.Get(p, "items"); items != nil {
+			c.Frame += f.List
+			f.schema(c, items, depth+1)
+		}
+		if jsonx.Get(p, "properties") != nil {
+			c.Frame += f.Object
+			f.schema(c, p, depth+1)
+		}
+	}
 }
