@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,5 +29,22 @@ func TestLoadSaysWhatItCannotLoad(t *testing.T) {
 		if _, err := Load(c.name, []byte(c.file)); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
 		}
+	}
+}
+
+func TestWithoutItsPiecesClaudeIsEstimated(t *testing.T) {
+	s := NewSet(nil)
+	for encoding, by := range standing {
+		i := slices.IndexFunc(families, func(f family) bool { return f.encoding == encoding })
+		if i < 0 || by < 1 || by > 2 {
+			t.Errorf("%s: no family, or %v tokens for each", encoding, by)
+		}
+	}
+	c := s.For("anthropic", "claude-opus-4-7")
+	if _, err := Encoding("claude-4.7"); err == nil {
+		t.Skip("this build has the pieces")
+	}
+	if text := []byte("Hello, how are you?"); c.Class() != Estimated || c.Text(text) < 8 {
+		t.Errorf("%d tokens, %s", c.Text(text), c.Class())
 	}
 }

@@ -65,9 +65,16 @@ func (s *Set) make(kind, model string) *Counter {
 	if c.text, err = Encoding(f.encoding); err != nil { // not shipped and not loaded
 		c.Encoding, c.class = stand, Estimated
 		c.text, _ = Encoding(stand)
+		if by := standing[f.encoding]; by != 0 {
+			c.scale = by
+		}
 	}
 	return c
 }
+
+// standing are the tokens of encodings for each of o200k_base's, where they are others than one. For Claude they are
+// those of recorded answers.
+var standing = map[string]float64{"claude-3": 1.15, "claude-4.7": 1.55, "claude-4.8": 1.55, "claude-opus-5": 1.55}
 
 // stand is the encoding that stands in for one that is not there.
 const stand = "o200k_base"
