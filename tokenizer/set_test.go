@@ -65,7 +65,7 @@ func TestAModelsNamesLeadToItsFamily(t *testing.T) {
 }
 
 func TestEveryFamilyHasAnEncodingAndAFrame(t *testing.T) {
-	for _, f := range append(families[:len(families):len(families)], unknownFamily) {
+	for _, f := range append(slices.Clip(families), unknownFamily) {
 		_, err := Encoding(f.encoding)
 		if err != nil && !slices.Contains(Loadable(), f.encoding) && !errors.Is(err, claude.ErrAbsent) {
 			t.Errorf("%s: %v", f.name, err)

@@ -47,7 +47,7 @@ func (c *tokensCountCmd) Run(s streams) error {
 		if err != nil {
 			return err
 		}
-		defer f.Close() //nolint:errcheck // only read
+		defer f.Close() // only read
 		in = f
 	}
 	if c.Batch {

@@ -60,7 +60,7 @@ func TestRecordedUsageIsMetAsOftenAsPromised(t *testing.T) {
 			t.Errorf("%s: %.1f %% of %d pairs exact, %.1f %% within two; want %v %% of %d, %v %%", f.group, exact, n, near, f.exact, f.pairs, f.near)
 		}
 	}
-	if max := 50; r.Skipped > max {
-		t.Errorf("%d pairs are skipped, at most %d may be", r.Skipped, max)
+	if most := 50; r.Skipped > most {
+		t.Errorf("%d pairs are skipped, at most %d may be", r.Skipped, most)
 	}
 }

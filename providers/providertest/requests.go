@@ -188,7 +188,6 @@ func Written(t *testing.T, what string, d *Door, c dialect.Client, op llm.Op, in
 			t.Errorf("%s: a loss without a path or a reason: %+v", what, l)
 		}
 		if !leads(in.Body, l.Path) && !strings.HasPrefix(l.Why, "not given") { // what has to be sent all the same
-
 			t.Errorf("%s: a loss of %s (%s), which the client did not send: %s", what, l.Path, l.Why, in.Body)
 		}
 	}

@@ -19,9 +19,9 @@ const (
 	space              // white space
 	digit              // ASCII and Arabic digits
 	punct              // ASCII punctuation and the symbols that the models treat alike
-
-	classMask props = 7
 )
+
+const classMask props = 7
 
 // Flags of characters.
 const (
@@ -76,7 +76,7 @@ func readClasses(raw []byte) (*classes, error) {
 	var block [blockSize]props
 	for r := 0; r <= lastRune; {
 		n, used := binary.Uvarint(b)
-		if used <= 0 || len(b) < used+4 || n == 0 || n > lastRune+1-uint64(r) { //nolint:gosec // r is never negative
+		if used <= 0 || len(b) < used+4 || n == 0 || n > lastRune+1-uint64(r) { // r is never negative
 			return nil, errData
 		}
 		p := props(binary.LittleEndian.Uint32(b[used:]))
@@ -86,7 +86,7 @@ func readClasses(raw []byte) (*classes, error) {
 			if r++; r&(blockSize-1) == 0 {
 				at, ok := seen[block]
 				if !ok {
-					at = uint16(len(c.blocks)) //nolint:gosec // at most 8,704 blocks
+					at = uint16(len(c.blocks)) // at most 8,704 blocks
 					seen[block], c.blocks = at, append(c.blocks, block)
 				}
 				c.index[(r-1)>>blockBits] = at
@@ -106,7 +106,7 @@ func (c *classes) readForms(b []byte) (err error) {
 			return 0
 		}
 		b = b[used:]
-		return rune(n) //nolint:gosec // a code point
+		return rune(n) // a code point
 	}
 	n := next()
 	c.apart = make(map[rune][]rune, n)

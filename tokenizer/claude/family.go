@@ -107,7 +107,7 @@ func Open(name string) (*Family, error) {
 type pairs [1 << 10]uint64
 
 func pairBit(a, b rune) uint32 {
-	return (uint32(a)*0x9E3779B1 ^ uint32(b)*0x85EBCA77) * 0xC2B2AE3D >> 16 //nolint:gosec // code points
+	return (uint32(a)*0x9E3779B1 ^ uint32(b)*0x85EBCA77) * 0xC2B2AE3D >> 16 // code points
 }
 
 func (p *pairs) add(piece []byte) {

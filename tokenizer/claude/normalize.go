@@ -171,20 +171,3 @@ func part(b []byte) int {
 	}
 	return 2
 }
-
-// replace appends r or what stands for it.
-func (f *Family) replace(dst []byte, r rune) []byte {
-	switch p := f.classes.of(r); {
-	case p&dirty == 0:
-		if f.quotes && r >= 0x2018 {
-			r = foldQuote(r)
-		}
-		if r == 0x0E32 && bytes.HasSuffix(dst, []byte("\u0E4D")) {
-			dst, r = dst[:len(dst)-3], 0x0E33
-		}
-		return utf8.AppendRune(dst, r)
-	case p&classMask == space:
-		return append(dst, ' ')
-	}
-	return dst
-}

@@ -77,10 +77,10 @@ func (w *walker) cost(seg []byte) int {
 	}
 	var room [24]byte
 	copy(room[:], seg)
-	room[23] = byte(len(seg)) //nolint:gosec // at most 23
+	room[23] = byte(len(seg)) // at most 23
 	e := w.slot(binary.LittleEndian.Uint64(room[:]), binary.LittleEndian.Uint64(room[8:]), binary.LittleEndian.Uint64(room[16:]))
 	if e.tiles == 0 {
-		e.tiles = uint32(w.tiler.tile(w.f.pieces, seg)) //nolint:gosec // at most 23 bytes
+		e.tiles = uint32(w.tiler.tile(w.f.pieces, seg)) // at most 23 bytes
 	}
 	return int(e.tiles)
 }

@@ -82,7 +82,7 @@ func (t *tiler) step(tr *trie, seg []byte, i, w int) {
 		base &= baseMask
 	}
 	if !whole {
-		b += int32(w - begun) //nolint:gosec // 0 to 3
+		b += int32(w - begun) // 0 to 3
 		if at := (i + w) & (ring - 1); t.best[at] > b {
 			t.best[at] = b
 		}
@@ -113,7 +113,7 @@ func (t *tiler) skip(tr *trie, seg []byte, i, end, w int) int {
 		if t.same(i) {
 			period, gain := i-mark, t.best[i&(ring-1)]-at
 			if times := (limit - i) / period; times > 0 {
-				b := t.best[i&(ring-1)] + gain*int32(times) //nolint:gosec // fewer than bytes
+				b := t.best[i&(ring-1)] + gain*int32(times) // fewer than bytes
 				i += period * times
 				t.restore(i, b)
 			}

@@ -56,7 +56,7 @@ func readStrings(b []byte) (out [][]byte, rest []byte, err error) {
 			return 0
 		}
 		b = b[used:]
-		return int(n) //nolint:gosec // at most 1<<20
+		return int(n) // at most 1<<20
 	}
 	var last []byte
 	for n := next(); n > 0 && err == nil; n-- {
@@ -107,7 +107,7 @@ func (b *builder) grow(n int) {
 		b.units, b.next, b.prev = append(b.units, unit{check: unused}), append(b.next, 0), append(b.prev, 0)
 	}
 	for range n {
-		at := uint32(len(b.units)) //nolint:gosec // some 100,000
+		at := uint32(len(b.units)) // some 100,000
 		b.units = append(b.units, unit{check: unused})
 		b.next, b.prev = append(b.next, 0), append(b.prev, b.tail)
 		b.next[b.tail] = at
@@ -164,7 +164,7 @@ func (b *builder) find(codes []byte) uint32 {
 	tries := 0
 	for at := b.next[0]; ; at = b.next[at] {
 		if at == 0 || tries > 4096 {
-			at = uint32(len(b.units)) //nolint:gosec // some 100,000
+			at = uint32(len(b.units)) // some 100,000
 			b.grow(1024)
 		}
 		tries++

@@ -210,7 +210,7 @@ func (w *walker) spell(key [3]uint64, n int, tag uint64) uint32 {
 	w.seg = append(append(append(w.seg, begin), room[:n]...), end)
 	tiles := w.tiler.tile(w.f.pieces, w.seg)
 	w.seg = w.seg[:0]
-	return uint32(tiles) //nolint:gosec // at most 25
+	return uint32(tiles) // at most 25
 }
 
 // letters returns how many of the eight bytes of x, from the lowest, are ASCII letters.

@@ -41,7 +41,7 @@ type said struct {
 // Count counts a request.
 func (f Claude) Count(req *llm.Request, env Env) Sum {
 	c := said{counting: counting{Env: env}, f: f}
-	if c.plain(req, 0) {
+	if c.plain(req) {
 		return c.Sum
 	}
 	chat := req.Chat()

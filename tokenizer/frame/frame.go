@@ -69,13 +69,12 @@ func (c *counting) media(p *llm.Part) {
 	c.Loose = true
 }
 
-// plain counts a request that is no conversation: texts, one after another, each with perText more.
-func (c *counting) plain(req *llm.Request, perText int64) bool {
+// plain counts a request that is no conversation: texts, one after another.
+func (c *counting) plain(req *llm.Request) bool {
 	switch b := req.Body.(type) {
 	case *llm.Embed:
 		for i := range b.Inputs {
 			c.embedded(&b.Inputs[i])
-			c.Frame += perText
 		}
 	case *llm.Rerank:
 		c.Loose = true

@@ -22,7 +22,7 @@ var _ Rule = Gemini{}
 // Count counts a request.
 func (f Gemini) Count(req *llm.Request, env Env) Sum {
 	c := counting{Env: env}
-	if c.plain(req, 0) {
+	if c.plain(req) {
 		return c.Sum
 	}
 	chat := req.Chat()

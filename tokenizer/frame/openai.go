@@ -90,7 +90,7 @@ type asked struct {
 // Count counts a request.
 func (f OpenAI) Count(req *llm.Request, env Env) Sum {
 	a := asked{counting: counting{Env: env}, f: f, api: f.Chat}
-	if a.plain(req, 0) {
+	if a.plain(req) {
 		return a.Sum
 	}
 	chat := req.Chat()

@@ -25,7 +25,7 @@ var _ Rule = Template{}
 func (f Template) Count(req *llm.Request, env Env) Sum {
 	c := counting{Env: env}
 	c.Sum.Loose = f.Loose
-	if c.plain(req, 0) {
+	if c.plain(req) {
 		return c.Sum
 	}
 	chat := req.Chat()

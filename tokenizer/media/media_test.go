@@ -27,7 +27,7 @@ func pictures(t *testing.T) map[string][]byte {
 	lossless := binary.LittleEndian.AppendUint32([]byte("RIFF\x00\x00\x00\x00WEBPVP8L\x00\x00\x00\x00\x2f"), 29|19<<14)
 	extended := append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00"), 29, 0, 0, 19, 0, 0)
 	avif := []byte("\x00\x00\x00\x14ftypavif\x00\x00\x00\x00avif\x00\x00\x00\x14ispe\x00\x00\x00\x00\x00\x00\x00\x1e\x00\x00\x00\x14")
-	thumb := append(avif, "\x00\x00\x00\x14ispe\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x02"...)
+	thumb := append(bytes.Clone(avif), "\x00\x00\x00\x14ispe\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x02"...)
 	exif := append([]byte("\xff\xd8\xff\xe1\x01\x02"), append(make([]byte, 256), j.Bytes()[2:]...)...)
 	return map[string][]byte{
 		"png": p.Bytes(), "jpeg": j.Bytes(), "jpeg behind exif": exif, "gif": g.Bytes(), "webp lossy": lossy, "webp lossless": lossless, "webp extended": extended,

@@ -54,7 +54,7 @@ func readJSON(raw []byte) (*source, error) {
 	// Numbers of ids that are missing would be pieces without text, so pieces are numbered anew.
 	numbers := make(map[string]uint32, len(d.Model.Vocab))
 	for text := range d.Model.Vocab {
-		n := uint32(len(numbers)) //nolint:gosec // checked by model
+		n := uint32(len(numbers)) // checked by model
 		numbers[text], s.pieces[n] = n, piece{text, never - 1}
 	}
 	for i, raw := range d.Model.Merges {
@@ -66,7 +66,7 @@ func readJSON(raw []byte) (*source, error) {
 			return nil, fmt.Errorf("tokenizer.json: model.merges[%d] names what is no token", i)
 		}
 		s.merges = append(s.merges, [3]uint32{a, b, c})
-		s.pieces[c].rank = min(s.pieces[c].rank, uint32(i)) //nolint:gosec // checked by model
+		s.pieces[c].rank = min(s.pieces[c].rank, uint32(i)) // checked by model
 	}
 	for _, a := range d.Added {
 		if !a.Special {

@@ -39,7 +39,7 @@ func (t merges) of(left, right uint32) (uint32, bool) {
 	at, key := t.slot(left, right)
 	for t[at] != 0 {
 		if t[at]>>symbolBits == key&(1<<(64-symbolBits)-1) {
-			return uint32(t[at] & symbolMask), true //nolint:gosec // 20 bits
+			return uint32(t[at] & symbolMask), true // 20 bits
 		}
 		if at++; at == uint64(len(t)) {
 			at = 0
@@ -59,7 +59,7 @@ type joins struct {
 const bloomBits = 20
 
 func joinBit(a, b rune) uint64 {
-	return (uint64(a)<<21 | uint64(b)) * 0x9E3779B97F4A7C15 >> (64 - bloomBits) //nolint:gosec // code points
+	return (uint64(a)<<21 | uint64(b)) * 0x9E3779B97F4A7C15 >> (64 - bloomBits) // code points
 }
 
 // add adds a pair, in which blank stands for a space too.
@@ -173,7 +173,7 @@ type queue struct {
 
 // queued merges and counts parts, each of which knows its merge.
 func (m *Model) queued(q *queue, parts []part) int {
-	n := uint32(len(parts)) //nolint:gosec // texts are shorter
+	n := uint32(len(parts)) // texts are shorter
 	q.next, q.prev, q.heap = q.next[:0], q.prev[:0], q.heap[:0]
 	for i := range n {
 		q.next, q.prev = append(q.next, i+1), append(q.prev, i-1)
@@ -191,7 +191,7 @@ func (m *Model) queued(q *queue, parts []part) int {
 		q.heap[0] = q.heap[last]
 		q.heap = q.heap[:last]
 		q.down(0)
-		at := uint32(top) //nolint:gosec // the low half
+		at := uint32(top) // the low half
 		if parts[at].rank != uint32(top>>32) {
 			continue
 		}

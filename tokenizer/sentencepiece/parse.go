@@ -54,9 +54,9 @@ func (s *source) model() (*Model, error) {
 		m.ranks[i] = p.rank
 		if r, n := utf8.DecodeRuneInString(p.text); n == len(p.text) && (r != utf8.RuneError || n > 1) {
 			if r <= 0xFFFF {
-				m.chars[r] = uint32(i) + 1 //nolint:gosec // at most 1<<20
+				m.chars[r] = uint32(i) + 1 // at most 1<<20
 			} else {
-				m.astral[r] = uint32(i) + 1 //nolint:gosec // at most 1<<20
+				m.astral[r] = uint32(i) + 1 // at most 1<<20
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func (m *Model) add(tokens []string) {
 func (s *source) split() {
 	numbers := make(map[string]uint32, len(s.pieces))
 	for i, p := range s.pieces {
-		numbers[p.text] = uint32(i) //nolint:gosec // at most 1<<20
+		numbers[p.text] = uint32(i) // at most 1<<20
 	}
 	for i, p := range s.pieces {
 		for k := range p.text {
@@ -118,7 +118,7 @@ func (s *source) split() {
 			left, ok := numbers[p.text[:k]]
 			right, also := numbers[p.text[k:]]
 			if ok && also {
-				s.merges = append(s.merges, [3]uint32{left, right, uint32(i)}) //nolint:gosec // at most 1<<20
+				s.merges = append(s.merges, [3]uint32{left, right, uint32(i)}) // at most 1<<20
 			}
 		}
 	}

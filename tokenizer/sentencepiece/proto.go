@@ -29,7 +29,7 @@ func fields(b []byte, f func(field) error) error {
 			return errShort
 		}
 		b = b[n:]
-		out := field{number: int(tag >> 3)} //nolint:gosec // a field's number
+		out := field{number: int(tag >> 3)} // a field's number
 		switch tag & 7 {
 		case 0:
 			if out.value, n = binary.Uvarint(b); n <= 0 {
@@ -42,7 +42,7 @@ func fields(b []byte, f func(field) error) error {
 			if m <= 0 || size > uint64(len(b)-m) {
 				return errShort
 			}
-			out.data, n = b[m:m+int(size)], m+int(size) //nolint:gosec // not longer than b
+			out.data, n = b[m:m+int(size)], m+int(size) // not longer than b
 		case 5:
 			n = 4
 			if len(b) >= 4 {
@@ -121,7 +121,7 @@ func (s *source) piece(b []byte, scores *[]float32) error {
 		case 1:
 			text = string(f.data)
 		case 2:
-			score = math.Float32frombits(uint32(f.value)) //nolint:gosec // 32 bits
+			score = math.Float32frombits(uint32(f.value)) // 32 bits
 		case 3:
 			kind = f.value
 		}

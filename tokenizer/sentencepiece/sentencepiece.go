@@ -157,7 +157,7 @@ func (m *Model) segment(w *worker, p []byte) int {
 	e := &w.memo[h>>(64-memoBits)]
 	if e.lo != lo || e.hi != hi {
 		n := m.merged(w, p)
-		e.lo, e.hi, e.n = lo, hi, uint32(n) //nolint:gosec // at most 15
+		e.lo, e.hi, e.n = lo, hi, uint32(n) // at most 15
 	}
 	return int(e.n)
 }

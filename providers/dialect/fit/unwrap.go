@@ -2,6 +2,7 @@ package fit
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -233,7 +234,7 @@ func (a *argText) lone() {
 func (a *argText) escape() {
 	if a.esc[1] != 'u' {
 		a.lone()
-		if i := bytes.IndexByte([]byte(`"\/bfnrt`), a.esc[1]); i >= 0 {
+		if i := strings.IndexByte(`"\/bfnrt`, a.esc[1]); i >= 0 {
 			a.out = append(a.out, "\"\\/\b\f\n\r\t"[i])
 		} else {
 			a.out = append(a.out, a.esc...)

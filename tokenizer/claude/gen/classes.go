@@ -88,7 +88,7 @@ func propertiesOf(r rune) uint32 {
 		return space | dirty
 	}
 	c := class(r)
-	p := uint32(c) //nolint:gosec // 0 to 4
+	p := uint32(c) // 0 to 4
 	if in(r, selectors...) {
 		p |= selector
 	}
@@ -191,7 +191,7 @@ func forms() (out []byte) {
 
 func appendRunes(b []byte, rs ...rune) []byte {
 	for _, r := range rs {
-		b = binary.AppendUvarint(b, uint64(r)) //nolint:gosec // code points
+		b = binary.AppendUvarint(b, uint64(r)) // code points
 	}
 	return b
 }

@@ -162,8 +162,8 @@ func code(list [][]byte) []byte {
 		for keep < min(len(last), len(s)) && last[keep] == s[keep] {
 			keep++
 		}
-		out = binary.AppendUvarint(out, uint64(keep))        //nolint:gosec // a length
-		out = binary.AppendUvarint(out, uint64(len(s)-keep)) //nolint:gosec // a length
+		out = binary.AppendUvarint(out, uint64(keep))        // a length
+		out = binary.AppendUvarint(out, uint64(len(s)-keep)) // a length
 		out = append(out, s[keep:]...)
 		last = s
 	}
