@@ -23,7 +23,7 @@ type family struct {
 
 // tileRule is OpenAI's rule of tiles, https://platform.openai.com/docs/guides/images-vision.
 func tileRule(base, tile int64) media.Rule {
-	return media.Rule{Tiles: media.Tiles{Base: base, Tile: tile, Fit: 2048, Short: 768, Side: 512}, Most: base + 8*tile}
+	return media.Rule{Tiles: media.Tiles{Base: base, Tile: tile, Fit: 2048, Short: 768, Side: 512}, Most: base + 8*tile, Page: 220}
 }
 
 // patchRule is OpenAI's rule of patches, of the same page; factors are those of recorded usage.
@@ -33,7 +33,7 @@ func patchRule(factor float64) media.Rule {
 
 var (
 	gpt4oMedia  = tileRule(85, 170)
-	claudeMedia = media.Rule{Patches: media.Patches{Side: 28, Factor: 1, More: 3, Most: 5600}, Most: 5603, Page: 3000}
+	claudeMedia = media.Rule{Patches: media.Patches{Side: 28, Factor: 1, More: 3, Most: 5600}, Most: 5603, Page: 1600}
 	geminiMedia = media.Rule{Flat: 258, Most: 1548, Page: 258, Second: 32}
 	gemini3     = media.Rule{Flat: 1100, Most: 2240, Page: 560, Second: 32}
 	openMedia   = media.Rule{Patches: media.Patches{Side: 28, Most: 16384, Factor: 1, More: 2}, Most: 16386}

@@ -48,6 +48,13 @@ func (s *Set) For(kind, model string) *Counter {
 	return c
 }
 
+// Len returns the number of counters that are kept.
+func (s *Set) Len() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.kept)
+}
+
 func (s *Set) make(kind, model string) *Counter {
 	f := familyOf(kind, model)
 	c := &Counter{Family: f.name, Encoding: f.encoding, class: f.class, rule: f.frame, media: f.media, scale: 1}

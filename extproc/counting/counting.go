@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/tokenizer"
 	"github.com/signalbox-ai/signalbox/tokenizer/calibrate"
 )
@@ -53,8 +54,33 @@ func (c *Counter) Prompt(req *llm.Request, p *providers.Provider, model, like st
 	return e
 }
 
+// Warm reads the vocabularies of the models that routes name, so that no request waits for them; it takes a fraction of
+// a second for each. For a route that passes names on it reads those of its providers' usual models.
+func (c *Counter) Warm(routes []*routing.Route, ps map[string]*providers.Provider) {
+	for _, r := range routes {
+		for _, t := range r.Targets {
+			p := ps[t.Provider]
+			switch {
+			case p == nil:
+			case t.Model != "*":
+				c.counter(p, t.Model, t.Like)
+			case p.Kind == "anthropic":
+				c.counter(p, "claude-sonnet-4-5", "")
+				c.counter(p, "claude-opus-4-8", "")
+			default:
+				c.counter(p, "gpt-5", "")
+			}
+		}
+	}
+}
+
 // own counts without what was learnt.
 func (c *Counter) own(req *llm.Request, p *providers.Provider, model, like string) tokenizer.Estimate {
+	return c.counter(p, model, like).Request(req)
+}
+
+// counter returns the counter of a model at a provider.
+func (c *Counter) counter(p *providers.Provider, model, like string) *tokenizer.Counter {
 	if p.Models != nil {
 		if known := p.Models.Like(model, like); known != "" {
 			model = known
@@ -62,7 +88,7 @@ func (c *Counter) own(req *llm.Request, p *providers.Provider, model, like strin
 	} else if like != "" {
 		model = like
 	}
-	return c.set.For(p.Kind, model).Request(req)
+	return c.set.For(p.Kind, model)
 }
 
 // Write returns a count as the client's dialect has it, or an *llm.Error.

@@ -8,6 +8,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
@@ -37,6 +38,15 @@ func TestAModelIsCountedAsTheOneThatItIsLike(t *testing.T) {
 		if e := c.Prompt(req, p, tc.model, tc.like); e.Class != tc.want || e.Input != 8 {
 			t.Errorf("%s like %q: got %+v, want 8, %s", tc.model, tc.like, e, tc.want)
 		}
+	}
+}
+
+func TestVocabulariesAreReadBeforeRequests(t *testing.T) {
+	c := New(tokenizer.NewSet(nil))
+	ps := map[string]*providers.Provider{"a": {Name: "a", Kind: "openai"}, "b": {Name: "b", Kind: "anthropic"}}
+	c.Warm([]*routing.Route{{Targets: []routing.Target{{Provider: "a", Model: "gpt-4o"}, {Provider: "b", Model: "*"}, {Provider: "gone", Model: "m"}}}}, ps)
+	if n := c.set.Len(); n != 3 {
+		t.Errorf("%d counters are made, want 3", n)
 	}
 }
 

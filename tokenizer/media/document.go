@@ -51,7 +51,7 @@ func Seconds(data string) float64 {
 
 // Document returns what a document costs, and a bound. Of unknown length it is taken to have few pages.
 func (r Rule) Document(pages int) (best, upper int64) {
-	const few, many = 3, 100
+	const few, many = 1, 100
 	if pages == 0 {
 		return few * r.Page, many * r.Page
 	}

@@ -115,6 +115,27 @@ func TestSecondsOfARecording(t *testing.T) {
 	}
 }
 
+func TestDocumentsAndRecordingsHaveABound(t *testing.T) {
+	r := Rule{Page: 258, Second: 32}
+	for _, c := range []struct {
+		name        string
+		best, upper int64
+		min         int64
+	}{
+		{"four pages", first(r.Document(4)), second(r.Document(4)), 4 * 258},
+		{"unknown pages", first(r.Document(0)), second(r.Document(0)), 258},
+		{"two seconds", first(r.Audio(1.5)), second(r.Audio(1.5)), 64},
+		{"unknown length", first(r.Audio(0)), second(r.Audio(0)), 32},
+	} {
+		if c.best < c.min || c.upper < c.best {
+			t.Errorf("%s: %d of at most %d, want at least %d", c.name, c.best, c.upper, c.min)
+		}
+	}
+}
+
+func first(a, _ int64) int64  { return a }
+func second(_, b int64) int64 { return b }
+
 func FuzzMeasure(f *testing.F) {
 	f.Add([]byte("\xff\xd8\xff\xe0\x00\x00"))
 	f.Add([]byte("RIFF0000WEBPVP8 "))
