@@ -19,7 +19,7 @@ const (
 
 const (
 	window  = 64 << 10 // bytes that are normalised and walked at a time where the text can be cut
-	keepMax = 1 << 20  // bytes of buffers that a pooled walker keeps
+	keepMax = 4 << 20  // bytes of buffers that a pooled walker keeps
 	blanks  = " \t\n\v\f\r"
 )
 

@@ -3,6 +3,7 @@ package claude
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -65,7 +66,7 @@ type mark struct {
 // normalize returns what the model sees of text, until it is called again: valid UTF-8 in composed form (NFC),
 // without control and private-use characters, all blanks but U+3000 as U+0020.
 func (n *normalizer) normalize(text []byte) []byte {
-	n.out = n.out[:0]
+	n.out = slices.Grow(n.out[:0], len(text))
 	c := n.f.classes
 	for i := 0; i < len(text); {
 		if b := text[i]; b < utf8.RuneSelf && (i+1 == len(text) || text[i+1] < utf8.RuneSelf) {
