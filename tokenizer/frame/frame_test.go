@@ -135,6 +135,18 @@ func TestGeminiIsShownNamesAndDescriptions(t *testing.T) {
 	}
 }
 
+func TestGeminiIsShownMembersOfCallsAndReplies(t *testing.T) {
+	req := &llm.Request{Op: llm.OpChat, Body: &llm.Chat{Turns: []llm.Turn{
+		{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartCall, Call: &llm.ToolCall{Name: "find", Args: `{"a":"one two","b":3}`}}}},
+		{Parts: []llm.Part{{Kind: llm.PartReply, Reply: &llm.ToolReply{Name: "find", Parts: []llm.Part{{Text: `{"r":"four five six"}`}}}}}},
+		{Parts: []llm.Part{{Kind: llm.PartReply, Reply: &llm.ToolReply{Name: "find", Parts: []llm.Part{{Text: `plain text`}}}}}},
+	}}}
+	got := Gemini{}.Count(req, words)
+	if got.Text != 1+1+2+1+1+1+1+3+1+2 || got.Frame != 3*6+4*3 || !got.Loose {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestJSONIsShownToClaudeWithSpaces(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"a":1,"b":[2,3]}`:          `{"a": 1, "b": [2, 3]}`,

@@ -38,7 +38,7 @@ func (f Gemini) Count(req *llm.Request, env Env) Sum {
 			c.Frame += f.Content
 		}
 		for j := range t.Parts {
-			c.part(&t.Parts[j])
+			f.part(&c, &t.Parts[j])
 		}
 	}
 	if system { // several system texts are one instruction
@@ -58,6 +58,46 @@ func (f Gemini) Count(req *llm.Request, env Env) Sum {
 		c.Loose = true
 	}
 	return c.Sum
+}
+
+// part counts a part. Calls and their replies are shown by the names and values of their members.
+func (f Gemini) part(c *counting, p *llm.Part) {
+	const around, member = 6, 3 // tokens
+	var texts []string
+	switch p.Kind {
+	case llm.PartCall:
+		c.Sum.Text += c.text(p.Call.Name)
+		texts = []string{p.Call.Args}
+	case llm.PartReply:
+		c.Sum.Text += c.text(p.Reply.Name)
+		for i := range p.Reply.Parts {
+			if r := &p.Reply.Parts[i]; r.Kind == llm.PartText {
+				texts = append(texts, r.Text)
+			} else {
+				c.part(r)
+			}
+		}
+	default:
+		c.part(p)
+		return
+	}
+	c.Loose = true
+	c.Frame += around
+	for _, t := range texts {
+		if jsonx.Kind([]byte(t)) != '{' || jsonx.Valid([]byte(t)) != nil {
+			c.Sum.Text += c.text(t)
+			c.Frame += member
+			continue
+		}
+		for name, v := range jsonx.Members([]byte(t)) {
+			value, ok := jsonx.String(v)
+			if !ok {
+				value = string(v)
+			}
+			c.Sum.Text += c.text(string(name)) + c.text(value)
+			c.Frame += member
+		}
+	}
 }
 
 // schema counts what a model is shown of a schema: names, descriptions and values.
