@@ -1,6 +1,8 @@
 package tokenizer
 
 import (
+	"math"
+	"strings"
 	"unsafe"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -78,15 +80,24 @@ func (c *Counter) Request(req *llm.Request) Estimate {
 		e.Class = Estimated
 	}
 	e.Error = c.errorOf(&e, &sum)
-	e.Upper = max(bytes+sum.Frame+sum.MediaUpper+margin, e.Input)
+	e.Upper = max(c.most(bytes)+sum.Frame+sum.MediaUpper+margin, e.Input+e.Error)
 	return e
 }
 
 // Plain is the estimate of a text of n tokens and so many bytes, alone.
 func (c *Counter) Plain(n, bytes int64) Estimate {
-	e := Estimate{Input: n, Upper: max(n, bytes), Class: c.class, Text: n}
+	e := Estimate{Input: n, Upper: max(n, c.most(bytes)), Class: c.class, Text: n}
 	e.Error = c.errorOf(&e, &frame.Sum{})
 	return e
+}
+
+// most is what a text of so many bytes has at most: a token of a vocabulary is a byte at least, and Claude's tilings
+// have up to three marks around a character.
+func (c *Counter) most(bytes int64) int64 {
+	if strings.HasPrefix(c.Encoding, "claude") {
+		return 4*bytes + 1 // an empty text is a mark
+	}
+	return int64(math.Ceil(float64(bytes) * max(c.scale, 1)))
 }
 
 // margin is what a bound adds for constants that a rule may have wrong.

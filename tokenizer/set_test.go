@@ -133,6 +133,21 @@ func TestAnEstimateSaysWhatItIs(t *testing.T) {
 	}
 }
 
+func TestNoTextHasMoreTokensThanItsBound(t *testing.T) {
+	texts := []string{"", "a", "A. B. C. D. E. f g h i", "\x7f\n\t\n", strings.Repeat("Z ", 500), strings.Repeat("é\u0301!", 300), strings.Repeat("🙂a", 200), "{\"a\":[1,2,3]}"}
+	s := NewSet(nil)
+	for _, f := range append(families[:len(families):len(families)], unknownFamily) {
+		name, _, _ := strings.Cut(f.models, " ")
+		c := s.For(f.kinds, strings.TrimSuffix(name, "*"))
+		for _, text := range texts {
+			n := int64(c.Text([]byte(text)))
+			if e := c.Plain(n, int64(len(text))); n > c.most(int64(len(text))) || e.Upper < n {
+				t.Errorf("%s: %.20q has %d tokens of at most %d", f.name, text, n, e.Upper)
+			}
+		}
+	}
+}
+
 func TestAStreamCountsAsTheWhole(t *testing.T) {
 	for _, model := range []string{"gpt-4o", "claude-unknown", "their-model"} {
 		c := NewSet(nil).For("", model)
