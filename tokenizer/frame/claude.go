@@ -8,7 +8,7 @@ import (
 )
 
 // Claude is the frame of Anthropic's models from version 3 on: the texts of a turn are joined, and a turn, thinking
-// and tools cost constants. They were fitted on recorded usage and checked on recordings of other projects.
+// and tools cost constants. They were fitted on recorded usage, and checked on the same recordings.
 type Claude struct {
 	Base     int64 // of a prompt
 	System   int64 // where there is system text

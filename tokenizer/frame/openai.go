@@ -9,7 +9,7 @@ import (
 
 // OpenAI is the frame of OpenAI's chat models. A prompt opens the answer with three tokens; a message costs three
 // and its role. The constants are what recorded usage gave: those of the messages are known to many, those of tools,
-// calls and schemas were fitted on the recordings of some projects and checked on those of others.
+// calls and schemas were fitted on the same recordings that they are checked on.
 type OpenAI struct {
 	Base      int64 // added once: −1 on reasoning models
 	Message   int64 // added for every message
