@@ -114,6 +114,11 @@ func attemptLog() []*accesslogv3.AccessLog {
 	return []*accesslogv3.AccessLog{l}
 }
 
+// logBuffer is how many bytes of log entries each of Envoy's threads keeps for the service. Envoy drops what comes when
+// it is full and the service cannot be reached, such as while it is restarted; its default of 16 KiB holds a handful
+// of entries, and a drop is an exchange whose usage nobody learns.
+const logBuffer = 4 << 20
+
 func grpcLog(name string, request, response []string) *accesslogv3.AccessLog {
 	return &accesslogv3.AccessLog{
 		Name: "envoy.access_loggers.http_grpc",
@@ -123,6 +128,7 @@ func grpcLog(name string, request, response []string) *accesslogv3.AccessLog {
 				TransportApiVersion: corev3.ApiVersion_V3,
 				GrpcService:         toService(""),
 				BufferFlushInterval: dur(100 * time.Millisecond),
+				BufferSizeBytes:     u32(logBuffer),
 			},
 			AdditionalRequestHeadersToLog:  request,
 			AdditionalResponseHeadersToLog: response,
