@@ -5,6 +5,7 @@ import (
 	"context"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -15,10 +16,10 @@ import (
 // What is sampled: the first requests of a model, then some of them.
 const (
 	first   = 32
-	then    = 16
-	largest = 256 << 10 // bytes of a body
-	waiting = 64        // samples that wait to be counted; more are dropped
-	models  = 8192      // that are sampled at all
+	apart   = time.Second // between later ones: what counting them costs does not grow with traffic
+	largest = 256 << 10   // bytes of a body
+	waiting = 64          // samples that wait to be counted; more are dropped
+	models  = 8192        // that are sampled at all
 )
 
 // Sample is a request that is kept until its usage is known.
@@ -53,12 +54,23 @@ func (c *Counter) wants(provider, model string) bool {
 		}
 		k = name{strings.Clone(provider), strings.Clone(model)}
 		var had bool
-		if n, had = c.asked.LoadOrStore(k, new(atomic.Int64)); !had {
+		if n, had = c.asked.LoadOrStore(k, new(turns)); !had {
 			c.known.Add(1)
 		}
 	}
-	i := n.(*atomic.Int64).Add(1) //nolint:forcetypeassert // nothing else is stored
-	return i <= first || i%then == 0
+	return n.(*turns).take(time.Now()) //nolint:forcetypeassert // nothing else is stored
+}
+
+// turns is how often a model was asked for a sample, and when one was last taken, in Unix nanoseconds.
+type turns struct{ asked, last atomic.Int64 }
+
+// take reports whether a request is to be sampled.
+func (t *turns) take(now time.Time) bool {
+	last := t.last.Load()
+	if t.asked.Add(1) > first && now.UnixNano()-last < int64(apart) {
+		return false
+	}
+	return t.last.CompareAndSwap(last, now.UnixNano())
 }
 
 // Measured takes the usage of a sample whose answer came from a model at a provider. It never waits: where too many

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -56,20 +57,30 @@ func TestEstimatesGetBetterWithTraffic(t *testing.T) {
 }
 
 func TestSomeRequestsOfAModelAreSampled(t *testing.T) {
-	c := New(tokenizer.NewSet(nil))
-	p := &providers.Provider{Name: "p"}
-	n := 0
-	for range first + 10*then {
-		if c.Sample(nil, dialect.Inbound{Body: []byte("{}")}, p, "m") != nil {
-			n++
+	synctest.Test(t, func(t *testing.T) {
+		c := New(tokenizer.NewSet(nil))
+		p := &providers.Provider{Name: "p"}
+		sampled := func(requests int) (n int) {
+			for range requests {
+				if c.Sample(nil, dialect.Inbound{Body: []byte("{}")}, p, "m") != nil {
+					n++
+				}
+			}
+			return n
 		}
-	}
-	if n != first+10 {
-		t.Errorf("%d samples, want %d", n, first+10)
-	}
-	if c.Sample(nil, dialect.Inbound{Body: make([]byte, largest+1)}, p, "large") != nil || c.Sample(nil, dialect.Inbound{}, p, "empty") != nil {
-		t.Error("a body that is too large or empty is kept")
-	}
+		if n := sampled(1000); n != first {
+			t.Errorf("%d of the first thousand at once, want %d", n, first)
+		}
+		for range 3 {
+			time.Sleep(apart)
+			if n := sampled(1000); n != 1 {
+				t.Errorf("%d of a thousand a while later, want 1", n)
+			}
+		}
+		if c.Sample(nil, dialect.Inbound{Body: make([]byte, largest+1)}, p, "large") != nil || c.Sample(nil, dialect.Inbound{}, p, "empty") != nil {
+			t.Error("a body that is too large or empty is kept")
+		}
+	})
 }
 
 func TestASampleHoldsItsOwnBytes(t *testing.T) {
