@@ -191,7 +191,13 @@ func (c *Codec) seals(doc *jsonx.Doc, model string, edits []jsonx.Edit) []jsonx.
 
 // sealed reports whether a conversation may hold signatures.
 func sealed(doc *jsonx.Doc) bool {
-	return bytes.Contains(doc.Body, []byte(`"thinking_blocks"`)) || bytes.Contains(doc.Body, []byte(`"thought_signature"`))
+	return holds(doc.Body, `_blocks"`, `"thinking_blocks"`) || holds(doc.Body, `_signature"`, `"thought_signature"`)
+}
+
+// holds reports whether a body has a name. Its end is looked for first: a search goes from one first byte to the next,
+// and prose has fewer underscores than quotes.
+func holds(body []byte, end, name string) bool {
+	return bytes.Contains(body, []byte(end)) && bytes.Contains(body, []byte(name))
 }
 
 // Reshapes implements dialect.Reshaper: signatures that one model must not get may be another's.
