@@ -132,6 +132,8 @@ type scanner struct {
 	names []name  // of all open objects, innermost last
 	text  []byte  // names of doc's members, one behind the other: they share one string
 	cuts  []int   // ends of the names in text
+
+	escapes int // read so far
 }
 
 // scanRoom is room, taken at once, for what a scanner of common documents keeps.
@@ -260,11 +262,12 @@ func (s *scanner) key(i int) (int, error) {
 	if s.b[i] != '"' {
 		return i, s.fail(i, "expected a member name")
 	}
+	before := s.escapes
 	end, err := s.str(i)
 	if err != nil {
 		return end, err
 	}
-	if s.seen(i+1, end-1) {
+	if s.seen(i+1, end-1, s.escapes > before) {
 		n := unescape(s.b[i+1 : end-1])
 		return i, &SyntaxError{Offset: i, What: fmt.Sprintf("duplicate member %q", clip(n)), Name: n}
 	}
@@ -282,11 +285,10 @@ func (s *scanner) key(i int) (int, error) {
 }
 
 // seen notes a name of the innermost object and reports whether that object has it already.
-func (s *scanner) seen(start, end int) bool {
+func (s *scanner) seen(start, end int, escaped bool) bool {
 	f := &s.stack[len(s.stack)-1]
 	mine := s.names[f.first:]
 	n := s.b[start:end]
-	escaped := hasEscape(n)
 	if f.set == nil && len(mine) >= many {
 		f.set = make(map[string]struct{}, 2*many)
 		for _, m := range mine {
@@ -324,8 +326,8 @@ func (s *scanner) str(i int) (int, error) {
 		// Eight plain ASCII bytes at a time: none is a quote, a backslash, a control or beyond ASCII.
 		for i+8 <= len(b) {
 			w := binary.LittleEndian.Uint64(b[i:])
-			q, e := w^(ones*'"'), w^(ones*'\\')
-			if odd := (w | (w-ones*0x20)&^w | (q-ones)&^q | (e-ones)&^e) & highs; odd != 0 { // its lowest bit is exact
+			x, e := w^(ones*2), w^(ones*'\\')                                       // a quote becomes a space, and controls stay controls
+			if odd := (w | (x-ones*('"'^2+1))&^x | (e-ones)&^e) & highs; odd != 0 { // its lowest bit is exact
 				i += bits.TrailingZeros64(odd) / 8
 				break
 			}
@@ -343,6 +345,7 @@ func (s *scanner) str(i int) (int, error) {
 				return i, err
 			}
 			i += n
+			s.escapes++
 		case c < 0x20:
 			return i, s.fail(i, "control character in a string")
 		case c < utf8.RuneSelf:

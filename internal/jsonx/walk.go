@@ -2,8 +2,10 @@ package jsonx
 
 import (
 	"bytes"
+	"encoding/binary"
 	"iter"
 	"math"
+	"math/bits"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -41,12 +43,12 @@ func Members(obj []byte) iter.Seq2[[]byte, []byte] {
 			if i >= len(obj) || obj[i] != '"' {
 				return
 			}
-			end := skipString(obj, i)
+			end, escapes := skipName(obj, i)
 			if end < 0 {
 				return
 			}
 			n := obj[i+1 : end-1]
-			if hasEscape(n) {
+			if escapes && hasEscape(n) {
 				n = []byte(unescape(n))
 			}
 			i = skipSpace(obj, end)
@@ -198,9 +200,32 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
+// skipName returns the offset behind the string at i, or -1, and whether it may have escapes. Most strings are names: a
+// search for the quote costs more than they do.
+func skipName(b []byte, i int) (end int, escapes bool) {
+	for j := i + 1; j < i+17 && j+8 <= len(b); j += 8 {
+		w := binary.LittleEndian.Uint64(b[j:])
+		q, e := w^(ones*'"'), w^(ones*'\\')
+		if odd := ((q-ones)&^q | (e-ones)&^e) & highs; odd != 0 { // its lowest bit is exact
+			if j += bits.TrailingZeros64(odd) / 8; b[j] == '"' {
+				return j + 1, false
+			}
+			break
+		}
+	}
+	return skipText(b, i), true
+}
+
 // skipString returns the offset behind the string at i, or -1.
 func skipString(b []byte, i int) int {
-	for i++; i < len(b); {
+	end, _ := skipName(b, i)
+	return end
+}
+
+// skipText is skipString for longer strings.
+func skipText(b []byte, i int) int {
+	i++
+	for i < len(b) {
 		j := bytes.IndexByte(b[i:], '"')
 		if j < 0 {
 			return -1

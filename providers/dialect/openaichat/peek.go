@@ -8,6 +8,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 // Limits of a request. A provider's own may be lower; these keep the gateway's work bounded.
@@ -158,7 +159,7 @@ func peekMessages(raw []byte) error {
 	if jsonx.Kind(raw) != '[' {
 		return wrongType("messages", "an array of objects", raw)
 	}
-	var ids callIDs
+	var ids member.IDs
 	n := 0
 	for i, m := range jsonx.Elements(raw) {
 		if n++; n > maxMessages {
@@ -168,7 +169,7 @@ func peekMessages(raw []byte) error {
 		if jsonx.Kind(m) != '{' {
 			return wrongType(fmt.Sprintf("messages[%d]", i), "an object", m)
 		}
-		if err := ids.message(i, m); err != nil {
+		if err := peekMessage(&ids, i, m); err != nil {
 			return err
 		}
 	}
@@ -179,37 +180,8 @@ func peekMessages(raw []byte) error {
 	return nil
 }
 
-// callIDs are the ids of the calls made so far, as raw JSON strings without escapes.
-type callIDs struct {
-	few  [][]byte
-	many map[string]struct{}
-}
-
-// fewIDs is how many ids are looked for one by one.
-const fewIDs = 16
-
-func (s *callIDs) add(id []byte) {
-	if s.many == nil && len(s.few) < fewIDs {
-		s.few = append(s.few, id)
-		return
-	}
-	if s.many == nil {
-		s.many = make(map[string]struct{}, 4*fewIDs)
-	}
-	s.many[string(id)] = struct{}{}
-}
-
-func (s *callIDs) has(id []byte) bool {
-	for _, f := range s.few {
-		if bytes.Equal(f, id) {
-			return true
-		}
-	}
-	_, found := s.many[string(id)]
-	return found
-}
-
-func (s *callIDs) message(i int, m []byte) error {
+// peekMessage checks the message at i. ids are those of the calls before it.
+func peekMessage(ids *member.IDs, i int, m []byte) error {
 	var role, id, calls []byte
 	for n, v := range jsonx.Members(m) {
 		switch string(n) {
@@ -230,10 +202,13 @@ func (s *callIDs) message(i int, m []byte) error {
 	case "assistant":
 		for _, c := range jsonx.Elements(calls) {
 			if call := jsonx.Get(c, "id"); jsonx.Kind(call) == '"' {
-				s.add(canonical(call))
+				ids.Add(call)
 			}
 		}
 	case "tool":
+		if jsonx.Kind(id) == '"' && ids.Has(id) {
+			return nil
+		}
 		at := fmt.Sprintf("messages[%d].tool_call_id", i)
 		if jsonx.IsNull(id) {
 			return bad(at, reasonMissing, "Missing required parameter: '"+at+"'.")
@@ -241,9 +216,7 @@ func (s *callIDs) message(i int, m []byte) error {
 		if jsonx.Kind(id) != '"' {
 			return wrongType(at, "a string", id)
 		}
-		if !s.has(canonical(id)) {
-			return bad(at, reasonValue, "Invalid parameter: '"+at+"' answers no tool call of an earlier message.")
-		}
+		return bad(at, reasonValue, "Invalid parameter: '"+at+"' answers no tool call of an earlier message.")
 	default:
 		at := fmt.Sprintf("messages[%d].role", i)
 		if jsonx.Kind(role) != '"' {
@@ -253,15 +226,6 @@ func (s *callIDs) message(i int, m []byte) error {
 			"' must be one of 'system', 'developer', 'user', 'assistant', 'tool' and 'function'.")
 	}
 	return nil
-}
-
-// canonical returns a raw JSON string in one spelling, so that equal strings have equal bytes.
-func canonical(raw []byte) []byte {
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return raw
-	}
-	s, _ := jsonx.String(raw)
-	return jsonx.AppendQuote(nil, s)
 }
 
 // plain returns the text of a string value, to be compared with known words; nil for any other value.

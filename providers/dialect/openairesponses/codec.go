@@ -85,8 +85,12 @@ const ofOpenAI = "gAAAA"
 // foreignReasoning adds the edits that take reasoning items which another vendor sealed out of the input: those with
 // our marks, and for a vendor with a form of its own those in OpenAI's.
 func (c *Codec) foreignReasoning(doc *jsonx.Doc, edits []jsonx.Edit) []jsonx.Edit {
+	holds := func(s string) bool { return bytes.Contains(doc.Body, []byte(s)) }
+	if !holds(`_content"`) || !holds(`"encrypted_content"`) {
+		return edits // prose has fewer underscores than quotes, and a search goes from one first byte to the next
+	}
 	other := c.vendor != name
-	if !bytes.Contains(doc.Body, []byte(`"sb`)) && !(other && bytes.Contains(doc.Body, []byte(`"`+ofOpenAI))) { // sb begins our marks
+	if !holds(`"sb`) && !(other && holds(`"`+ofOpenAI)) { // sb begins our marks
 		return edits
 	}
 	input, _ := doc.Get("input")

@@ -128,7 +128,7 @@ func (p *peek) items(raw []byte) error {
 	default:
 		return member.Wrong("input", "a string or an array of objects", raw)
 	}
-	var calls map[string]struct{}
+	var calls member.IDs
 	for i, v := range jsonx.Elements(raw) {
 		if i >= maxItems {
 			return tooLong("input", maxItems)
@@ -145,17 +145,15 @@ func (p *peek) items(raw []byte) error {
 		case "item_reference", "compaction":
 			p.stored = true
 		case "function_call", "custom_tool_call":
-			if calls == nil {
-				calls = make(map[string]struct{})
+			if jsonx.Kind(it.call) == '"' {
+				calls.Add(it.call)
 			}
-			calls[string(plain(it.call))] = struct{}{}
 		case "function_call_output", "custom_tool_call_output":
-			at := fmt.Sprintf("input[%d].call_id", i)
-			if jsonx.Kind(it.call) != '"' {
-				return member.Wanted(at)
-			}
-			if _, found := calls[string(plain(it.call))]; !found && !p.stored {
-				return member.Bad(at, member.Value, "No tool call found for function call output with call_id "+clip(string(plain(it.call)))+".")
+			switch {
+			case jsonx.Kind(it.call) != '"':
+				return member.Wanted(fmt.Sprintf("input[%d].call_id", i))
+			case !p.stored && !calls.Has(it.call):
+				return member.Bad(fmt.Sprintf("input[%d].call_id", i), member.Value, "No tool call found for function call output with call_id "+clip(string(plain(it.call)))+".")
 			}
 		}
 	}
