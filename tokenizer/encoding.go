@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/signalbox-ai/signalbox/tokenizer/bpe"
 	"github.com/signalbox-ai/signalbox/tokenizer/claude"
@@ -13,7 +14,7 @@ import (
 )
 
 // encodings makes each encoding when it is first asked for. They are shared, and stay.
-var encodings = map[string]func() (Text, error){
+var encodings = map[string]encoding{
 	"o200k_base":    held("o200k_base"),
 	"o200k_harmony": held("o200k_harmony"),
 	"r50k_base":     held("r50k_base"),
@@ -30,9 +31,25 @@ var encodings = map[string]func() (Text, error){
 	"claude-opus-5": tiled("claude-opus-5"),
 }
 
+// encoding is one that is read when it is first asked for.
+type encoding struct {
+	read func() (Text, error)
+	had  *atomic.Bool // it was read
+}
+
+// once makes an encoding whose vocabulary is read one time only, however many ask at once.
+func once(read func() (Text, error)) encoding {
+	had := new(atomic.Bool)
+	return encoding{had: had, read: sync.OnceValues(func() (Text, error) {
+		t, err := read()
+		had.Store(err == nil)
+		return t, err
+	})}
+}
+
 // tiled returns the encoding of a family of Claude models.
-func tiled(family string) func() (Text, error) {
-	return sync.OnceValues(func() (Text, error) {
+func tiled(family string) encoding {
+	return once(func() (Text, error) {
 		f, err := claude.Open(family)
 		if err != nil {
 			return nil, err
@@ -42,8 +59,8 @@ func tiled(family string) func() (Text, error) {
 }
 
 // held returns the encoding of a vocabulary that is shipped.
-func held(name string) func() (Text, error) {
-	return sync.OnceValues(func() (Text, error) {
+func held(name string) encoding {
+	return once(func() (Text, error) {
 		open := func() (*vocab.Vocab, error) { return vocab.Open(name) }
 		v, err := open()
 		if err != nil {
@@ -54,10 +71,10 @@ func held(name string) func() (Text, error) {
 }
 
 // Encoding returns the encoding of a name, for all to share. The first call for a name reads its vocabulary,
-// which takes some tens of milliseconds: make it before there is traffic.
+// which takes some tens of milliseconds.
 func Encoding(name string) (Text, error) {
 	if e, ok := encodings[name]; ok {
-		return e()
+		return e.read()
 	}
 	return nil, fmt.Errorf("no encoding %q; there are %s", name, strings.Join(Encodings(), ", "))
 }

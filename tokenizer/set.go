@@ -27,7 +27,8 @@ func NewSet(loaded map[string]Text) *Set {
 }
 
 // For returns the counter of a model at a kind of provider, by any of the model's names. There is always one: a
-// newer model of a known family counts as the family does, and any other by an estimate.
+// newer model of a known family counts as the family does, and any other by an estimate. The first call for a family may
+// read its vocabulary, which takes some tens of milliseconds.
 func (s *Set) For(kind, model string) *Counter {
 	k := key{catalog.Vendor(kind), model}
 	s.mu.RLock()
@@ -48,11 +49,26 @@ func (s *Set) For(kind, model string) *Counter {
 	return c
 }
 
-// Len returns the number of counters that are kept.
-func (s *Set) Len() int {
+// Ready is For without waiting: it reports false where a vocabulary would have to be read first.
+func (s *Set) Ready(kind, model string) (*Counter, bool) {
+	kind = catalog.Vendor(kind)
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return len(s.kept)
+	c := s.kept[key{kind, model}]
+	s.mu.RUnlock()
+	if c != nil {
+		return c, true
+	}
+	f := familyOf(kind, model)
+	if s.loaded[f.encoding] == nil {
+		e, shipped := encodings[f.encoding]
+		if !shipped {
+			e = encodings[stand]
+		}
+		if !e.had.Load() {
+			return nil, false
+		}
+	}
+	return s.For(kind, model), true
 }
 
 func (s *Set) make(kind, model string) *Counter {

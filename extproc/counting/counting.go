@@ -5,6 +5,7 @@
 //	dialect.Inbound ─► llm.Request ─ tokenizer.Set ─► Estimate ─► a count in the client's dialect
 //	                                                     └──────► Fits
 //	Sample, usage ─ queue ─► Run ─► calibrate.Book ─► better estimates
+//	models ─ wanted ─► Run ─► vocabularies
 package counting
 
 import (
@@ -17,7 +18,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/tokenizer"
 	"github.com/signalbox-ai/signalbox/tokenizer/calibrate"
 )
@@ -27,23 +27,67 @@ type Counter struct {
 	set   *tokenizer.Set
 	book  *calibrate.Book
 	queue chan *Sample
-	asked sync.Map // provider and model to how often it was asked for a sample
-	known atomic.Int64
+	// wanted are models whose vocabularies are to be read before their prompts can be counted without waiting.
+	wanted chan target
+	asked  sync.Map // provider and model to how often it was asked for a sample
+	known  atomic.Int64
 }
 
 // New makes a Counter.
 func New(set *tokenizer.Set) *Counter {
-	return &Counter{set: set, book: calibrate.New(), queue: make(chan *Sample, waiting)}
+	return &Counter{set: set, book: calibrate.New(), queue: make(chan *Sample, waiting), wanted: make(chan target, waiting)}
+}
+
+// target is a model at a provider, and the model that it is said to be like, or "".
+type target struct {
+	provider    *providers.Provider
+	model, like string
+}
+
+// plain returns the model's name as the catalog knows it, or as it is.
+func (t *target) plain() string {
+	known := t.like
+	if t.provider.Models != nil {
+		known = t.provider.Models.Like(t.model, t.like)
+	}
+	if known != "" {
+		return known
+	}
+	return t.model
 }
 
 // Book is what was learnt.
 func (c *Counter) Book() *calibrate.Book { return c.book }
 
 // Prompt counts a request for a model at a provider, by the vendor's rules and what was learnt of it; like is the model
-// that it is said to be like, or "".
+// that it is said to be like, or "". The first count for a family of models waits until its vocabulary is read.
 func (c *Counter) Prompt(req *llm.Request, p *providers.Provider, model, like string) tokenizer.Estimate {
-	e := c.own(req, p, model, like)
-	a, ok := c.book.Adjust(keyOf(req, p.Name, model), e.Input)
+	return c.adjusted(req, p.Name, model, c.own(req, &target{p, model, like}))
+}
+
+// Quick is Prompt for where nobody may wait: it reports false where the vocabulary was not read yet, and lets Run read it.
+func (c *Counter) Quick(req *llm.Request, p *providers.Provider, model, like string) (tokenizer.Estimate, bool) {
+	t := target{p, model, like}
+	n, ok := c.set.Ready(p.Kind, t.plain())
+	if !ok {
+		c.want(t)
+		return tokenizer.Estimate{}, false
+	}
+	return c.adjusted(req, p.Name, model, n.Request(req)), true
+}
+
+// want lets Run read a model's vocabulary. It never waits: where too many are wanted, the next request asks again.
+func (c *Counter) want(t target) {
+	t.model, t.like = strings.Clone(t.model), strings.Clone(t.like)
+	select {
+	case c.wanted <- t:
+	default:
+	}
+}
+
+// adjusted is an estimate with what was learnt of the model.
+func (c *Counter) adjusted(req *llm.Request, provider, model string, e tokenizer.Estimate) tokenizer.Estimate {
+	a, ok := c.book.Adjust(keyOf(req, provider, model), e.Input)
 	switch {
 	case !ok, a.Same && e.Class < tokenizer.Calibrated, !a.Exact && e.Class < tokenizer.Calibrated:
 		return e
@@ -54,41 +98,9 @@ func (c *Counter) Prompt(req *llm.Request, p *providers.Provider, model, like st
 	return e
 }
 
-// Warm reads the vocabularies of the models that routes name, so that no request waits for them; it takes a fraction of
-// a second for each. For a route that passes names on it reads those of its providers' usual models.
-func (c *Counter) Warm(routes []*routing.Route, ps map[string]*providers.Provider) {
-	for _, r := range routes {
-		for _, t := range r.Targets {
-			p := ps[t.Provider]
-			switch {
-			case p == nil:
-			case t.Model != "*":
-				c.counter(p, t.Model, t.Like)
-			case p.Kind == "anthropic":
-				c.counter(p, "claude-sonnet-4-5", "")
-				c.counter(p, "claude-opus-4-8", "")
-			default:
-				c.counter(p, "gpt-5", "")
-			}
-		}
-	}
-}
-
 // own counts without what was learnt.
-func (c *Counter) own(req *llm.Request, p *providers.Provider, model, like string) tokenizer.Estimate {
-	return c.counter(p, model, like).Request(req)
-}
-
-// counter returns the counter of a model at a provider.
-func (c *Counter) counter(p *providers.Provider, model, like string) *tokenizer.Counter {
-	if p.Models != nil {
-		if known := p.Models.Like(model, like); known != "" {
-			model = known
-		}
-	} else if like != "" {
-		model = like
-	}
-	return c.set.For(p.Kind, model)
+func (c *Counter) own(req *llm.Request, t *target) tokenizer.Estimate {
+	return c.set.For(t.provider.Kind, t.plain()).Request(req)
 }
 
 // Write returns a count as the client's dialect has it, or an *llm.Error.

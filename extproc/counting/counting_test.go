@@ -1,14 +1,15 @@
 package counting
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
@@ -41,12 +42,44 @@ func TestAModelIsCountedAsTheOneThatItIsLike(t *testing.T) {
 	}
 }
 
-func TestVocabulariesAreReadBeforeRequests(t *testing.T) {
+func TestARequestDoesNotWaitForAVocabulary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(tokenizer.NewSet(nil))
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		p := &providers.Provider{Name: "openai", Kind: "openai"}
+		req := &llm.Request{Op: llm.OpComplete, Body: &llm.Chat{Turns: []llm.Turn{{Parts: []llm.Part{{Text: "Hello"}}}}}}
+		const model = "text-davinci-003" // no other test reads its vocabulary
+		for range waiting + 1 {
+			if e, ok := c.Quick(req, p, model, ""); ok {
+				t.Fatalf("got %+v before the vocabulary is read", e)
+			}
+		}
+		go c.Run(ctx)
+		synctest.Wait()
+		want := c.Prompt(req, p, model, "")
+		if got, ok := c.Quick(req, p, model, ""); !ok || got != want || want.Class != tokenizer.Exact {
+			t.Errorf("got %+v, %t, want %+v", got, ok, want)
+		}
+		if _, ok := c.Quick(req, p, "gpt-3-of-ours", "text-davinci-002"); !ok {
+			t.Error("another model of the same vocabulary cannot be counted")
+		}
+	})
+}
+
+func TestTheVocabularyOfASampledModelIsRead(t *testing.T) {
 	c := New(tokenizer.NewSet(nil))
-	ps := map[string]*providers.Provider{"a": {Name: "a", Kind: "openai"}, "b": {Name: "b", Kind: "anthropic"}}
-	c.Warm([]*routing.Route{{Targets: []routing.Target{{Provider: "a", Model: "gpt-4o"}, {Provider: "b", Model: "*"}, {Provider: "gone", Model: "m"}}}}, ps)
-	if n := c.set.Len(); n != 3 {
-		t.Errorf("%d counters are made, want 3", n)
+	p := &providers.Provider{Name: "openai", Kind: "openai"}
+	if c.Sample(nil, dialect.Inbound{Body: []byte("{}")}, p, "m", "curie") == nil {
+		t.Fatal("no sample is wanted")
+	}
+	select {
+	case got := <-c.wanted:
+		if got.plain() != "curie" {
+			t.Errorf("got %q", got.plain())
+		}
+	default:
+		t.Error("nothing is to be read")
 	}
 }
 

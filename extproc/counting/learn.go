@@ -3,6 +3,7 @@ package counting
 import (
 	"bytes"
 	"context"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,17 +27,19 @@ const (
 type Sample struct {
 	server   dialect.Server
 	in       dialect.Inbound
-	provider *providers.Provider
-	model    string
-	like     string
+	from     target
 	reported int64
 }
 
 // Sample keeps a request whose usage is to be learnt from, or returns nil where no more is wanted of the model for now.
-// It copies the body.
-func (c *Counter) Sample(s dialect.Server, in dialect.Inbound, p *providers.Provider, model string) *Sample {
+// It copies the body. With a model's first requests its vocabulary begins to be read.
+func (c *Counter) Sample(s dialect.Server, in dialect.Inbound, p *providers.Provider, model, like string) *Sample {
 	if len(in.Body) == 0 || len(in.Body) > largest || !c.wants(p.Name, model) {
 		return nil
+	}
+	t := target{p, model, like}
+	if _, ok := c.set.Ready(p.Kind, t.plain()); !ok {
+		c.want(t)
 	}
 	in.Body = bytes.Clone(in.Body)
 	in.Path, in.Query, in.Model = strings.Clone(in.Path), strings.Clone(in.Query), strings.Clone(in.Model)
@@ -79,22 +82,33 @@ func (c *Counter) Measured(s *Sample, p *providers.Provider, model, like string,
 	if s == nil || p == nil || reported <= 0 {
 		return
 	}
-	s.provider, s.model, s.like, s.reported = p, model, like, reported
+	s.from, s.reported = target{p, model, like}, reported
 	select {
 	case c.queue <- s:
 	default:
 	}
 }
 
-// Run counts what was sampled and learns from it, until the context ends.
+// Run reads the vocabularies that are wanted, counts what was sampled and learns from it, until the context ends.
 func (c *Counter) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case t := <-c.wanted:
+			c.read(&t)
 		case s := <-c.queue:
 			c.learn(s)
 		}
+	}
+}
+
+// read reads a model's vocabulary unless that was done, and gives the memory back that reading took: more than what stays
+// of it.
+func (c *Counter) read(t *target) {
+	if _, ok := c.set.Ready(t.provider.Kind, t.plain()); !ok {
+		c.set.For(t.provider.Kind, t.plain())
+		debug.FreeOSMemory()
 	}
 }
 
@@ -103,8 +117,9 @@ func (c *Counter) learn(s *Sample) {
 	if err != nil {
 		return // it was not ours to read: the provider took what we do not know
 	}
-	own := c.own(req, s.provider, s.model, s.like)
-	c.book.Learn(keyOf(req, s.provider.Name, s.model), own.Input, s.reported)
+	c.read(&s.from)
+	own := c.own(req, &s.from)
+	c.book.Learn(keyOf(req, s.from.provider.Name, s.from.model), own.Input, s.reported)
 }
 
 // keyOf is what a request is learnt under.

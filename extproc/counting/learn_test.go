@@ -38,7 +38,7 @@ func TestEstimatesGetBetterWithTraffic(t *testing.T) {
 		}
 		for i := range 20 {
 			own := count(10 * i)
-			sample := c.Sample(s, in(10*i), p, "their-model")
+			sample := c.Sample(s, in(10*i), p, "their-model", "")
 			if sample == nil {
 				t.Fatal("no sample is wanted")
 			}
@@ -62,7 +62,7 @@ func TestSomeRequestsOfAModelAreSampled(t *testing.T) {
 		p := &providers.Provider{Name: "p"}
 		sampled := func(requests int) (n int) {
 			for range requests {
-				if c.Sample(nil, dialect.Inbound{Body: []byte("{}")}, p, "m") != nil {
+				if c.Sample(nil, dialect.Inbound{Body: []byte("{}")}, p, "m", "") != nil {
 					n++
 				}
 			}
@@ -77,7 +77,7 @@ func TestSomeRequestsOfAModelAreSampled(t *testing.T) {
 				t.Errorf("%d of a thousand a while later, want 1", n)
 			}
 		}
-		if c.Sample(nil, dialect.Inbound{Body: make([]byte, largest+1)}, p, "large") != nil || c.Sample(nil, dialect.Inbound{}, p, "empty") != nil {
+		if c.Sample(nil, dialect.Inbound{Body: make([]byte, largest+1)}, p, "large", "") != nil || c.Sample(nil, dialect.Inbound{}, p, "empty", "") != nil {
 			t.Error("a body that is too large or empty is kept")
 		}
 	})
@@ -85,7 +85,7 @@ func TestSomeRequestsOfAModelAreSampled(t *testing.T) {
 
 func TestASampleHoldsItsOwnBytes(t *testing.T) {
 	body := []byte(`{"a":1}`)
-	s := New(tokenizer.NewSet(nil)).Sample(nil, dialect.Inbound{Body: body}, &providers.Provider{Name: "p"}, "m")
+	s := New(tokenizer.NewSet(nil)).Sample(nil, dialect.Inbound{Body: body}, &providers.Provider{Name: "p"}, "m", "")
 	body[2] = 'b'
 	if string(s.in.Body) != `{"a":1}` {
 		t.Error("the sample changed with the message")

@@ -213,7 +213,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Rep
 		x.first = p.written[leg.Target()]
 	}
 	if x.snap.Count != nil && x.Op == llm.OpChat {
-		x.sample = x.snap.Count.Sample(x.in.server, p.in, x.snap.Providers[leg.Provider], leg.Model)
+		x.sample = x.snap.Count.Sample(x.in.server, p.in, x.snap.Providers[leg.Provider], leg.Model, leg.Like)
 	}
 	x.attempts = make([]Attempted, len(x.Steps))
 	x.attempts[0].Path = leg.Path

@@ -90,7 +90,8 @@ func (p *planner) read() {
 }
 
 // fits returns why the prompt, with what is reserved for the answer, is too long for a target; nil: it is not, or
-// nobody knows. A token has at least a byte, so that most requests need no counting.
+// nobody knows. A token has at least a byte, so that most requests need no counting. No request waits for a vocabulary:
+// until it is read, the provider finds out whether a prompt fits.
 func (p *planner) fits(l ticket.Leg) *llm.Error {
 	x := p.x
 	if x.snap.Count == nil || x.Op != llm.OpChat && x.Op != llm.OpComplete || strings.Contains(x.Keep["anthropic-beta"], "context-1m") {
@@ -105,7 +106,10 @@ func (p *planner) fits(l ticket.Leg) *llm.Error {
 	if p.readErr != nil || slices.ContainsFunc(p.req.Extra.Members, func(m llm.Member) bool { return m.Name == "truncation" }) {
 		return nil // a request that cannot be read may still pass; one that may be cut fits
 	}
-	e := x.snap.Count.Prompt(p.req, x.snap.Providers[l.Provider], l.Model, l.Like)
+	e, ok := x.snap.Count.Quick(p.req, x.snap.Providers[l.Provider], l.Model, l.Like)
+	if !ok {
+		return nil
+	}
 	return room.Fits(&e)
 }
 

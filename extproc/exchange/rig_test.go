@@ -79,6 +79,11 @@ func (r *rig) snapshot() *exchange.Snapshot {
 	maps.Copy(ps, c.providers)
 	var count *counting.Counter
 	if c.counts {
+		for _, name := range []string{"o200k_base", "cl100k_base", "claude-3"} { // no request waits for them
+			if _, err := tokenizer.Encoding(name); err != nil {
+				r.t.Fatal(err)
+			}
+		}
 		count = counting.New(tokenizer.NewSet(nil))
 	}
 	return &exchange.Snapshot{

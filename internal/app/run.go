@@ -111,11 +111,6 @@ func (a *App) serve(ctx context.Context, g *group) (*http.Server, error) {
 		return nil
 	})
 	g.start("sweep", func() error { a.sweep(ctx); return nil })
-	g.start("vocabularies", func() error {
-		snap := a.core.Snapshot()
-		a.build.count.Warm(snap.Table.Routes(), snap.Providers)
-		return nil
-	})
 	g.start("tokens", func() error { a.build.learnt.Run(ctx); return nil })
 	return page, nil
 }

@@ -30,6 +30,8 @@ routes:
 	post(t, s.Base+"/v1/responses/input_tokens", `{"model":"other","input":"Hello, how are you?"}`).want(t, 200, `"input_tokens":13`)
 	post(t, s.Base+"/v1beta/models/other:countTokens", `{"contents":[{"parts":[{"text":"Hello, how are you?"}]}]}`).want(t, 200, `"totalTokens":13`)
 
+	// What was counted once is at hand: no other request waits for a vocabulary.
+	post(t, s.Base+"/v1/messages/count_tokens", fmt.Sprintf(body, "small")).want(t, 200, `{"input_tokens":13}`)
 	long := strings.Repeat("word ", 9000)
 	post(t, s.Base+chatPath, strings.Replace(chat("small", false), "Hello", long, 1)).want(t, 400, `"code":"context_length_exceeded"`)
 	if n := len(a.Journal()); n != 0 {

@@ -16,7 +16,7 @@ func (e *Encoding) resident() int {
 
 func TestTablesStaySmall(t *testing.T) {
 	for _, name := range vocab.Names() {
-		if n := open(t, name).resident(); n > 10<<20 {
+		if n := open(t, name).resident(); n > 10_000_000 {
 			t.Errorf("%s: %d bytes resident", name, n)
 		}
 	}

@@ -142,7 +142,14 @@ const (
 	never  = 1<<32 - 1 // the rank of a merge that is none
 )
 
-func newMerges(n int) merges { return make(merges, n*9/5+1) }
+// newMerges makes room for n merges. Most of what is asked for is not there, which fewer slots make slower: only the
+// largest vocabularies, which would take more than ten megabytes with the others, get along with fewer.
+func newMerges(n int) merges {
+	if n > 220_000 {
+		return make(merges, n*3/2+1)
+	}
+	return make(merges, n*9/5+1)
+}
 
 func (t merges) add(left, right, result uint32) {
 	key := uint64(left+1)<<idBits | uint64(right+1)
