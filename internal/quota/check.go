@@ -1,0 +1,148 @@
+package quota
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
+
+// op names the place in errors.
+const op = "quota.reserve"
+
+// maxHold bounds how long a reservation may live without a touch.
+const maxHold = 7 * 24 * time.Hour
+
+// word reports whether a name has only lower-case letters, digits and what extra has, begins with a letter or
+// digit, and is at most most bytes long.
+func word(s, extra string, most int) bool {
+	if s == "" || len(s) > most {
+		return false
+	}
+next:
+	for i := range len(s) {
+		c := s[i]
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			continue
+		}
+		if i > 0 {
+			for j := range len(extra) {
+				if c == extra[j] {
+					continue next
+				}
+			}
+		}
+		return false
+	}
+	return true
+}
+
+// CheckNames says whether an organization's name and an exchange's id can stand in keys of a store.
+func CheckNames(organization, id string) error {
+	if !word(organization, "._-", 64) {
+		return fmt.Errorf("%w: the organization's name", Misuse)
+	}
+	if !word(id, "._:#-", 64) {
+		return fmt.Errorf("%w: the exchange's id", Misuse)
+	}
+	return nil
+}
+
+// Check says what is wrong with a budget.
+func (b *Budget) Check() error {
+	switch {
+	case b == nil:
+		return fmt.Errorf("%w: no budget", Misuse)
+	case !word(b.ID, "_", 80):
+		return fmt.Errorf("%w: a budget's id has lower-case letters, digits and underscores", Misuse)
+	case b.Unit.String() == "unknown":
+		return fmt.Errorf("%w: budget %s has no unit", Misuse, b.ID)
+	case b.Limit < 0 || b.Limit > Max:
+		return fmt.Errorf("%w: the limit of budget %s is out of range", Misuse, b.ID)
+	}
+	if err := b.Window.Check(); err != nil {
+		return fmt.Errorf("%w: budget %s: %w", Misuse, b.ID, err)
+	}
+	return nil
+}
+
+// Check says what is wrong with a request. That its budgets pass their own Check was seen to where they were
+// made.
+func (r *Request) Check() error {
+	if err := CheckNames(r.Organization, r.ID); err != nil {
+		return err
+	}
+	if r.Hold < time.Millisecond || r.Hold > maxHold {
+		return fmt.Errorf("%w: the time to hold is out of range", Misuse)
+	}
+	return checkClaims(r.Claims)
+}
+
+// Check says what is wrong with a settlement.
+func (s *Settlement) Check() error {
+	if err := CheckNames(s.Organization, s.ID); err != nil {
+		return err
+	}
+	return checkClaims(s.Claims)
+}
+
+// maxClaims bounds the budgets of one exchange.
+const maxClaims = 64
+
+func checkClaims(claims []Claim) error {
+	if len(claims) > maxClaims {
+		return fmt.Errorf("%w: over %d budgets in one call", Misuse, maxClaims)
+	}
+	for i := range claims {
+		c := &claims[i]
+		if c.Budget == nil || c.Amount < 0 || c.Amount > Max {
+			return fmt.Errorf("%w: the amount of claim %d is out of range", Misuse, i)
+		}
+		for j := range i {
+			if claims[j].Budget == c.Budget || claims[j].Budget.ID == c.Budget.ID {
+				return fmt.Errorf("%w: two claims of budget %s", Misuse, c.Budget.ID)
+			}
+		}
+	}
+	return nil
+}
+
+// Ceiling is the limit that a store compares with: a shadow budget has none.
+func (b *Budget) Ceiling() int64 {
+	if b.Shadow {
+		return Max
+	}
+	return b.Limit
+}
+
+// Policy is what holds for the budget while its store is away: Deny, Local or Allow.
+func (b *Budget) Policy() Away {
+	switch {
+	case b.Away != Default:
+		return b.Away
+	case b.Unit == Money && !b.Soft:
+		return Deny
+	}
+	return Local
+}
+
+// Hopeless reports whether waiting cannot help: the claim is larger than the whole limit.
+func (r *Refusal) Hopeless() bool {
+	most := r.Budget.Limit
+	if r.Budget.Window.Kind.Letter() == 'P' {
+		most = r.Budget.Window.Burst
+	}
+	return r.Amount > most
+}
+
+// Err makes the error for the client. It names the limit and when it resets, and no other owner.
+func (r *Refusal) Err() *llm.Error {
+	e := &llm.Error{Code: llm.CodeRateLimited, Op: op, Message: r.message(), Reason: "rate_limit_exceeded"}
+	if r.Budget.Unit == Money {
+		e.Code, e.Reason = llm.CodeOverQuota, "insufficient_quota"
+	}
+	if !r.Hopeless() {
+		e.After = r.Wait
+	}
+	return e
+}

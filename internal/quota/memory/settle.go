@@ -1,0 +1,106 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/signalbox-ai/signalbox/internal/quota"
+)
+
+// Settle ends a reservation, once.
+func (s *Store) Settle(_ context.Context, in *quota.Settlement) (quota.Outcome, error) {
+	if err := in.Check(); err != nil {
+		return quota.Outcome{}, err
+	}
+	o := s.of(in.Organization)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := s.now()
+	ms := now.UnixMilli()
+	rec := o.records[in.ID]
+	if rec == nil {
+		return s.debit(o, in)
+	}
+	if rec.state == quota.Settled || rec.state == quota.Voided || rec.state == quota.Expired && in.Void {
+		return quota.Outcome{From: rec.state, To: rec.state, Seq: o.seq}, nil
+	}
+	if len(rec.parts) != len(in.Claims) {
+		return quota.Outcome{}, fmt.Errorf("%w: %d budgets were reserved, not %d", quota.Misuse, len(rec.parts), len(in.Claims))
+	}
+	for i, p := range rec.parts {
+		if b := in.Claims[i].Budget; p.counter.id != b.ID || p.counter.kind != b.Window.Kind.Letter() {
+			return quota.Outcome{}, fmt.Errorf("%w: budget %s was not reserved at this place", quota.Misuse, b.ID)
+		}
+	}
+	out := quota.Outcome{From: rec.state, To: quota.Settled}
+	if in.Void {
+		out.To = quota.Voided
+	}
+	for i, p := range rec.parts {
+		used := in.Claims[i].Amount
+		if in.Void {
+			used = 0
+		}
+		out.Over = p.settle(rec.state, out.To, used) || out.Over
+	}
+	rec.state, rec.due = out.To, ms+s.keep
+	o.end(rec)
+	o.ended.add(rec)
+	o.seq++
+	out.Seq = o.seq
+	return out, nil
+}
+
+// settle replaces a part's reservation, or its charge at expiry, by what was used. over reports whether that
+// was more than had been reserved.
+func (p part) settle(from, to quota.State, used int64) (over bool) {
+	c := p.counter
+	if c.kind == 'P' {
+		return false
+	}
+	base := int64(0)
+	switch from {
+	case quota.Pending:
+		c.Reserved -= p.amount
+	case quota.Expired:
+		base = p.amount // a late truth replaces the charge
+	}
+	if c.kind == 'G' {
+		return false
+	}
+	c.charge(p.start, used-base)
+	if from == quota.Pending && to == quota.Settled && used > p.amount {
+		c.Over += used - p.amount
+		return true
+	}
+	return false
+}
+
+// debit charges a truth that has no reservation: it was admitted while the store could not be asked.
+func (s *Store) debit(o *organization, in *quota.Settlement) (quota.Outcome, error) {
+	now := s.now()
+	ms := now.UnixMilli()
+	out := quota.Outcome{From: quota.None, To: quota.None, Seq: o.seq}
+	if in.Void {
+		return out, nil
+	}
+	if in.Born.UnixMilli() < ms-s.keep {
+		out.Old = true
+		return out, nil
+	}
+	for i := range in.Claims {
+		claim := &in.Claims[i]
+		c := o.counter(claim.Budget, now, ms)
+		if c.kind != 'P' && c.kind != 'G' {
+			c.charge(c.window(ms), claim.Amount)
+		}
+	}
+	rec := o.newRecord(in.ID, 0)
+	o.end(rec)
+	rec.state, rec.due = quota.Settled, ms+s.keep
+	o.records[in.ID] = rec
+	o.ended.add(rec)
+	o.seq++
+	out.To, out.Seq = quota.Settled, o.seq
+	return out, nil
+}

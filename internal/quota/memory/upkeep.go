@@ -1,0 +1,110 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/quota"
+)
+
+// Touch extends open reservations.
+func (s *Store) Touch(_ context.Context, name string, ids []string, hold time.Duration) ([]string, error) {
+	if hold < time.Millisecond {
+		return nil, fmt.Errorf("%w: the time to hold is out of range", quota.Misuse)
+	}
+	var lost []string
+	o := s.of(name)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	due := s.now().UnixMilli() + hold.Milliseconds()
+	for _, id := range ids {
+		rec := o.records[id]
+		if rec == nil || rec.state != quota.Pending {
+			lost = append(lost, id)
+		} else if due > rec.due {
+			rec.due = due
+			o.open.add(rec)
+		}
+	}
+	return lost, nil
+}
+
+// mostForgotten bounds how long one call holds the lock.
+const mostForgotten = 5000
+
+// Reap charges what has expired and forgets what ended long ago.
+func (s *Store) Reap(_ context.Context, name string, most int) ([]quota.Lapse, error) {
+	o := s.of(name)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := s.now().UnixMilli()
+	var out []quota.Lapse
+	for len(out) < most {
+		rec := o.open.next(now)
+		if rec == nil {
+			break
+		}
+		lapse := quota.Lapse{ID: rec.id, Parts: make([]quota.Part, len(rec.parts))}
+		for i, p := range rec.parts {
+			p.settle(quota.Pending, quota.Expired, p.amount)
+			lapse.Parts[i] = quota.Part{Budget: p.counter.id, Kind: p.counter.kind, Amount: p.amount, Start: p.start}
+		}
+		rec.state, rec.due = quota.Expired, now+s.keepExpired
+		o.expired.add(rec)
+		o.seq++
+		out = append(out, lapse)
+	}
+	for range mostForgotten {
+		rec := o.ended.next(now)
+		if rec == nil {
+			rec = o.expired.next(now)
+		}
+		if rec == nil {
+			break
+		}
+		o.forget(rec)
+	}
+	return out, nil
+}
+
+// Peek returns counters as they are, without rolling their windows.
+func (s *Store) Peek(_ context.Context, name string, budgets []*quota.Budget) ([]quota.Counter, error) {
+	o := s.of(name)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := make([]quota.Counter, len(budgets))
+	for i, b := range budgets {
+		if c := o.counters[b.ID]; c != nil {
+			out[i] = c.Counter
+		}
+	}
+	return out, nil
+}
+
+// Rebuild drops open reservations and sets the counters.
+func (s *Store) Rebuild(_ context.Context, name string, balances []quota.Balance) error {
+	o := s.of(name)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, rec := range o.records {
+		if rec.state == quota.Pending {
+			o.forget(rec)
+		}
+	}
+	// The counters stay where they are, since what expired points to them.
+	for _, c := range o.counters {
+		*c = counter{id: c.id, kind: c.kind, budget: c.budget, bounds: c.bounds}
+	}
+	for _, b := range balances {
+		c := o.counters[b.Budget]
+		if c == nil {
+			c = &counter{id: b.Budget, kind: b.Kind}
+			o.counters[b.Budget] = c
+		}
+		c.Known, c.Start = true, b.Start
+		c.Used, c.Previous = b.Used, b.Previous
+	}
+	o.seq++
+	return nil
+}
