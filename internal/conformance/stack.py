@@ -64,7 +64,8 @@ def record_routes(cases):
         target = {"target": provider_of(c) + "/*"}
         if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/-]*", c["model"] or ""):  # some recordings hide the name
             target["like"] = c["model"]
-        yield {"name": "record-" + c["id"], "match": {"models": [c["id"], c["id"] + ";*"]}, "targets": [target]}
+        route = {"name": "record-" + c["id"], "match": {"models": [c["id"], c["id"] + ";*"]}, "targets": [target]}
+        yield route | ({"count": "forward"} if c["dialect"] == "count" else {})
         if c["stream"]:
             yield {"name": "spare-" + c["id"], "match": {"models": ["spare/" + c["id"]]}, "targets": [target, "mock/text"]}
 
