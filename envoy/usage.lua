@@ -7,16 +7,22 @@ local NAMESPACE = "signalbox.usage"
 local KEEP = 4096 -- bytes at either end
 local FIRST, MOST = 4, 32 -- pieces until they are joined, at first and later
 local MARK = '"usage%a*"%s*:%s*{' -- text of a model has its quotes escaped, and a member that is null says nothing
+local BILLED = '"billed_units"' -- where vectors and rankings of Cohere have no usage
 
 local concat, find, gsub, sub = table.concat, string.find, string.gsub, string.sub
 
-local function say(handle, name, bytes)
-  local at = find(bytes, MARK)
-  if not at or name == "head" and not find(bytes, "\n", at, true) then
+local function stated(bytes)
+  local at = find(bytes, '"usage', 1, true)
+  return at and find(bytes, MARK, at) or find(bytes, BILLED, 1, true)
+end
+
+local function say(handle, name, bytes, all)
+  local at = stated(bytes)
+  if not at or name == "head" and not all and not find(bytes, "\n", at, true) then
     return false
   end
   local line = 1
-  while true do
+  while not all do
     local feed = find(bytes, "\n", line, true)
     if not feed or feed > at then
       break
@@ -31,6 +37,11 @@ local function say(handle, name, bytes)
   return true
 end
 
+-- Of a document that is longer than what is kept of its end, the beginning is kept as it is; of a stream, whole lines.
+local function begin(handle, bytes, document)
+  return not (document and #bytes <= KEEP) and say(handle, "head", sub(bytes, 1, KEEP), document)
+end
+
 -- An attempt that failed may have left something.
 local function forget(handle)
   local held = handle:streamInfo():dynamicMetadata()
@@ -42,26 +53,30 @@ end
 
 function envoy_on_response(handle)
   forget(handle)
-  local parts, n, most, said = {}, 0, FIRST, false
+  local parts, n, most, said, document = {}, 0, FIRST, false, false
   for chunk in handle:bodyChunks() do
     local length = chunk:length()
     n = n + 1
-    if length > KEEP and n > 1 then
+    if length > KEEP and n > 1 and (said or most > FIRST) then -- until then a beginning must have no gap
       parts[n] = chunk:getBytes(length - KEEP, KEEP)
     else
       parts[n] = chunk:getBytes(0, length)
     end
     if n == 1 and most == FIRST then -- now: an answer that is cut comes to no end
-      said = say(handle, "head", sub(parts[1], 1, KEEP))
+      document = find(parts[1], "^%s*{") ~= nil
+      said = begin(handle, parts[1], document)
     elseif n == most then
       local bytes = concat(parts, "", 1, n)
-      said = said or most == FIRST and say(handle, "head", sub(bytes, 1, KEEP))
-      parts[1], n, most = sub(bytes, -KEEP), 1, MOST
+      said = said or most == FIRST and begin(handle, bytes, document)
+      if not document or #bytes > KEEP then
+        bytes, most = sub(bytes, -KEEP), MOST
+      end
+      parts[1], n = bytes, 1
     end
   end
   local bytes = concat(parts, "", 1, n)
   if not said and most == FIRST and #bytes > KEEP then
-    say(handle, "head", sub(bytes, 1, KEEP))
+    begin(handle, bytes, document)
   end
   say(handle, "tail", sub(bytes, -KEEP))
 end

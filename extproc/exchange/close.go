@@ -253,7 +253,7 @@ func (x *Exchange) close(o Outcome) {
 		Took: o.Took, Usage: usage, Source: source, Swept: o.Swept,
 	})
 	x.core.log.Debug("exchange ended", "exchange", x.ID, "route", x.Route, "model", x.Model, "key", x.Who, "target", last.Target(), "status", o.Status, "ending", ending, "why", o.Why,
-		"attempts", o.Tries, "took", o.Took, "first_byte", o.First, "bytes", o.Sent, "usage_from", source, "input", usage.Input.N, "output", usage.Output.N, "cached", usage.Cached.N, "reasoning", usage.Reasoning.N, "partial", o.Partial)
+		"attempts", o.Tries, "took", o.Took, "first_byte", o.First, "bytes", o.Sent, "usage_from", source, "input", usage.Input.N, "output", usage.Output.N, "cached", usage.Cached.N, "reasoning", usage.Reasoning.N, "queries", usage.Queries.N, "partial", o.Partial)
 }
 
 // stated returns the usage that a log entry brings, and whether it is that of an answer which did not reach its end.
@@ -269,7 +269,7 @@ func (x *Exchange) stated(o Outcome, last ticket.Leg) (u llm.Usage, partial bool
 		return u, false
 	}
 	u = kept.Usage(c, o.Kept)
-	return u, u.Known() && o.Kept.Tail == ""
+	return u, u.Known() && o.Kept.Tail == "" && (x.Stream || o.Ending != EndedWell)
 }
 
 func errText(e *llm.Error) string {

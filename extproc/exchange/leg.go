@@ -56,19 +56,33 @@ func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
 }
 
 // meter says to Envoy who reads the usage of a leg's answer, as the value of a header: "none" where we see the whole
-// answer, "tail" where we read it from what Envoy keeps, "" where Envoy does. Envoy parses every piece of a stream, and
-// knows four dialects.
+// answer or it states none, "tail" where we read it from what Envoy keeps, "" where Envoy does. Envoy parses every piece
+// of a stream, and knows the conversations of four dialects.
 func (x *Exchange) meter(l ticket.Leg) string {
 	c, _ := x.codec(l)
 	switch {
-	case l.Path >= ticket.Worked:
+	case l.Path >= ticket.Worked, !statesUsage(x.Op, x.Stream):
 		return "none"
 	case c == nil:
 		return ""
-	case x.Stream, c.Name() == dialect.OpenAICompletions, c.Name() == dialect.BedrockConverse, c.Name() == dialect.Cohere:
+	case x.Stream, x.Op != llm.OpChat, c.Name() == dialect.BedrockConverse, c.Name() == dialect.Cohere:
+		return "tail"
+	}
+	if d, ok := c.(dialect.Divergent); ok && d.Diverges() {
 		return "tail"
 	}
 	return ""
+}
+
+// statesUsage reports whether answers to an operation may state the tokens that they used. What is counted is no usage.
+func statesUsage(op llm.Op, stream bool) bool {
+	switch op {
+	case llm.OpModels, llm.OpCount, llm.OpModerate, llm.OpFiles, llm.OpBatches:
+		return false
+	case llm.OpSpeech: // a whole answer is sound
+		return stream
+	}
+	return true
 }
 
 // asksUsage reports whether usage has to be asked for in a stream whose client did not.

@@ -94,11 +94,15 @@ func client() *http.Client {
 }
 
 func send(ctx context.Context, url, body string, headers ...string) (answer, error) {
+	return sendTyped(ctx, url, "application/json", body, headers...)
+}
+
+func sendTyped(ctx context.Context, url, contentType, body string, headers ...string) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
-	req.Header.Set("content-type", "application/json")
+	req.Header.Set("content-type", contentType)
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ":")
 		req.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))

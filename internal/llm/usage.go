@@ -46,4 +46,4 @@ func (u *Usage) Merge(v Usage) {
 }
 
 // Known reports whether anything is known.
-func (u *Usage) Known() bool { return u.Input.Known || u.Output.Known }
+func (u *Usage) Known() bool { return u.Input.Known || u.Output.Known || u.Queries.Known }

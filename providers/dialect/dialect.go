@@ -159,6 +159,14 @@ type Reframer interface {
 	NewReframe() Strip
 }
 
+// Teller is a Client whose answers are documents that state usage. ReadUsage reads it of a document of which only the
+// members that state it need be there.
+type Teller interface{ ReadUsage(doc []byte) llm.Usage }
+
+// Divergent is a Client of a dialect that Envoy's filter of token usage knows, whose provider's whole answers that
+// filter cannot read.
+type Divergent interface{ Diverges() bool }
+
 // Marker is a Client whose answers hold ids of objects at the provider. NewMark makes a filter of a whole answer that
 // adds the provider's name to each.
 type Marker interface {

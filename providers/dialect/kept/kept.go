@@ -16,7 +16,7 @@ import (
 
 // Pieces are what was kept of an answer. Bytes above 0x7f and NUL may have become question marks.
 type Pieces struct {
-	Head string // a stream's beginning, as whole lines, where that states usage
+	Head string // of a stream as whole lines, where they state usage; of a long document its beginning, likewise
 	Tail string // from a line that states usage to the end; its first line may lack its beginning
 }
 
@@ -26,9 +26,17 @@ func Usage(c dialect.Client, p Pieces) (u llm.Usage) {
 	frames := statements(to, nil, p.Head)
 	frames = statements(to, frames, p.Tail)
 	if events := strings.HasPrefix(p.Tail, data) || strings.Contains(p.Tail, "\n"+data); len(frames) == 0 && !events {
-		if m, ok := lastUsage(to, p.Tail); ok { // a document
-			frames = m.frame(to, nil)
-		} else if m, ok := metadata(p.Tail); ok && to == dialect.BedrockConverse {
+		m, ok := lastUsage(to, p.Tail) // of a document
+		if !ok {
+			m, ok = firstUsage(to, p.Head)
+		}
+		if !ok && to == dialect.BedrockConverse {
+			m, ok = metadata(p.Tail)
+		}
+		if t, tells := c.(dialect.Teller); ok && tells {
+			return t.ReadUsage([]byte(m.document()))
+		}
+		if ok {
 			frames = m.frame(to, nil)
 		}
 	}
@@ -84,9 +92,14 @@ func frame(dst []byte, event, doc string) []byte {
 // member is a member of a document of which the beginning need not be there.
 type member struct{ name, value string }
 
+func (m member) document() string { return `{"` + m.name + `":` + m.value + `}` }
+
 // frame appends the frame of a stream of the dialect that says the same and nothing else.
 func (m member) frame(to dialect.Name, dst []byte) []byte {
-	doc := `{"` + m.name + `":` + m.value + `}`
+	if m.name == meta { // its vectors and rankings have under another name what its conversations have
+		m.name = usage
+	}
+	doc := m.document()
 	switch to {
 	case dialect.OpenAIResponses:
 		return frame(dst, "event: response.completed", `{"type":"response.completed","response":`+doc+`}`)
@@ -126,7 +139,25 @@ func object(name string, value []byte) (member, bool) {
 const (
 	usage         = "usage"
 	usageMetadata = "usageMetadata" // Gemini's
+	meta          = "meta"          // Cohere's, but in conversations
 )
+
+// stating reports whether a member of that name states usage.
+func stating(to dialect.Name, name string) bool {
+	return name == usage || name == usageMetadata || name == meta && (to == dialect.Cohere || to == dialect.Rerank)
+}
+
+// firstUsage finds the first member that states usage in a JSON object of which the end need not be there.
+func firstUsage(to dialect.Name, s string) (member, bool) {
+	for n, v := range jsonx.Members([]byte(s)) {
+		if stating(to, string(n)) {
+			if m, ok := object(string(n), v); ok {
+				return m, true
+			}
+		}
+	}
+	return member{}, false
+}
 
 // depthOf is how deep in a frame or a document of the dialect usage may stand; 1 is the document itself.
 func depthOf(to dialect.Name) int {
@@ -167,7 +198,7 @@ func lastUsage(to dialect.Name, s string) (member, bool) {
 			if begin < 0 {
 				return member{}, false
 			}
-			if name := s[begin+1 : i]; named && depth <= deepest && (name == usage || name == usageMetadata) {
+			if name := s[begin+1 : i]; named && depth <= deepest && stating(to, name) {
 				if m, ok := object(name, []byte(s[value:end[depth]])); ok {
 					return m, true
 				}

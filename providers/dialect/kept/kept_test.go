@@ -18,7 +18,9 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect/kept"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaicompletions"
+	"github.com/signalbox-ai/signalbox/providers/dialect/openaiembeddings"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openairesponses"
+	"github.com/signalbox-ai/signalbox/providers/dialect/rerank"
 	"github.com/signalbox-ai/signalbox/providers/wire/awsevents"
 )
 
@@ -52,6 +54,7 @@ func TestUsage(t *testing.T) {
 	)
 	var none llm.Usage
 	chat, messages, responses := openaichat.New(), anthropicmessages.New(), openairesponses.New()
+	vectors, ranking := openaiembeddings.New(), rerank.New()
 	for _, c := range []struct {
 		name string
 		to   dialect.Client
@@ -69,6 +72,13 @@ func TestUsage(t *testing.T) {
 		{"a whole document", openaicompletions.New(), kept.Pieces{Tail: `{"choices":[{"text":"x"}],"usage":{"prompt_tokens":7,"completion_tokens":9}}`}, tokens(7, 9)},
 		{"a document in many lines", openaicompletions.New(), kept.Pieces{Tail: "  \"usage\": {\n \"prompt_tokens\": 7,\n \"completion_tokens\": 9\n },\n \"id\": \"i\"\n}\n"}, tokens(7, 9)},
 		{"an array of answers", gemini.New(), kept.Pieces{Tail: "[{\"candidates\":[],\"usageMetadata\":{\"promptTokenCount\":7,\"candidatesTokenCount\":9}}\r\n]"}, tokens(7, 9)},
+		{"the end of a document of vectors", vectors, kept.Pieces{Tail: `0.1,-0.2]}],"model":"m","usage":{"prompt_tokens":7,"total_tokens":7}}`}, tokens(7, 0)},
+		{"the beginning of a document of vectors", vectors, kept.Pieces{Head: `{"model":"m","usage":{"total_tokens":7},"data":[{"embedding":[0.1,-0`}, tokens(7, 0)},
+		{"a beginning that is cut in its usage", vectors, kept.Pieces{Head: `{"model":"m","usage":{"total_tokens":7`}, none},
+		{"what stands deeper in a beginning", vectors, kept.Pieces{Head: `{"data":[{"usage":{"total_tokens":7},"embedding":[0.1,-0`}, none},
+		{"what Cohere bills for vectors", cohere.New(), kept.Pieces{Tail: `0.1]]},"meta":{"api_version":{"version":"2"},"billed_units":{"input_tokens":7}}}`}, llm.Usage{Input: llm.Tokens(7)}},
+		{"metadata of another dialect", chat, kept.Pieces{Tail: `"choices":[],"meta":{"billed_units":{"input_tokens":7}}}`}, none},
+		{"tokens of a ranking", ranking, kept.Pieces{Head: `{"model":"m","usage":{"total_tokens":7},"results":[{"index":0`}, tokens(7, 0)},
 		{"a model's text", chat, kept.Pieces{Tail: `data: {"choices":[{"delta":{"content":"\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}]}"}}]}` + "\n\ndata: [DONE]\n\n"}, none},
 		{"a model's text that is cut", chat, kept.Pieces{Tail: `"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}"}}]}` + "\n\n"}, none},
 		{"a tool's arguments", messages, kept.Pieces{Tail: `{"content":[{"type":"tool_use","input":{"usage":{"input_tokens":1,"output_tokens":1}}}],"stop_reason":"tool_use"}`}, none},

@@ -236,10 +236,11 @@ func newUpstream(q Quirks, functions bool) dialect.Client {
 }
 
 var (
-	_ dialect.Rewriter = (*upstream)(nil)
-	_ dialect.Reshaper = (*upstream)(nil)
-	_ dialect.Trimmer  = (*upstream)(nil)
-	_ dialect.Stripper = (*asking)(nil)
+	_ dialect.Rewriter  = (*upstream)(nil)
+	_ dialect.Reshaper  = (*upstream)(nil)
+	_ dialect.Trimmer   = (*upstream)(nil)
+	_ dialect.Divergent = (*upstream)(nil)
+	_ dialect.Stripper  = (*asking)(nil)
 )
 
 // upstream is a server with quirks.
@@ -262,6 +263,9 @@ func (u *upstream) NewReader(req *llm.Request, stream bool) dialect.Reader {
 func (u *upstream) ReadError(status int, h dialect.Header, body []byte) *llm.Error {
 	return u.codec.ReadError(status, h, body)
 }
+
+// Diverges implements dialect.Divergent.
+func (u *upstream) Diverges() bool { return u.quirks.Nameless() }
 
 func (u *upstream) Rewrites(h *dialect.Head) bool {
 	return u.quirks.Harms(quirk.Request{Doc: h.Doc, Stream: h.Stream, Usage: h.Usage})

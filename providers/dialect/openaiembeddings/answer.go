@@ -89,6 +89,9 @@ func readData(data []byte, want asked) (vectors [][]float32, problem string) {
 	return vectors, ""
 }
 
+// ReadUsage implements dialect.Teller.
+func (c *Codec) ReadUsage(doc []byte) llm.Usage { return readUsage(jsonx.Get(doc, "usage")) }
+
 // readUsage reads usage. What was put in is all there is; some vendors say the total alone.
 func readUsage(raw []byte) (u llm.Usage) {
 	for _, n := range [...]string{"prompt_tokens", "total_tokens"} {

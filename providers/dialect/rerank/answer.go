@@ -61,6 +61,9 @@ func broken(message string) *llm.Event {
 	return &llm.Event{Kind: llm.EvFailed, Err: &llm.Error{Code: llm.CodeUpstream, Op: name + ".read", Message: message}}
 }
 
+// ReadUsage implements dialect.Teller.
+func (c *Codec) ReadUsage(doc []byte) llm.Usage { return readUsage(doc) }
+
 // readUsage reads tokens as Jina, Voyage and llama.cpp count them, and the search units of Cohere's first version.
 func readUsage(doc []byte) (u llm.Usage) {
 	for _, n := range [...]string{"prompt_tokens", "total_tokens"} {

@@ -96,6 +96,7 @@ var answers = map[string]harm{
 	"finish_repeated":  harmless, // finish_reason in several chunks
 	"first_chunk_bare": harmless, // a first chunk without id and choices
 	"no_done":          harmless, // no [DONE]
+	"no_object":        harmless, // no member object: Envoy's filter does not see that it is a chat completion
 	"reasoning":        harmless, // reasoning in a member of its own
 	"role_repeated":    harmless, // role in every chunk
 	"usage_on_finish":  harmless, // usage in the chunk that has finish_reason
@@ -121,6 +122,9 @@ func Answers() []string { return names(answers) }
 func (s *Set) Harms(r Request) bool {
 	return slices.ContainsFunc(s.Answers, func(a string) bool { return answers[a].to(r) })
 }
+
+// Nameless reports whether answers do not say what they are.
+func (s *Set) Nameless() bool { return slices.Contains(s.Answers, "no_object") }
 
 // vital are members without which no request would be one, or which have a field of their own.
 var vital = [...]string{"model", "messages", "stream", "stream_options"}
