@@ -10,9 +10,9 @@ import (
 // and its own sub-packages never import it from a line above. A pattern's * stands for one path element; a
 // plain name wins over a pattern.
 var layers = []string{
-	"internal/llm proto/*",
+	"internal/llm internal/catalog/price proto/*",
 	"internal/jsonx internal/secret internal/telemetry internal/inflate envoy/binary extproc/grpcwire internal/catalog/* internal/quota/window tokenizer/text tokenizer/ucd tokenizer/nfc",
-	"internal/catalog internal/owner internal/health internal/limits internal/quota internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit tokenizer/vocab tokenizer/scan",
+	"internal/catalog internal/catalog/billing internal/owner internal/health internal/limits internal/quota internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit tokenizer/vocab tokenizer/scan",
 	"tokenizer/*",
 	"tokenizer providers/dialect providers/dialect/member providers/dialect/claude providers/dialect/*/* providers/sign internal/quota/* internal/ledger/*",
 	"providers/dialect/* providers/sign/* internal/cache internal/guard",

@@ -29,6 +29,8 @@ type Usage struct {
 	AudioOut     Count
 	WebSearches  Count
 	Queries      Count // of a ranking, as the provider bills them
+	BilledIn     Count // of Input, those that the provider bills, where it says so apart: all of them at one price
+	BilledOut    Count // of Output, likewise
 }
 
 // Merge takes the larger of each count: providers repeat cumulative numbers, so they are never added.
@@ -43,6 +45,8 @@ func (u *Usage) Merge(v Usage) {
 	u.AudioOut = u.AudioOut.Max(v.AudioOut)
 	u.WebSearches = u.WebSearches.Max(v.WebSearches)
 	u.Queries = u.Queries.Max(v.Queries)
+	u.BilledIn = u.BilledIn.Max(v.BilledIn)
+	u.BilledOut = u.BilledOut.Max(v.BilledOut)
 }
 
 // Known reports whether anything is known.

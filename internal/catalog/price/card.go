@@ -10,7 +10,7 @@ import (
 // Item is what a rate is for. Items up to ImageInput are tokens.
 type Item uint8
 
-// Items.
+// Items, and how many there are.
 const (
 	Input           Item = iota
 	Output               // reasoning included, where Reasoning has no rate
@@ -29,10 +29,10 @@ const (
 	WebSearchLow         // one with a small search context
 	WebSearchMedium      // one with a medium search context
 	WebSearchHigh        // one with a large search context
-	items           = iota
+	Items           = iota
 )
 
-var itemNames = [items]string{
+var itemNames = [Items]string{
 	"input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning_output", "audio_input", "audio_output", "audio_cache_read",
 	"image_input", "per_image", "per_query", "per_request", "web_search", "web_search_low", "web_search_medium", "web_search_high",
 }
@@ -60,7 +60,7 @@ func NewRates(set uint32, list []Rate) Rates { return Rates{set, list} }
 // RatesOf makes Rates from a map.
 func RatesOf(m map[Item]Rate) Rates {
 	var r Rates
-	for i := range Item(items) {
+	for i := range Item(Items) {
 		if v, ok := m[i]; ok {
 			r.set |= 1 << i
 			r.list = append(r.list, v)
@@ -88,7 +88,7 @@ func (r Rates) Equal(o Rates) bool { return r.set == o.set && slices.Equal(r.lis
 func (r Rates) All() iter.Seq2[Item, Rate] {
 	return func(yield func(Item, Rate) bool) {
 		n := 0
-		for i := range Item(items) {
+		for i := range Item(Items) {
 			if r.set&(1<<i) != 0 {
 				if !yield(i, r.list[n]) {
 					return
@@ -105,7 +105,7 @@ func (r Rates) With(over Rates) Rates {
 		return over
 	}
 	out := Rates{set: r.set | over.set, list: make([]Rate, 0, bits.OnesCount32(r.set|over.set))}
-	for i := range Item(items) {
+	for i := range Item(Items) {
 		if v, ok := over.Get(i); ok {
 			out.list = append(out.list, v)
 		} else if v, ok := r.Get(i); ok {
@@ -123,6 +123,25 @@ type Card struct {
 	Tiers    []Tier    // by the size of the prompt
 	Services []Service // by the service tier
 	Factors  []Factor  // on the whole price
+	Hours    []Hours   // by the time of day
+}
+
+// Hours is the rates of a part of each day, as off-peak discounts have it. From and Until are minutes since
+// 00:00 UTC; where Until is not later than From, it is that of the next day. What it does not state is as in
+// the list that is valid.
+type Hours struct {
+	From, Until int
+	Rates       Rates
+}
+
+// Holds reports whether a time lies within the hours.
+func (h *Hours) Holds(t time.Time) bool {
+	hour, minute, _ := t.UTC().Clock()
+	m := hour*60 + minute
+	if h.From < h.Until {
+		return h.From <= m && m < h.Until
+	}
+	return m >= h.From || m < h.Until
 }
 
 // Change is the list of prices from a day on, complete.
@@ -165,6 +184,18 @@ func (c *Card) At(t time.Time) Rates {
 			break
 		}
 		r = c.Changes[i].Rates
+	}
+	return r
+}
+
+// AtHour returns the list of prices at a time with those of its hour of the day: of several that hold, the
+// first.
+func (c *Card) AtHour(t time.Time) Rates {
+	r := c.At(t)
+	for i := range c.Hours {
+		if c.Hours[i].Holds(t) {
+			return r.With(c.Hours[i].Rates)
+		}
 	}
 	return r
 }

@@ -13,9 +13,9 @@ import (
 // readUsage reads usage: the tokens that the model saw and made; what Cohere bills for is less, as its own preamble
 // is free. Tokens of images are counted beside those of texts.
 func readUsage(raw []byte) (u llm.Usage) {
-	tokens := jsonx.Get(raw, "tokens")
+	tokens, billed := jsonx.Get(raw, "tokens"), jsonx.Get(raw, "billed_units")
 	if jsonx.Kind(tokens) != '{' {
-		tokens = jsonx.Get(raw, "billed_units")
+		tokens, billed = billed, nil
 	}
 	count := func(obj []byte, name string) llm.Count {
 		if f, ok := jsonx.Float(jsonx.Get(obj, name)); ok && f >= 0 && f < maxSafe { // the API's numbers are floats
@@ -36,20 +36,27 @@ func readUsage(raw []byte) (u llm.Usage) {
 		u.Reasoning.N = u.Output.N
 	}
 	u.Queries = count(jsonx.Get(raw, "billed_units"), "search_units")
+	if in, out := count(billed, "input_tokens"), count(billed, "output_tokens"); in.Known && out.Known && (in != u.Input || out != u.Output) {
+		u.BilledIn, u.BilledOut = in, out
+	}
 	return u
 }
 
 // appendUsage appends usage. Clients need both numbers (ai-sdk refuses an answer without): what is not known is 0. What
-// is billed is taken to be what was used.
+// is billed is taken to be what was used, where nothing else is known.
 func appendUsage(dst []byte, u *llm.Usage) []byte {
-	pair := func() {
-		dst = strconv.AppendInt(jsonx.AppendKey(append(dst, '{'), "input_tokens"), u.Input.N, 10)
-		dst = strconv.AppendInt(jsonx.AppendKey(dst, "output_tokens"), u.Output.N, 10)
+	pair := func(in, out int64) {
+		dst = strconv.AppendInt(jsonx.AppendKey(append(dst, '{'), "input_tokens"), in, 10)
+		dst = strconv.AppendInt(jsonx.AppendKey(dst, "output_tokens"), out, 10)
 	}
 	dst = jsonx.AppendKey(append(dst, '{'), "billed_units")
-	pair()
+	if u.BilledIn.Known && u.BilledOut.Known {
+		pair(u.BilledIn.N, u.BilledOut.N)
+	} else {
+		pair(u.Input.N, u.Output.N)
+	}
 	dst = jsonx.AppendKey(append(dst, '}'), "tokens")
-	pair()
+	pair(u.Input.N, u.Output.N)
 	if u.Reasoning.Known {
 		dst = strconv.AppendInt(jsonx.AppendKey(dst, "reasoning_tokens"), u.Reasoning.N, 10)
 	}

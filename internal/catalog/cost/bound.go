@@ -1,0 +1,139 @@
+package cost
+
+import (
+	"slices"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog/price"
+)
+
+// Ask is what a request can use at most. Tokens must be upper bounds that hold: a prompt is bounded by its
+// count or its bytes, an answer by the cap that the provider enforces, times the choices asked for.
+type Ask struct {
+	Input, Output int64
+	Writes        bool // the prompt may be written to the provider's cache
+	WritesHour    bool // for an hour
+	AudioIn       bool // the prompt may have audio
+	AudioOut      bool // the answer may
+	Images        int64
+	Searches      int64 // web searches that the provider's own tool may make
+	Queries       int64 // of a rerank request
+}
+
+// Limit is the most that one step of a plan can cost, in nano-USD.
+type Limit struct {
+	Full   int64 // of a whole answer
+	Prompt int64 // of the prompt alone, as a provider bills an attempt that was cut before its answer
+	Flags  Flags // Unpriced: there is no bound, since a rate is not known
+}
+
+// Bound returns the most that a request can cost under a card. Every token is taken at the dearest rate that
+// may apply: of all context tiers that the prompt can reach, of the service tier that was asked for and the
+// standard one (a provider may serve at either), and, where it may be so, as cache write, audio or reasoning.
+// Fees are taken at their maximum. For all units within the ask, and the same terms, Of is never more.
+func Bound(c *price.Card, a Ask, t Terms) Limit {
+	var l Limit
+	by, flags := factors(c, &t)
+	if c != nil {
+		l.Flags |= flags
+	}
+	if t.Paid > 0 {
+		by = append(by, uint64(t.Paid))
+	}
+	in := []price.Item{price.Input, price.CacheRead}
+	if a.Writes || a.WritesHour {
+		in = append(in, price.CacheWrite)
+	}
+	if a.WritesHour {
+		in = append(in, price.CacheWrite1h)
+	}
+	if a.AudioIn {
+		in = append(in, price.AudioInput, price.AudioCacheRead)
+	}
+	out := []price.Item{price.Output, price.Reasoning}
+	if a.AudioOut {
+		out = append(out, price.AudioOutput)
+	}
+	quotes := quotes(c, a.Input, &t)
+	add := func(sum wide, n int64, items ...price.Item) wide {
+		if n = min(max(n, 0), Max); n == 0 {
+			return sum
+		}
+		r, flags := dearest(quotes, items)
+		l.Flags |= flags
+		return sum.plus(product(uint64(n), uint64(r)))
+	}
+	prompt := add(wide{}, a.Input, in...)
+	prompt = add(prompt, a.Images, price.PerImage)
+	prompt = add(prompt, 1, price.PerRequest)
+	full := add(prompt, a.Output, out...)
+	full = add(full, a.Searches, price.WebSearch)
+	full = add(full, a.Queries, price.PerQuery)
+	var capped bool
+	l.Prompt, _ = nano(prompt, by)
+	if l.Full, capped = nano(full, by); capped {
+		l.Flags |= Capped
+	}
+	return l
+}
+
+// quotes returns the quotes of every context tier that a prompt of up to a length can be in, at the service
+// tier asked for and at the standard one.
+func quotes(c *price.Card, longest int64, t *Terms) (out []quote) {
+	lengths := []int64{0, max(longest, 0)}
+	if c != nil {
+		for _, tier := range c.Tiers {
+			lengths = append(lengths, tier.Above+1, tier.UpTo, tier.UpTo+1)
+		}
+	}
+	slices.Sort(lengths)
+	lengths = slices.Compact(lengths)
+	plain := *t
+	plain.Service = ""
+	for _, n := range lengths {
+		if n > longest && n > 0 {
+			break
+		}
+		out = append(out, at(c, n, t))
+		if serviceOf(t.Service) != standard {
+			out = append(out, at(c, n, &plain))
+		}
+	}
+	return out
+}
+
+// dearest returns the highest rate of any of the items.
+func dearest(quotes []quote, items []price.Item) (price.Rate, Flags) {
+	var most price.Rate
+	var flags Flags
+	for i := range quotes {
+		for _, item := range items {
+			r, f := quotes[i].rate(item)
+			if item == price.WebSearch && quotes[i].terms.Search == "" {
+				for _, s := range [...]price.Item{price.WebSearchLow, price.WebSearchMedium, price.WebSearchHigh} {
+					if v, ok := quotes[i].base.Get(s); ok {
+						r = max(r, v)
+					}
+				}
+			}
+			most, flags = max(most, r), flags|f
+		}
+	}
+	return most, flags
+}
+
+// Step is a step of a plan, in nano-USD.
+type Step struct {
+	Full int64 // its cost as the one that answers
+	Cut  int64 // what its provider may bill where the attempt fails and the next step is taken (billing.Rules.Cut)
+}
+
+// Claim returns what has to be reserved for a plan, so that no failover needs money that it does not have: the
+// largest, over its steps, of a step's full cost and what every step before it may have cost.
+func Claim(steps []Step) int64 {
+	var most, before int64
+	for _, s := range steps {
+		most = max(most, add(before, s.Full))
+		before = add(before, s.Cut)
+	}
+	return most
+}
