@@ -84,6 +84,13 @@ type Headed interface {
 	AnswerHeader(e *llm.Error, requestID string, set func(name, value string))
 }
 
+// Capper is a Server whose clients need not say how long an answer may be.
+type Capper interface {
+	// Cap returns the edit of a client's body that bounds the answer to tokens, reasoning included, where the client
+	// said no bound or a higher one. ok is false for a request that has none, such as one that is only counted.
+	Cap(h *Head, tokens int64) (e jsonx.Edit, ok bool)
+}
+
 // Writer writes an answer in a dialect, from events.
 type Writer interface {
 	// Write appends what the client may see so far. A writer of a whole document collects, and appends nothing.

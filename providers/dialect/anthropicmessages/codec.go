@@ -22,6 +22,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/fit"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 )
 
 // Codec is the dialect's codec. It holds no state of any exchange and is safe for concurrent use.
@@ -56,6 +57,11 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 		return h.Doc.Body, nil
 	}
 	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
+}
+
+// Cap implements dialect.Capper.
+func (c *Codec) Cap(h *dialect.Head, tokens int64) (jsonx.Edit, bool) {
+	return member.Limit(h.Doc, tokens, "max_tokens"), true
 }
 
 // Reshapes implements dialect.Reshaper: thoughts that this provider must not get may be another's.

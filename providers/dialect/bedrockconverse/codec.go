@@ -65,6 +65,11 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, _ dialect.Edits) ([]byte, er
 	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
 }
 
+// Cap implements dialect.Capper.
+func (c *Codec) Cap(h *dialect.Head, tokens int64) (jsonx.Edit, bool) {
+	return member.Limit(h.Doc, tokens, "inferenceConfig", "maxTokens"), true
+}
+
 // Reshapes implements dialect.Reshaper: reasoning that this provider must not get may be another's.
 func (c *Codec) Reshapes(h *dialect.Head) bool { return len(foreignThoughts(h.Doc)) > 0 }
 

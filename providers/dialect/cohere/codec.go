@@ -265,6 +265,11 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 	return jsonx.Splice(dst, h.Doc.Body, h.Doc.Set("model", jsonx.AppendQuote(nil, e.Model))), nil
 }
 
+// Cap implements dialect.Capper.
+func (c *Codec) Cap(h *dialect.Head, tokens int64) (jsonx.Edit, bool) {
+	return member.Limit(h.Doc, tokens, "max_tokens"), true
+}
+
 // NewReader makes a reader of one answer.
 func (c *Codec) NewReader(req *llm.Request, stream bool) dialect.Reader {
 	if req != nil {

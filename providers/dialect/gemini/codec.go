@@ -23,6 +23,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/gemini/status"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 )
 
@@ -111,6 +112,28 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 		return body, nil
 	}
 	return jsonx.Splice(dst, body, edits...), nil
+}
+
+// Cap implements dialect.Capper. Both names may be spelled in either way.
+func (c *Codec) Cap(h *dialect.Head, tokens int64) (jsonx.Edit, bool) {
+	if _, counted := counted(h.Doc); counted {
+		return jsonx.Edit{}, false
+	}
+	outer, inner := "generationConfig", "maxOutputTokens"
+	for i := range h.Doc.Members {
+		m := &h.Doc.Members[i]
+		if camel(m.Name) != outer {
+			continue
+		}
+		outer = m.Name
+		for k := range jsonx.Members(h.Doc.Body[m.Start:m.End]) {
+			if camel(string(k)) == inner {
+				inner = string(k)
+			}
+		}
+		break
+	}
+	return member.Limit(h.Doc, tokens, outer, inner), true
 }
 
 // bodyEdits are the changes to a scanned body, or to the request within one of countTokens.

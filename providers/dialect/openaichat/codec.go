@@ -126,6 +126,17 @@ func splice(dst []byte, h *dialect.Head, e dialect.Edits, edits []jsonx.Edit) ([
 	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
 }
 
+// Cap implements dialect.Capper. A provider that knows the older name only gets that: quirk.Set.
+func (c *Codec) Cap(h *dialect.Head, tokens int64) (jsonx.Edit, bool) {
+	name := "max_completion_tokens"
+	if v, found := h.Doc.Get("max_tokens"); found && string(v) != "null" {
+		if v, found = h.Doc.Get(name); !found || string(v) == "null" {
+			name = "max_tokens" // the one that the client named
+		}
+	}
+	return member.Limit(h.Doc, tokens, name), true
+}
+
 // seals adds the edits that make the signatures in a conversation fit a model: one that its vendor made stands bare,
 // another's is taken out. A bare one stays where an imitator of OpenAI's server may have made it itself.
 func (c *Codec) seals(doc *jsonx.Doc, model string, edits []jsonx.Edit) []jsonx.Edit {

@@ -76,6 +76,11 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
 }
 
+// Cap implements dialect.Capper.
+func (c *Codec) Cap(h *dialect.Head, tokens int64) (jsonx.Edit, bool) {
+	return member.Limit(h.Doc, tokens, "max_tokens"), true
+}
+
 // Limits of a request. A provider's own may be lower; these keep the gateway's work bounded.
 const (
 	maxPrompts = 2048

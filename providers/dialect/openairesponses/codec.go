@@ -18,6 +18,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/providers/dialect/member"
 	"github.com/signalbox-ai/signalbox/providers/dialect/openaichat/fault"
 )
 
@@ -74,6 +75,11 @@ func (c *Codec) Splice(dst []byte, h *dialect.Head, e dialect.Edits) ([]byte, er
 		return h.Doc.Body, nil
 	}
 	return jsonx.Splice(dst, h.Doc.Body, edits...), nil
+}
+
+// Cap implements dialect.Capper.
+func (c *Codec) Cap(h *dialect.Head, tokens int64) (jsonx.Edit, bool) {
+	return member.Limit(h.Doc, tokens, "max_output_tokens"), true
 }
 
 // Reshapes implements dialect.Reshaper: reasoning that this provider must not get may be another's.
