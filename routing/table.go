@@ -3,18 +3,20 @@ package routing
 import (
 	"slices"
 	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/glob"
 )
 
 // Table is the routes of one configuration, in order, ready to match.
 type Table struct {
 	routes  []*Route
 	exact   map[string]*Route
-	globs   []glob
+	globs   []pattern
 	named   map[string]*Route
 	aliases map[string]string
 }
 
-type glob struct {
+type pattern struct {
 	pattern string
 	route   *Route
 }
@@ -26,8 +28,8 @@ func NewTable(routes []*Route, aliases map[string]string) *Table {
 	for _, r := range routes {
 		t.named[r.Name] = r
 		for _, m := range r.Models {
-			if IsGlob(m) {
-				t.globs = append(t.globs, glob{m, r})
+			if glob.Is(m) {
+				t.globs = append(t.globs, pattern{m, r})
 			} else if _, ok := t.exact[m]; !ok {
 				t.exact[m] = r
 			}
@@ -35,9 +37,6 @@ func NewTable(routes []*Route, aliases map[string]string) *Table {
 	}
 	return t
 }
-
-// IsGlob reports whether a model pattern has wildcards.
-func IsGlob(m string) bool { return strings.ContainsAny(m, "*?") }
 
 // Resolve follows an alias.
 func (t *Table) Resolve(model string) string {
@@ -53,7 +52,7 @@ func (t *Table) Match(model string) *Route {
 		return r
 	}
 	for _, g := range t.globs {
-		if Glob(g.pattern, model) {
+		if glob.Match(g.pattern, model) {
 			return g.route
 		}
 	}
@@ -71,7 +70,7 @@ func (t *Table) Models() []string {
 	var names []string
 	for _, r := range t.routes {
 		for _, m := range r.Models {
-			if !IsGlob(m) && !slices.Contains(names, m) {
+			if !glob.Is(m) && !slices.Contains(names, m) {
 				names = append(names, m)
 			}
 		}
@@ -106,30 +105,6 @@ func Nearest(name string, names []string) []string {
 		near = append(near, s.name)
 	}
 	return near
-}
-
-// Glob reports whether name matches pattern: * stands for any run of characters, ? for one byte.
-func Glob(pattern, name string) bool {
-	p, n, star, mark := 0, 0, -1, 0
-	for n < len(name) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, n
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == name[n]):
-			p++
-			n++
-		case star >= 0:
-			mark++
-			p, n = star+1, mark
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
 }
 
 // distance is the Levenshtein distance, bounded by what names are.

@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
+	"github.com/signalbox-ai/signalbox/internal/glob"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -65,12 +66,12 @@ func (c *modelsCmd) wanted(all []app.Model) (func(*app.Model) bool, error) {
 		return nil, fmt.Errorf("--provider: no models of %q are known; %s", c.Provider, suggest(c.Provider, slices.Compact(names)))
 	}
 	filter := strings.ToLower(c.Filter)
-	if filter != "" && !routing.IsGlob(filter) {
+	if filter != "" && !glob.Is(filter) {
 		filter = "*" + filter + "*"
 	}
 	return func(m *app.Model) bool {
 		return (c.Provider == "" || m.Provider == c.Provider || m.Provider == vendor) && (m.Can &^ m.Cannot).Has(need) &&
-			(filter == "" || routing.Glob(filter, strings.ToLower(m.ID)) || routing.Glob(filter, m.Name))
+			(filter == "" || glob.Match(filter, strings.ToLower(m.ID)) || glob.Match(filter, m.Name))
 	}, nil
 }
 

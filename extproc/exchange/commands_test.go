@@ -3,6 +3,7 @@ package exchange_test
 import (
 	"bytes"
 	"compress/gzip"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -62,12 +63,7 @@ func (r *rig) setup(c *command) bool {
 	case "alias":
 		r.config.aliases[args[0]] = args[1]
 	case "client":
-		hash, err := auth.ParseHash(auth.HashKey(args[1]))
-		if err != nil {
-			r.fatalf("%v", err)
-		}
-		r.config.clients = append(r.config.clients, auth.Key{Name: args[0], Hash: hash})
-		r.secrets[args[1]] = "client " + args[0]
+		r.client(args)
 	case "counting":
 		r.config.counts = true
 	case "limit":
@@ -81,6 +77,59 @@ func (r *rig) setup(c *command) bool {
 		return false
 	}
 	return true
+}
+
+// client NAME SECRET [member=VALUE,…]….
+func (r *rig) client(args []string) {
+	hash, err := auth.ParseHash(auth.HashKey(args[1]))
+	if err != nil {
+		r.fatalf("%v", err)
+	}
+	k := &auth.Key{ID: args[0], Name: args[0], Hash: hash, Role: auth.RoleMember, Owner: auth.Owner{Organization: auth.DefaultOrganization}}
+	for _, a := range args[2:] {
+		name, value, _ := strings.Cut(a, "=")
+		for v := range strings.SplitSeq(value, ",") {
+			r.grant(k, name, v)
+		}
+	}
+	r.config.clients = append(r.config.clients, k)
+	r.secrets[args[1]] = "client " + args[0]
+}
+
+func (r *rig) grant(k *auth.Key, name, v string) {
+	var err error
+	ok := true
+	switch name {
+	case "organization":
+		k.Organization = v
+	case "team":
+		k.Team = v
+	case "project":
+		k.Project = v
+	case "role":
+		k.Role, ok = auth.ParseRole(v)
+	case "models":
+		k.Scope.Models = append(k.Scope.Models, v)
+	case "routes":
+		k.Scope.Routes = append(k.Scope.Routes, v)
+	case "operations":
+		var o llm.Op
+		o, ok = auth.ParseOperation(v)
+		k.Scope.Operations = append(k.Scope.Operations, o)
+	case "regions":
+		k.Scope.Regions = append(k.Scope.Regions, v)
+	case "networks":
+		var n netip.Prefix
+		n, err = auth.ParseNetwork(v)
+		k.Scope.Networks = append(k.Scope.Networks, n)
+	case "expires":
+		k.Expires, err = time.Parse(time.RFC3339, v)
+	default:
+		ok = false
+	}
+	if err != nil || !ok {
+		r.fatalf("%s=%s: %v", name, v, err)
+	}
 }
 
 // answer STATUS [end], with headers: the head of the provider's answer.

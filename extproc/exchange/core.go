@@ -27,23 +27,16 @@ type Snapshot struct {
 	Providers map[string]*providers.Provider
 	Registry  *providers.Registry
 	Servers   map[dialect.Name]dialect.Server
-	Keys      *auth.Keys
+	Keys      *auth.Gate
 	MaxBody   int64 // bytes of a request
 	MaxHeader int   // fields of a request's header; 0: any number
 	MaxAnswer int64 // bytes of an answer that has to be collected
-
-	// MayUse says whether a client's key may use a model, by the name that the client gives it; nil: every key
-	// may use every model. The model list shows what it allows.
-	MayUse func(key, model string) bool
 
 	Count *counting.Counter // nil: no prompt is counted here
 
 	list  func() *listing.List // made when it is first asked for
 	waits bool                 // signing for one of the providers may
 }
-
-// mayUse asks MayUse.
-func (s *Snapshot) mayUse(key, model string) bool { return s.MayUse == nil || s.MayUse(key, model) }
 
 // MayWait reports whether what makes a request, Head, Body, Request or Bare, may wait for a credential.
 func (x *Exchange) MayWait() bool { return x.snap.waits }

@@ -9,10 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
 )
 
 // Head takes the request's head. end says that no body follows.
@@ -103,16 +105,43 @@ func usableID(id string) bool {
 	return true
 }
 
+// authenticate finds out who asks, and whether that may.
 func (x *Exchange) authenticate(h Header) *llm.Error {
-	p, err := auth.FromHeaders(h.All)
-	if err == nil {
-		x.in.who, err = x.snap.Keys.Check(p)
-	}
+	who, err := x.snap.Keys.Admit(auth.Request{Header: h.All, Now: x.in.began})
 	if err != nil {
 		return asError(err)
 	}
-	x.Who = x.in.who.Name()
+	x.in.who, x.Who = who, who.Name()
+	x.By = ticket.Charge(who)
+	if err := who.Use(x.Op); err != nil {
+		return asError(err)
+	}
 	return nil
+}
+
+// may reports whether the client may use a model, by the name that it gives: whether the name is in its scope, and a
+// route takes it that is, with a target that is. A model that it may not use does not exist for it.
+func (x *Exchange) may(model string) bool {
+	s := x.in.who.Scope()
+	if s == nil {
+		return true
+	}
+	resolved := x.snap.Table.Resolve(model)
+	if !s.Model(model, resolved) {
+		return false
+	}
+	r := x.snap.Table.Match(resolved)
+	return r == nil || s.Route(r.Name) && slices.ContainsFunc(r.Targets, x.mayGo)
+}
+
+// mayGo reports whether the client's requests may go to a target's provider.
+func (x *Exchange) mayGo(t routing.Target) bool {
+	s := x.in.who.Scope()
+	if s == nil || len(s.Regions) == 0 {
+		return true
+	}
+	p := x.snap.Providers[t.Provider]
+	return p != nil && s.Region(p.Region)
 }
 
 // checkBody refuses what we do not read: RELIABILITY §9.
@@ -153,12 +182,12 @@ func (x *Exchange) models() Reply {
 	var body []byte
 	if id := x.in.piece; id != "" {
 		m, found := x.snap.list().Find(id)
-		if !found || !x.snap.mayUse(x.Who, id) {
+		if !found || !x.may(id) {
 			return x.refuse(x.unknownModel(id))
 		}
 		body = l.WriteModel(m)
 	} else {
-		body = l.WriteModels(x.snap.list().Models(func(id string) bool { return x.snap.mayUse(x.Who, id) }))
+		body = l.WriteModels(x.snap.list().Models(x.may))
 	}
 	x.core.seen.Refused(Refusal{Dialect: x.Dialect, Op: x.Op, Code: llm.CodeNone, Took: x.core.now().Sub(x.in.began)})
 	x.move(stRefused)
@@ -167,7 +196,7 @@ func (x *Exchange) models() Reply {
 
 func (x *Exchange) unknownModel(model string) *llm.Error {
 	e := &llm.Error{Code: llm.CodeNotFound, Reason: "model_not_found", Param: "model", Message: "the model " + strconv.Quote(clip(model)) + " does not exist here, or you may not use it"}
-	near := slices.DeleteFunc(x.snap.Table.Near(model), func(n string) bool { return !x.snap.mayUse(x.Who, n) })
+	near := slices.DeleteFunc(x.snap.Table.Near(model), func(n string) bool { return !x.may(n) })
 	if len(near) > 0 {
 		e.Message += "; did you mean " + strings.Join(near, ", ") + "?"
 	}

@@ -67,8 +67,12 @@ func (x *Exchange) route(model, whose string) (*routing.Route, string, *llm.Erro
 	}
 	t := x.snap.Table
 	resolved := t.Resolve(model)
+	scope := x.in.who.Scope()
+	if !scope.Model(model, resolved) {
+		return nil, "", x.unknownModel(model)
+	}
 	if name := x.in.head.Get(headerRoute); name != "" {
-		if r := t.Route(name); r != nil && r.Client.Route {
+		if r := t.Route(name); r != nil && r.Client.Route && scope.Route(name) {
 			if passesOn(r) && !plainName(resolved) {
 				return nil, "", x.unknownModel(model)
 			}
@@ -76,7 +80,7 @@ func (x *Exchange) route(model, whose string) (*routing.Route, string, *llm.Erro
 		}
 		return nil, "", llm.Invalid(headerRoute, "there is no route "+strconv.Quote(clip(name))+" that may be named")
 	}
-	if r := t.Match(resolved); r != nil && (plainName(resolved) || !passesOn(r)) {
+	if r := t.Match(resolved); r != nil && scope.Route(r.Name) && (plainName(resolved) || !passesOn(r)) {
 		return r, resolved, nil
 	}
 	return nil, "", x.unknownModel(model)
@@ -115,8 +119,11 @@ func (x *Exchange) keeper(whose string) (*routing.Route, *llm.Error) {
 		whose = x.in.head.Get(headerProvider)
 	}
 	for _, r := range x.snap.Table.Routes() {
+		if !x.in.who.Scope().Route(r.Name) {
+			continue
+		}
 		for _, t := range r.Targets {
-			if whose != "" && t.Provider != whose {
+			if whose != "" && t.Provider != whose || !x.mayGo(t) {
 				continue
 			}
 			if _, ok := x.codec(ticket.Leg{Provider: t.Provider}); !ok {

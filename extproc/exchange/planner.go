@@ -22,6 +22,7 @@ type planner struct {
 	in      dialect.Inbound
 	came    []byte       // the body as it came
 	whose   string       // the provider that ids in the request name; "": none
+	abroad  bool         // a target was left out for its region
 	req     *llm.Request // decoded once a target of another dialect asks
 	readErr *llm.Error
 	first   *llm.Error // why the first target that cannot do the request cannot
@@ -34,6 +35,10 @@ type planner struct {
 func (p *planner) usable(t routing.Target) (bool, string) {
 	x := p.x
 	leg := ticket.Leg{Provider: t.Provider, Model: t.Model, Like: t.Like}
+	if !x.mayGo(t) {
+		p.abroad = true
+		return false, "its region is not one of the key's"
+	}
 	if p.whose != "" && p.whose != t.Provider {
 		return p.cannot(llm.Invalid("file_id", "the request's files are at "+p.whose+", and the model is not"))
 	}
@@ -121,7 +126,7 @@ func (x *Exchange) count(p *planner, route *routing.Route, model string) (Reply,
 	}
 	plan, err := route.Plan(routing.View{
 		Model: model, Keys: x.snap.keys(x.core.rests, x.in.began), Draw: x.core.draw,
-		Usable: func(t routing.Target) (bool, string) { return x.snap.Providers[t.Provider] != nil, "" },
+		Usable: func(t routing.Target) (bool, string) { return x.snap.Providers[t.Provider] != nil && x.mayGo(t), "" },
 	})
 	if err != nil {
 		return Reply{}, false // planning says why
@@ -196,6 +201,9 @@ func (p *planner) cannot(e *llm.Error) (bool, string) {
 func (p *planner) noTarget(err error) *llm.Error {
 	if p.first != nil {
 		return p.first
+	}
+	if p.abroad {
+		return &llm.Error{Code: llm.CodeForbidden, Message: "this key may use providers in " + strings.Join(p.x.in.who.Scope().Regions, ", ") + " only, and the model has none there"}
 	}
 	if none, ok := errors.AsType[*routing.NoTarget](err); ok {
 		return &llm.Error{Code: llm.CodeOverloaded, Message: none.Error(), After: time.Second}

@@ -45,7 +45,7 @@ type config struct {
 	providers map[string]*providers.Provider
 	routes    []*routing.Route
 	aliases   map[string]string
-	clients   []auth.Key
+	clients   []*auth.Key
 	counts    bool
 	maxBody   int64
 	maxAnswer int64
@@ -73,7 +73,7 @@ func (r *rig) snapshot() *exchange.Snapshot {
 	c.version++
 	keys := auth.Open()
 	if len(c.clients) > 0 {
-		keys = auth.NewKeys(c.clients)
+		keys = auth.NewGate(c.clients)
 	}
 	ps := map[string]*providers.Provider{}
 	maps.Copy(ps, c.providers)
@@ -117,9 +117,9 @@ func (r *rig) finish() {
 	}
 }
 
-// provider NAME KIND [base=URL] [speaks=DIALECT] [ID=SECRET]….
+// provider NAME KIND [base=URL] [speaks=DIALECT] [region=NAME] [ID=SECRET]….
 func (r *rig) provider(args []string) {
-	name, base, speaks := args[0], "", ""
+	name, base, speaks, region := args[0], "", "", ""
 	kind, ok := all.Kinds().Kind(args[1])
 	if !ok {
 		r.fatalf("unknown kind %q", args[1])
@@ -132,12 +132,15 @@ func (r *rig) provider(args []string) {
 			base = v
 		case "speaks":
 			speaks = v
+		case "region":
+			region = v
 		default:
 			keys = append(keys, providers.Key{ID: n, Secret: secret.New(v)})
 			r.secrets[v] = name
 		}
 	}
 	r.config.providers[name] = newProvider(r.t, kind, name, base, speaks, keys...)
+	r.config.providers[name].Region = region
 }
 
 func newProvider(t testing.TB, kind providers.Kind, name, base, speaks string, keys ...providers.Key) *providers.Provider {

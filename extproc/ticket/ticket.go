@@ -4,9 +4,11 @@
 package ticket
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -28,8 +30,36 @@ type Ticket struct {
 	Began   int64             `json:"t"`          // Unix milliseconds
 	Version string            `json:"c"`          // of the configuration that planned it
 	Who     string            `json:"k,omitzero"` // name of the client's key
+	By      Charged           `json:"w,omitzero"` // whom the exchange is charged to, beside its key's name
 	Keep    map[string]string `json:"h,omitzero"` // client headers that a target of the dialect gets back
 	Steps   []Leg             `json:"p"`
+}
+
+// Charged is whom an exchange is charged to. What is usual is left out: see Charge and Ticket.Owner.
+type Charged struct {
+	Organization string `json:"o,omitzero"` // "": auth.DefaultOrganization
+	Team         string `json:"t,omitzero"`
+	Project      string `json:"p,omitzero"`
+	Key          string `json:"k,omitzero"` // id of the key; "": its name
+	User         string `json:"u,omitzero"` // the end user, as the client says
+}
+
+// Charge writes down whom an exchange of an identity is charged to.
+func Charge(who auth.Identity) Charged {
+	o := who.Owner()
+	c := Charged{Organization: o.Organization, Team: o.Team, Project: o.Project, Key: who.KeyID(), User: who.EndUser()}
+	if c.Organization == auth.DefaultOrganization {
+		c.Organization = ""
+	}
+	if c.Key == who.Name() {
+		c.Key = ""
+	}
+	return c
+}
+
+// Owner returns whom the exchange is charged to, with nothing left out, and the id of the key.
+func (t *Ticket) Owner() (o auth.Owner, key string) {
+	return auth.Owner{Organization: cmp.Or(t.By.Organization, auth.DefaultOrganization), Team: t.By.Team, Project: t.By.Project}, cmp.Or(t.By.Key, t.Who)
 }
 
 // Asked is what the client asked for.

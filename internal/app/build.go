@@ -82,23 +82,19 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 	b.built++
 	s.Version = hex.EncodeToString(version.Sum(nil)[:4]) + "-" + strconv.Itoa(b.built)
 	var err error
-	s.Keys, err = clientKeys(c.Keys)
+	s.Keys, err = clientKeys(c)
 	return s, err
 }
 
-func clientKeys(keys []config.Key) (*auth.Keys, error) {
-	if len(keys) == 0 {
+func clientKeys(c *config.Config) (*auth.Gate, error) {
+	if len(c.Keys) == 0 {
 		return auth.Open(), nil
 	}
-	list := make([]auth.Key, len(keys))
-	for i, k := range keys {
-		h, err := auth.ParseHash(k.Hash)
-		if err != nil {
-			return nil, fmt.Errorf("key %s: %w", k.Name, err)
-		}
-		list[i] = auth.Key{Name: k.Name, Hash: h}
+	keys, err := c.StaticKeys()
+	if err != nil {
+		return nil, err
 	}
-	return auth.NewKeys(list), nil
+	return auth.NewGate(keys).Behind(c.Envoy.TrustedHops), nil
 }
 
 // provider makes one provider with its credentials. The ID of a credential is its reference, which may be

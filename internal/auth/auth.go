@@ -1,10 +1,11 @@
-// Package auth tells who a client is by the key it presents.
+// Package auth tells who a client is and what it may do.
 //
-//	request headers → FromHeaders → Presented → (*Keys).Check → Identity
+//	request headers → Gate.Admit → Identity (owner, role, scope) → Identity.Use, Scope
 //
-// Only Check makes an Identity that is authenticated; whatever goes wrong before leaves the zero value,
-// which is not. Keys are known by their SHA-256 alone: they are random, so a slow hash would add nothing.
-// The package does not decide what an identity may do, and never shows a key, in errors or elsewhere.
+// Only a Gate makes an Identity that is authenticated; whatever goes wrong before leaves the zero value, which is not.
+// Keys are known by their SHA-256 alone: they are random, so a slow hash would add nothing. The package asks nobody:
+// everything that it decides with is in memory. It never shows a key, in errors or elsewhere, and nothing of other
+// keys than the client's own.
 package auth
 
 import (
@@ -12,72 +13,115 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
 
 const op = "auth"
 
-// Key is a client's key as the configuration has it.
-type Key struct {
-	Name string   // for logs, metrics and the ledger
-	Hash [32]byte // SHA-256 of the key
+// Gate lets clients in. The zero value and nil let nobody in. It is safe for concurrent use and does not change once
+// made.
+type Gate struct {
+	byHash    map[[sha256.Size]byte]*Key
+	anonymous *Key // nil: keys are asked for
+	hops      int
 }
 
-// Identity is who a request is from. The zero value is nobody.
-type Identity struct {
-	name     string
-	verified bool
-}
-
-// Name returns the name of the client's key, "anonymous" where keys are not asked for, and "" for nobody.
-func (i Identity) Name() string { return i.name }
-
-// Authenticated reports whether the identity comes from Check.
-func (i Identity) Authenticated() bool { return i.verified }
-
-// Keys are the keys that are let in. The zero value and nil let nobody in. Keys does not change once made.
-type Keys struct {
-	byHash map[[sha256.Size]byte]Key
-	open   bool
-}
-
-// NewKeys makes the set of keys. With none, nobody is let in. Of two keys with the same hash the first counts.
-func NewKeys(keys []Key) *Keys {
-	k := &Keys{byHash: make(map[[sha256.Size]byte]Key, len(keys))}
+// NewGate makes a gate for keys. With none, nobody is let in. Of two keys with the same hash the first counts.
+func NewGate(keys []*Key) *Gate {
+	g := &Gate{byHash: make(map[[sha256.Size]byte]*Key, len(keys))}
 	for _, key := range keys {
-		if _, ok := k.byHash[key.Hash]; !ok {
-			k.byHash[key.Hash] = key
+		if _, ok := g.byHash[key.Hash]; !ok {
+			g.byHash[key.Hash] = key
 		}
 	}
-	return k
+	return g
 }
 
 // Open lets everybody in, with any key or none, as "anonymous".
-func Open() *Keys { return &Keys{open: true} }
+func Open() *Gate {
+	return &Gate{anonymous: &Key{ID: "anonymous", Name: "anonymous", Owner: Owner{Organization: DefaultOrganization}, Role: RoleMember}}
+}
 
-// Check returns the identity that a credential proves. Its error is an *llm.Error with
-// CodeUnauthenticated, the same one for every key that is not let in.
-func (k *Keys) Check(p Presented) (Identity, error) {
-	if k != nil && k.open {
-		return Identity{name: "anonymous", verified: true}, nil
+// Behind returns the gate as it is behind proxies whose x-forwarded-for is believed.
+func (g *Gate) Behind(hops int) *Gate {
+	behind := *g
+	behind.hops = hops
+	return &behind
+}
+
+// Request is what a request shows of who it is from.
+type Request struct {
+	Header func(name string) []string // all values of a header by its lower-case name
+	Now    time.Time
+}
+
+// Admit returns the identity that a request proves. Its error is an *llm.Error: with CodeInvalid for credentials that
+// contradict each other, with CodeUnauthenticated, the same one, for every key that is not let in, and with
+// CodeForbidden for one that is, but not from where it comes.
+func (g *Gate) Admit(r Request) (Identity, error) {
+	p, err := FromHeaders(r.Header)
+	if err != nil {
+		return Identity{}, err
 	}
+	if g != nil && g.anonymous != nil {
+		return Identity{key: g.anonymous}, nil
+	}
+	key, err := g.check(p)
+	if err != nil {
+		return Identity{}, err
+	}
+	if !key.Expires.IsZero() && !r.Now.Before(key.Expires) {
+		return Identity{}, denied("the API key has expired")
+	}
+	if len(key.Scope.Networks) > 0 && !key.Scope.Network(clientAddress(r.Header(forwardedFor), g.hops)) {
+		return Identity{}, forbidden("this key may not be used from the network that the request comes from")
+	}
+	return Identity{key: key}, nil
+}
+
+// check finds the key that was presented.
+func (g *Gate) check(p Presented) (*Key, error) {
 	switch p.kind {
 	case nothing:
-		return Identity{}, denied("no API key; send it as authorization: Bearer KEY or in one of " + strings.Join(keyHeaders, ", "))
+		return nil, denied("no API key; send it as authorization: Bearer KEY or in one of " + strings.Join(keyHeaders, ", "))
 	case otherScheme:
-		return Identity{}, denied("the authorization header must be Bearer KEY")
+		return nil, denied("the authorization header must be Bearer KEY")
 	}
-	var known Key // the dummy that an unknown key is compared with
-	found := false
-	if k != nil {
-		known, found = k.byHash[p.sum]
+	var hash [sha256.Size]byte // the dummy that an unknown key is compared with
+	var known *Key
+	if g != nil {
+		if known = g.byHash[p.sum]; known != nil {
+			hash = known.Hash
+		}
 	}
-	if same := subtle.ConstantTimeCompare(known.Hash[:], p.sum[:]) == 1; !found || !same {
-		return Identity{}, denied("the API key is not valid")
+	if same := subtle.ConstantTimeCompare(hash[:], p.sum[:]) == 1; known == nil || !same {
+		return nil, denied("the API key is not valid")
 	}
-	return Identity{name: known.Name, verified: true}, nil
+	return known, nil
+}
+
+const forwardedFor = "x-forwarded-for"
+
+// clientAddress returns the address of the client, as Envoy tells it: the last one of x-forwarded-for is that of the
+// peer, which Envoy appends, and each proxy that is believed stands for one more. It is invalid where it is not known.
+func clientAddress(values []string, hops int) netip.Addr {
+	if len(values) == 0 {
+		return netip.Addr{}
+	}
+	list := strings.Split(strings.Join(values, ","), ",")
+	at := len(list) - 1 - hops
+	if at < 0 {
+		at = len(list) - 1
+	}
+	a, err := netip.ParseAddr(strings.TrimSpace(list[at]))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap()
 }
 
 func denied(message string) error {

@@ -15,13 +15,13 @@ type headers map[string][]string
 
 func (h headers) get(name string) []string { return h[name] }
 
-func hashed(t testing.TB, name, key string) Key {
+func hashed(t testing.TB, name, key string) *Key {
 	t.Helper()
 	sum, err := ParseHash(HashKey(key))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Key{Name: name, Hash: sum}
+	return &Key{ID: name, Name: name, Hash: sum, Role: RoleMember}
 }
 
 // describe writes an error as its code, the member and the message.
@@ -44,7 +44,7 @@ func TestWhoIsLetIn(t *testing.T) {
 		twice   = "invalid authorization: the authorization header was sent more than once"
 		differs = "invalid x-api-key: two different credentials were sent, in authorization and x-api-key"
 	)
-	keys := NewKeys([]Key{hashed(t, "alice", "key-a"), hashed(t, "bob", "key-b"), hashed(t, "late", "key-a")})
+	keys := NewGate([]*Key{hashed(t, "alice", "key-a"), hashed(t, "bob", "key-b"), hashed(t, "late", "key-a")})
 	for _, tt := range []struct {
 		name string
 		in   headers
@@ -96,13 +96,10 @@ func TestWhoIsLetIn(t *testing.T) {
 		{"longer", headers{"x-api-key": {strings.Repeat("k", 513)}}, "invalid x-api-key: the key is longer than 512 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var who Identity
-			p, err := FromHeaders(tt.in.get)
-			if err == nil {
-				who, err = keys.Check(p)
-			} else if p != (Presented{}) {
+			if p, err := FromHeaders(tt.in.get); err != nil && p != (Presented{}) {
 				t.Error("a credential came with an error")
 			}
+			who, err := keys.Admit(Request{Header: tt.in.get})
 			if got := who.Name() + describe(err); got != tt.want {
 				t.Errorf("\n got %s\nwant %s", got, tt.want)
 			}
@@ -114,20 +111,16 @@ func TestWhoIsLetIn(t *testing.T) {
 }
 
 func TestWithoutKeysOnlyOpenLetsIn(t *testing.T) {
-	var zero Keys
+	var zero Gate
 	for name, in := range map[string]headers{
 		"no key": {}, "a key": {"x-api-key": {"k"}}, "another scheme": {"authorization": {"Basic eA=="}},
 	} {
-		p, err := FromHeaders(in.get)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for kind, keys := range map[string]*Keys{"nil": nil, "zero": &zero, "none": NewKeys(nil)} {
-			if who, err := keys.Check(p); err == nil || who != (Identity{}) {
+		for kind, keys := range map[string]*Gate{"nil": nil, "zero": &zero, "none": NewGate(nil)} {
+			if who, err := keys.Admit(Request{Header: in.get}); err == nil || who != (Identity{}) {
 				t.Errorf("%s, %s: got %q, %v", kind, name, who.Name(), err)
 			}
 		}
-		if who, err := Open().Check(p); err != nil || who.Name() != "anonymous" || !who.Authenticated() {
+		if who, err := Open().Admit(Request{Header: in.get}); err != nil || who.Name() != "anonymous" || !who.Authenticated() {
 			t.Errorf("open, %s: got %q, %v", name, who.Name(), err)
 		}
 	}
@@ -135,9 +128,9 @@ func TestWithoutKeysOnlyOpenLetsIn(t *testing.T) {
 
 // The dummy that an unknown key is compared with must not become a key, whatever stands in the set.
 func TestTheZeroHashLetsNobodyIn(t *testing.T) {
-	for _, keys := range []*Keys{NewKeys(nil), NewKeys([]Key{hashed(t, "alice", "key-a")})} {
-		if who, err := keys.Check(Presented{kind: aKey}); err == nil || who.Authenticated() {
-			t.Errorf("got %q, %v", who.Name(), err)
+	for _, keys := range []*Gate{NewGate(nil), NewGate([]*Key{hashed(t, "alice", "key-a")})} {
+		if key, err := keys.check(Presented{kind: aKey}); err == nil || key != nil {
+			t.Errorf("got %v, %v", key, err)
 		}
 	}
 }
@@ -201,11 +194,7 @@ func FuzzFromHeaders(f *testing.F) {
 		if shape&2 != 0 {
 			h["api-key"] = nil
 		}
-		p, err := FromHeaders(h.get)
-		var who Identity
-		if err == nil {
-			who, err = NewKeys([]Key{hashed(t, "it", "k")}).Check(p)
-		}
+		who, err := NewGate([]*Key{hashed(t, "it", "k")}).Admit(Request{Header: h.get})
 		var e *llm.Error
 		if err != nil && (!errors.As(err, &e) || e.Code != llm.CodeInvalid && e.Code != llm.CodeUnauthenticated) {
 			t.Fatalf("got %v", err)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -31,8 +32,7 @@ func (d *decoder) check(c *Config) {
 	}
 	unique(d, "providers", "provider", c.Providers, func(p Provider) string { return p.Name })
 	unique(d, "routes", "route", c.Routes, func(r Route) string { return r.Name })
-	unique(d, "keys", "key", c.Keys, func(k Key) string { return k.Name })
-	d.checkKeys(c.Keys)
+	d.checkAccess(c)
 	d.checkHandling(&c.Defaults, "")
 	for i := range c.Routes {
 		d.checkRoute(c, i)
@@ -113,19 +113,13 @@ func (d *decoder) checkListen(c *Config) {
 	}
 }
 
-// checkKeys refuses one key under two names.
-func (d *decoder) checkKeys(keys []Key) {
-	first := map[string]string{}
-	for i, k := range keys {
-		path := fmt.Sprintf("keys[%d].hash", i)
-		if d.bad[path] || k.Hash == "" {
-			continue
-		}
-		if n, twice := first[k.Hash]; twice {
-			d.fail(path, "hash: the same key as %s", d.src.quote(n))
-		}
-		first[k.Hash] = k.Name
-	}
+// checkAccess checks who may use what.
+func (d *decoder) checkAccess(c *Config) {
+	unique(d, "organizations", "organization", c.Organizations, func(o access.Organization) string { return o.Name })
+	unique(d, "teams", "team", c.Teams, func(t access.Team) string { return t.Name })
+	unique(d, "projects", "project", c.Projects, func(p access.Project) string { return p.Name })
+	unique(d, "keys", "key", c.Keys, func(k access.Key) string { return k.Name })
+	c.Access.Check(access.Report{Fail: d.fail, Bad: func(path string) bool { return d.bad[path] }, Say: d.src.quote})
 }
 
 // checkProvider checks one provider, and makes an adapter of it to see whether it can be made.

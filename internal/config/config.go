@@ -20,6 +20,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -27,17 +28,17 @@ import (
 
 // Config is a whole configuration, valid and immutable.
 type Config struct {
-	Listen    Listen            `yaml:"listen" doc:"Where Signalbox listens."`
-	Providers []Provider        `yaml:"providers" required:"true" doc:"The providers that requests can go to, each an instance of a kind."`
-	Aliases   map[string]string `yaml:"aliases" form:"model" doc:"Other names for models: what a client asks for, and the name that routes match in its place. An alias of an alias is refused."`
-	Defaults  Handling          `yaml:"defaults" doc:"How exchanges are handled where a route says nothing else."`
-	Routes    []Route           `yaml:"routes" doc:"Which requests go where. Without routes, every provider has one of its own name."`
-	Keys      []Key             `yaml:"keys" doc:"The keys that clients authenticate with. Without keys anybody who can connect may use Signalbox, and it listens on loopback only."`
-	Limits    Limits            `yaml:"limits" doc:"Bounds on what clients and providers may send."`
-	Envoy     Envoy             `yaml:"envoy" doc:"The Envoy that Signalbox runs or configures."`
-	Tokenizer Tokenizer         `yaml:"tokenizer" doc:"How tokens are counted."`
-	Log       Log               `yaml:"log" doc:"The program's own log."`
-	Drain     time.Duration     `yaml:"drain" doc:"How long running exchanges may go on after a stop was asked for."`
+	Listen        Listen            `yaml:"listen" doc:"Where Signalbox listens."`
+	Providers     []Provider        `yaml:"providers" required:"true" doc:"The providers that requests can go to, each an instance of a kind."`
+	Aliases       map[string]string `yaml:"aliases" form:"model" doc:"Other names for models: what a client asks for, and the name that routes match in its place. An alias of an alias is refused."`
+	Defaults      Handling          `yaml:"defaults" doc:"How exchanges are handled where a route says nothing else."`
+	Routes        []Route           `yaml:"routes" doc:"Which requests go where. Without routes, every provider has one of its own name."`
+	access.Access `yaml:",inline"`
+	Limits        Limits        `yaml:"limits" doc:"Bounds on what clients and providers may send."`
+	Envoy         Envoy         `yaml:"envoy" doc:"The Envoy that Signalbox runs or configures."`
+	Tokenizer     Tokenizer     `yaml:"tokenizer" doc:"How tokens are counted."`
+	Log           Log           `yaml:"log" doc:"The program's own log."`
+	Drain         time.Duration `yaml:"drain" doc:"How long running exchanges may go on after a stop was asked for."`
 
 	table *routing.Table
 	src   *source
@@ -113,12 +114,6 @@ func (p *Provider) ParamRefs() []secret.Ref {
 	}
 	walk(reflect.ValueOf(p.Params))
 	return out
-}
-
-// Key is a static key of a client.
-type Key struct {
-	Name string `yaml:"name" form:"name" required:"true" doc:"Whose key it is, in logs and metrics."`
-	Hash string `yaml:"hash" form:"hash" required:"true" doc:"The key's SHA-256 as sha256:HEX; signalbox keys hash prints it."`
 }
 
 // Limits bounds what is held in memory for others.

@@ -10,7 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
+	"github.com/signalbox-ai/signalbox/internal/config/access"
+	"github.com/signalbox-ai/signalbox/internal/glob"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -71,6 +74,14 @@ func (d *decoder) form(form, s string) error {
 		return modelPattern(s)
 	case "ability":
 		return d.among(s, ability.Names())
+	case "operation":
+		return d.among(s, auth.Operations())
+	case "route":
+		if !named.MatchString(strings.NewReplacer("*", "x", "?", "x").Replace(s)) {
+			return errors.New("must be the name of a route, or a pattern of names with * and ?")
+		}
+	case "network", "time":
+		return access.Form(form, s)
 	case "day":
 		if _, err := time.Parse(time.DateOnly, s); err != nil {
 			return errors.New("must be a day, as 2026-08-31")
@@ -103,7 +114,7 @@ func modelName(s string) error {
 		return errors.New("a model's name has no two dots in a row")
 	case s[0] == '/' || s[len(s)-1] == '/' || strings.Contains(s, "//"):
 		return errors.New("a slash stands between two parts of a model's name")
-	case routing.IsGlob(s):
+	case glob.Is(s):
 		return errors.New("a model's name has no wildcard here")
 	}
 	return nil
@@ -117,7 +128,7 @@ func modelPattern(s string) error {
 	if strings.Contains(s, "**") {
 		return errors.New("** says no more than *")
 	}
-	if s == "" || !routing.IsGlob(s) {
+	if s == "" || !glob.Is(s) {
 		return modelName(s)
 	}
 	return modelName("x" + strings.NewReplacer("*", "x", "?", "x").Replace(s) + "x")
@@ -133,7 +144,7 @@ func target(s string) error {
 		return errors.New("a target is PROVIDER/MODEL, and this is no provider's name")
 	case model == "*":
 		return nil
-	case routing.IsGlob(model):
+	case glob.Is(model):
 		return errors.New("a target's model is a name, or * for the one that was asked for; it is no pattern")
 	}
 	return modelName(model)

@@ -39,8 +39,13 @@ func TestGood(t *testing.T) {
 func describe(c *config.Config) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "listen %+v\nlimits %+v\nenvoy %+v\nlog %+v\ndrain %v\naliases %v\nfiles %v\n", c.Listen, c.Limits, c.Envoy, c.Log, c.Drain, c.Aliases, c.Files())
-	for _, k := range c.Keys {
-		fmt.Fprintf(&b, "key %s %s\n", k.Name, k.Hash)
+	keys, err := c.StaticKeys()
+	if err != nil {
+		fmt.Fprintln(&b, err)
+	}
+	for _, k := range keys {
+		fmt.Fprintf(&b, "key %s %x of %s\n", k.Name, k.Hash, strings.Join([]string{k.Organization, k.Team, k.Project}, "/"))
+		fmt.Fprintf(&b, "  role=%s scope=%+v expires=%s\n", k.Role, k.Scope, k.Expires.Format(time.RFC3339))
 	}
 	for i := range c.Providers {
 		p := &c.Providers[i]

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/glob"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
 )
@@ -111,11 +112,11 @@ func (c *Config) implicit(kinds *providers.Registry) []*routing.Route {
 func (c *Config) claimed(kinds *providers.Registry, i int, model string) bool {
 	for j := range c.Providers {
 		p := &c.Providers[j]
-		if j != i && routing.Glob(p.Name+"/*", model) {
+		if j != i && glob.Match(p.Name+"/*", model) {
 			return true
 		}
 		k, ok := kinds.Kind(p.Kind)
-		if j != i && ok && p.Kind != c.Providers[i].Kind && slices.ContainsFunc(k.Models, func(m string) bool { return routing.Glob(m, model) }) {
+		if j != i && ok && p.Kind != c.Providers[i].Kind && slices.ContainsFunc(k.Models, func(m string) bool { return glob.Match(m, model) }) {
 			return true
 		}
 	}
@@ -127,7 +128,7 @@ func (c *Config) claimed(kinds *providers.Registry, i int, model string) bool {
 func taken(r *routing.Route, routes []*routing.Route) int {
 	for _, other := range routes {
 		for _, m := range other.Models[1:] {
-			if other != r && routing.Glob(m, r.Models[0]) {
+			if other != r && glob.Match(m, r.Models[0]) {
 				return 1
 			}
 		}

@@ -37,7 +37,7 @@ func Markdown(kinds *providers.Registry) string {
 	b.WriteString("\n```yaml\n" + example + "```\n\n" + matching)
 	b.WriteString("\n## Fields\n\n")
 	table(&b, top(reflect.ValueOf(c)))
-	for _, f := range fields(reflect.ValueOf(c), "") {
+	for _, f := range top(reflect.ValueOf(c)) {
 		switch f.value.Kind() {
 		case reflect.Struct:
 			section(&b, f, flat(f.value, f.name+"."))
@@ -168,7 +168,17 @@ func fields(v reflect.Value, prefix string) []field {
 }
 
 // top lists the top-level fields.
-func top(v reflect.Value) []field { return fields(v, "") }
+func top(v reflect.Value) []field {
+	var out []field
+	for _, f := range fields(v, "") {
+		if f.inline {
+			out = append(out, top(f.value)...)
+		} else {
+			out = append(out, f)
+		}
+	}
+	return out
+}
 
 // flat lists the fields of a struct and of the structs and lists within it; those that are inlined are
 // described elsewhere.

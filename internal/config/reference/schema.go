@@ -9,6 +9,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/secret"
@@ -186,8 +187,11 @@ func text(tag reflect.StructTag, kinds *providers.Registry) *jsonschema.Schema {
 	if tag.Get("form") == "kind" {
 		names = kinds.Names()
 	}
-	if tag.Get("form") == "ability" {
+	switch tag.Get("form") {
+	case "ability":
 		names = ability.Names()
+	case "operation":
+		names = auth.Operations()
 	}
 	if names[0] != "" {
 		s.MinLength = nil
