@@ -11,9 +11,10 @@
 //	          "signalbox.limit"  refuses bodies that are too large
 //	          "signalbox.plan"   ext_proc, stage plan: head and whole body
 //	          router: one attempt for each step of the plan, each through
-//	            "signalbox.watch"  ext_proc, stage watch: only attempt 1 whose x-signalbox-watch is 1
-//	            "signalbox.work"   ext_proc, stage work: attempt 1 whose x-signalbox-watch is neither 0 nor
-//	                               1, and every later attempt; it gets the request's stored body
+//	            "signalbox.attempt"  the service's part, ext_proc. Stage watch: only attempt 1 whose
+//	                               x-signalbox-watch is 1. Stage listen: every attempt where it is 3. None:
+//	                               attempt 1 where it is 0. Stage work: all others; it gets the request's
+//	                               stored body
 //	            "signalbox.usage"  token usage of the answer: where x-signalbox-usage is tail, what the answer
 //	                               says of it, as its bytes (usage.lua); where it is none, nothing; else
 //	                               Envoy's own filter, into typed metadata

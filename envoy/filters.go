@@ -50,20 +50,24 @@ func downstream(s *Spec) []*hcmv3.HttpFilter {
 
 // upstream are the filters that see every attempt.
 func upstream(s *Spec) []*hcmv3.HttpFilter {
-	first := headerIs(attemptCount, "1")
-	watched := headerIs(headerWatch, "1")
-	listened := headerIs(headerWatch, "3")
-	prepared := either(headerIs(headerWatch, "0"), watched)
-	fs := []*hcmv3.HttpFilter{
-		filter("signalbox.watch", unless(not(both(first, watched)), extProc, attemptFilter(s, "watch", extprocv3.ProcessingMode_NONE))),
-		filter("signalbox.work", unless(either(listened, both(first, prepared)), extProc, attemptFilter(s, "work", extprocv3.ProcessingMode_BUFFERED))),
-		filter("signalbox.listen", unless(not(listened), extProc, attemptFilter(s, "listen", extprocv3.ProcessingMode_NONE))),
-	}
-	fs = append(fs, usage(s)...)
-	return append(fs,
+	return []*hcmv3.HttpFilter{
+		filter("signalbox.attempt", attempt(s)),
+		filter("signalbox.usage", usage(s)),
 		filter("signalbox.clean", clean()),
 		filter("envoy.filters.http.upstream_codec", &codecv3.UpstreamCodec{}),
-	)
+	}
+}
+
+// attempt chooses the stage by which the service has a part in an attempt. A first attempt goes as the plan says; every
+// later one is worked, unless it is only listened to.
+func attempt(s *Spec) proto.Message {
+	watch := run(extProc, attemptFilter(s, "watch", extprocv3.ProcessingMode_NONE))
+	work := run(extProc, attemptFilter(s, "work", extprocv3.ProcessingMode_BUFFERED))
+	listen := run(extProc, attemptFilter(s, "listen", extprocv3.ProcessingMode_NONE))
+	first := func(m *onMatch) *onMatch {
+		return &onMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: byHeader(attemptCount, map[string]*onMatch{"1": m}, work)}}
+	}
+	return one(byHeader(headerWatch, map[string]*onMatch{"0": first(nothing()), "1": first(watch), "3": listen}, work))
 }
 
 // Values of x-signalbox-usage, by which the service says who reads an attempt's usage; without it Envoy does.
@@ -75,38 +79,19 @@ const (
 //go:embed usage.lua
 var usageScript string
 
-// usage are the filters by which the token usage of an answer comes into the log entry of its request. Envoy's own
+// usage is the filter by which the token usage of an answer comes into the log entry of its request. Envoy's own
 // filter parses all of an answer, which costs most where that comes in many pieces.
-func usage(s *Spec) []*hcmv3.HttpFilter {
+func usage(s *Spec) proto.Message {
 	own := &aiv3.AiProtocolManager{
 		ResponseHandling: &aiv3.ResponseHandling{TokenUsage: &aiv3.TokenUsageExtraction{IncludeUnconfiguredRoutes: true}},
 	}
 	if s.Usage == UsageEnvoy {
-		return []*hcmv3.HttpFilter{filter("signalbox.usage", own)}
+		return own
 	}
 	kept := &luav3.Lua{DefaultSourceCode: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: usageScript}}}
-	run := func(name string, m proto.Message) *xdsmatcherv3.Matcher_OnMatch {
-		return &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
-			Action: &xdscorev3.TypedExtensionConfig{Name: name, TypedConfig: packed(&compositev3.ExecuteFilterAction{
-				TypedConfig: &corev3.TypedExtensionConfig{Name: name, TypedConfig: packed(m)},
-			})},
-		}}
-	}
-	nobody := &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
-		Action: &xdscorev3.TypedExtensionConfig{Name: "skip", TypedConfig: packed(&skipv3.SkipFilter{})},
-	}}
-	return []*hcmv3.HttpFilter{filter("signalbox.usage", &matchingv3.ExtensionWithMatcher{
-		ExtensionConfig: &corev3.TypedExtensionConfig{Name: "envoy.filters.http.composite", TypedConfig: packed(&compositev3.Composite{})},
-		XdsMatcher: &xdsmatcherv3.Matcher{
-			MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
-				Input: &xdscorev3.TypedExtensionConfig{Name: headerUsage, TypedConfig: packed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: headerUsage})},
-				TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{
-					Map: map[string]*xdsmatcherv3.Matcher_OnMatch{usageTail: run("envoy.filters.http.lua", kept), usageNone: nobody},
-				}},
-			}},
-			OnNoMatch: run("envoy.filters.http.ai_protocol_manager", own),
-		},
-	})}
+	return one(byHeader(headerUsage, map[string]*onMatch{
+		usageTail: run("envoy.filters.http.lua", kept), usageNone: nothing(),
+	}, run("envoy.filters.http.ai_protocol_manager", own)))
 }
 
 func filter(name string, m proto.Message) *hcmv3.HttpFilter {
@@ -220,48 +205,38 @@ func removeLike(m *matcherv3.StringMatcher) *rulesv3.HeaderMutation {
 	}}
 }
 
-type predicate = xdsmatcherv3.Matcher_MatcherList_Predicate
-
 const extProc = "envoy.filters.http.ext_proc"
 
-// unless skips an upstream filter where the request matches.
-func unless(p *predicate, name string, m proto.Message) *matchingv3.ExtensionWithMatcher {
+type onMatch = xdsmatcherv3.Matcher_OnMatch
+
+// one is the filter that the request chooses, or none. In Envoy only that one is made; a filter behind a matcher of its
+// own is made first, and then skipped.
+func one(m *xdsmatcherv3.Matcher) *matchingv3.ExtensionWithMatcher {
 	return &matchingv3.ExtensionWithMatcher{
-		ExtensionConfig: &corev3.TypedExtensionConfig{Name: name, TypedConfig: packed(m)},
-		XdsMatcher: &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: &xdsmatcherv3.Matcher_MatcherList{
-			Matchers: []*xdsmatcherv3.Matcher_MatcherList_FieldMatcher{{
-				Predicate: p,
-				OnMatch: &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
-					Action: &xdscorev3.TypedExtensionConfig{Name: "skip", TypedConfig: packed(&skipv3.SkipFilter{})},
-				}},
-			}},
-		}}},
+		ExtensionConfig: &corev3.TypedExtensionConfig{Name: "envoy.filters.http.composite", TypedConfig: packed(&compositev3.Composite{})},
+		XdsMatcher:      m,
 	}
 }
 
-func headerIs(name, value string) *predicate {
-	return &predicate{MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_{
-		SinglePredicate: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate{
-			Input: &xdscorev3.TypedExtensionConfig{Name: name, TypedConfig: packed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: name})},
-			Matcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{
-				ValueMatch: &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_Exact{Exact: value}},
-			},
-		},
-	}}
+// byHeader chooses by the value of a header; other is for values that are not listed, and for none.
+func byHeader(name string, is map[string]*onMatch, other *onMatch) *xdsmatcherv3.Matcher {
+	return &xdsmatcherv3.Matcher{
+		MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
+			Input:    &xdscorev3.TypedExtensionConfig{Name: name, TypedConfig: packed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: name})},
+			TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: is}},
+		}},
+		OnNoMatch: other,
+	}
 }
 
-func both(a, b *predicate) *predicate {
-	return &predicate{MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_AndMatcher{
-		AndMatcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_PredicateList{Predicate: []*predicate{a, b}},
-	}}
+// run is the choice of a filter.
+func run(name string, m proto.Message) *onMatch {
+	return action(name, &compositev3.ExecuteFilterAction{TypedConfig: &corev3.TypedExtensionConfig{Name: name, TypedConfig: packed(m)}})
 }
 
-func either(a, b *predicate) *predicate {
-	return &predicate{MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_OrMatcher{
-		OrMatcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_PredicateList{Predicate: []*predicate{a, b}},
-	}}
-}
+// nothing is the choice of no filter.
+func nothing() *onMatch { return action("skip", &skipv3.SkipFilter{}) }
 
-func not(a *predicate) *predicate {
-	return &predicate{MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: a}}
+func action(name string, m proto.Message) *onMatch {
+	return &onMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{Action: &xdscorev3.TypedExtensionConfig{Name: name, TypedConfig: packed(m)}}}
 }

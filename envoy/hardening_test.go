@@ -37,6 +37,8 @@ func sections() map[string]string {
 		hcm      = chain + "filters/0/typed_config/"
 		upstream = hcm + "http_filters/3/typed_config/upstream_http_filters/"
 		vhost    = hcm + "route_config/virtual_hosts/0/"
+		exact    = "xds_matcher/matcher_tree/exact_match_map/map/"
+		run      = "action/typed_config/typed_config/typed_config/"
 	)
 	return map[string]string{
 		"root":     "",
@@ -45,9 +47,12 @@ func sections() map[string]string {
 		"server":   chain + "transport_socket/typed_config/",
 		"limit":    hcm + "http_filters/1/typed_config/",
 		"plan":     hcm + "http_filters/2/typed_config/",
-		"watch":    upstream + "0/typed_config/extension_config/typed_config/",
-		"work":     upstream + "1/typed_config/extension_config/typed_config/",
-		"usage":    upstream + "3/typed_config/",
+		"attempt":  upstream + "0/typed_config/",
+		"watch":    upstream + "0/typed_config/" + exact + "1/matcher/matcher_tree/exact_match_map/map/1/" + run,
+		"work":     upstream + "0/typed_config/xds_matcher/on_no_match/" + run,
+		"rework":   upstream + "0/typed_config/" + exact + "0/matcher/on_no_match/" + run,
+		"listen":   upstream + "0/typed_config/" + exact + "3/" + run,
+		"usage":    upstream + "1/typed_config/",
 		"vhost":    vhost,
 		"route":    vhost + "routes/3/route/",
 		"service":  "static_resources/clusters/0/",

@@ -119,6 +119,10 @@ func attemptLog() []*accesslogv3.AccessLog {
 // of entries, and a drop is an exchange whose usage nobody learns.
 const logBuffer = 4 << 20
 
+// logFlush is how often Envoy sends its log entries. They are gathered as objects, which leave the processor's caches
+// where many come: with 100 ms a saturated Envoy took a tenth more time. A wakeup that finds nothing costs some 10 µs.
+const logFlush = 20 * time.Millisecond
+
 func grpcLog(name string, request, response []string) *accesslogv3.AccessLog {
 	return &accesslogv3.AccessLog{
 		Name: "envoy.access_loggers.http_grpc",
@@ -127,7 +131,7 @@ func grpcLog(name string, request, response []string) *accesslogv3.AccessLog {
 				LogName:             name,
 				TransportApiVersion: corev3.ApiVersion_V3,
 				GrpcService:         toService(""),
-				BufferFlushInterval: dur(100 * time.Millisecond),
+				BufferFlushInterval: dur(logFlush),
 				BufferSizeBytes:     u32(logBuffer),
 			},
 			AdditionalRequestHeadersToLog:  request,
