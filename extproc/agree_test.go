@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	"pgregory.net/rapid"
 
@@ -210,6 +211,13 @@ func drawDuration(t *rapid.T, name string) *durationpb.Duration {
 	return durationpb.New(time.Duration(rapid.Int64Range(0, math.MaxInt32*int64(time.Second)).Draw(t, name)))
 }
 
+func drawTime(t *rapid.T) *timestamppb.Timestamp {
+	if rapid.Bool().Draw(t, "no start") {
+		return nil
+	}
+	return timestamppb.New(time.Unix(0, rapid.Int64Range(0, math.MaxInt32*int64(time.Second)).Draw(t, "start")))
+}
+
 // TestEntriesAreReadAsTheGeneratedTypesReadThem holds reading log entries by field against the generated types.
 func TestEntriesAreReadAsTheGeneratedTypesReadThem(t *testing.T) {
 	count := func(t *rapid.T, name string) *wrapperspb.UInt64Value {
@@ -221,7 +229,7 @@ func TestEntriesAreReadAsTheGeneratedTypesReadThem(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := &logv3.AccessLogCommon{
 			UpstreamCluster: text(t, "cluster"), UpstreamTransportFailureReason: text(t, "failure"), RouteName: text(t, "route"),
-			Duration: drawDuration(t, "duration"), TimeToFirstUpstreamTxByte: drawDuration(t, "sent"), TimeToFirstUpstreamRxByte: drawDuration(t, "first"),
+			StartTime: drawTime(t), Duration: drawDuration(t, "duration"), TimeToFirstUpstreamTxByte: drawDuration(t, "sent"), TimeToFirstUpstreamRxByte: drawDuration(t, "first"),
 			TimeToLastUpstreamRxByte: drawDuration(t, "last"), TimeToFirstDownstreamTxByte: drawDuration(t, "down"),
 			UpstreamRequestAttemptCount: rapid.Uint32Range(0, 9).Draw(t, "tries"), Metadata: drawMetadata(t),
 			ResponseFlags: &logv3.ResponseFlags{

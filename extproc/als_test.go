@@ -209,11 +209,18 @@ func TestTheNameOfALogIsSaidOnce(t *testing.T) {
 	for _, in := range [][]*accesslogv3.StreamAccessLogsMessage{attempts, requests} {
 		l.log(t, in)
 	}
-	want := []exchange.AttemptSeen{{Provider: "openai", Path: ticket.Watched, Code: llm.CodeOverloaded}, {Provider: "anthropic", Path: ticket.Worked}}
+	want := []exchange.AttemptSeen{{N: 1, Provider: "openai", Path: ticket.Watched, Code: llm.CodeOverloaded, Status: 503}, {N: 2, Provider: "anthropic", Path: ticket.Worked, Status: 200}}
+	for i := range seen.attempts {
+		a := &seen.attempts[i]
+		if a.Ticket == nil || a.Ticket.ID != "request-1" || a.At == nil || a.At.Name != a.Provider {
+			t.Errorf("attempt %d is not told whose it is: %+v", i+1, a)
+		}
+		a.Ticket, a.At = nil, nil
+	}
 	if diff := cmp.Diff(seen.attempts, want); diff != "" {
 		t.Errorf("attempts (-got +want):\n%s", diff)
 	}
-	if len(seen.closed) != 1 || seen.closed[0].Provider != "anthropic" {
+	if len(seen.closed) != 1 || seen.closed[0].Last.Provider != "anthropic" {
 		t.Errorf("closed: %+v", seen.closed)
 	}
 }

@@ -22,6 +22,7 @@ const (
 
 // common is an entry's AccessLogCommon, as far as it is used. It aliases the message.
 type common struct {
+	began             time.Time
 	sent, first, last time.Duration // upstream: first byte sent, first and last received
 	wasSent, wasFirst bool
 	down              time.Duration // first byte sent downstream
@@ -40,6 +41,8 @@ func readCommon(m []byte) (c common) {
 			return c
 		}
 		switch f.number {
+		case 5:
+			c.began = timestamp(f.data)
 		case 7:
 			c.sent, c.wasSent = duration(f.data), true
 		case 9:
@@ -98,6 +101,7 @@ func attemptEntry(m []byte) exchange.AttemptEntry {
 	c, a := readCommon(find(m, 1)), readAnswered(find(m, 4))
 	end, why := ending(c.flags)
 	return exchange.AttemptEntry{
+		Began:   c.began,
 		ID:      string(entry(find(m, 3), 13, "x-request-id")),
 		Cluster: string(c.cluster),
 		Status:  a.status,
@@ -115,6 +119,7 @@ func outcome(m []byte) exchange.Outcome {
 	end, why := ending(c.flags)
 	o := exchange.Outcome{
 		Ticket: string(heldTicket(c.metadata)),
+		Began:  c.began,
 		Status: a.status,
 		Ending: end,
 		Why:    join(why, string(a.details)),
@@ -125,6 +130,7 @@ func outcome(m []byte) exchange.Outcome {
 		Header: a.header,
 	}
 	if c.wasSent && c.wasFirst {
+		o.Try.Sent = c.sent
 		o.Try.First = max(c.first-c.sent, 0)
 		o.Try.Took = max(c.last-c.sent, o.Try.First)
 	}
@@ -133,9 +139,19 @@ func outcome(m []byte) exchange.Outcome {
 	}
 	typed := entry(c.metadata, 2, namespaceUsage)
 	if url := string(find(typed, 1)); url[strings.LastIndexByte(url, '/')+1:] == usageType {
-		o.Usage, o.Partial = readUsage(find(typed, 2))
+		said := find(typed, 2)
+		o.Usage, o.Partial = readUsage(said)
+		o.Model = string(find(said, 2))
 	}
 	return o
+}
+
+// timestamp reads a google.protobuf.Timestamp; zero where it is empty.
+func timestamp(m []byte) time.Time {
+	if since := duration(m); since > 0 {
+		return time.Unix(0, int64(since))
+	}
+	return time.Time{}
 }
 
 // duration reads a google.protobuf.Duration.

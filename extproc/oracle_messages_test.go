@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"strconv"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	logv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
@@ -154,6 +155,9 @@ func oracleAttemptEntry(e *logv3.HTTPAccessLogEntry) exchange.AttemptEntry {
 		Took:    c.GetDuration().AsDuration(),
 		First:   c.GetTimeToFirstUpstreamRxByte().AsDuration(),
 	}
+	if at := c.GetStartTime(); at != nil && at.AsTime().UnixNano() > 0 {
+		a.Began = time.Unix(0, at.AsTime().UnixNano())
+	}
 	a.Header = oracleAnswerHeader(e)
 	return a
 }
@@ -179,13 +183,18 @@ func oracleOutcome(e *logv3.HTTPAccessLogEntry) exchange.Outcome {
 		Tries:  int(c.GetUpstreamRequestAttemptCount()),
 		Header: oracleAnswerHeader(e),
 	}
+	if at := c.GetStartTime(); at != nil && at.AsTime().UnixNano() > 0 {
+		o.Began = time.Unix(0, at.AsTime().UnixNano())
+	}
 	if sent := c.GetTimeToFirstUpstreamTxByte(); sent != nil && c.GetTimeToFirstUpstreamRxByte() != nil {
+		o.Try.Sent = sent.AsDuration()
 		o.Try.First = max(c.GetTimeToFirstUpstreamRxByte().AsDuration()-sent.AsDuration(), 0)
 		o.Try.Took = max(c.GetTimeToLastUpstreamRxByte().AsDuration()-sent.AsDuration(), o.Try.First)
 	}
 	if t := c.GetMetadata().GetTypedFilterMetadata()[namespaceUsage]; t != nil {
 		var u aiv3.TokenUsage
 		if t.UnmarshalTo(&u) == nil {
+			o.Model = u.GetModel()
 			o.Usage, o.Partial = oracleReadUsage(&u), u.GetExtractionStatus() != aiv3.TokenUsage_COMPLETE
 		}
 	}

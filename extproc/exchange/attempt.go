@@ -70,7 +70,7 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 	out, err := a.rewrite(ctx, body)
 	if err != nil {
 		e := asError(err)
-		a.x.core.log.Warn("attempt cannot be made", "exchange", a.x.ID, "attempt", a.n, "target", a.leg.Target(), "error", e.Error())
+		a.x.core.log.Warn("attempt cannot be made", "exchange", a.x.ID, "trace_id", a.x.Trace.ID(), "attempt", a.n, "target", a.leg.Target(), "error", e.Error())
 		a.x.note(a.n, Attempted{Path: a.leg.Path, Err: e})
 		return Reply{To: ToRequestBody, Done: true, Answer: answer(a.server, e, a.x.ID)}
 	}

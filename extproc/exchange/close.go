@@ -23,6 +23,7 @@ const (
 	EndedReset             // the provider broke the connection
 	EndedByClient          // the client left
 	EndedInternally        // Envoy or the service failed
+	EndedUnseen            // nobody said in time
 )
 
 var endings = [...]struct {
@@ -35,6 +36,7 @@ var endings = [...]struct {
 	EndedReset:      {"reset", llm.CodeReset},
 	EndedByClient:   {"client_abort", llm.CodeNone},
 	EndedInternally: {"internal", llm.CodeInternal},
+	EndedUnseen:     {"swept", llm.CodeNone},
 }
 
 // String returns the word used in logs and metrics.
@@ -42,6 +44,7 @@ func (e Ending) String() string { return endings[min(int(e), len(endings)-1)].na
 
 // AttemptEntry is Envoy's log entry of an attempt.
 type AttemptEntry struct {
+	Began   time.Time
 	ID      string // x-request-id of the exchange
 	Cluster string // where it went; the inner cluster's name
 	Status  int    // of the answer; 0: none came
@@ -55,6 +58,7 @@ type AttemptEntry struct {
 // Outcome is Envoy's log entry of a request, or the sweep's judgement that none will come.
 type Outcome struct {
 	Ticket  string
+	Began   time.Time // zero: not known
 	Status  int
 	Ending  Ending
 	Why     string
@@ -63,18 +67,18 @@ type Outcome struct {
 	Sent    uint64    // bytes of the body toward the client
 	Usage   llm.Usage // as Envoy extracted it
 	Partial bool      // the extraction did not reach the end
+	Model   string    // that answered, as Envoy extracted it; "": not known
 	Kept    kept.Pieces
 	Tries   int
 	Try     Timing // of the last attempt
 	Header  Header // of the answer, as far as it is logged
-	Swept   bool
 }
 
 // Source says who read the usage.
 type Source string
 
-// Timing is how long an attempt took, and its answer's first byte.
-type Timing struct{ Took, First time.Duration }
+// Timing is when an attempt was sent, from the request's beginning, how long it took, and its answer's first byte.
+type Timing struct{ Sent, Took, First time.Duration }
 
 // Sources of usage, best first.
 const (
@@ -83,7 +87,8 @@ const (
 	FromNobody  Source = "none"
 )
 
-// Observer learns what happens, for metrics. Its methods are called on the hot path.
+// Observer learns what happens, for metrics and traces. Its methods are called on the hot path. A ticket that it is
+// shown does not change any more, and may be kept.
 type Observer interface {
 	Refused(Refusal)
 	Planned(Planned)
@@ -94,10 +99,11 @@ type Observer interface {
 
 // Refusal is an exchange that ended in the plan stage.
 type Refusal struct {
-	Dialect dialect.Name
-	Op      llm.Op
-	Code    llm.Code // CodeNone: answered by us, not refused
-	Took    time.Duration
+	Ticket *ticket.Ticket // as far as it was filled
+	Code   llm.Code       // CodeNone: answered by us, not refused
+	Status int            // of our answer
+	Began  time.Time
+	Took   time.Duration
 }
 
 // Planned is an exchange that was sent on its way.
@@ -110,23 +116,36 @@ type Planned struct {
 
 // AttemptSeen is an attempt that ended.
 type AttemptSeen struct {
-	Provider string
+	Ticket   *ticket.Ticket      // of its exchange; nil: not known here
+	N        int                 // from 1; 0: not known
+	Provider string              // by name
+	At       *providers.Provider // nil: not known here
 	Path     ticket.Path
 	Code     llm.Code
+	Status   int       // of the answer; 0: none came
+	Request  string    // the provider's own id of the request
+	Began    time.Time // zero: not known
 	Took     time.Duration
 	First    time.Duration
 }
 
 // Closed is an exchange that ended.
 type Closed struct {
-	Route, Provider string // Provider: of the last attempt
-	Dialect         dialect.Name
-	Ending          string
-	Status          int
-	Took            time.Duration
-	Usage           llm.Usage
-	Source          Source
-	Swept           bool
+	Ticket  *ticket.Ticket
+	Last    ticket.Leg          // of the last attempt
+	At      *providers.Provider // of the last attempt; nil: not configured any more
+	Model   string              // that answered, by its own word; "": not known
+	Tries   int
+	Ending  string // a word of Ending, or error, or swept
+	Why     string // Envoy's words, for spans
+	Status  int
+	Began   time.Time
+	Took    time.Duration
+	First   time.Duration
+	Usage   llm.Usage
+	Source  Source
+	Partial bool // the usage is not that of the whole answer
+	Swept   bool
 }
 
 type nobody struct{}
@@ -147,21 +166,22 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 	if code := e.code(); code != llm.CodeNone {
 		a.Err = &llm.Error{Code: code, After: retryAfter(e.Header, c.now())}
 	}
-	seen := AttemptSeen{Provider: provider, Took: e.Took, First: e.First}
+	seen := AttemptSeen{Provider: provider, Status: e.Status, Request: a.Provider, Began: e.Began, Took: e.Took, First: e.First}
 	if x := c.live.get(e.ID); x != nil {
 		n, leg, known := x.logged(provider)
 		if n == 0 {
 			return // it is counted already
 		}
 		if n > 0 {
-			seen.Provider, seen.Path = leg.Provider, leg.Path
+			seen.Ticket, seen.N = &x.Ticket, n
+			seen.Provider, seen.Path, seen.At = leg.Provider, leg.Path, x.snap.Providers[leg.Provider]
 			x.note(n, a)
 			if known.Known && (known.Err != nil || e.Ending == EndedWell) {
 				a.Err = known.Err // of an answer that began well, only the log knows how it ended
 			} else if a.Err != nil && !known.Known {
 				c.cool(leg, a.Err)
 			}
-			c.log.Debug("attempt ended", "exchange", x.ID, "attempt", n, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", e.Status, "ending", e.Ending, "why", e.Why, "error", errText(a.Err), "took", e.Took, "first_byte", e.First, "provider_request_id", a.Provider)
+			c.log.Debug("attempt ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", n, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", e.Status, "ending", e.Ending, "why", e.Why, "error", errText(a.Err), "took", e.Took, "first_byte", e.First, "provider_request_id", a.Provider)
 		}
 	}
 	if a.Err != nil {
@@ -242,18 +262,23 @@ func (x *Exchange) close(o Outcome) {
 	}
 	x.sample = nil
 	ending := o.Ending.String()
-	switch {
-	case o.Swept:
-		ending = "swept"
-	case o.Ending == EndedWell && (o.Status >= 400 || broke):
+	if o.Ending == EndedWell && (o.Status >= 400 || broke) {
 		ending = "error"
 	}
 	x.core.seen.Closed(Closed{
-		Route: x.Route, Provider: last.Provider, Dialect: x.Dialect, Ending: ending, Status: o.Status,
-		Took: o.Took, Usage: usage, Source: source, Swept: o.Swept,
+		Ticket: &x.Ticket, Last: last, At: x.snap.Providers[last.Provider], Model: o.Model, Tries: n, Ending: ending, Why: o.Why, Status: o.Status,
+		Began: x.start(o), Took: o.Took, First: o.First, Usage: usage, Source: source, Partial: o.Partial, Swept: o.Ending == EndedUnseen,
 	})
-	x.core.log.Debug("exchange ended", "exchange", x.ID, "route", x.Route, "model", x.Model, "key", x.Who, "target", last.Target(), "status", o.Status, "ending", ending, "why", o.Why,
+	x.core.log.Debug("exchange ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "route", x.Route, "model", x.Model, "key", x.Who, "target", last.Target(), "status", o.Status, "ending", ending, "why", o.Why,
 		"attempts", o.Tries, "took", o.Took, "first_byte", o.First, "bytes", o.Sent, "usage_from", source, "input", usage.Input.N, "output", usage.Output.N, "cached", usage.Cached.N, "reasoning", usage.Reasoning.N, "queries", usage.Queries.N, "partial", o.Partial)
+}
+
+// start returns when the request began: Envoy's clock has it finer than the ticket.
+func (x *Exchange) start(o Outcome) time.Time {
+	if o.Began.IsZero() {
+		return x.began()
+	}
+	return o.Began
 }
 
 // stated returns the usage that a log entry brings, and whether it is that of an answer which did not reach its end.
@@ -282,7 +307,7 @@ func errText(e *llm.Error) string {
 // wentWell counts the last attempt where the request's entry says that it went well: Envoy logs attempts only
 // when they did not.
 func (x *Exchange) wentWell(o Outcome) {
-	if o.Swept || o.Status == 0 || o.Status >= 300 || o.Tries < 1 || o.Tries > len(x.Steps) || o.Ending != EndedWell && o.Ending != EndedByClient {
+	if o.Status == 0 || o.Status >= 300 || o.Tries < 1 || o.Tries > len(x.Steps) || o.Ending != EndedWell && o.Ending != EndedByClient {
 		return
 	}
 	x.mu.Lock()
@@ -296,10 +321,13 @@ func (x *Exchange) wentWell(o Outcome) {
 	if a.Provider == "" {
 		a.Provider = providerID(o.Header)
 	}
-	seen := AttemptSeen{Provider: leg.Provider, Path: leg.Path, Took: o.Try.Took, First: o.Try.First}
+	seen := AttemptSeen{
+		Ticket: &x.Ticket, N: o.Tries, Provider: leg.Provider, At: x.snap.Providers[leg.Provider], Path: leg.Path,
+		Status: o.Status, Request: a.Provider, Began: x.start(o).Add(o.Try.Sent), Took: o.Try.Took, First: o.Try.First,
+	}
 	if a.Err != nil {
 		seen.Code = a.Err.Code
 	}
 	x.core.seen.Attempt(seen)
-	x.core.log.Debug("attempt ended", "exchange", x.ID, "attempt", o.Tries, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", o.Status, "ending", o.Ending, "why", "", "error", errText(a.Err), "took", o.Try.Took, "first_byte", o.Try.First, "provider_request_id", a.Provider)
+	x.core.log.Debug("attempt ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", o.Tries, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", o.Status, "ending", o.Ending, "why", "", "error", errText(a.Err), "took", o.Try.Took, "first_byte", o.Try.First, "provider_request_id", a.Provider)
 }

@@ -222,7 +222,7 @@ func (c *Core) Sweep() int {
 			due = x.Rules.Total.D() + sweepGrace
 		}
 		if now.Sub(x.began()) >= due {
-			x.close(Outcome{Swept: true})
+			x.close(Outcome{Ending: EndedUnseen})
 			c.live.remove(x.ID)
 			swept++
 		}

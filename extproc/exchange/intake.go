@@ -189,7 +189,7 @@ func (x *Exchange) models() Reply {
 	} else {
 		body = l.WriteModels(x.snap.list().Models(x.may))
 	}
-	x.core.seen.Refused(Refusal{Dialect: x.Dialect, Op: x.Op, Code: llm.CodeNone, Took: x.core.now().Sub(x.in.began)})
+	x.answered(llm.CodeNone, http.StatusOK)
 	x.move(stRefused)
 	return Reply{To: ToRequestHead, Done: true, Answer: &Answer{Status: 200, Body: body, Header: []providers.Header{{Name: "content-type", Value: "application/json"}}}}
 }
@@ -210,11 +210,18 @@ func (x *Exchange) refuse(e *llm.Error, extra ...providers.Header) Reply {
 		to = ToRequestBody
 	}
 	x.move(stRefused)
-	x.core.seen.Refused(Refusal{Dialect: x.Dialect, Op: x.Op, Code: e.Code, Took: x.core.now().Sub(x.in.began)})
-	x.core.log.Debug("exchange refused", "exchange", x.ID, "dialect", x.Dialect, "key", x.Who, "code", e.Code.String(), "error", e.Error(), "took", x.core.now().Sub(x.in.began))
 	a := answer(x.in.server, e, x.ID)
+	took := x.answered(e.Code, a.Status)
+	x.core.log.Debug("exchange refused", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "key", x.Who, "code", e.Code.String(), "error", e.Error(), "took", took)
 	a.Header = append(a.Header, extra...)
 	return Reply{To: to, Answer: a, Done: true}
+}
+
+// answered tells the observer of an exchange that ends in the plan stage.
+func (x *Exchange) answered(code llm.Code, status int) time.Duration {
+	took := x.core.now().Sub(x.in.began)
+	x.core.seen.Refused(Refusal{Ticket: &x.Ticket, Code: code, Status: status, Began: x.in.began, Took: took})
+	return took
 }
 
 // timeout reads a client's wish for the total deadline. It may only shorten it.

@@ -152,7 +152,7 @@ func (x *Exchange) count(p *planner, route *routing.Route, model string) (Reply,
 	if route.Show {
 		own.Header = append(own.Header, providers.Header{Name: headerTokens, Value: counting.Header(&e)})
 	}
-	x.core.seen.Refused(Refusal{Dialect: x.Dialect, Op: x.Op, Code: llm.CodeNone, Took: x.core.now().Sub(x.in.began)})
+	x.answered(llm.CodeNone, own.Status)
 	x.move(stRefused)
 	return Reply{To: ToRequestBody, Done: true, Answer: own}, true
 }
@@ -186,7 +186,7 @@ func (x *Exchange) trims(c dialect.Client, h *dialect.Head, l ticket.Leg) ([]llm
 func (x *Exchange) lost(n int, l ticket.Leg, to dialect.Name, losses []llm.Loss) {
 	if len(losses) > 0 {
 		x.core.seen.Lost(x.Dialect, to, len(losses))
-		x.core.log.Debug("request loses something", "exchange", x.ID, "attempt", n, "target", l.Target(), "losses", lossPaths(losses))
+		x.core.log.Debug("request loses something", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", n, "target", l.Target(), "losses", lossPaths(losses))
 	}
 }
 

@@ -243,7 +243,7 @@ func (r *rig) int(s string) int {
 type journal struct{ r *rig }
 
 func (j journal) Refused(e exchange.Refusal) {
-	j.r.sayf("seen refused %s %s %s%s", e.Dialect, e.Op, e.Code, span(" took ", e.Took))
+	j.r.sayf("seen refused %s %s %s%s", e.Ticket.Dialect, e.Ticket.Op, e.Code, span(" took ", e.Took))
 }
 
 func (j journal) Planned(e exchange.Planned) {
@@ -259,7 +259,7 @@ func (j journal) Attempt(e exchange.AttemptSeen) {
 }
 
 func (j journal) Closed(e exchange.Closed) {
-	s := fmt.Sprintf("seen closed %s %s %s %s %d", e.Route, e.Provider, e.Dialect, e.Ending, e.Status)
+	s := fmt.Sprintf("seen closed %s %s %s %s %d", e.Ticket.Route, e.Last.Provider, e.Ticket.Dialect, e.Ending, e.Status)
 	j.r.sayf("%s usage %s from %s%s", s, usage(e.Usage), e.Source, span(" took ", e.Took))
 }
 

@@ -31,6 +31,8 @@ type Ticket struct {
 	Version string            `json:"c"`          // of the configuration that planned it
 	Who     string            `json:"k,omitzero"` // name of the client's key
 	By      Charged           `json:"w,omitzero"` // whom the exchange is charged to, beside its key's name
+	Tags    map[string]string `json:"g,omitzero"` // by name; nil: none
+	Trace   Trace             `json:"x,omitzero"` // "": it is not traced
 	Keep    map[string]string `json:"h,omitzero"` // client headers that a target of the dialect gets back
 	Steps   []Leg             `json:"p"`
 }
@@ -128,6 +130,8 @@ func Read(s string) (*Ticket, error) {
 		return nil, fmt.Errorf("ticket of version %d", t.V)
 	case t.ID == "" || t.Dialect == "" || len(t.Steps) == 0 || len(t.Steps) > routing.MaxSteps:
 		return nil, fmt.Errorf("incomplete ticket")
+	case !t.Trace.valid():
+		return nil, fmt.Errorf("ticket with a damaged trace")
 	}
 	return t, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc"
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/observer"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -76,10 +77,10 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a := &App{opts: o, kinds: all.Kinds(), cfg: cfg, gather: prometheus.NewRegistry()}
-	if a.log, err = newLogger(o.Errors, cfg); err != nil {
+	if a.log, err = telemetry.NewLogger(o.Errors, cfg.Log.Format, cfg.Log.Level); err != nil {
 		return nil, err
 	}
-	a.metrics = telemetry.New(a.gather)
+	a.metrics = telemetry.New(a.gather, telemetry.Options{})
 	a.metrics.Build(o.Version)
 	set, err := vocabularies(cfg)
 	if err != nil {
@@ -98,7 +99,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		a.close()
 		return nil, err
 	}
-	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: observer{a.metrics}})
+	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: observer.New(a.metrics)})
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
 	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)

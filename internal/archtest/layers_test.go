@@ -12,7 +12,7 @@ import (
 var layers = []string{
 	"internal/llm internal/catalog/price proto/*",
 	"internal/jsonx internal/glob internal/secret internal/telemetry internal/inflate envoy/binary extproc/grpcwire internal/catalog/* internal/quota/window tokenizer/text tokenizer/ucd tokenizer/nfc",
-	"internal/catalog internal/catalog/billing internal/owner internal/health internal/limits internal/quota internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit tokenizer/vocab tokenizer/scan",
+	"internal/catalog internal/telemetry/* internal/catalog/billing internal/owner internal/health internal/limits internal/quota internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit tokenizer/vocab tokenizer/scan",
 	"tokenizer/*",
 	"tokenizer providers/dialect providers/dialect/member providers/dialect/claude providers/dialect/*/* providers/sign internal/quota/* internal/ledger/*",
 	"providers/dialect/* providers/sign/* internal/cache internal/guard",
@@ -22,7 +22,7 @@ var layers = []string{
 	"routing/policy internal/config/access",
 	"internal/config extproc/ticket extproc/listing extproc/counting",
 	"extproc/exchange internal/config/*",
-	"extproc envoy internal/translate internal/tokens",
+	"extproc envoy extproc/observer internal/translate internal/tokens",
 	"internal/admin internal/app",
 	"cmd/*",
 }

@@ -14,13 +14,14 @@ const (
 )
 
 // key is the values of a family's labels, in order; unused ones are empty.
-type key [3]string
+type key [4]string
 
 // family is the children of a metric by label values. Looking up a child that exists takes no lock.
 type family[V any] struct {
-	width int // how many labels are in use
-	bound int // how many values each of them may take
-	make  func(key) V
+	width  int    // how many labels are in use
+	bounds [4]int // how many values each of them may take
+	most   int    // children in all
+	make   func(key) V
 
 	seen atomic.Pointer[map[key]V]
 	mu   sync.Mutex // held while children are added
@@ -49,8 +50,17 @@ func (f *family[V]) add(k key) V {
 	if m := f.seen.Load(); m != nil {
 		old = *m
 	}
-	for i := range f.width {
-		k[i] = f.fold(i, k[i])
+	if v, ok := old[k]; ok { // made meanwhile
+		return v
+	}
+	if len(old) < f.most {
+		for i := range f.width {
+			k[i] = f.fold(i, k[i])
+		}
+	} else {
+		for i := range f.width {
+			k[i] = other
+		}
 	}
 	if v, ok := old[k]; ok {
 		return v
@@ -72,7 +82,7 @@ func (f *family[V]) fold(i int, v string) string {
 	if f.vals[i][v] {
 		return v
 	}
-	if len(f.vals[i]) >= f.bound {
+	if len(f.vals[i]) >= f.bounds[i] {
 		return other
 	}
 	f.vals[i][v] = true

@@ -13,37 +13,40 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
 
-// Bounds of what a label may take. Routes and providers are named by operators, the others by the code.
+// Bounds of what labels may take. Words are the code's own; the values of open labels come from configurations and
+// clients.
 const (
-	maxNames = 500
-	maxWords = 64
+	maxWords      = 64
+	DefaultValues = 500
+	DefaultSeries = 5000
 )
 
-// Buckets of the histograms, in seconds. Answers of models take from milliseconds (a mock, a cache) to
-// half an hour; plans take microseconds.
-var (
-	exchangeBuckets = []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800}
-	firstBuckets    = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60}
-	planBuckets     = []float64{5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, .1}
-)
+// Options of the metrics. Zero fields get the defaults.
+type Options struct {
+	Values int      // most values of an open label; what goes past is counted as "other"
+	Series int      // most combinations of labels of a metric
+	Tags   []string // tags that have metrics of their own
+}
 
 // Metrics are what a process counts. Its methods are safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 
-	exchanges family[exchangeMeters]
-	attempts  family[prometheus.Counter]
-	firstByte family[prometheus.Observer]
-	paths     family[prometheus.Counter]
-	tokens    family[tokenMeters]
-	errors    family[prometheus.Counter]
-	losses    family[prometheus.Counter]
-	reloads   family[prometheus.Counter]
-	entries   family[prometheus.Counter]
-	plans     prometheus.Histogram
-	live      prometheus.Gauge
-	swept     prometheus.Counter
-	build     *prometheus.GaugeVec
+	exchanges *family[exchangeMeters]
+	attempts  *family[prometheus.Counter]
+	firstByte *family[prometheus.Observer]
+	paths     *family[prometheus.Counter]
+	tokens    *family[tokenMeters]
+	errors    *family[prometheus.Counter]
+	losses    *family[prometheus.Counter]
+	genAI     genAIMeters
+	tags      tagMeters
+	self      selfMeters
+
+	Cost   CostMeters
+	Quota  QuotaMeters
+	Ledger LedgerMeters
+	Export ExportMeters
 }
 
 // exchangeMeters are the counter of exactly these labels and the histogram of their route.
@@ -52,50 +55,52 @@ type exchangeMeters struct {
 	took  prometheus.Observer
 }
 
-// New makes the metrics and registers them, with those of the Go runtime and the process, at r.
-func New(r *prometheus.Registry) *Metrics {
-	m := &Metrics{registry: r}
+// selfMeters are about the service itself.
+type selfMeters struct {
+	plans        prometheus.Observer
+	live         prometheus.Gauge
+	swept        prometheus.Counter
+	build        *prometheus.GaugeVec
+	reloads      *family[prometheus.Counter]
+	entries      *family[prometheus.Counter]
+	authFailures *family[prometheus.Counter]
+}
+
+// New makes the metrics of the table and registers them, with those of the Go runtime and the process, at r.
+func New(r *prometheus.Registry, o Options) *Metrics {
+	if o.Values <= 0 {
+		o.Values = DefaultValues
+	}
+	if o.Series <= 0 {
+		o.Series = DefaultSeries
+	}
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	took := histograms(r, "signalbox_exchange_duration_seconds", "Time from a request to the end of its answer.", exchangeBuckets, "route")
-	total := counters(r, "signalbox_exchanges_total", "Exchanges that ended, by how they ended.", "route", "dialect", "outcome")
-	m.exchanges = family[exchangeMeters]{width: 3, bound: maxNames, make: func(k key) exchangeMeters {
-		return exchangeMeters{total.WithLabelValues(k[:3]...), took.WithLabelValues(k[0])}
-	}}
-	m.attempts = counterFamily(r, maxNames, "signalbox_attempts_total", "Attempts that ended, by error class (ok: none) and path.", "provider", "code", "path")
-	first := histograms(r, "signalbox_first_byte_seconds", "Time from an attempt's start to the first byte of its answer.", firstBuckets, "provider")
-	m.firstByte = family[prometheus.Observer]{width: 1, bound: maxNames, make: func(k key) prometheus.Observer { return first.WithLabelValues(k[0]) }}
-	m.paths = counterFamily(r, maxWords, "signalbox_paths_total", "Exchanges that were sent on their way, by the path of the first attempt.", "path")
-	m.tokens = tokenFamily(r)
-	m.errors = counterFamily(r, maxWords, "signalbox_errors_total", "Errors, by class and by where they arose.", "code", "where")
-	m.losses = counterFamily(r, maxWords, "signalbox_losses_total", "Things of requests and answers that another dialect could not carry.", "dialect_from", "dialect_to")
-	m.reloads = counterFamily(r, maxWords, "signalbox_reload_total", "Attempts to put a configuration in place.", "result")
-	m.entries = counterFamily(r, maxWords, "signalbox_log_entries_total", "Access log entries that Envoy sent.", "kind")
-	m.plans = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "signalbox_plan_duration_seconds", Help: "Time that the service takes to plan an exchange.", Buckets: planBuckets})
-	m.live = prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_live_exchanges", Help: "Exchanges that have begun and not ended."})
-	m.swept = prometheus.NewCounter(prometheus.CounterOpts{Name: "signalbox_swept_total", Help: "Exchanges whose end nobody reported in time."})
-	m.build = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_build_info", Help: "The running program; always 1."}, []string{"version", "revision", "go_version"})
-	r.MustRegister(m.plans, m.live, m.swept, m.build)
+	k := &maker{registry: r, values: o.Values, series: o.Series, made: map[string]bool{}}
+	m := &Metrics{registry: r}
+	took, _ := k.histograms("signalbox_exchange_duration_seconds")
+	total, labels := k.counters("signalbox_exchanges_total")
+	m.exchanges = familyOf(k, labels, func(at key) exchangeMeters {
+		return exchangeMeters{total.WithLabelValues(at[:3]...), took.WithLabelValues(at[0])}
+	})
+	m.attempts = k.counterFamily("signalbox_attempts_total")
+	m.firstByte = k.histogramFamily("signalbox_first_byte_seconds")
+	m.paths = k.counterFamily("signalbox_paths_total")
+	m.tokens = tokenFamily(k)
+	m.errors = k.counterFamily("signalbox_errors_total")
+	m.losses = k.counterFamily("signalbox_losses_total")
+	m.genAI = newGenAI(k)
+	m.tags = newTags(k, o.Tags)
+	build, _ := k.gauges("signalbox_build_info")
+	m.self = selfMeters{
+		plans: k.histogram("signalbox_plan_duration_seconds"), live: k.gauge("signalbox_live_exchanges"), swept: k.counter("signalbox_swept_total"), build: build,
+		reloads: k.counterFamily("signalbox_reload_total"), entries: k.counterFamily("signalbox_log_entries_total"), authFailures: k.counterFamily("signalbox_auth_failures_total"),
+	}
+	m.Cost, m.Quota, m.Ledger, m.Export = newCost(k, m), newQuota(k), newLedger(k), newExport(k)
 	return m
 }
 
-func counters(r *prometheus.Registry, name, help string, labels ...string) *prometheus.CounterVec {
-	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	r.MustRegister(v)
-	return v
-}
-
-func histograms(r *prometheus.Registry, name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
-	r.MustRegister(v)
-	return v
-}
-
-func counterFamily(r *prometheus.Registry, bound int, name, help string, labels ...string) family[prometheus.Counter] {
-	v := counters(r, name, help, labels...)
-	return family[prometheus.Counter]{width: len(labels), bound: bound, make: func(k key) prometheus.Counter {
-		return v.WithLabelValues(k[:len(labels)]...)
-	}}
-}
+// Registry returns what the metrics are registered at.
+func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
 
 // Build says which program this is. version is its release; the revision is read from the binary.
 func (m *Metrics) Build(version string) {
@@ -107,13 +112,14 @@ func (m *Metrics) Build(version string) {
 			}
 		}
 	}
-	m.build.Reset()
-	m.build.WithLabelValues(version, revision, runtime.Version()).Set(1)
+	m.self.build.Reset()
+	m.self.build.WithLabelValues(version, revision, runtime.Version()).Set(1)
 }
 
-// Handler serves the metrics in the formats that Prometheus reads.
+// Handler serves the metrics in the formats that Prometheus reads. Exemplars are shown to a scraper that asks for
+// OpenMetrics.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, MaxRequestsInFlight: 4})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, MaxRequestsInFlight: 4, EnableOpenMetrics: true})
 }
 
 // Exchange is one that ended.
@@ -122,28 +128,53 @@ type Exchange struct {
 	Dialect string // the client's
 	Outcome string // how it ended, a word of the caller's closed set
 	Took    time.Duration
+	First   time.Duration     // to the first byte of the answer; 0: not known, or no stream
+	Error   string            // class of the error, a word of the caller's closed set; "": it went well
+	Output  int64             // tokens of the answer; 0: not known
+	Call    *Call             // what was asked for; nil: it was refused before that was known
+	Tags    map[string]string // its own
+	Trace   string            // id of its trace, where that is kept; "": no exemplar
+}
+
+// Call is what a provider was asked for, in the words of OpenTelemetry's conventions for generative AI.
+type Call struct {
+	Operation string // gen_ai.operation.name
+	System    string // gen_ai.provider.name
+	Model     string // gen_ai.request.model
+	Provider  string // by its name in the configuration
+	Stream    bool
 }
 
 // Exchange counts an exchange that ended.
-func (m *Metrics) Exchange(e Exchange) {
+func (m *Metrics) Exchange(e *Exchange) {
 	v := m.exchanges.get(key{e.Route, e.Dialect, e.Outcome})
 	v.total.Inc()
-	v.took.Observe(e.Took.Seconds())
+	observe(v.took, e.Took.Seconds(), e.Trace)
+	if e.Call != nil {
+		m.genAI.served(e)
+	}
+	m.tags.exchange(e.Tags, e.Outcome)
 }
 
 // Attempt is one that ended.
 type Attempt struct {
 	Provider string
 	Code     llm.Code      // CodeNone: it went well
-	Path     string        // direct, watched or worked
+	Path     string        // direct, watched, worked or listened
+	Took     time.Duration // 0: not known
 	First    time.Duration // from its start to the first byte of the answer; 0: none came
+	Call     *Call         // nil: not known
+	Trace    string        // as an Exchange's
 }
 
 // Attempt counts an attempt that ended.
-func (m *Metrics) Attempt(a Attempt) {
+func (m *Metrics) Attempt(a *Attempt) {
 	m.attempts.get(key{a.Provider, a.Code.String(), a.Path}).Inc()
 	if a.First > 0 {
-		m.firstByte.get(key{a.Provider}).Observe(a.First.Seconds())
+		observe(m.firstByte.get(key{a.Provider}), a.First.Seconds(), a.Trace)
+	}
+	if a.Call != nil {
+		m.genAI.called(a)
 	}
 }
 
@@ -151,7 +182,7 @@ func (m *Metrics) Attempt(a Attempt) {
 // time in the plan stage.
 func (m *Metrics) Planned(path string, took time.Duration) {
 	m.paths.get(key{path}).Inc()
-	m.plans.Observe(took.Seconds())
+	m.self.plans.Observe(took.Seconds())
 }
 
 // Error counts an error by its class and by where it arose: a stage of the exchange or a part of the
@@ -168,7 +199,7 @@ func (m *Metrics) Losses(from, to string, n int) {
 }
 
 // Live says how many exchanges have begun and not ended.
-func (m *Metrics) Live(n int) { m.live.Set(float64(n)) }
+func (m *Metrics) Live(n int) { m.self.live.Set(float64(n)) }
 
 // Reload counts an attempt to put a configuration in place.
 func (m *Metrics) Reload(ok bool) {
@@ -176,11 +207,14 @@ func (m *Metrics) Reload(ok bool) {
 	if !ok {
 		result = "refused"
 	}
-	m.reloads.get(key{result}).Inc()
+	m.self.reloads.get(key{result}).Inc()
 }
 
 // LogEntry counts an access log entry of Envoy's; kind is "request" or "attempt".
-func (m *Metrics) LogEntry(kind string) { m.entries.get(key{kind}).Inc() }
+func (m *Metrics) LogEntry(kind string) { m.self.entries.get(key{kind}).Inc() }
 
 // Swept counts n exchanges whose end nobody reported.
-func (m *Metrics) Swept(n int) { m.swept.Add(float64(n)) }
+func (m *Metrics) Swept(n int) { m.self.swept.Add(float64(n)) }
+
+// AuthFailure counts a request whose credential was not accepted, by why: missing, unknown, expired, disabled, limited.
+func (m *Metrics) AuthFailure(reason string) { m.self.authFailures.get(key{reason}).Inc() }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +26,7 @@ func scrape(t *testing.T, m *Metrics) []string {
 	}
 	var lines []string
 	for line := range strings.Lines(w.Body.String()) {
-		if strings.HasPrefix(line, "signalbox_") {
+		if strings.HasPrefix(line, "signalbox_") || strings.HasPrefix(line, "gen_ai_") {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}
@@ -33,28 +34,24 @@ func scrape(t *testing.T, m *Metrics) []string {
 }
 
 // without drops the buckets of histograms, whose sums and counts say enough.
-func without(lines []string, part string) []string {
-	var out []string
-	for _, l := range lines {
-		if !strings.Contains(l, part) {
-			out = append(out, l)
-		}
-	}
-	return out
+func without(lines []string, parts ...string) []string {
+	return slices.DeleteFunc(lines, func(l string) bool {
+		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(l, p) })
+	})
 }
 
 func TestPageShowsWhatWasCounted(t *testing.T) {
-	m := New(prometheus.NewRegistry())
+	m := New(prometheus.NewRegistry(), Options{})
 	m.Build("v1.2.3")
-	m.Exchange(Exchange{Route: "support", Dialect: "openai-chat", Outcome: "ok", Took: 1500 * time.Millisecond})
-	m.Exchange(Exchange{Route: "support", Dialect: "anthropic-messages", Outcome: "error", Took: 500 * time.Millisecond})
-	m.Exchange(Exchange{Dialect: "openai-chat", Outcome: "not_found"})
-	m.Attempt(Attempt{Provider: "claude", Code: llm.CodeRateLimited, Path: "watched"})
-	m.Attempt(Attempt{Provider: "claude", Path: "watched", First: 250 * time.Millisecond})
+	m.Exchange(&Exchange{Route: "support", Dialect: "openai-chat", Outcome: "ok", Took: 1500 * time.Millisecond})
+	m.Exchange(&Exchange{Route: "support", Dialect: "anthropic-messages", Outcome: "error", Took: 500 * time.Millisecond})
+	m.Exchange(&Exchange{Dialect: "openai-chat", Outcome: "not_found"})
+	m.Attempt(&Attempt{Provider: "claude", Code: llm.CodeRateLimited, Path: "watched"})
+	m.Attempt(&Attempt{Provider: "claude", Path: "watched", First: 250 * time.Millisecond})
 	m.Planned("watched", 20*time.Microsecond)
-	m.Usage("claude", "service", &llm.Usage{Input: llm.Tokens(100), Cached: llm.Tokens(64), CacheWrite: llm.Tokens(8), Output: llm.Tokens(50), Reasoning: llm.Tokens(30)})
-	m.Usage("claude", "service", &llm.Usage{Input: llm.Tokens(1), Output: llm.Tokens(-5)})
-	m.Usage("nobody", "none", &llm.Usage{})
+	m.Usage(&Call{Provider: "claude"}, "service", &llm.Usage{Input: llm.Tokens(100), Cached: llm.Tokens(64), CacheWrite: llm.Tokens(8), Output: llm.Tokens(50), Reasoning: llm.Tokens(30)}, nil)
+	m.Usage(&Call{Provider: "claude"}, "service", &llm.Usage{Input: llm.Tokens(1), Output: llm.Tokens(-5)}, nil)
+	m.Usage(&Call{Provider: "nobody"}, "none", &llm.Usage{}, nil)
 	m.Error(llm.CodeRateLimited, "attempt")
 	m.Losses("openai-chat", "anthropic-messages", 3)
 	m.Losses("openai-chat", "openai-chat", 0)
@@ -66,7 +63,7 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 	m.LogEntry("attempt")
 	m.Swept(2)
 
-	got := without(without(scrape(t, m), "_bucket{"), "signalbox_build_info")
+	got := without(scrape(t, m), "_bucket{", "gen_ai_", "signalbox_build_info", "signalbox_quota_", "signalbox_ledger_", "signalbox_journal_", "signalbox_telemetry_")
 	want := []string{
 		`signalbox_attempts_total{code="ok",path="watched",provider="claude"} 1`,
 		`signalbox_attempts_total{code="rate_limited",path="watched",provider="claude"} 1`,
@@ -102,7 +99,7 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 }
 
 func TestBuildNamesVersionAndGo(t *testing.T) {
-	m := New(prometheus.NewRegistry())
+	m := New(prometheus.NewRegistry(), Options{})
 	m.Build("v1")
 	m.Build("v2")
 	page := strings.Join(scrape(t, m), "\n")
@@ -112,11 +109,11 @@ func TestBuildNamesVersionAndGo(t *testing.T) {
 }
 
 func TestNamesPastTheBoundAreCountedTogether(t *testing.T) {
-	m := New(prometheus.NewRegistry())
-	for i := range maxNames + 20 {
-		m.Exchange(Exchange{Route: fmt.Sprint("route", i), Dialect: "openai-chat", Outcome: "ok"})
+	m := New(prometheus.NewRegistry(), Options{})
+	for i := range DefaultValues + 20 {
+		m.Exchange(&Exchange{Route: fmt.Sprint("route", i), Dialect: "openai-chat", Outcome: "ok"})
 	}
-	m.Exchange(Exchange{Route: "route0", Dialect: "openai-chat", Outcome: "ok"})
+	m.Exchange(&Exchange{Route: "route0", Dialect: "openai-chat", Outcome: "ok"})
 	page := scrape(t, m)
 	counted := 0
 	for _, l := range page {
@@ -124,7 +121,7 @@ func TestNamesPastTheBoundAreCountedTogether(t *testing.T) {
 			counted++
 		}
 	}
-	if want := maxNames + 1; counted != want {
+	if want := DefaultValues + 1; counted != want {
 		t.Errorf("%d series, want %d", counted, want)
 	}
 	all := strings.Join(page, "\n")
@@ -139,20 +136,20 @@ func TestNamesPastTheBoundAreCountedTogether(t *testing.T) {
 }
 
 func TestNamesThatAreNotUTF8AreCounted(t *testing.T) {
-	m := New(prometheus.NewRegistry())
-	m.Attempt(Attempt{Provider: "a\xff", Path: "direct"})
+	m := New(prometheus.NewRegistry(), Options{})
+	m.Attempt(&Attempt{Provider: "a\xff", Path: "direct"})
 	if page := strings.Join(scrape(t, m), "\n"); !strings.Contains(page, `provider="a?"} 1`) {
 		t.Errorf("not counted:\n%s", page)
 	}
 }
 
 func TestCountsFromManyGoroutinesAddUp(t *testing.T) {
-	m := New(prometheus.NewRegistry())
+	m := New(prometheus.NewRegistry(), Options{})
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for i := range 200 {
-				m.Attempt(Attempt{Provider: fmt.Sprint("p", i%10), Path: "direct"})
+				m.Attempt(&Attempt{Provider: fmt.Sprint("p", i%10), Path: "direct"})
 			}
 		})
 	}
@@ -166,21 +163,27 @@ func TestCountsFromManyGoroutinesAddUp(t *testing.T) {
 }
 
 func TestCountingAllocatesNothing(t *testing.T) {
-	m := New(prometheus.NewRegistry())
+	m := New(prometheus.NewRegistry(), Options{})
 	usage := llm.Usage{Input: llm.Tokens(100), Output: llm.Tokens(50)}
+	call := Call{Operation: "chat", System: "anthropic", Model: "claude-sonnet-4-5", Provider: "claude", Stream: true}
 	for name, f := range map[string]func(){
 		"exchange": func() {
-			m.Exchange(Exchange{Route: "support", Dialect: "openai-chat", Outcome: "ok", Took: time.Second})
+			m.Exchange(&Exchange{Route: "support", Dialect: "openai-chat", Outcome: "ok", Took: time.Second})
 		},
 		"attempt": func() {
-			m.Attempt(Attempt{Provider: "claude", Code: llm.CodeReset, Path: "direct", First: time.Second})
+			m.Attempt(&Attempt{Provider: "claude", Code: llm.CodeReset, Path: "direct", First: time.Second})
 		},
 		"planned":  func() { m.Planned("direct", time.Millisecond) },
-		"usage":    func() { m.Usage("claude", "envoy", &usage) },
+		"usage":    func() { m.Usage(&Call{Provider: "claude"}, "envoy", &usage, nil) },
 		"error":    func() { m.Error(llm.CodeReset, "attempt") },
 		"losses":   func() { m.Losses("openai-chat", "gemini", 1) },
 		"logentry": func() { m.LogEntry("request") },
-		"unnamed":  func() { m.Exchange(Exchange{Outcome: "ok"}) },
+		"unnamed":  func() { m.Exchange(&Exchange{Outcome: "ok"}) },
+		"genai": func() {
+			m.Exchange(&Exchange{Route: "support", Dialect: "openai-chat", Outcome: "ok", Took: time.Second, First: time.Millisecond, Output: 10, Call: &call})
+			m.Attempt(&Attempt{Provider: "claude", Path: "direct", Took: time.Second, First: time.Millisecond, Call: &call})
+			m.Usage(&call, "envoy", &usage, nil)
+		},
 	} {
 		f()
 		if n := testing.AllocsPerRun(100, f); n != 0 {
@@ -190,8 +193,8 @@ func TestCountingAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkExchange(b *testing.B) {
-	m := New(prometheus.NewRegistry())
+	m := New(prometheus.NewRegistry(), Options{})
 	for b.Loop() {
-		m.Exchange(Exchange{Route: "support", Dialect: "openai-chat", Outcome: "ok", Took: time.Second})
+		m.Exchange(&Exchange{Route: "support", Dialect: "openai-chat", Outcome: "ok", Took: time.Second})
 	}
 }

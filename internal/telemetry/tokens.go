@@ -6,34 +6,43 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
 
-// tokenMeters are the counters of one provider and source.
+// tokenMeters are the counters of one provider and source, or of a tag's value.
 type tokenMeters struct {
 	input, cached, cacheWrite, output, reasoning prometheus.Counter
 }
 
-func tokenFamily(r *prometheus.Registry) family[tokenMeters] {
-	v := counters(r, "signalbox_tokens_total", "Tokens used. Input includes cached and cache_write, output includes reasoning. The source is who read them.", "provider", "kind", "source")
-	return family[tokenMeters]{width: 2, bound: maxNames, make: func(k key) tokenMeters {
-		of := func(kind string) prometheus.Counter { return v.WithLabelValues(k[0], kind, k[1]) }
-		return tokenMeters{
-			input: of("input"), cached: of("cached"), cacheWrite: of("cache_write"),
-			output: of("output"), reasoning: of("reasoning"),
-		}
-	}}
+func tokenFamily(k *maker) *family[tokenMeters] {
+	v, labels := k.counters("signalbox_tokens_total")
+	return familyOf(k, []string{labels[0], labels[2]}, func(at key) tokenMeters {
+		return newTokens(func(kind string) prometheus.Counter { return v.WithLabelValues(at[0], kind, at[1]) })
+	})
 }
 
-// Usage counts the tokens of an exchange that ended. source is who read them: "envoy", "service" or
-// "estimate". What is not known is not counted.
-func (m *Metrics) Usage(provider, source string, u *llm.Usage) {
-	if !u.Known() {
-		return
+func newTokens(of func(kind string) prometheus.Counter) tokenMeters {
+	return tokenMeters{
+		input: of("input"), cached: of("cached"), cacheWrite: of("cache_write"),
+		output: of("output"), reasoning: of("reasoning"),
 	}
-	v := m.tokens.get(key{provider, source})
+}
+
+func (v *tokenMeters) add(u *llm.Usage) {
 	add(v.input, u.Input)
 	add(v.cached, u.Cached)
 	add(v.cacheWrite, u.CacheWrite)
 	add(v.output, u.Output)
 	add(v.reasoning, u.Reasoning)
+}
+
+// Usage counts the tokens of an exchange that ended. source is who read them: "envoy", "service" or
+// "estimate". What is not known is not counted.
+func (m *Metrics) Usage(c *Call, source string, u *llm.Usage, tags map[string]string) {
+	if !u.Known() {
+		return
+	}
+	v := m.tokens.get(key{c.Provider, source})
+	v.add(u)
+	m.genAI.used(c, u)
+	m.tags.usage(tags, u)
 }
 
 // add leaves out what a broken provider may say: a counter that goes backwards panics.

@@ -1,0 +1,112 @@
+package telemetry
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
+
+// genAIMeters are the metrics of OpenTelemetry's conventions for generative AI. Toward clients we are a server, toward
+// providers a client.
+type genAIMeters struct {
+	server *family[*serverMeters]
+	client *family[*clientMeters]
+}
+
+// serverMeters are those of an operation, a kind of provider, a model and a route.
+type serverMeters struct {
+	took        outcomes
+	first, each later
+}
+
+// clientMeters are those of an operation, a kind of provider, a model and a provider.
+type clientMeters struct {
+	took                 outcomes
+	first, input, output later
+}
+
+// outcomes are durations by the class of the error.
+type outcomes struct {
+	well   later
+	failed *family[prometheus.Observer]
+}
+
+func (o *outcomes) of(code string) prometheus.Observer {
+	if code == "" {
+		return o.well.get()
+	}
+	return o.failed.get(key{code})
+}
+
+func newGenAI(k *maker) genAIMeters {
+	served, labels := k.histograms("gen_ai_server_request_duration_seconds")
+	first, _ := k.histograms("gen_ai_server_time_to_first_token_seconds")
+	each, _ := k.histograms("gen_ai_server_time_per_output_token_seconds")
+	server := familyOf(k, labels[:4], func(at key) *serverMeters {
+		return &serverMeters{took: newOutcomes(k, served, at), first: with(first, at[:]...), each: with(each, at[:]...)}
+	})
+	called, labels := k.histograms("gen_ai_client_operation_duration_seconds")
+	chunk, _ := k.histograms("gen_ai_client_operation_time_to_first_chunk_seconds")
+	tokens, _ := k.histograms("gen_ai_client_token_usage")
+	client := familyOf(k, labels[:4], func(at key) *clientMeters {
+		return &clientMeters{
+			took: newOutcomes(k, called, at), first: with(chunk, at[:]...),
+			input: with(tokens, append(at[:], "input")...), output: with(tokens, append(at[:], "output")...),
+		}
+	})
+	return genAIMeters{server, client}
+}
+
+// with makes a child when it is first used.
+func with(v *prometheus.HistogramVec, values ...string) later {
+	return later{make: func() prometheus.Observer { return v.WithLabelValues(values...) }}
+}
+
+func newOutcomes(k *maker, v *prometheus.HistogramVec, at key) outcomes {
+	return outcomes{
+		well: with(v, append(at[:], "")...),
+		failed: familyOf(k, []string{"error_type"}, func(code key) prometheus.Observer {
+			return v.WithLabelValues(append(at[:], code[0])...)
+		}),
+	}
+}
+
+// served counts an exchange.
+func (g *genAIMeters) served(e *Exchange) {
+	c := e.Call
+	v := g.server.get(key{c.Operation, c.System, c.Model, e.Route})
+	observe(v.took.of(e.Error), e.Took.Seconds(), e.Trace)
+	if !c.Stream || e.Error != "" || e.First <= 0 {
+		return
+	}
+	observe(v.first.get(), e.First.Seconds(), e.Trace)
+	if e.Output > 1 && e.Took > e.First {
+		observe(v.each.get(), (e.Took-e.First).Seconds()/float64(e.Output-1), e.Trace)
+	}
+}
+
+// called counts an attempt.
+func (g *genAIMeters) called(a *Attempt) {
+	c, code := a.Call, ""
+	if a.Code != llm.CodeNone {
+		code = a.Code.String()
+	}
+	v := g.client.get(key{c.Operation, c.System, c.Model, c.Provider})
+	if a.Took > 0 {
+		observe(v.took.of(code), a.Took.Seconds(), a.Trace)
+	}
+	if c.Stream && code == "" && a.First > 0 {
+		observe(v.first.get(), a.First.Seconds(), a.Trace)
+	}
+}
+
+// used counts the tokens of an exchange.
+func (g *genAIMeters) used(c *Call, u *llm.Usage) {
+	v := g.client.get(key{c.Operation, c.System, c.Model, c.Provider})
+	if u.Input.Known && u.Input.N >= 0 {
+		v.input.get().Observe(float64(u.Input.N))
+	}
+	if u.Output.Known && u.Output.N >= 0 {
+		v.output.get().Observe(float64(u.Output.N))
+	}
+}

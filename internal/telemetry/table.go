@@ -1,0 +1,212 @@
+package telemetry
+
+import (
+	"slices"
+	"strings"
+)
+
+// Kind is what a metric is.
+type Kind string
+
+// Kinds of metrics.
+const (
+	Counter   Kind = "counter"
+	Gauge     Kind = "gauge"
+	Histogram Kind = "histogram"
+)
+
+// Metric is a row of the table of metrics: the one place that names them. The instruments, the page of Prometheus,
+// what goes out over OTLP and docs/metrics.md all come from it.
+type Metric struct {
+	Name    string // as Prometheus has it
+	OTel    string // as OpenTelemetry has it
+	Kind    Kind
+	Unit    string // UCUM: s, {token}, USD
+	Help    string
+	Labels  []string // in order; label says what they are
+	Buckets []float64
+	Group   string
+}
+
+// Label is what a label of metrics means.
+type Label struct {
+	Name      string // as Prometheus has it
+	Attribute string // as OpenTelemetry has it
+	Help      string
+	Open      bool // its values come from configurations or clients: they are bounded, the rest is "other"
+}
+
+// labels are all that metrics have.
+var labels = []Label{
+	{"code", "signalbox.code", "Class of an error; `ok`: none.", false},
+	{"dialect", "signalbox.dialect", "The client's dialect.", false},
+	{"dialect_from", "signalbox.dialect.from", "The client's dialect.", false},
+	{"dialect_to", "signalbox.dialect.to", "The provider's dialect.", false},
+	{"error_type", "error.type", "Class of the error; empty where there was none.", false},
+	{"gen_ai_operation_name", "gen_ai.operation.name", "`chat`, `generate_content`, `text_completion`, `embeddings`, or our own word for other operations.", false},
+	{"gen_ai_provider_name", "gen_ai.provider.name", "The provider's kind in OpenTelemetry's words, as `openai` or `aws.bedrock`.", false},
+	{"gen_ai_request_model", "gen_ai.request.model", "The model that the provider was asked for.", true},
+	{"gen_ai_token_type", "gen_ai.token.type", "`input` or `output`.", false},
+	{"go_version", "process.runtime.version", "Version of Go.", false},
+	{"kind", "signalbox.kind", "What is counted, a word of the metric's.", false},
+	{"level", "signalbox.level", "Whose limit it is: `organization`, `team`, `project`, `key`, `end_user`, `model`, `route` or `provider`.", false},
+	{"outcome", "signalbox.outcome", "How an exchange ended: `ok`, `error`, `refused`, `answered`, `client_abort`, `timeout`, `connect`, `reset`, `internal`, `swept`.", false},
+	{"path", "signalbox.path", "How much of an answer visits the service: `direct`, `watched`, `worked`, `listened`.", false},
+	{"policy", "signalbox.policy", "What a limit does while its store is away: `deny`, `local`, `allow`.", false},
+	{"provider", "signalbox.provider", "The provider, by its name in the configuration.", true},
+	{"reason", "signalbox.reason", "Why, a word of the metric's.", false},
+	{"result", "signalbox.result", "How it went, a word of the metric's.", false},
+	{"revision", "vcs.ref.head.revision", "Commit that the program was built from.", false},
+	{"route", "signalbox.route", "The route, by its name in the configuration; `none`: no route was found.", true},
+	{"signal", "signalbox.signal", "`traces` or `metrics`.", false},
+	{"source", "signalbox.source", "Who read the usage: `envoy`, `service`, or `estimate`.", false},
+	{"store", "signalbox.store", "The store, as `memory`, `redis`, `sqlite`, `postgres`.", false},
+	{"tag", "signalbox.tag", "A tag's name.", true},
+	{"unit", "signalbox.unit", "What a limit counts: `requests`, `tokens_in`, `tokens_out`, `tokens`, `money`, `parallel`.", false},
+	{"value", "signalbox.tag.value", "A tag's value.", true},
+	{"version", "service.version", "Release.", false},
+	{"where", "signalbox.where", "Where an error arose: `plan` or `attempt`.", false},
+}
+
+// LabelOf returns what a label of the table means.
+func LabelOf(name string) Label {
+	i := slices.IndexFunc(labels, func(l Label) bool { return l.Name == name })
+	if i < 0 {
+		panic("telemetry: no label is called " + name)
+	}
+	return labels[i]
+}
+
+// Groups of metrics, in the order of the documentation.
+const (
+	groupExchanges = "Exchanges and attempts"
+	groupGenAI     = "By OpenTelemetry's conventions for generative AI"
+	groupTags      = "By tag"
+	groupMoney     = "Money"
+	groupQuota     = "Quotas"
+	groupLedger    = "Ledger and journal"
+	groupSelf      = "The service itself"
+)
+
+// Buckets of the histograms, in seconds unless their unit is another. Answers of models take from milliseconds (a mock,
+// a cache) to half an hour; plans take microseconds. Those of gen_ai_* are what the conventions recommend.
+var (
+	exchangeBuckets = []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800}
+	firstBuckets    = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60}
+	planBuckets     = []float64{5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, .1}
+	storeBuckets    = []float64{1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, .01, .025, .05, .1, .5, 1}
+	writeBuckets    = []float64{1e-4, 1e-3, 5e-3, .01, .05, .1, .5, 1, 5, 30}
+
+	genAIDurations = []float64{.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92}
+	genAITokens    = []float64{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864}
+	genAIFirst     = []float64{.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
+	genAIPerToken  = []float64{.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5}
+)
+
+// table is the metrics of the page, but for those of the Go runtime and the process.
+var table = slices.Concat(
+	within(groupExchanges,
+		counter("signalbox_exchanges_total", "{exchange}", "Exchanges that ended, by how they ended.", "route", "dialect", "outcome"),
+		histogram("signalbox_exchange_duration_seconds", "s", "Time from a request to the end of its answer.", exchangeBuckets, "route"),
+		counter("signalbox_attempts_total", "{attempt}", "Attempts that ended, by error class (ok: none) and path.", "provider", "code", "path"),
+		histogram("signalbox_first_byte_seconds", "s", "Time from an attempt's start to the first byte of its answer.", firstBuckets, "provider"),
+		counter("signalbox_paths_total", "{exchange}", "Exchanges that were sent on their way, by the path of the first attempt.", "path"),
+		counter("signalbox_tokens_total", "{token}", "Tokens used. Input includes cached and cache_write, output includes reasoning. The source is who read them.", "provider", "kind", "source"),
+		counter("signalbox_errors_total", "{error}", "Errors, by class and by where they arose.", "code", "where"),
+		counter("signalbox_losses_total", "{loss}", "Things of requests and answers that another dialect could not carry.", "dialect_from", "dialect_to"),
+		gauge("signalbox_live_exchanges", "{exchange}", "Exchanges that have begun and not ended."),
+		counter("signalbox_swept_total", "{exchange}", "Exchanges whose end nobody reported in time."),
+	),
+	within(groupGenAI,
+		named("gen_ai.client.operation.duration", histogram("gen_ai_client_operation_duration_seconds", "s", "Time that a provider took for an attempt.", genAIDurations, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "provider", "error_type")),
+		named("gen_ai.client.operation.time_to_first_chunk", histogram("gen_ai_client_operation_time_to_first_chunk_seconds", "s", "Time from an attempt's start to the first byte of its stream. Streams that went well only.", genAIDurations, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "provider")),
+		named("gen_ai.client.token.usage", histogram("gen_ai_client_token_usage", "{token}", "Tokens of an exchange, as the provider counts them.", genAITokens, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "provider", "gen_ai_token_type")),
+		named("gen_ai.server.request.duration", histogram("gen_ai_server_request_duration_seconds", "s", "Time from a request to the last byte of its answer, over all attempts.", genAIDurations, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "route", "error_type")),
+		named("gen_ai.server.time_to_first_token", histogram("gen_ai_server_time_to_first_token_seconds", "s", "Time from a request to the first byte of its stream. Streams that went well only.", genAIFirst, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "route")),
+		named("gen_ai.server.time_per_output_token", histogram("gen_ai_server_time_per_output_token_seconds", "s", "Time from the first byte to the last, for each output token after the first. Streams that went well only.", genAIPerToken, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "route")),
+	),
+	within(groupTags,
+		counter("signalbox_tagged_exchanges_total", "{exchange}", "Exchanges that ended, for each tag of telemetry.metrics.tags.", "tag", "value", "outcome"),
+		counter("signalbox_tagged_tokens_total", "{token}", "Tokens used, for each tag of telemetry.metrics.tags.", "tag", "value", "kind"),
+		counter("signalbox_tagged_cost_usd_total", "USD", "Cost in US dollars, for each tag of telemetry.metrics.tags.", "tag", "value"),
+	),
+	within(groupMoney,
+		counter("signalbox_cost_usd_total", "USD", "Cost of what providers did, in US dollars, by the price cards in force.", "route", "provider", "gen_ai_request_model"),
+		counter("signalbox_cost_saved_usd_total", "USD", "What cached input cost less than it would have uncached, in US dollars.", "provider", "gen_ai_request_model"),
+		counter("signalbox_unpriced_total", "{exchange}", "Exchanges without a cost because a price is unknown.", "provider", "gen_ai_request_model"),
+		counter("signalbox_overrun_usd_total", "USD", "Money charged beyond a hard limit, in US dollars. It should stay 0.", "level"),
+	),
+	within(groupQuota,
+		histogram("signalbox_quota_reserve_duration_seconds", "s", "Time that the reservation of an exchange takes. result: granted, refused, error.", storeBuckets, "store", "result"),
+		histogram("signalbox_quota_settle_duration_seconds", "s", "Time that the settlement of an exchange takes. result: ok, error.", storeBuckets, "store", "result"),
+		counter("signalbox_quota_refusals_total", "{refusal}", "Exchanges that a limit refused.", "level", "unit"),
+		counter("signalbox_quota_near_total", "{reservation}", "Reservations that found a limit nearly reached.", "level", "unit"),
+		counter("signalbox_quota_degraded_total", "{exchange}", "Exchanges admitted or refused while the store was away.", "policy", "result"),
+		gauge("signalbox_quota_reservations", "{reservation}", "Reservations that are open."),
+		gauge("signalbox_quota_oldest_reservation_seconds", "s", "Age of the oldest open reservation."),
+		counter("signalbox_quota_expired_total", "{reservation}", "Reservations that were charged because nobody settled them in time."),
+		counter("signalbox_quota_late_total", "{settlement}", "Settlements that came after their reservation had expired."),
+		gauge("signalbox_quota_leases", "{lease}", "Shares of limits that this process holds."),
+		gauge("signalbox_quota_drift", "{unit}", "Counters less what the ledger says; should stay 0.", "unit"),
+		counter("signalbox_quota_epochs_total", "{epoch}", "Changes of the store's epoch: it was lost or failed over.", "store"),
+		gauge("signalbox_quota_store_up", "1", "1 while the store answers.", "store"),
+	),
+	within(groupLedger,
+		counter("signalbox_ledger_records_total", "{record}", "Records by what became of them: written, duplicate, spooled, lost.", "store", "result"),
+		histogram("signalbox_ledger_write_duration_seconds", "s", "Time that a batch of records takes to be written. result: ok, error.", writeBuckets, "store", "result"),
+		gauge("signalbox_ledger_queue", "{record}", "Records that wait to be written."),
+		gauge("signalbox_ledger_lag_seconds", "s", "Age of the oldest record that waits to be written."),
+		gauge("signalbox_ledger_spool_bytes", "By", "Size of the records that wait on disk."),
+		histogram("signalbox_journal_sync_duration_seconds", "s", "Time that the journal takes to reach the disk.", writeBuckets),
+		gauge("signalbox_journal_pending", "{line}", "Lines of the journal that nobody has acknowledged."),
+		counter("signalbox_journal_errors_total", "{error}", "Failed writes and syncs of the journal.", "reason"),
+	),
+	within(groupSelf,
+		gauge("signalbox_build_info", "1", "The running program; always 1.", "version", "revision", "go_version"),
+		histogram("signalbox_plan_duration_seconds", "s", "Time that the service takes to plan an exchange.", planBuckets),
+		counter("signalbox_reload_total", "{reload}", "Attempts to put a configuration in place. result: ok, refused.", "result"),
+		counter("signalbox_log_entries_total", "{entry}", "Access log entries that Envoy sent. kind: request, attempt.", "kind"),
+		counter("signalbox_auth_failures_total", "{failure}", "Requests whose credential was not accepted. reason: missing, unknown, expired, disabled, limited.", "reason"),
+		counter("signalbox_telemetry_sent_total", "{item}", "Spans and metrics that a collector accepted.", "signal"),
+		counter("signalbox_telemetry_dropped_total", "{item}", "Spans and metrics that were not sent. reason: queue_full, refused, unreachable, stopped.", "signal", "reason"),
+		gauge("signalbox_telemetry_queue", "{span}", "Spans that wait to be sent."),
+	),
+)
+
+// Table returns the metrics in the order of the documentation.
+func Table() []Metric { return slices.Clone(table) }
+
+func counter(name, unit, help string, labels ...string) Metric {
+	return Metric{Name: name, Kind: Counter, Unit: unit, Help: help, Labels: labels}
+}
+
+func gauge(name, unit, help string, labels ...string) Metric {
+	return Metric{Name: name, Kind: Gauge, Unit: unit, Help: help, Labels: labels}
+}
+
+func histogram(name, unit, help string, buckets []float64, labels ...string) Metric {
+	return Metric{Name: name, Kind: Histogram, Unit: unit, Help: help, Buckets: buckets, Labels: labels}
+}
+
+// named gives a metric the name that OpenTelemetry's conventions have for it.
+func named(otel string, m Metric) Metric {
+	m.OTel = otel
+	return m
+}
+
+// within puts metrics into a group, and derives the names that conventions do not say: signalbox.exchanges of
+// signalbox_exchanges_total.
+func within(group string, ms ...Metric) []Metric {
+	for i := range ms {
+		m := &ms[i]
+		m.Group = group
+		if m.OTel == "" {
+			plain := strings.TrimPrefix(m.Name, "signalbox_")
+			for _, suffix := range []string{"_total", "_seconds", "_usd", "_bytes"} {
+				plain = strings.TrimSuffix(plain, suffix)
+			}
+			m.OTel = "signalbox." + plain
+		}
+	}
+	return ms
+}

@@ -1,0 +1,42 @@
+package telemetry
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
+
+// tagMeters count by the values of single tags. Combinations of tags would have no bound; the ledger has those.
+type tagMeters struct {
+	names     []string
+	exchanges *family[prometheus.Counter]
+	tokens    map[string]*family[tokenMeters] // by tag, for each has a bound of its own
+	cost      *family[prometheus.Counter]
+}
+
+func newTags(k *maker, names []string) tagMeters {
+	v, labels := k.counters("signalbox_tagged_tokens_total")
+	t := tagMeters{
+		names: names, tokens: map[string]*family[tokenMeters]{},
+		exchanges: k.counterFamily("signalbox_tagged_exchanges_total"), cost: k.counterFamily("signalbox_tagged_cost_usd_total"),
+	}
+	for _, name := range names {
+		t.tokens[name] = familyOf(k, labels[1:2], func(at key) tokenMeters {
+			return newTokens(func(kind string) prometheus.Counter { return v.WithLabelValues(name, at[0], kind) })
+		})
+	}
+	return t
+}
+
+func (t *tagMeters) exchange(tags map[string]string, outcome string) {
+	for _, n := range t.names {
+		t.exchanges.get(key{n, tags[n], outcome}).Inc()
+	}
+}
+
+func (t *tagMeters) usage(tags map[string]string, u *llm.Usage) {
+	for _, n := range t.names {
+		v := t.tokens[n].get(key{tags[n]})
+		v.add(u)
+	}
+}
