@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -75,6 +76,11 @@ func appendCard(dst []byte, c *price.Card) []byte {
 		dst = jsonx.AppendQuote(jsonx.AppendKey(dst, "name"), c.Services[i].Name)
 		dst = appendRates(dst, c.Services[i].Rates)
 	})
+	list("hours", len(c.Hours), func(i int) {
+		dst = jsonx.AppendQuote(jsonx.AppendKey(dst, "from"), clock(c.Hours[i].From))
+		dst = jsonx.AppendQuote(jsonx.AppendKey(dst, "until"), clock(c.Hours[i].Until))
+		dst = appendRates(dst, c.Hours[i].Rates)
+	})
 	list("factors", len(c.Factors), func(i int) {
 		f := &c.Factors[i]
 		dst = jsonx.AppendQuote(jsonx.AppendKey(dst, "name"), f.Name)
@@ -83,6 +89,9 @@ func appendCard(dst []byte, c *price.Card) []byte {
 	})
 	return append(dst, '}')
 }
+
+// clock writes minutes since midnight as a time of day.
+func clock(minutes int) string { return fmt.Sprintf("%02d:%02d", minutes/60, minutes%60) }
 
 func appendRates(dst []byte, r price.Rates) []byte {
 	for i, v := range r.All() {

@@ -141,6 +141,7 @@ func (d *decoder) checkProvider(p *Provider, path string) {
 		}
 	}
 	d.checkDeclared(p, path)
+	d.checkBilling(&p.Billing, path+".billing")
 	if unread || d.bad[path+".base_url"] {
 		return
 	}

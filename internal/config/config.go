@@ -20,6 +20,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -65,17 +66,18 @@ func (t TLS) On() bool { return t.Cert != "" }
 
 // Provider is an instance of a kind.
 type Provider struct {
-	Name           string        `yaml:"name" form:"name" required:"true" doc:"Its name, in targets, metrics and logs."`
-	Kind           string        `yaml:"kind" form:"kind" required:"true" doc:"What it is: one of the kinds of providers."`
-	BaseURL        string        `yaml:"base_url" doc:"Where it is, where that is not the kind's own address."`
-	Key            secret.Ref    `yaml:"key" doc:"Its credential, by reference: env:NAME, file:PATH or exec:COMMAND."`
-	Keys           []secret.Ref  `yaml:"keys" max:"64" doc:"Several credentials, used in turn, in place of key."`
-	Region         string        `yaml:"region" form:"region" doc:"The region it runs in."`
-	CA             string        `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that its certificate is verified with, in place of the system's."`
-	PlainHTTP      bool          `yaml:"plain_http" doc:"Allows a base_url of http:// to hosts that are neither loopback nor private addresses."`
-	ConnectTimeout time.Duration `yaml:"connect_timeout" doc:"How long making a connection may take."`
-	Models         []Model       `yaml:"models" max:"1000" doc:"What is to be known of single models, over what signalbox models lists; and models that it does not list. A text stands for name alone."`
-	Params         any           `yaml:"params" doc:"What only its kind has."`
+	Name           string           `yaml:"name" form:"name" required:"true" doc:"Its name, in targets, metrics and logs."`
+	Kind           string           `yaml:"kind" form:"kind" required:"true" doc:"What it is: one of the kinds of providers."`
+	BaseURL        string           `yaml:"base_url" doc:"Where it is, where that is not the kind's own address."`
+	Key            secret.Ref       `yaml:"key" doc:"Its credential, by reference: env:NAME, file:PATH or exec:COMMAND."`
+	Keys           []secret.Ref     `yaml:"keys" max:"64" doc:"Several credentials, used in turn, in place of key."`
+	Region         string           `yaml:"region" form:"region" doc:"The region it runs in."`
+	CA             string           `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that its certificate is verified with, in place of the system's."`
+	PlainHTTP      bool             `yaml:"plain_http" doc:"Allows a base_url of http:// to hosts that are neither loopback nor private addresses."`
+	ConnectTimeout time.Duration    `yaml:"connect_timeout" doc:"How long making a connection may take."`
+	Models         []Model          `yaml:"models" max:"1000" doc:"What is to be known of single models, over what signalbox models lists; and models that it does not list. A text stands for name alone."`
+	Billing        billing.Settings `yaml:"billing" doc:"How the provider bills, where that is not by its list prices."`
+	Params         any              `yaml:"params" doc:"What only its kind has."`
 
 	Base *url.URL `yaml:"-"` // base_url or the kind's own; nil for a mock that the program itself serves
 }

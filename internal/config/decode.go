@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -49,7 +50,7 @@ func (d *decoder) value(n *node, v reflect.Value, path string, tag reflect.Struc
 		return
 	}
 	switch v.Interface().(type) {
-	case time.Duration, Size, secret.Ref, Address, Dollars, Times:
+	case time.Duration, Size, secret.Ref, Address, billing.Dollars, billing.Times:
 		d.scalar(n, v, path, tag)
 		return
 	}
@@ -203,7 +204,7 @@ func (d *decoder) scalar(n *node, v reflect.Value, path string, tag reflect.Stru
 		return
 	}
 	want := wanted(v)
-	money := v.Type() == reflect.TypeFor[Dollars]() || v.Type() == reflect.TypeFor[Times]()
+	money := v.Type() == reflect.TypeFor[billing.Dollars]() || v.Type() == reflect.TypeFor[billing.Times]()
 	if money && (n.shape == integer || n.shape == float) {
 		d.src.show(n.value)
 		if err := decimal(n.value, v.Type(), tag.Get("form")); err != nil {
@@ -333,9 +334,9 @@ func wanted(v reflect.Value) string {
 		return "a size such as 20MiB"
 	case Address:
 		return "an address such as 127.0.0.1:8080"
-	case Times:
+	case billing.Times:
 		return "a factor as a number, such as 1.1"
-	case Dollars:
+	case billing.Dollars:
 		return "dollars as a number, such as 2.5"
 	}
 	switch v.Kind() {

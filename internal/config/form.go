@@ -39,6 +39,8 @@ func Pattern(form string) string {
 		return `^[a-z0-9][a-z0-9._-]{0,63}/[!-~]+$`
 	case "day":
 		return `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
+	case "hour":
+		return `^[0-9]{2}:[0-9]{2}$`
 	}
 	return ""
 }
@@ -85,6 +87,10 @@ func (d *decoder) form(form, s string) error {
 	case "day":
 		if _, err := time.Parse(time.DateOnly, s); err != nil {
 			return errors.New("must be a day, as 2026-08-31")
+		}
+	case "hour":
+		if _, err := time.Parse("15:04", s); err != nil || len(s) != len("15:04") {
+			return errors.New("must be a time of day, as 16:30")
 		}
 	case "target":
 		return target(s)

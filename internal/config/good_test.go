@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/secret"
@@ -88,8 +89,37 @@ func describeCard(b *strings.Builder, c *price.Card) {
 	for _, x := range c.Services {
 		list("at "+x.Name, x.Rates)
 	}
+	for _, x := range c.Hours {
+		list(fmt.Sprintf("minutes %d to %d", x.From, x.Until), x.Rates)
+	}
 	for _, x := range c.Factors {
 		fmt.Fprintf(b, "    times %d/1000 for %s, region %t\n", x.Milli, x.Name, x.Region)
+	}
+}
+
+func TestAProvidersBillingBecomesItsContract(t *testing.T) {
+	c, err := config.Load("testdata/good/models.yaml", kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Providers[0].Contract()
+	if in, _ := got.Ceiling.Get(price.Input); in.Million() != "10" || got.Unknown != billing.Record {
+		t.Errorf("ceiling %s, unknown %d", in.Million(), got.Unknown)
+	}
+	if got.Rules != (billing.Rules{Aborted: billing.StopsBilling, Early: billing.Nothing, Refused: billing.PromptOnly}) {
+		t.Errorf("rules %+v", got.Rules)
+	}
+	for _, x := range []struct {
+		model, at string
+		want      int64
+	}{{"in-house", "2026-10-01", 850}, {"in-house", "2027-01-01", 900}, {"gpt-oss-20b", "2026-10-01", 900}} {
+		at, _ := time.Parse(time.DateOnly, x.at)
+		if terms := got.Terms(x.model, at); terms.Paid != x.want {
+			t.Errorf("%s on %s pays %d thousandths, want %d", x.model, x.at, terms.Paid, x.want)
+		}
+	}
+	if plain := c.Providers[1].Contract(); plain.Unknown != billing.Deny || plain.Rules != (billing.Rules{}) || plain.Terms("m", time.Now()).Paid != 0 {
+		t.Errorf("a provider without billing has %+v", plain)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 )
 
@@ -130,8 +131,8 @@ func between(n int64, least, most string, write func(int64) string) error {
 
 // decimal checks a price in US dollars, of a million tokens or of one unit, or a factor.
 func decimal(v string, of reflect.Type, form string) error {
-	if of == reflect.TypeFor[Times]() {
-		if _, ok := Times(v).milli(); !ok {
+	if of == reflect.TypeFor[billing.Times]() {
+		if _, ok := billing.Times(v).Milli(); !ok {
 			return errors.New("a factor is a number above 0 with at most three decimal places, such as 1.1")
 		}
 		return nil

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -187,7 +188,7 @@ func flat(v reflect.Value, prefix string) []field {
 	for _, f := range fields(v, prefix) {
 		switch {
 		case f.inline && f.value.Type() == reflect.TypeFor[config.Handling]():
-		case f.inline && f.value.Type() == reflect.TypeFor[config.Rates]() && strings.Count(prefix, "[].") > 1: // as those of the whole card
+		case f.inline && f.value.Type() == reflect.TypeFor[billing.Rates]() && strings.Count(prefix, "[].") > 1: // as those of the whole card
 		case f.inline:
 			out = append(out, flat(f.value, prefix)...)
 		case f.value.Kind() == reflect.Struct:
@@ -229,9 +230,9 @@ func kindOf(f field) string {
 		})
 	case config.Address:
 		return "address"
-	case config.Dollars:
+	case billing.Dollars:
 		return "dollars"
-	case config.Times:
+	case billing.Times:
 		return "number"
 	case secret.Ref:
 		return "reference"

@@ -11,6 +11,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -136,7 +137,7 @@ func (w *writer) value(f field) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: sizes}
 	case secret.Ref:
 		return &jsonschema.Schema{Type: "string", Pattern: references}
-	case config.Dollars, config.Times:
+	case billing.Dollars, billing.Times:
 		zero := &jsonschema.Schema{Type: "number"}
 		set(&zero.Minimum, "0", "")
 		return zero
