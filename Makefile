@@ -123,6 +123,10 @@ bench-compare: ## benchmarks of OLD (HEAD~1) against NEW (the work tree), interl
 conformance: check-tools build ## official SDKs and a small real model through the gateway
 	cd internal/conformance && ./run.sh
 
+.PHONY: conformance-tokens
+conformance-tokens: ## a million hard texts to every tokenizer's reference, Claude's too, which takes half an hour and Python 3.12
+	cd internal/conformance && ./run.sh --only tokens,claude
+
 .PHONY: cross
 cross: ## every recorded exchange to every kind of provider; make test takes a part of the vendors for each
 	SIGNALBOX_CROSS=1 $(GO) test -count=1 -run EveryRecordToEveryKind -v ./internal/translate

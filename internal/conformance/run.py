@@ -1,6 +1,6 @@
 """Runs every suite twice, straight against the upstream and through the gateway, and prints a table.
 
-    python3 run.py [--only py,js,frameworks,model,tokens] [--straight] [--keep]
+    python3 run.py [--only py,js,frameworks,model,tokens,claude] [--straight] [--keep]
 
 A case that passes straight must pass through the gateway; a case that only the gateway can run must pass.
 allow/SUITE.txt names the differences that are accepted ("CASE: reason", * stands for anything); an entry that nothing
@@ -8,6 +8,7 @@ needs any more is an error. Exit status 1 on any failure.
 """
 import argparse
 import collections
+import contextlib
 import fnmatch
 import json
 import os
@@ -44,11 +45,22 @@ def install(stamp, sources, commands):
     mark.write_text(state, "utf-8")
 
 
-def venv(name, requirements, *options):
+def newer():
+    """A Python of version 3.12 or later, which some packages need: this one, SIGNALBOX_PYTHON, or one on the path."""
+    if sys.version_info >= (3, 12):
+        return sys.executable
+    for name in filter(None, [os.environ.get("SIGNALBOX_PYTHON"), "python3.14", "python3.13", "python3.12"]):
+        with contextlib.suppress(OSError):
+            if subprocess.run([name, "-c", "import sys; sys.exit(sys.version_info < (3, 12))"], capture_output=True).returncode == 0:
+                return name
+    raise Skip("there is no Python 3.12 or later; SIGNALBOX_PYTHON may name one")
+
+
+def venv(name, requirements, *options, base=sys.executable):
     """A virtual environment with exactly what the file of hashes pins; returns its Python."""
     folder, file = CACHE / name, stacks.HERE / "py" / requirements
     python = folder / "bin" / "python"
-    install(name, [file], [[sys.executable, "-m", "venv", "--clear", folder],
+    install(name, [file], [[base, "-m", "venv", "--clear", folder],
                            [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", *options, "-r", file]])
     return python
 
@@ -85,7 +97,9 @@ def node_suites(env, _):
 
 
 SUITES = {"py": python_suites, "js": node_suites, "frameworks": framework_suites}
-PARTS = (*SUITES, "model", "tokens")
+TOKENS = {"tokens": "token-requirements.txt", "claude": "claude-requirements.txt"}
+PARTS = (*SUITES, "model", *TOKENS)
+USUAL = [p for p in PARTS if p != "claude"]  # whose reference takes a quarter of an hour
 FRAMEWORK_FILES = ["langchain_test.py", "llamaindex_test.py"]
 SDK_FILES = ["test_openai.py", "test_anthropic.py", "test_errors.py", "test_cross.py", "test_sweep.py", "test_doors.py", "test_passing.py",
              "test_responses.py", "test_scenarios.py", "test_genai.py", "test_cohere.py", "test_bedrock.py", "test_embeddings.py",
@@ -208,19 +222,21 @@ def model_part(straight_only, folder):
     return straight, gateway, json.loads(paths.read_text()) if paths.exists() else {}
 
 
-def tokens_part(folder):
+def tokens_part(part, folder):
     """Reference tokenizers against ours; returns what went wrong."""
+    families = ["--families", "claude-3,claude-4.7,claude-4.8"] if part == "claude" else []
     try:
-        python = venv("tokens", "token-requirements.txt", "--no-deps")
+        python = venv(part, TOKENS[part], "--no-deps", base=newer() if part == "claude" else sys.executable)
     except Skip as e:
-        print(f"skipped: tokens: {e}")
+        print(f"skipped: {part}: {e}")
         return []
     program = folder / "tokens"
     subprocess.run(["go", "build", "-o", str(program), "./internal/conformance/tokens"], cwd=stacks.ROOT, check=True)
-    done = subprocess.run([str(python), "-B", "tokens.py", str(program)], cwd=stacks.HERE / "py", stderr=subprocess.PIPE, text=True)
-    (folder / "tokens.log").write_text(done.stderr, "utf-8")
+    env = {**os.environ, "SIGNALBOX_CONFORMANCE_CACHE": str(CACHE)}
+    done = subprocess.run([str(python), "-B", "tokens.py", str(program), *families], cwd=stacks.HERE / "py", env=env, stderr=subprocess.PIPE, text=True)
+    (folder / (part + ".log")).write_text(done.stderr, "utf-8")
     print("".join(line + "\n" for line in done.stderr.splitlines() if line.endswith(" differ")), end="")
-    return [] if done.returncode == 0 else [f"tokens: {(done.stderr.strip().splitlines() or ['no output'])[-1]}"]
+    return [] if done.returncode == 0 else [f"{part}: {(done.stderr.strip().splitlines() or ['no output'])[-1]}"]
 
 
 def report(straight, gateway, paths):
@@ -241,7 +257,7 @@ def report(straight, gateway, paths):
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("--only", default=",".join(PARTS), help="parts, with commas between")
+    p.add_argument("--only", default=",".join(USUAL), help="parts of " + ",".join(PARTS))
     p.add_argument("--straight", action="store_true", help="without the gateway")
     p.add_argument("--keep", action="store_true", help="keep the folder of logs and results")
     a = p.parse_args()
@@ -258,8 +274,8 @@ def main():
         more, through, met = model_part(a.straight, folder)
         straight, gateway = straight | more, gateway | through
         paths.update(met)
-    wrong = tokens_part(folder) if "tokens" in only else []
-    wrong += report(straight, gateway, paths) if only - {"tokens"} else []
+    wrong = [w for part in TOKENS if part in only for w in tokens_part(part, folder)]
+    wrong += report(straight, gateway, paths) if only - set(TOKENS) else []
     for w in wrong:
         print("FAILED", w)
     print("conformance:", f"{len(wrong)} failures; logs in {folder}" if wrong else "all passed")

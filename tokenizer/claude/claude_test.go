@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -17,6 +18,29 @@ var names = []string{"claude-3", "claude-4.7", "claude-4.8", "claude-opus-5"}
 func TestOpenSaysWhichFamilyThereIsNot(t *testing.T) {
 	if _, err := Open("claude-9"); err == nil || errors.Is(err, ErrAbsent) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestASuffixIsAContractionUnlessASymbolStandsBefore(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want [3]int // as ctok 1.3.0 counts with the characters of Unicode 16, by version
+	}{
+		{"a's", [3]int{9, 13, 8}},
+		{"Ⅷ's", [3]int{14, 18, 13}},
+		{"ⓐ's", [3]int{14, 18, 13}}, // a letter in a circle is a letter, and a symbol
+		{"aⓐ's x", [3]int{15, 19, 14}},
+		{"xⒶ'll say", [3]int{15, 20, 15}},
+		{"a\u0897's", [3]int{13, 17, 12}}, // a mark since Unicode 16, which is no symbol
+		{"b\u1C8A's", [3]int{13, 17, 12}}, // a letter since Unicode 16
+	} {
+		for i, v := range versions {
+			f := open(t, v.family)
+			if got := f.Count([]byte(c.text)) + f.Frame; got != c.want[i] {
+				t.Errorf("%s: %+q: got %d, want %d", v.family, c.text, got, c.want[i])
+			}
+			checkStream(t, f, []byte(strings.Repeat(c.text+" ", 40)), 1)
+		}
 	}
 }
 

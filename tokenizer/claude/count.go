@@ -87,7 +87,7 @@ func (f *Family) cut(text []byte, least int) (int, state) {
 		}
 		if last >= utf8.RuneSelf {
 			r, n := utf8.DecodeLastRune(text[:i])
-			if p := f.classes.of(r); n > 1 && p&(classMask|unstable|dirty) == word {
+			if p := f.classes.of(r); n > 1 && p&(classMask|unstable|dirty|punctKind) == word {
 				return i, afterWord
 			}
 		}

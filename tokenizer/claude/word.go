@@ -86,6 +86,8 @@ func (w *walker) word(text []byte, i int, p props) int {
 	w.seg = append(w.seg, end)
 	w.flush()
 	w.after(word, true)
+	last, _ := utf8.DecodeLastRune(run)
+	w.bordered = w.f.classes.of(last)&punctKind != 0 // a letter in a circle, which is a symbol
 	return i
 }
 

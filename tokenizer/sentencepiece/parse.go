@@ -47,7 +47,7 @@ func (s *source) model() (*Model, error) {
 	}
 	m := &Model{
 		chars: make([]uint32, 1<<16), astral: map[rune]uint32{}, ranks: make([]uint32, len(s.pieces)),
-		joins: joins{bloom: make([]uint64, 1<<bloomBits/64)}, added: map[string]struct{}{},
+		joins: joins{bloom: make([]uint64, 1<<bloomBits/64)}, added: map[string]struct{}{}, runs: map[rune]uint64{},
 		prefix: s.prefix, bytes: s.bytes,
 	}
 	for i, p := range s.pieces {
@@ -90,17 +90,23 @@ func (m *Model) join(token string) {
 	}
 }
 
-// add notes tokens that are found before merging. Runs of one character, such as newlines, are left to merging:
-// their merges come first anyway.
+// add notes tokens that are found before merging. Those of one character again and again, such as newlines, are kept
+// by their lengths.
 func (m *Model) add(tokens []string) {
 	for _, t := range tokens {
-		if t == "" || strings.Trim(t, t[:len(string([]rune(t)[0]))]) == "" {
+		if t == "" {
+			continue
+		}
+		m.starts[t[0]] = true
+		m.join(t)
+		r, size := utf8.DecodeRuneInString(t)
+		if n := len(t) / size; n <= longestRun && t == strings.Repeat(t[:size], n) {
+			m.runs[r] |= 1 << (n - 1)
+			m.repeats[t[0]] = true
 			continue
 		}
 		m.added[t] = struct{}{}
-		m.starts[t[0]] = true
 		m.most = max(m.most, len(t))
-		m.join(t)
 	}
 }
 

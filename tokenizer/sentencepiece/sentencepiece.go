@@ -10,6 +10,8 @@
 package sentencepiece
 
 import (
+	"bytes"
+	"math/bits"
 	"sync"
 	"unicode/utf8"
 
@@ -27,8 +29,11 @@ type Model struct {
 	pairs  merges
 	joins  joins
 	added  map[string]struct{} // tokens that are found before merging
-	starts [256]bool           // first bytes of those
 	most   int                 // bytes of the longest of those
+	runs   map[rune]uint64     // those of one character again and again: bit n-1 for n of it
+	starts [256]bool           // first bytes of both
+
+	repeats [256]bool // first bytes of characters in runs
 
 	prefix bool // a space stands before every text
 	bytes  bool // unknown characters are their bytes; otherwise a stretch of them is one token
@@ -176,7 +181,7 @@ func key(p []byte) (lo, hi uint64) {
 // merged counts a segment by merging. Added tokens in it are found first, from the left, the longest.
 func (m *Model) merged(w *worker, p []byte) int {
 	n, from := 0, 0
-	for i := 0; m.most > 0 && i < len(p); {
+	for i := 0; m.most+len(m.runs) > 0 && i < len(p); {
 		size := 0
 		if m.starts[p[i]] {
 			size = m.addedAt(p[i:])
@@ -199,12 +204,33 @@ func (m *Model) merged(w *worker, p []byte) int {
 
 // addedAt returns the bytes of the longest added token that p begins with.
 func (m *Model) addedAt(p []byte) int {
-	for n := min(m.most, len(p)); n > 0; n-- {
+	run := 0
+	if m.repeats[p[0]] {
+		run = m.runAt(p)
+	}
+	for n := min(m.most, len(p)); n > run; n-- {
 		if _, ok := m.added[string(p[:n])]; ok {
 			return n
 		}
 	}
-	return 0
+	return run
+}
+
+// longestRun is how many times the character of an added token may stand in it to be kept by its length.
+const longestRun = 64
+
+// runAt returns the bytes of the longest added token of one character again and again that p begins with.
+func (m *Model) runAt(p []byte) int {
+	r, size := utf8.DecodeRune(p)
+	lengths := m.runs[r]
+	if lengths == 0 {
+		return 0
+	}
+	n := 1
+	for n < longestRun && bytes.HasPrefix(p[n*size:], p[:size]) {
+		n++
+	}
+	return size * bits.Len64(lengths&(1<<n-1))
 }
 
 // symbol returns the symbol of a character plus one, or 0.

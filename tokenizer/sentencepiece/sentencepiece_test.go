@@ -49,7 +49,7 @@ func TestTokensOfASmallVocabulary(t *testing.T) {
 		{"a<td>b", 3, 3},       // added tokens come before merging
 		{"<td", 3, 4},          //
 		{"<bos>", 5, 6},        // special tokens are text
-		{"\n\n\n\n\n", 2, 3},   // runs are merged from the left
+		{"\n\n\n\n\n", 3, 4},   // so do runs, the longest first: two, two, one
 		{"  a", 2, 2},          //
 		{"😀😀", 2, 3},           //
 		{"\xff\xe4\xb8", 6, 7}, // two ill-formed characters are U+FFFD each
@@ -60,6 +60,19 @@ func TestTokensOfASmallVocabulary(t *testing.T) {
 		if got := prefixed.Count([]byte(c.text)); got != c.first {
 			t.Errorf("%q after a space: got %d, want %d", c.text, got, c.first)
 		}
+	}
+}
+
+func TestTheLongestAddedRunComesFirst(t *testing.T) {
+	m := parse(t, strings.Replace(small, `{"content":"\n\n",`, `{"content":"`+strings.Repeat(`\n`, 31)+`","special":false},{"content":"▁▁▁","special":false},{"content":"\n\n",`, 1))
+	for text, want := range map[string]int{
+		strings.Repeat("\n", 62): 2, strings.Repeat("\n", 35): 3, strings.Repeat("\n", 30): 15, "\n\na": 2,
+		"▁▁▁▁": 2, "a▁▁▁▁▁▁ab": 4, "   ": 2, // spaces are not those characters before they are replaced
+	} {
+		if got := m.Count([]byte(text)); got != want {
+			t.Errorf("%q: got %d, want %d", text, got, want)
+		}
+		checkStream(t, m, []byte(text), 1)
 	}
 }
 
@@ -121,7 +134,7 @@ func TestCountIsThatOfPlainMerging(t *testing.T) {
 			b.WriteString(letters[r.IntN(len(letters))])
 		}
 		text := b.String()
-		if got, want := m.Count([]byte(text)), plainMerge(ranks, known, []string{"<td>"}, text); got != want {
+		if got, want := m.Count([]byte(text)), plainMerge(ranks, known, []string{"<td>", "\n\n"}, text); got != want {
 			t.Fatalf("%q: got %d, want %d", text, got, want)
 		}
 		checkStream(t, m, []byte(text), r.Uint64())

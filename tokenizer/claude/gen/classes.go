@@ -232,7 +232,8 @@ func kind(r rune) uint32 {
 		return 0
 	}
 	separator := unicode.Is(unicode.M, r) && !alphabetic(r)
-	assigned := unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs)
+	assigned := unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs) ||
+		r == newMark || in(r, extraLetters...)
 	switch {
 	case separator:
 		return punctKind
