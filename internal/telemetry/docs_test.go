@@ -127,7 +127,11 @@ func TestTheTableIsSound(t *testing.T) {
 		}
 		names[m.Name], otel[m.OTel] = true, true
 		for _, l := range m.Labels {
-			used[LabelOf(l).Name] = true
+			known, ok := FindLabel(l)
+			if !ok {
+				t.Errorf("%s has the label %s, of which nothing is said", m.Name, l)
+			}
+			used[known.Name] = true
 		}
 		if (m.Kind == Histogram) != (len(m.Buckets) > 0) {
 			t.Errorf("%s is a %s with buckets %v", m.Name, m.Kind, m.Buckets)

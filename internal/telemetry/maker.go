@@ -67,7 +67,9 @@ func familyOf[V any](k *maker, labels []string, child func(key) V) *family[V] {
 	f := &family[V]{width: len(labels), most: k.series, make: child}
 	for i, l := range labels {
 		f.bounds[i] = maxWords
-		if LabelOf(l).Open {
+		if known, ok := FindLabel(l); !ok {
+			panic("telemetry: no label is called " + l)
+		} else if known.Open {
 			f.bounds[i] = k.values
 		}
 	}

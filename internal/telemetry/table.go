@@ -68,13 +68,13 @@ var labels = []Label{
 	{"where", "signalbox.where", "Where an error arose: `plan` or `attempt`.", false},
 }
 
-// LabelOf returns what a label of the table means.
-func LabelOf(name string) Label {
+// FindLabel returns what a label means; false where no metric of the table has it.
+func FindLabel(name string) (Label, bool) {
 	i := slices.IndexFunc(labels, func(l Label) bool { return l.Name == name })
 	if i < 0 {
-		panic("telemetry: no label is called " + name)
+		return Label{}, false
 	}
-	return labels[i]
+	return labels[i], true
 }
 
 // Groups of metrics, in the order of the documentation.
