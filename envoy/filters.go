@@ -65,19 +65,23 @@ func attempt(s *Spec) proto.Message {
 	work := run(extProc, attemptFilter(s, "work", extprocv3.ProcessingMode_BUFFERED))
 	listen := run(extProc, attemptFilter(s, "listen", extprocv3.ProcessingMode_NONE))
 	first := func(m *onMatch) *onMatch {
-		return &onMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: byHeader(attemptCount, map[string]*onMatch{"1": m}, work)}}
+		return further(byHeader(attemptCount, map[string]*onMatch{"1": m}, work))
 	}
 	return one(byHeader(headerWatch, map[string]*onMatch{"0": first(nothing()), "1": first(watch), "3": listen}, work))
 }
 
 // Values of x-signalbox-usage, by which the service says who reads an attempt's usage; without it Envoy does.
 const (
-	usageTail = "tail" // the service, from what is kept of the answer
-	usageNone = "none" // the service, which sees the whole answer
+	usageTail     = "tail"     // the service, from what is kept of the answer
+	usageNone     = "none"     // the service, which sees the whole answer
+	usageRefusals = "refusals" // of streams the service, of whole answers Envoy; one with the status 400 may refuse a key
 )
 
 //go:embed usage.lua
 var usageScript string
+
+//go:embed refusal.lua
+var refusalScript string
 
 // usage is the filter by which the token usage of an answer comes into the log entry of its request. Envoy's own
 // filter parses all of an answer, which costs most where that comes in many pieces.
@@ -88,10 +92,23 @@ func usage(s *Spec) proto.Message {
 	if s.Usage == UsageEnvoy {
 		return own
 	}
-	kept := &luav3.Lua{DefaultSourceCode: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: usageScript}}}
-	return one(byHeader(headerUsage, map[string]*onMatch{
-		usageTail: run("envoy.filters.http.lua", kept), usageNone: nothing(),
-	}, run("envoy.filters.http.ai_protocol_manager", own)))
+	byEnvoy := run("envoy.filters.http.ai_protocol_manager", own)
+	byService := script(usageScript)
+	// What the request's head does not decide is decided anew by the answer's. Our headers have left the request by then,
+	// so that there is none to choose by.
+	later := further(byAnswer(":status", map[string]*onMatch{"400": script(refusalScript)},
+		further(byAnswer("content-type", map[string]*onMatch{"text/event-stream": byService},
+			further(forPath(":stream", byService, byEnvoy)))))) // Gemini's streams may come as a JSON document
+	paths := make(map[string]*onMatch)
+	for _, path := range [...]string{"0", "1", "2", "3"} {
+		paths[path] = byEnvoy
+	}
+	return one(byHeader(headerUsage, map[string]*onMatch{usageTail: byService, usageNone: nothing(), usageRefusals: later},
+		further(byHeader(headerWatch, paths, later))))
+}
+
+func script(source string) *onMatch {
+	return run("envoy.filters.http.lua", &luav3.Lua{DefaultSourceCode: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: source}}})
 }
 
 func filter(name string, m proto.Message) *hcmv3.HttpFilter {
@@ -222,11 +239,48 @@ func one(m *xdsmatcherv3.Matcher) *matchingv3.ExtensionWithMatcher {
 func byHeader(name string, is map[string]*onMatch, other *onMatch) *xdsmatcherv3.Matcher {
 	return &xdsmatcherv3.Matcher{
 		MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
-			Input:    &xdscorev3.TypedExtensionConfig{Name: name, TypedConfig: packed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: name})},
+			Input:    input(name, &matcherv3.HttpRequestHeaderMatchInput{HeaderName: name}),
 			TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: is}},
 		}},
 		OnNoMatch: other,
 	}
+}
+
+// byAnswer chooses by what the value of an answer's header begins with, once that is there.
+func byAnswer(name string, begins map[string]*onMatch, other *onMatch) *xdsmatcherv3.Matcher {
+	return &xdsmatcherv3.Matcher{
+		MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
+			Input:    input(name, &matcherv3.HttpResponseHeaderMatchInput{HeaderName: name}),
+			TreeType: &xdsmatcherv3.Matcher_MatcherTree_PrefixMatchMap{PrefixMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: begins}},
+		}},
+		OnNoMatch: other,
+	}
+}
+
+func input(name string, m proto.Message) *xdscorev3.TypedExtensionConfig {
+	return &xdscorev3.TypedExtensionConfig{Name: name, TypedConfig: packed(m)}
+}
+
+// forPath chooses by whether the path of a request holds something.
+func forPath(part string, yes, no *onMatch) *xdsmatcherv3.Matcher {
+	return &xdsmatcherv3.Matcher{
+		MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: &xdsmatcherv3.Matcher_MatcherList{
+			Matchers: []*xdsmatcherv3.Matcher_MatcherList_FieldMatcher{{OnMatch: yes, Predicate: &xdsmatcherv3.Matcher_MatcherList_Predicate{
+				MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_{SinglePredicate: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate{
+					Input: input(":path", &matcherv3.HttpRequestHeaderMatchInput{HeaderName: ":path"}),
+					Matcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{
+						ValueMatch: &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_Contains{Contains: part}},
+					},
+				}},
+			}}},
+		}},
+		OnNoMatch: no,
+	}
+}
+
+// further goes on choosing.
+func further(m *xdsmatcherv3.Matcher) *onMatch {
+	return &onMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: m}}
 }
 
 // run is the choice of a filter.

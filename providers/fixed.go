@@ -28,9 +28,13 @@ type Fixed struct {
 	Endpoints []Endpoint // the first of an operation is used when none is in the client's dialect
 	Auth      func(out *Outbound)
 	Models    func(model string) catalog.Facts
+	Masks     bool // refused keys are a 400
 }
 
-var _ Adapter = (*Fixed)(nil)
+var (
+	_ Adapter = (*Fixed)(nil)
+	_ Masker  = (*Fixed)(nil)
+)
 
 // Speaks implements Adapter.
 func (f *Fixed) Speaks(op llm.Op, model string, client dialect.Name) (dialect.Client, bool) {
@@ -78,6 +82,9 @@ func (f *Fixed) Sign(_ context.Context, out *Outbound) error {
 
 // Judge implements Adapter by status alone.
 func (f *Fixed) Judge(status int) (llm.Code, bool) { return JudgeStatus(status) }
+
+// MasksKeys implements Masker.
+func (f *Fixed) MasksKeys() bool { return f.Masks }
 
 // Facts implements Adapter.
 func (f *Fixed) Facts(model string) catalog.Facts {

@@ -59,6 +59,10 @@ type Adapter interface {
 	Facts(model string) catalog.Facts
 }
 
+// Masker is an Adapter of a provider that refuses a key with the status of a malformed request, where others say 401.
+// MasksKeys reports whether it does.
+type Masker interface{ MasksKeys() bool }
+
 // Call is a request to be addressed.
 type Call struct {
 	Op      llm.Op

@@ -58,8 +58,14 @@ func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
 // meter says to Envoy who reads the usage of a leg's answer, as the value of a header: "none" where we see the whole
 // answer or it states none, "tail" where we read it from what Envoy keeps, "" where Envoy does. Envoy parses every piece
 // of a stream, and knows the conversations of four dialects.
+//
+// "refusals" leaves it to Envoy, which then also looks whether an answer with the status 400 refuses a key: of streams
+// we read the usage, of other answers Envoy.
 func (x *Exchange) meter(l ticket.Leg) string {
 	c, _ := x.codec(l)
+	if l.Path < ticket.Worked && x.masks(l) {
+		return "refusals"
+	}
 	switch {
 	case l.Path >= ticket.Worked, !statesUsage(x.Op, x.Stream):
 		return "none"
@@ -72,6 +78,16 @@ func (x *Exchange) meter(l ticket.Leg) string {
 		return "tail"
 	}
 	return ""
+}
+
+// masks reports whether a leg's provider refuses a key as if the request were wrong.
+func (x *Exchange) masks(l ticket.Leg) bool {
+	p := x.snap.Providers[l.Provider]
+	if p == nil {
+		return false
+	}
+	m, ok := p.Adapter.(providers.Masker)
+	return ok && m.MasksKeys()
 }
 
 // statesUsage reports whether answers to an operation may state the tokens that they used. What is counted is no usage.

@@ -117,5 +117,5 @@ func adapter(env providers.Env, p *Params, sign func(*providers.Outbound), facts
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	return &providers.Fixed{Endpoints: p.Endpoints.made(env.BaseURL.EscapedPath(), p.Quirks), Auth: sign, Models: facts}, nil
+	return &providers.Fixed{Endpoints: p.Endpoints.made(env.BaseURL.EscapedPath(), p.Quirks), Auth: sign, Models: facts, Masks: p.Quirks.MasksKeys()}, nil
 }

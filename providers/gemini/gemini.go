@@ -43,7 +43,10 @@ type adapter struct {
 	codec *codec.Codec
 }
 
-var _ providers.Adapter = (*adapter)(nil)
+var (
+	_ providers.Adapter = (*adapter)(nil)
+	_ providers.Masker  = (*adapter)(nil)
+)
 
 // Speaks implements providers.Adapter.
 func (a *adapter) Speaks(op llm.Op, _ string, _ dialect.Name) (dialect.Client, bool) {
@@ -76,6 +79,9 @@ func (a *adapter) Sign(_ context.Context, out *providers.Outbound) error {
 
 // Judge implements providers.Adapter. A bad key is a 400, which the body tells.
 func (a *adapter) Judge(status int) (llm.Code, bool) { return providers.JudgeStatus(status) }
+
+// MasksKeys implements providers.Masker.
+func (a *adapter) MasksKeys() bool { return true }
 
 // Facts implements providers.Adapter.
 func (a *adapter) Facts(model string) catalog.Facts {

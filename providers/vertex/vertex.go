@@ -104,7 +104,10 @@ type adapter struct {
 	openapi   *openaichat.Codec
 }
 
-var _ providers.Adapter = (*adapter)(nil)
+var (
+	_ providers.Adapter = (*adapter)(nil)
+	_ providers.Masker  = (*adapter)(nil)
+)
 
 // How a model is reached.
 type way uint8
@@ -224,6 +227,9 @@ func (a *adapter) Sign(ctx context.Context, out *providers.Outbound) error {
 
 // Judge implements providers.Adapter.
 func (a *adapter) Judge(status int) (llm.Code, bool) { return providers.JudgeStatus(status) }
+
+// MasksKeys implements providers.Masker: without a project, keys are the Gemini API's.
+func (a *adapter) MasksKeys() bool { return a.project == "" }
 
 // Facts implements providers.Adapter.
 func (a *adapter) Facts(model string) catalog.Facts {

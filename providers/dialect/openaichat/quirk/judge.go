@@ -2,6 +2,7 @@ package quirk
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
@@ -11,6 +12,11 @@ type Error struct {
 	Status int    `yaml:"status" json:"status,omitempty" max:"599" zero:"any" doc:"Its status."`
 	Says   string `yaml:"says" json:"says" required:"true" doc:"A part of its body, in lower case."`
 	Code   string `yaml:"code" json:"code" required:"true" enum:"invalid,unsupported,not_found,too_large,context_too_long,blocked,over_quota,rate_limited,overloaded,timeout,credential,upstream" doc:"What it is."`
+}
+
+// MasksKeys reports whether the server refuses a key with the status 400.
+func (s *Set) MasksKeys() bool {
+	return slices.ContainsFunc(s.Errors, func(e Error) bool { return e.Status == 400 && e.Code == llm.CodeCredential.String() })
 }
 
 // reasons are the classes of errors that a server may have, each with the reason that clients look for.
