@@ -20,7 +20,7 @@ var layers = []string{
 	"providers/*",
 	"providers/all routing",
 	"routing/policy internal/config/access",
-	"internal/config extproc/ticket extproc/listing extproc/counting",
+	"internal/config extproc/ticket extproc/listing extproc/counting extproc/metering",
 	"extproc/exchange internal/config/*",
 	"extproc envoy extproc/observer internal/translate internal/tokens",
 	"internal/admin internal/app",

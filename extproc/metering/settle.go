@@ -1,0 +1,236 @@
+package metering
+
+import (
+	"context"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
+	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
+	"github.com/signalbox-ai/signalbox/internal/catalog/price"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/quota"
+)
+
+// Ended is an exchange that came to its end.
+type Ended struct {
+	ID       string
+	Party    Party
+	Tags     map[string]string
+	Route    string
+	Model    string // as the client named it
+	Dialect  string
+	Op       llm.Op
+	Stream   bool
+	Config   string // version of the configuration that planned it
+	Began    time.Time
+	Hold     string // of the ticket
+	Limits   Limits
+	Attempts []Attempt // in order; the last gave the answer
+	Usage    llm.Usage // of the last
+	Source   string    // who read it
+	Whole    bool      // it is the provider's final word
+	Service  string    // service tier, as the provider says; "": standard
+	Status   int       // that the client got; 0: none
+	Ending   string    // one word
+	Took     time.Duration
+	First    time.Duration // to the first byte of the answer
+	Sent     uint64        // bytes of the answer
+}
+
+// Attempt is one try at a target.
+type Attempt struct {
+	Step
+	Credential string // the name of the provider's key
+	Path       string
+	Ended      billing.Ended
+	Status     int
+	Code       string // why it failed; "": it did not
+	Took       time.Duration
+	First      time.Duration
+	RequestID  string // the provider's own
+}
+
+// Charge is what an exchange is charged.
+type Charge struct {
+	Lines    []Line
+	Nano     int64 // of all attempts
+	Prompt   int64 // tokens, of all attempts
+	Answer   int64
+	Reserved []quota.Claim // as they were reserved; nil: nothing was
+	Charged  []quota.Claim
+	Over     bool // more than was reserved
+	Exact    bool // every number is the provider's own
+	Lost     bool // the counters were not told, and charge what was reserved when that expires
+}
+
+// Line is the charge of one attempt.
+type Line struct {
+	Units    cost.Units
+	Bill     cost.Bill
+	Card     string // hash of the price card; "": there is none
+	Reserved bool   // charged by what was reserved, in part
+}
+
+// due is an exchange that waits to be settled.
+type due struct {
+	s quota.Settlement
+	e *Ended
+	c *Charge
+}
+
+// Settle charges an exchange, once: what it used in place of what it reserved. It does not wait.
+func (m *Meter) Settle(e *Ended) {
+	h, known := decode(e.Hold)
+	o := m.open.take(h.id)
+	c := m.charge(e, &h)
+	if n := len(e.Attempts); e.Whole && n > 0 && e.Usage.Output.Known {
+		last := &e.Attempts[n-1]
+		m.outputs.saw(last.Provider.Name, last.Model, e.Usage.Output.N)
+		if e.Stream && e.Usage.Output.N > 0 {
+			m.sizes.saw(last.Provider.Name, last.Model, int64(e.Sent)/e.Usage.Output.N)
+		}
+	}
+	claims := []quota.Claim(nil)
+	switch {
+	case o != nil:
+		claims = o.claims
+	case known && len(h.parts) > 0:
+		var ok bool
+		if claims, ok = h.claims(e.Limits); !ok {
+			m.log.Warn("a limit is not known any more: what was reserved is charged when it expires", "exchange", e.ID)
+			c.Lost = true
+		}
+	}
+	if len(claims) == 0 {
+		m.keep(e, c)
+		return
+	}
+	c.Reserved, c.Charged = claims, used(claims, c)
+	d := &due{s: quota.Settlement{Organization: h.organization, ID: h.id, Born: e.Began, Claims: c.Charged, Void: unsent(e)}, e: e, c: c}
+	if m.queue == nil {
+		m.settle(context.Background(), d)
+		return
+	}
+	select {
+	case m.queue <- d:
+	default:
+		m.log.Warn("too many exchanges wait to be settled: this one is charged when its reservation expires", "exchange", e.ID)
+		c.Lost = true
+		m.keep(e, c)
+	}
+}
+
+// settle tells the store. An exchange whose store does not answer is charged when its reservation expires.
+func (m *Meter) settle(ctx context.Context, d *due) {
+	out, err := m.store.Settle(ctx, &d.s)
+	d.c.Over = out.Over
+	if err != nil {
+		d.c.Lost = true
+		m.log.Warn("an exchange is charged when its reservation expires", "exchange", d.s.ID, "error", err)
+	}
+	m.keep(d.e, d.c)
+}
+
+func (m *Meter) keep(e *Ended, c *Charge) {
+	if m.books != nil {
+		m.books.Keep(e, c)
+	}
+}
+
+// unsent reports whether nothing of an exchange went to a provider.
+func unsent(e *Ended) bool {
+	for i := range e.Attempts {
+		if e.Attempts[i].Ended != billing.Unsent {
+			return false
+		}
+	}
+	return true
+}
+
+// used is what an exchange takes of each of its budgets.
+func used(claims []quota.Claim, c *Charge) []quota.Claim {
+	out := make([]quota.Claim, len(claims))
+	for i := range claims {
+		b := claims[i].Budget
+		out[i].Budget = b
+		var n int64
+		switch b.Unit {
+		case quota.Requests, quota.Parallel:
+			n = 1
+		case quota.TokensIn:
+			n = c.Prompt
+		case quota.TokensOut:
+			n = c.Answer
+		case quota.Tokens:
+			n = c.Prompt + c.Answer
+		case quota.Money:
+			n = c.Nano
+		}
+		out[i].Amount = min(n, quota.Max)
+	}
+	return out
+}
+
+// charge computes what every attempt is charged.
+func (m *Meter) charge(e *Ended, h *held) *Charge {
+	c := &Charge{Exact: true}
+	for i := range e.Attempts {
+		a := &e.Attempts[i]
+		l := m.line(e, a, h, i == len(e.Attempts)-1)
+		c.Lines = append(c.Lines, l)
+		c.Nano = min(c.Nano+l.Bill.Nano, quota.Max)
+		c.Prompt = min(c.Prompt+l.Units.Prompt(), quota.Max)
+		c.Answer = min(c.Answer+l.Units.Answer(), quota.Max)
+		c.Exact = c.Exact && !l.Reserved && l.Bill.Flags&(cost.Unmeasured|cost.Inconsistent) == 0
+	}
+	return c
+}
+
+func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
+	contract := m.contracts(a.Provider)
+	t := billing.Attempt{Ended: a.Ended, Most: h.most()}
+	var flags cost.Flags
+	if last {
+		t.Seen, flags = cost.Split(e.Op, e.Usage)
+		t.Told = e.Whole && e.Usage.Known()
+		m.guess(e, a, &t)
+	}
+	units, reserved := ruleOf(contract).Charge(t)
+	card := card(&a.Step)
+	terms := contract.Terms(a.Model, e.Began)
+	terms.Service = e.Service
+	bill := cost.Of(card, units, terms)
+	if reserved || last && !t.Told {
+		flags |= cost.Unmeasured
+	} else {
+		flags &^= cost.Unmeasured
+	}
+	if a.Ended != billing.Completed && !last && !reserved {
+		flags = 0
+	}
+	bill.Flags |= flags
+	l := Line{Units: units, Bill: bill, Reserved: reserved}
+	if card != nil {
+		l.Card = card.Hash()
+	}
+	return l
+}
+
+// guess fills in what the last attempt's answer did not say: its tokens by its bytes, and nothing over what it could
+// have had.
+func (m *Meter) guess(e *Ended, a *Attempt, t *billing.Attempt) {
+	if t.Told || !answers(e.Op) || e.Sent == 0 || a.Ended != billing.Completed && a.Ended != billing.Aborted {
+		return
+	}
+	if t.Seen.Answer() == 0 {
+		size := max(m.sizes.of(&a.Step), 1)
+		n := (int64(e.Sent) + size - 1) / size
+		if most := t.Most.Answer(); most > 0 {
+			n = min(n, most)
+		}
+		t.Seen[price.Output] = n
+	}
+	if a.Ended == billing.Completed && t.Seen.Prompt() == 0 {
+		t.Seen[price.Input] = t.Most[price.Input]
+	}
+}

@@ -1,0 +1,174 @@
+package metering
+
+import (
+	"context"
+	"hash/maphash"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/quota"
+)
+
+// opened is a reservation of this process whose end did not come yet.
+type opened struct {
+	organization string
+	claims       []quota.Claim
+	until        time.Time // after which it may expire
+}
+
+const shards = 32
+
+// table is the reservations that this process keeps alive.
+type table struct {
+	seed  maphash.Seed
+	parts [shards]struct {
+		mu sync.Mutex
+		m  map[string]*opened
+	}
+}
+
+func (t *table) init() {
+	t.seed = maphash.MakeSeed()
+	for i := range t.parts {
+		t.parts[i].m = map[string]*opened{}
+	}
+}
+
+func (t *table) add(id string, o *opened) {
+	p := &t.parts[maphash.String(t.seed, id)%shards]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.m[id] = o
+}
+
+// take returns a reservation and forgets it; nil: there is none.
+func (t *table) take(id string) *opened {
+	p := &t.parts[maphash.String(t.seed, id)%shards]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.m[id]
+	delete(p.m, id)
+	return o
+}
+
+// alive returns the ids to keep alive by organization, and forgets those whose time is over.
+func (t *table) alive(now time.Time) map[string][]string {
+	out := map[string][]string{}
+	for i := range t.parts {
+		p := &t.parts[i]
+		p.mu.Lock()
+		for id, o := range p.m {
+			if now.After(o.until) {
+				delete(p.m, id)
+				continue
+			}
+			out[o.organization] = append(out[o.organization], id)
+		}
+		p.mu.Unlock()
+	}
+	return out
+}
+
+// Open returns the number of reservations that this process keeps alive.
+func (m *Meter) Open() int {
+	n := 0
+	for i := range m.open.parts {
+		p := &m.open.parts[i]
+		p.mu.Lock()
+		n += len(p.m)
+		p.mu.Unlock()
+	}
+	return n
+}
+
+// Times of Run.
+const (
+	touchEvery = hold / 3
+	reapEvery  = 2 * time.Second
+	reapMost   = 1000
+	settlers   = 8
+	settleTime = 2 * time.Second
+)
+
+// Run does what may wait until the context ends, and then settles what is left in the queue. organizations returns
+// the owners whose reservations may expire.
+func (m *Meter) Run(ctx context.Context, organizations func() []string) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if m.queue != nil {
+		for range settlers {
+			wg.Go(func() { m.work(ctx) })
+		}
+	}
+	touch := time.NewTicker(touchEvery)
+	defer touch.Stop()
+	reap := time.NewTimer(reapEvery)
+	defer reap.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-touch.C:
+			m.touch(ctx)
+		case <-reap.C:
+			m.reap(ctx, organizations())
+			reap.Reset(reapEvery + rand.N(reapEvery/4)) // replicas do not come together
+		}
+	}
+}
+
+// work settles what waits.
+func (m *Meter) work(ctx context.Context) {
+	one := func(d *due) {
+		c, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+		defer cancel()
+		m.settle(c, d)
+	}
+	for {
+		select {
+		case d := <-m.queue:
+			one(d)
+		case <-ctx.Done():
+			for {
+				select {
+				case d := <-m.queue:
+					one(d)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// touch keeps the reservations of running exchanges alive.
+func (m *Meter) touch(ctx context.Context) {
+	for organization, ids := range m.open.alive(m.now()) {
+		gone, err := m.store.Touch(ctx, organization, ids, hold)
+		if err != nil {
+			m.log.Warn("reservations cannot be kept alive", "organization", organization, "error", err)
+			continue
+		}
+		for _, id := range gone {
+			m.log.Warn("the reservation of a running exchange is gone", "exchange", id)
+		}
+	}
+}
+
+// reap charges what expired.
+func (m *Meter) reap(ctx context.Context, organizations []string) {
+	for _, o := range organizations {
+		lapses, err := m.store.Reap(ctx, o, reapMost)
+		if err != nil {
+			m.log.Warn("expired reservations cannot be charged yet", "organization", o, "error", err)
+			continue
+		}
+		for _, l := range lapses {
+			m.log.Warn("a reservation expired and is charged whole", "exchange", l.ID)
+			if m.books != nil {
+				m.books.Lapsed(o, l)
+			}
+		}
+	}
+}
