@@ -4,7 +4,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -265,12 +267,89 @@ func (x *Exchange) close(o Outcome) {
 	if o.Ending == EndedWell && (o.Status >= 400 || broke) {
 		ending = "error"
 	}
+	if m := x.snap.Meter; m != nil && x.Hold != "" {
+		e := x.ended(&o, n)
+		e.Usage, e.Source, e.Ending = usage, string(source), ending
+		e.Whole = usage.Known() && !o.Partial && o.Ending == EndedWell && !broke
+		m.Settle(e)
+	}
 	x.core.seen.Closed(Closed{
 		Ticket: &x.Ticket, Last: last, At: x.snap.Providers[last.Provider], Model: o.Model, Tries: n, Ending: ending, Why: o.Why, Status: o.Status,
 		Began: x.start(o), Took: o.Took, First: o.First, Usage: usage, Source: source, Partial: o.Partial, Swept: o.Ending == EndedUnseen,
 	})
 	x.core.log.Debug("exchange ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "route", x.Route, "model", x.Model, "key", x.Who, "target", last.Target(), "status", o.Status, "ending", ending, "why", o.Why,
 		"attempts", o.Tries, "took", o.Took, "first_byte", o.First, "bytes", o.Sent, "usage_from", source, "input", usage.Input.N, "output", usage.Output.N, "cached", usage.Cached.N, "reasoning", usage.Reasoning.N, "queries", usage.Queries.N, "partial", o.Partial)
+}
+
+// party is whom the exchange is charged to.
+func (x *Exchange) party() metering.Party {
+	o, key := x.Owner()
+	return metering.Party{Organization: o.Organization, Team: o.Team, Project: o.Project, Key: key, EndUser: x.By.User}
+}
+
+// step is a target as the meter knows it. A provider that is not configured any more has no prices.
+func (x *Exchange) step(l ticket.Leg) *metering.Step {
+	p := x.snap.Providers[l.Provider]
+	if p == nil {
+		p = &providers.Provider{Name: l.Provider}
+	}
+	return &metering.Step{Provider: p, Model: l.Model, Like: l.Like}
+}
+
+// ended is what the meter is told of an exchange whose n-th attempt was the last.
+func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
+	e := &metering.Ended{
+		ID: x.ID, Party: x.party(), Tags: x.Tags, Began: x.began(), Hold: x.Hold, Limits: x.snap.Limits,
+		Asked:   metering.Asked{Route: x.Route, Model: x.Model, Dialect: string(x.Dialect), Op: x.Op, Stream: x.Stream, Config: x.Version},
+		Outcome: metering.Outcome{Status: o.Status, Took: o.Took, First: o.First, Sent: o.Sent},
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range n {
+		l, a := x.Steps[i], &x.attempts[i]
+		t := metering.Attempt{Step: *x.step(l), Credential: l.Key, Path: l.Path.String(), Ended: a.billed(i == n-1, o.Sent), Status: a.Status, Took: a.Took, First: a.First, RequestID: a.Provider}
+		if a.Err != nil {
+			t.Code = a.Err.Code.String()
+		}
+		if i == n-1 && a.Err == nil {
+			t.Ended = o.billed()
+			t.Status, t.Took, t.First = o.Status, o.Try.Took, o.Try.First
+		}
+		e.Attempts = append(e.Attempts, t)
+	}
+	return e
+}
+
+// billed says how an attempt ended that failed, or that another followed. Of an answer that came to nothing before the
+// client saw of it, the provider's words decide; only the last may have been broken off in its middle.
+func (a *Attempted) billed(last bool, sent uint64) billing.Ended {
+	broken := last && sent > 0
+	switch {
+	case a.Err != nil && a.Err.Code == llm.CodeConnect:
+		return billing.Unsent
+	case a.Status >= 300:
+		return billing.Refused
+	case broken:
+		return billing.Aborted
+	case a.Status > 0 && a.Err != nil && a.Err.Code != llm.CodeTimeout && a.Err.Code != llm.CodeReset:
+		return billing.Refused // an error behind 200
+	}
+	return billing.CutEarly
+}
+
+// billed says how the last attempt ended, by the log entry of its request.
+func (o *Outcome) billed() billing.Ended {
+	switch {
+	case o.Ending == EndedConnect:
+		return billing.Unsent
+	case o.Ending == EndedWell && o.Status < 300 && o.Status > 0:
+		return billing.Completed
+	case o.Ending == EndedWell:
+		return billing.Refused
+	case o.Sent > 0 || o.Ending == EndedUnseen:
+		return billing.Aborted
+	}
+	return billing.CutEarly
 }
 
 // start returns when the request began: Envoy's clock has it finer than the ticket.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/listing"
+	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -32,14 +33,19 @@ type Snapshot struct {
 	MaxHeader int   // fields of a request's header; 0: any number
 	MaxAnswer int64 // bytes of an answer that has to be collected
 
-	Count *counting.Counter // nil: no prompt is counted here
+	Count  *counting.Counter // nil: no prompt is counted here
+	Meter  *metering.Meter   // nil: nothing is limited or charged
+	Limits metering.Limits   // where there is a Meter
 
 	list  func() *listing.List // made when it is first asked for
 	waits bool                 // signing for one of the providers may
 }
 
-// MayWait reports whether what makes a request, Head, Body, Request or Bare, may wait for a credential.
-func (x *Exchange) MayWait() bool { return x.snap.waits }
+// MayWait reports whether what makes a request, Head, Body, Request or Bare, may wait for a credential, or for the
+// store of limits.
+func (x *Exchange) MayWait() bool {
+	return x.snap.waits || x.snap.Meter != nil && x.snap.Meter.MayWait()
+}
 
 // MayWait reports whether Request or Bare may wait for a credential.
 func (a *Attempt) MayWait() bool { return a.x.snap.waits }
@@ -161,11 +167,23 @@ func (l *live) add(x *Exchange) *Exchange {
 	p := &l.parts[maphash.String(l.seed, x.ID)%shards]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if old, ok := p.m[x.ID]; ok {
+	if old := p.m[x.ID]; old != nil {
 		return old
 	}
 	p.m[x.ID] = x
 	return x
+}
+
+// claim keeps an id free for an exchange that is about to be added, and reports whether it was.
+func (l *live) claim(id string) bool {
+	p := &l.parts[maphash.String(l.seed, id)%shards]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, taken := p.m[id]; taken {
+		return false
+	}
+	p.m[id] = nil
+	return true
 }
 
 func (l *live) get(id string) *Exchange {
@@ -188,7 +206,9 @@ func (l *live) all() []*Exchange {
 	for i := range l.parts {
 		l.parts[i].mu.Lock()
 		for _, x := range l.parts[i].m {
-			all = append(all, x)
+			if x != nil { // nil: claimed
+				all = append(all, x)
+			}
 		}
 		l.parts[i].mu.Unlock()
 	}

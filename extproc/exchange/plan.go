@@ -46,6 +46,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if r, done := x.count(p, route, model); done {
 		return r
 	}
+	if rerr = p.limit(route, model); rerr != nil {
+		return x.refuse(rerr)
+	}
 	plan, err := route.Plan(routing.View{
 		Model:  model,
 		Keys:   x.snap.keys(x.core.rests, x.in.began),
@@ -55,7 +58,16 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if err != nil {
 		return x.refuse(p.noTarget(err))
 	}
-	return x.send(ctx, p, plan)
+	if err := p.reserve(ctx, plan); err != nil {
+		return x.refuse(asError(err))
+	}
+	r, err := x.send(ctx, p, plan)
+	if err != nil {
+		x.core.live.remove(x.ID)
+		p.void(ctx)
+		return x.refuse(asError(err))
+	}
+	return r
 }
 
 // route finds the route of a model name: the one that the client names, where that route allows it, else
@@ -191,7 +203,10 @@ func (x *Exchange) admit(head *dialect.Head, r *routing.Route) *llm.Error {
 }
 
 // send finishes the ticket and prepares attempt 1.
-func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Reply {
+func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Reply, error) {
+	for !x.core.live.claim(x.ID) { // the client's id is that of another exchange, too
+		x.ID = newID()
+	}
 	clusters := make([]string, 0, len(plan.Steps)+1)
 	for i, s := range plan.Steps {
 		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
@@ -202,7 +217,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Rep
 	clusters = append(clusters, ServiceCluster)
 	encoded, err := x.Encode()
 	if err != nil {
-		return x.refuse(&llm.Error{Code: llm.CodeInternal, Message: "internal error", Op: "exchange.ticket", Cause: err})
+		return Reply{}, &llm.Error{Code: llm.CodeInternal, Message: "internal error", Op: "exchange.ticket", Cause: err}
 	}
 	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: encoded, Dialect: x.Dialect}}
 	leg := x.Steps[0]
@@ -214,10 +229,11 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Rep
 	x.timers(&r, leg)
 	if leg.Path < ticket.Worked {
 		if err := x.first1(ctx, &r, p, leg); err != nil {
-			return x.refuse(asError(err))
+			return Reply{}, err
 		}
 	} else {
 		x.first = p.written[leg.Target()]
+		p.replace(&r, p.in.Body)
 	}
 	if x.snap.Count != nil && x.Op == llm.OpChat {
 		x.sample = x.snap.Count.Sample(x.in.server, p.in, x.snap.Providers[leg.Provider], leg.Model, leg.Like)
@@ -229,7 +245,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) Rep
 	x.core.live.add(x)
 	x.core.seen.Planned(Planned{Route: x.Route, Dialect: x.Dialect, Path: leg.Path, Took: x.core.now().Sub(x.began())})
 	x.core.log.Debug("exchange planned", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "route", x.Route, "model", x.Model, "stream", x.Stream, "key", x.Who, "path", leg.Path, "steps", stepNames(x.Steps), "config", x.Version)
-	return r
+	return r, nil
 }
 
 func stepNames(legs []ticket.Leg) string {
@@ -277,10 +293,7 @@ func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.
 		return err
 	}
 	r.Set = append(r.Set, x.requestHeaders(out)...)
-	if string(body) != string(p.came) {
-		r.Body, r.Replace = body, true
-		r.Set = append(r.Set, providers.Header{Name: "content-length", Value: strconv.Itoa(len(body))})
-	}
+	p.replace(r, body)
 	r.Attempt = &Prepared{Length: len(body), Target: x.shown(leg), Number: 1}
 	return nil
 }

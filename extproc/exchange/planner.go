@@ -1,13 +1,18 @@
 package exchange
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/counting"
+	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -28,6 +33,8 @@ type planner struct {
 	first   *llm.Error // why the first target that cannot do the request cannot
 	written map[string]*written
 	trimmed map[string][]llm.Loss // by target: what a provider of the client's dialect does not take
+	terms   metering.Terms
+	granted metering.Granted
 }
 
 // usable reports whether a target can do the request. A target of another dialect is asked by writing the
@@ -59,6 +66,11 @@ func (p *planner) usable(t routing.Target) (bool, string) {
 	}
 	if e := p.fits(leg); e != nil {
 		return p.cannot(e)
+	}
+	if p.terms.Money {
+		if e := x.snap.Meter.Priced(x.step(leg), x.in.began); e != nil {
+			return p.cannot(e)
+		}
 	}
 	if !x.translates(c, p.head) {
 		return true, ""
@@ -195,6 +207,111 @@ func (p *planner) cannot(e *llm.Error) (bool, string) {
 		p.first = e
 	}
 	return false, e.Message
+}
+
+// limit finds the limits of an exchange. Where one holds of what an answer may cost, the answer gets a bound.
+func (p *planner) limit(r *routing.Route, model string) *llm.Error {
+	x := p.x
+	if x.snap.Meter == nil {
+		return nil
+	}
+	var at []string
+	var steps []metering.Step
+	for _, t := range r.Targets {
+		if x.snap.Providers[t.Provider] == nil {
+			continue
+		}
+		if t.Model == "*" {
+			t.Model = strings.TrimPrefix(model, t.Provider+"/")
+		}
+		at = append(at, t.Provider)
+		steps = append(steps, *x.step(ticket.Leg{Provider: t.Provider, Model: t.Model, Like: t.Like}))
+	}
+	slices.Sort(at)
+	party := x.party()
+	p.terms = x.snap.Meter.Terms(x.snap.Limits, &party, x.Model, r.Name, slices.Compact(at))
+	c, ok := x.in.server.(dialect.Capper)
+	if !ok || !p.terms.Caps || x.Op != llm.OpChat && x.Op != llm.OpComplete {
+		return nil
+	}
+	most := metering.Cap(steps)
+	if p.head.MaxTokens > 0 && p.head.MaxTokens <= most {
+		return nil
+	}
+	edit, ok := c.Cap(p.head, most)
+	if !ok {
+		return nil
+	}
+	p.in.Body = jsonx.Splice(nil, p.in.Body, edit)
+	head, err := x.in.server.Peek(p.in)
+	if err != nil {
+		return asError(err)
+	}
+	p.head = head
+	return nil
+}
+
+// reserve takes what the plan can use at most.
+func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
+	x := p.x
+	if x.snap.Meter == nil {
+		return nil
+	}
+	w := metering.Want{
+		ID: x.ID, Party: x.party(), Route: x.Route, Model: x.Model, Op: x.Op, Output: p.head.MaxTokens, N: p.head.N, Began: x.in.began, Hold: x.Rules.Total.D(),
+		Prompt: metering.Prompt{Bytes: int64(len(p.in.Body)), Refers: refers(p.in.Body)},
+	}
+	for _, s := range plan.Steps {
+		w.Steps = append(w.Steps, *x.step(ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}))
+	}
+	if x.snap.Count != nil && (x.Op == llm.OpChat || x.Op == llm.OpComplete) {
+		w.Prompt.Count = p.counted
+	}
+	var err error
+	p.granted, err = x.snap.Meter.Reserve(ctx, &w, p.terms)
+	x.Hold = p.granted.Hold
+	return err
+}
+
+// counted counts the prompt for a step, with what the count may be wrong by.
+func (p *planner) counted(s *metering.Step) (int64, bool) {
+	if p.read(); p.readErr != nil {
+		return 0, false
+	}
+	e, ok := p.x.snap.Count.Quick(p.req, s.Provider, s.Model, s.Like)
+	if !ok || e.Class == tokenizer.Estimated {
+		return 0, false
+	}
+	return e.Input + max(e.Error, e.Input/10), true
+}
+
+// references are members by which a request names what it does not hold.
+var references = [...]string{`_url"`, `_id"`, `Uri"`, `_uri"`, `"url"`}
+
+// refers reports whether a prompt may be longer than its body: of an image that stands elsewhere, a file, an earlier
+// answer.
+func refers(body []byte) bool {
+	for _, r := range references {
+		if bytes.Contains(body, []byte(r)) {
+			return true
+		}
+	}
+	return false
+}
+
+// void gives back what was reserved.
+func (p *planner) void(ctx context.Context) {
+	if p.x.snap.Meter != nil {
+		p.x.snap.Meter.Void(ctx, p.granted)
+	}
+}
+
+// replace puts a body in place of the one that came, where it is another.
+func (p *planner) replace(r *Reply, body []byte) {
+	if string(body) != string(p.came) {
+		r.Body, r.Replace = body, true
+		r.Set = append(r.Set, providers.Header{Name: "content-length", Value: strconv.Itoa(len(body))})
+	}
 }
 
 // noTarget turns a plan without steps into the client's error: its own fault where a target said so.

@@ -13,28 +13,43 @@ import (
 
 // Ended is an exchange that came to its end.
 type Ended struct {
-	ID       string
-	Party    Party
-	Tags     map[string]string
-	Route    string
-	Model    string // as the client named it
-	Dialect  string
-	Op       llm.Op
-	Stream   bool
-	Config   string // version of the configuration that planned it
-	Began    time.Time
-	Hold     string // of the ticket
-	Limits   Limits
+	ID     string
+	Party  Party
+	Tags   map[string]string
+	Began  time.Time
+	Hold   string // of the ticket
+	Limits Limits
+	Asked
 	Attempts []Attempt // in order; the last gave the answer
-	Usage    llm.Usage // of the last
-	Source   string    // who read it
-	Whole    bool      // it is the provider's final word
-	Service  string    // service tier, as the provider says; "": standard
-	Status   int       // that the client got; 0: none
-	Ending   string    // one word
-	Took     time.Duration
-	First    time.Duration // to the first byte of the answer
-	Sent     uint64        // bytes of the answer
+	Told
+	Outcome
+}
+
+// Asked is what the client asked for, and who was to answer.
+type Asked struct {
+	Route   string
+	Model   string // as the client named it
+	Dialect string
+	Op      llm.Op
+	Stream  bool
+	Config  string // version of the configuration that planned it
+}
+
+// Told is what the last answer said of what it used.
+type Told struct {
+	Usage   llm.Usage
+	Source  string // who read it
+	Whole   bool   // it is the provider's final word
+	Service string // service tier, as the provider says; "": standard
+}
+
+// Outcome is what became of it.
+type Outcome struct {
+	Status int    // that the client got; 0: none
+	Ending string // one word
+	Took   time.Duration
+	First  time.Duration // to the first byte of the answer
+	Sent   uint64        // bytes of the answer
 }
 
 // Attempt is one try at a target.

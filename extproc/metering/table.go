@@ -118,6 +118,12 @@ func (m *Meter) Run(ctx context.Context, organizations func() []string) {
 	}
 }
 
+// Upkeep does at once what Run does from time to time.
+func (m *Meter) Upkeep(ctx context.Context, organizations []string) {
+	m.touch(ctx)
+	m.reap(ctx, organizations)
+}
+
 // work settles what waits.
 func (m *Meter) work(ctx context.Context) {
 	one := func(d *due) {

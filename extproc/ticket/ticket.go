@@ -31,6 +31,7 @@ type Ticket struct {
 	Version string            `json:"c"`          // of the configuration that planned it
 	Who     string            `json:"k,omitzero"` // name of the client's key
 	By      Charged           `json:"w,omitzero"` // whom the exchange is charged to, beside its key's name
+	Hold    string            `json:"q,omitzero"` // what is reserved: metering.Granted; "": nothing is metered
 	Tags    map[string]string `json:"g,omitzero"` // by name; nil: none
 	Trace   Trace             `json:"x,omitzero"` // "": it is not traced
 	Keep    map[string]string `json:"h,omitzero"` // client headers that a target of the dialect gets back
