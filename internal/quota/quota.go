@@ -99,7 +99,7 @@ type Request struct {
 
 // Level is how a budget stands.
 type Level struct {
-	Used    int64         // charged in the current window, with what a sliding window still counts of the one before, and reserved
+	Used    int64         // charged in the current window, with what a sliding window still counts of the one before, and reserved; at most Max
 	Left    int64         // of the limit, at least 0
 	Reset   time.Duration // until the window ends; 0: it does not
 	Refused bool          // a shadow budget would have refused

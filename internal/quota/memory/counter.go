@@ -102,16 +102,20 @@ func (c *counter) charge(start, delta int64) {
 	}
 	switch {
 	case start == c.Start:
-		c.Used += delta
+		c.Used = within(c.Used + delta)
 	case c.kind == 'S' && c.Start == start+c.bounds.A:
-		c.Previous += delta
+		c.Previous = within(c.Previous + delta)
 	case start > c.Start:
 		previous := int64(0)
 		if c.kind == 'S' && start == c.Start+c.bounds.A {
 			previous = c.Used
 		}
-		c.Start, c.Used, c.Previous = start, delta, previous
+		c.Start, c.Used, c.Previous = start, max(0, delta), previous
 	default:
 		c.Late += delta
 	}
 }
+
+// within keeps a counter between 0 and quota.Max: one that was put back from a ledger that lags may hold less
+// than is taken from it.
+func within(n int64) int64 { return min(max(0, n), quota.Max) }

@@ -99,7 +99,7 @@ func take(rec *record, claim *quota.Claim, v *view, force bool, ms int64) quota.
 	rec.parts = append(rec.parts, part{c, claim.Amount, v.start})
 	full := v.full + claim.Amount
 	return quota.Level{
-		Used: full, Left: max(0, b.Limit-full), Reset: time.Duration(v.reset) * time.Millisecond,
+		Used: min(full, quota.Max), Left: max(0, b.Limit-full), Reset: time.Duration(v.reset) * time.Millisecond,
 		Refused: b.Shadow && full > b.Limit && !force,
 	}
 }

@@ -61,7 +61,7 @@ func (p part) settle(from, to quota.State, used int64) (over bool) {
 	base := int64(0)
 	switch from {
 	case quota.Pending:
-		c.Reserved -= p.amount
+		c.Reserved = max(0, c.Reserved-p.amount)
 	case quota.Expired:
 		base = p.amount // a late truth replaces the charge
 	}

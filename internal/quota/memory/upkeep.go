@@ -103,7 +103,7 @@ func (s *Store) Rebuild(_ context.Context, name string, balances []quota.Balance
 			o.counters[b.Budget] = c
 		}
 		c.Known, c.Start = true, b.Start
-		c.Used, c.Previous = b.Used, b.Previous
+		c.Used, c.Previous = within(b.Used), within(b.Previous)
 	}
 	o.seq++
 	return nil

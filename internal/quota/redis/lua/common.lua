@@ -1,0 +1,35 @@
+-- signalbox quota, format 1. Amounts and times are decimal strings on the way in and out: Redis and cjson print
+-- large numbers in other forms, and tonumber takes nan, inf, 0x10 and 1e3.
+local MAX = 9007199254740991 -- 2^53-1, the last whole number that a double holds exactly with all before it
+local function int(s) -- 1 to 16 decimal digits up to MAX, nothing else
+  if type(s) ~= 'string' or #s > 16 or not s:match('^%d+$') then return nil end
+  local v = tonumber(s)
+  if v > MAX then return nil end
+  return v
+end
+local function fmt(v) return string.format('%.0f', v) end
+local function clock() local t = redis.call('TIME'); return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000) end
+-- KINDS: F fixed, S sliding, C calendar, L life, G gauge, P pace
+local function odd(kind, a, b, c)
+  return #kind ~= 1 or not ('FSCLGP'):find(kind, 1, true)
+    or (kind == 'F' or kind == 'S' or kind == 'P') and a == 0
+    or kind == 'C' and not (a < b and b < c)
+end
+-- start of the window that holds now, never before ws, the last that was used: clocks may step back
+local function window(kind, a, b, c, ws, now)
+  local w
+  if kind == 'C' then
+    if now >= c then return nil end -- the caller's calendar is a whole window behind
+    w = (now >= b) and b or a
+  elseif kind == 'F' or kind == 'S' then w = now - now % a
+  else return 0 end
+  if ws and w < ws then w = ws end
+  return w
+end
+local function named(key, bid) return bid:match('^[a-z0-9_]+$') and key:sub(-#bid - 3) == ':b:' .. bid end
+-- the epoch says that the counters are those that the caller knows; while they are put back only force may write
+local function stale(force)
+  local ep = redis.call('HGET', KEYS[1], 'ep')
+  if ep ~= ARGV[1] or (not force and ep:sub(1, 2) == 'r:') then return {'EPOCH', ARGV[2], ep or ''} end
+end
+local function seq() return redis.call('HGET', KEYS[1], 'seq') or '0' end

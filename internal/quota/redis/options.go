@@ -1,0 +1,188 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/signalbox-ai/signalbox/internal/secret"
+)
+
+// place is where a Redis is.
+type place struct {
+	addresses []string
+	cluster   bool
+	master    string // the name that Sentinels know it by
+	tls       bool
+	user      string
+	db        int
+}
+
+// forms are the schemes of addresses.
+const forms = "redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/MASTER, redis+cluster://HOST:PORT,HOST:PORT, or redis+unix:///PATH; rediss for TLS"
+
+// CheckURL says what is wrong with an address. Its errors do not repeat it.
+//
+//	redis://[USER@]HOST[:PORT][/DATABASE]
+//	redis+sentinel://[USER@]HOST[:PORT],…/MASTER[/DATABASE]
+//	redis+cluster://[USER@]HOST[:PORT],…
+//	redis+unix:///PATH
+//
+// rediss in place of redis means TLS. A password is not part of it.
+func CheckURL(address string) error {
+	_, err := locate(address)
+	return err
+}
+
+func locate(address string) (place, error) {
+	scheme, rest, ok := strings.Cut(address, "://")
+	name, mode, _ := strings.Cut(scheme, "+")
+	if !ok || name != "redis" && name != "rediss" {
+		return place{}, errors.New("the address of a Redis is " + forms)
+	}
+	p := place{tls: name == "rediss"}
+	if user, after, ok := strings.Cut(rest, "@"); ok {
+		if strings.Contains(user, ":") {
+			return place{}, errors.New("a password does not stand in the address; give it by reference beside it")
+		}
+		plain, err := url.PathUnescape(user)
+		if err != nil || plain == "" {
+			return place{}, errors.New("the user in the address is not well-formed")
+		}
+		p.user, rest = plain, after
+	}
+	if strings.ContainsAny(rest, "?# ") {
+		return place{}, errors.New("the address has no query and no spaces")
+	}
+	if mode == "unix" {
+		if p.tls || !strings.HasPrefix(rest, "/") || len(rest) < 2 {
+			return place{}, errors.New("a Unix socket is redis+unix:///PATH")
+		}
+		p.addresses = []string{rest}
+		return p, nil
+	}
+	hosts, path, _ := strings.Cut(rest, "/")
+	if err := p.hosts(hosts, mode); err != nil {
+		return place{}, err
+	}
+	return p, p.path(path, mode)
+}
+
+// hosts reads the addresses of servers, with the usual port where none is given.
+func (p *place) hosts(list, mode string) error {
+	port := "6379"
+	if mode == "sentinel" {
+		port = "26379"
+	}
+	for one := range strings.SplitSeq(list, ",") {
+		host, given, err := net.SplitHostPort(one)
+		if err != nil {
+			host, given = strings.Trim(one, "[]"), port
+		}
+		if n, err := strconv.ParseUint(given, 10, 16); err != nil || n == 0 || host == "" {
+			return errors.New("a server in the address is HOST or HOST:PORT")
+		}
+		p.addresses = append(p.addresses, net.JoinHostPort(host, given))
+	}
+	return nil
+}
+
+// path reads what stands behind the servers.
+func (p *place) path(path, mode string) error {
+	db := path
+	switch mode {
+	case "":
+		if len(p.addresses) > 1 {
+			return errors.New("several servers are redis+sentinel or redis+cluster")
+		}
+	case "cluster":
+		if p.cluster = true; path != "" {
+			return errors.New("a cluster has no databases")
+		}
+	case "sentinel":
+		p.master, db, _ = strings.Cut(path, "/")
+		if p.master == "" {
+			return errors.New("the name of the master stands behind the Sentinels: /MASTER")
+		}
+	default:
+		return errors.New("the address of a Redis is " + forms)
+	}
+	if db == "" {
+		return nil
+	}
+	n, err := strconv.ParseUint(db, 10, 8)
+	if err != nil {
+		return errors.New("the database in the address is a number")
+	}
+	p.db = int(n)
+	return nil
+}
+
+// passwords resolves a password for new connections, so that a rotated one is taken up without a restart.
+type passwords struct {
+	fetch func(context.Context) (secret.Value, error)
+	user  string
+
+	mu   sync.Mutex
+	last secret.Value
+	at   time.Time
+}
+
+// fresh is how long a resolved password serves: a pool that fills must not run a command for each connection.
+const fresh = 5 * time.Second
+
+// credentials gives user and password for a connection.
+func (p *passwords) credentials(ctx context.Context) (user, password string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.at.IsZero() || time.Since(p.at) > fresh {
+		v, err := p.fetch(ctx)
+		if err != nil {
+			return "", "", fmt.Errorf("the password of Redis: %w", err)
+		}
+		p.last, p.at = v, time.Now()
+	}
+	return p.user, p.last.Reveal(), nil
+}
+
+// dial bounds how long a new connection may take; a call waits only as long as its own deadline says.
+const dial = 500 * time.Millisecond
+
+// connect makes the client. It connects to nothing yet.
+func (p Params) connect(at place) goredis.UniversalClient {
+	o := &goredis.UniversalOptions{
+		Addrs: at.addresses, MasterName: at.master, IsClusterMode: at.cluster, Username: at.user, DB: at.db,
+		ContextTimeoutEnabled: true,
+		DialTimeout:           dial, ReadTimeout: p.Patience, WriteTimeout: p.Patience, PoolTimeout: p.Timeout,
+		PoolSize: p.Connections,
+		// One more try for a connection that a restarted server closed: every call is safe to repeat.
+		MaxRetries: 1, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 4 * time.Millisecond,
+		// Nothing is sent when a connection is made but AUTH, SELECT and HELLO: a late answer to more could be
+		// taken for that to a later call (CVE-2025-29923).
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		DialerRetries:            1,
+		Protocol:                 2,
+	}
+	if at.tls {
+		o.TLSConfig = p.TLS
+		if o.TLSConfig == nil {
+			o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+	}
+	if p.Password != nil {
+		keep := &passwords{fetch: p.Password, user: at.user}
+		o.CredentialsProviderContext = keep.credentials
+	}
+	return goredis.NewUniversalClient(o)
+}
