@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/owner"
@@ -59,7 +60,7 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 		return x.refuse(p.noTarget(err))
 	}
 	if err := p.reserve(ctx, plan); err != nil {
-		return x.refuse(asError(err))
+		return x.refuse(asError(err), metering.Headers(x.Dialect, &p.granted, x.core.now())...)
 	}
 	r, err := x.send(ctx, p, plan)
 	if err != nil {

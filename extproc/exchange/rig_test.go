@@ -12,6 +12,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
@@ -47,6 +48,8 @@ type config struct {
 	aliases   map[string]string
 	clients   []*auth.Key
 	counts    bool
+	meter     *metering.Meter
+	limits    metering.Limits
 	maxBody   int64
 	maxAnswer int64
 	version   int
@@ -89,7 +92,7 @@ func (r *rig) snapshot() *exchange.Snapshot {
 	return &exchange.Snapshot{
 		Count:   count,
 		Version: "config-" + itoa(c.version), Table: routing.NewTable(c.routes, c.aliases), Providers: ps, Registry: all.Kinds(),
-		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer,
+		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer, Meter: c.meter, Limits: c.limits,
 	}
 }
 

@@ -44,7 +44,8 @@ func (m *Meter) Terms(l Limits, p *Party, model, route string, at []string) Term
 type Granted struct {
 	Hold   string // for the ticket; "": nothing is held
 	Claims []quota.Claim
-	Levels []quota.Level // by claim
+	Levels []quota.Level  // by claim
+	No     *quota.Refusal // why nothing was reserved
 }
 
 // Reserve takes what an exchange can use at most from all of its budgets, or refuses it. Its error is an *llm.Error
@@ -75,7 +76,7 @@ func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) 
 	case err != nil:
 		return Granted{}, away(err)
 	case no != nil:
-		return Granted{}, no.Err()
+		return Granted{No: no}, no.Err()
 	case g.State != quota.Pending:
 		return Granted{}, internal(errors.New("the id of a new reservation is known"))
 	}

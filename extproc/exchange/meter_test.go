@@ -1,0 +1,140 @@
+package exchange_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/metering"
+	"github.com/signalbox-ai/signalbox/internal/catalog"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/memory"
+	"github.com/signalbox-ai/signalbox/internal/quota/window"
+)
+
+// everybody is under the same budgets.
+type everybody []*quota.Budget
+
+func (l everybody) Find(dst []*quota.Budget, _ *metering.Party, _, _ string, _ []string) []*quota.Budget {
+	return append(dst, l...)
+}
+
+func (l everybody) Budget(id string) *quota.Budget {
+	for _, b := range l {
+		if b.ID == id {
+			return b
+		}
+	}
+	return nil
+}
+
+// limited is a rig whose clients are under budgets.
+func limited(t *testing.T, budgets ...*quota.Budget) (*rig, *memory.Store) {
+	r := newRig(t)
+	r.provider([]string{"gpt", "openai", "k1=sk-openai-1"})
+	r.provider([]string{"claude", "anthropic", "k2=sk-ant-1"})
+	r.route([]string{"chat", "gpt-4o", "->", "gpt/gpt-4o", "claude/claude-sonnet-4-5"})
+	r.route([]string{"odd", "odd", "->", "gpt/nobody-knows-this"})
+	for _, p := range r.config.providers {
+		p.Models = catalog.NewDeployment(p.Kind, nil)
+	}
+	store := memory.New(memory.Params{})
+	r.config.meter, r.config.limits = metering.New(metering.Params{Store: store}), everybody(budgets)
+	r.start()
+	return r, store
+}
+
+func (r *rig) ask(id, body string) (*exchange.Exchange, exchange.Reply) {
+	x := r.core.Begin()
+	h := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/v1/chat/completions"}, {Name: "content-type", Value: "application/json"}, {Name: "x-request-id", Value: id}}
+	if reply := x.Head(context.Background(), h, false); reply.Answer != nil {
+		r.t.Fatalf("refused at once: %s", reply.Answer.Body)
+	}
+	return x, x.Body(context.Background(), []byte(body))
+}
+
+func life() window.Window { return window.Window{Kind: window.Life} }
+
+func counters(t *testing.T, s *memory.Store, b *quota.Budget) quota.Counter {
+	t.Helper()
+	c, err := s.Peek(context.Background(), "default", []*quota.Budget{b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c[0]
+}
+
+func TestAnAnswerThatMayCostAnythingGetsABound(t *testing.T) {
+	money := &quota.Budget{ID: "money", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.Money, Limit: 1_000_000_000, Window: life()}
+	r, store := limited(t, money)
+	const text = `"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]`
+	x, reply := r.ask("request-1", `{`+text+`}`)
+	if reply.Answer != nil {
+		t.Fatalf("refused: %s", reply.Answer.Body)
+	}
+	if got := string(reply.Body); !strings.Contains(got, `"max_completion_tokens":16384`) { // gpt-4o can answer no more
+		t.Errorf("the provider gets %s", got)
+	}
+	if c := counters(t, store, money); c.Reserved < 163_840_000 || c.Reserved > 250_000_000 { // 16,384 tokens at $10 a million, after a prompt
+		t.Errorf("%d nano-USD are reserved", c.Reserved)
+	}
+	r.core.RequestLogged(exchange.Outcome{Ticket: reply.Plan.Ticket, Status: 200, Tries: 1, Sent: 100, Usage: llm.Usage{Input: llm.Tokens(8), Output: llm.Tokens(2)}})
+	if c := counters(t, store, money); c.Reserved != 0 || c.Used != 8*2500+2*10_000 {
+		t.Errorf("after the end %+v", c)
+	}
+	if _, reply := r.ask("request-2", `{"max_tokens":5,`+text+`}`); reply.Answer != nil || strings.Contains(string(reply.Body), "16384") {
+		t.Errorf("a bound of the client's own: %s", reply.Body)
+	}
+	_ = x
+}
+
+func TestRequestsOfOneIDAreCountedApart(t *testing.T) {
+	n := &quota.Budget{ID: "n", Owner: quota.Owner{Level: "key", Name: "k"}, Unit: quota.Requests, Limit: 2, Window: life()}
+	r, store := limited(t, n)
+	const body = `{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}`
+	one, first := r.ask("same-request", body)
+	two, second := r.ask("same-request", body)
+	if first.Answer != nil || second.Answer != nil || one.ID == two.ID {
+		t.Fatalf("%s and %s", one.ID, two.ID)
+	}
+	_, third := r.ask("same-request", body)
+	if third.Answer == nil || third.Answer.Status != 429 || !strings.Contains(string(third.Answer.Body), `key \"k\"`) {
+		t.Errorf("the third: %+v", third.Answer)
+	}
+	for _, reply := range []exchange.Reply{second, first} {
+		r.core.RequestLogged(exchange.Outcome{Ticket: reply.Plan.Ticket, Status: 200, Tries: 1, Sent: 100, Usage: llm.Usage{Input: llm.Tokens(8), Output: llm.Tokens(2)}})
+	}
+	if c := counters(t, store, n); c.Used != 2 || c.Reserved != 0 {
+		t.Errorf("got %+v", c)
+	}
+}
+
+// TestAModelWithoutAPriceIsLeftOut where a limit of money holds, and named where none is left.
+func TestAModelWithoutAPriceIsLeftOut(t *testing.T) {
+	r, _ := limited(t, &quota.Budget{ID: "money", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.Money, Limit: 1 << 50, Window: life()})
+	_, reply := r.ask("request-1", `{"model":"odd","messages":[{"role":"user","content":"hi"}]}`)
+	if reply.Answer == nil || !strings.Contains(string(reply.Answer.Body), "no price is known for nobody-knows-this at gpt") {
+		t.Errorf("got %+v", reply)
+	}
+}
+
+func TestAnExchangeThatIsNeverLoggedIsChargedWhole(t *testing.T) {
+	now := time.Now()
+	money := &quota.Budget{ID: "money", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.Money, Limit: 1 << 50, Window: life()}
+	r := newRig(t)
+	r.provider([]string{"gpt", "openai", "k1=sk-openai-1"})
+	r.route([]string{"chat", "gpt-4o", "->", "gpt/gpt-4o"})
+	r.config.providers["gpt"].Models = catalog.NewDeployment("openai", nil)
+	store := memory.New(memory.Params{Now: func() time.Time { return now }})
+	r.config.meter, r.config.limits = metering.New(metering.Params{Store: store, Now: func() time.Time { return now }}), everybody{money}
+	r.start()
+	_, reply := r.ask("request-1", `{"model":"gpt-4o","max_tokens":10,"messages":[{"role":"user","content":"hi"}]}`)
+	reserved := counters(t, store, money).Reserved
+	r.core.RequestLogged(exchange.Outcome{Ticket: reply.Plan.Ticket, Ending: exchange.EndedUnseen, Tries: 1})
+	if c := counters(t, store, money); c.Used < 10*10_000 || c.Used > reserved || c.Reserved != 0 {
+		t.Errorf("%d were reserved, and after the end %+v", reserved, c)
+	}
+}
