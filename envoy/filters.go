@@ -30,6 +30,7 @@ const (
 	NamespaceTicket  = "signalbox.ticket"  // ticket, dialect
 	NamespaceAttempt = "signalbox.attempt" // len: of the body that is sent; target, attempts: shown to the client
 	NamespaceOwn     = "signalbox.own"     // body "1": an answer of the service, which passes as it is
+	NamespaceLimits  = "signalbox.limits"  // by name, a header of limitHeaders
 )
 
 const attemptCount = "x-envoy-attempt-count"
@@ -37,7 +38,7 @@ const attemptCount = "x-envoy-attempt-count"
 // downstream are the filters that see a request once.
 func downstream(s *Spec) []*hcmv3.HttpFilter {
 	return []*hcmv3.HttpFilter{
-		filter("signalbox.edge", edge()),
+		filter("signalbox.edge", edge(s)),
 		filter("signalbox.limit", &limitv3.BodySizeLimit{MaxRequestBytes: wrapperspb.UInt64(uint64(s.Limits.Body))}),
 		filter("signalbox.plan", planFilter(s)),
 		filter("envoy.filters.http.router", &routerv3.Router{
@@ -142,7 +143,7 @@ func planFilter(s *Spec) *extprocv3.ExternalProcessor {
 	p.MessageTimeout, p.MaxMessageTimeout = dur(s.Deadlines.Plan), dur(maxPlan)
 	p.MutationRules.AllowEnvoy = yes() // the plan sets retries and deadlines
 	p.MetadataOptions = &extprocv3.MetadataOptions{
-		ReceivingNamespaces: namespaces(NamespacePlan, NamespaceTicket, NamespaceAttempt, NamespaceOwn),
+		ReceivingNamespaces: namespaces(NamespacePlan, NamespaceTicket, NamespaceAttempt, NamespaceOwn, NamespaceLimits),
 	}
 	return p
 }
@@ -171,7 +172,7 @@ func attemptFilter(s *Spec, stage string, body extprocv3.ProcessingMode_BodySend
 // answers what is the provider's account's business or tells where the answer came from. What the service
 // reads of an answer's head it reads before that. x-signalbox-route and -timeout-ms are for the plan to
 // allow.
-func edge() *mutationv3.HeaderMutation {
+func edge(s *Spec) *mutationv3.HeaderMutation {
 	m := &mutationv3.Mutations{
 		RequestMutations:  []*rulesv3.HeaderMutation{removeLike(beginning("x-envoy-"))},
 		ResponseMutations: []*rulesv3.HeaderMutation{},
@@ -188,7 +189,29 @@ func edge() *mutationv3.HeaderMutation {
 	} {
 		m.ResponseMutations = append(m.ResponseMutations, remove(n))
 	}
+	if s.Limited {
+		for _, n := range limitHeaders() {
+			m.ResponseMutations = append(m.ResponseMutations, &rulesv3.HeaderMutation{Action: &rulesv3.HeaderMutation_Append{
+				Append: add(n, "%DYNAMIC_METADATA("+NamespaceLimits+":"+n+")%"),
+			}})
+		}
+	}
 	return &mutationv3.HeaderMutation{Mutations: m}
+}
+
+// limitHeaders are the headers in which clients of OpenAI's and Anthropic's SDKs look for their limits.
+func limitHeaders() (names []string) {
+	for _, unit := range [...]string{"requests", "tokens"} {
+		for _, what := range [...]string{"limit", "remaining", "reset"} {
+			names = append(names, "x-ratelimit-"+what+"-"+unit)
+		}
+	}
+	for _, unit := range [...]string{"requests", "tokens", "input-tokens", "output-tokens"} {
+		for _, what := range [...]string{"limit", "remaining", "reset"} {
+			names = append(names, "anthropic-ratelimit-"+unit+"-"+what)
+		}
+	}
+	return names
 }
 
 // clean is the last to touch an attempt's request. Content-length is missing wherever the service replaced

@@ -32,6 +32,7 @@ type Spec struct {
 	Providers     []Upstream
 	Usage         string // who reads token usage where the service does not see the answer: a Usage constant
 	TrustedHops   int    // proxies in front whose x-forwarded-for counts
+	Limited       bool   // clients have limits, and answers say how they stand
 	AnswerHeaders bool   // x-signalbox-target and x-signalbox-attempts on answers whose target the service shows
 }
 

@@ -294,6 +294,9 @@ func TestResponsesAreReadByTheGeneratedTypesAsTheyWrite(t *testing.T) {
 		if rapid.Bool().Draw(t, "attempt") {
 			r.Attempt = &exchange.Prepared{Length: rapid.IntRange(0, 1<<30).Draw(t, "length"), Target: name.Draw(t, "target"), Number: 2}
 		}
+		if r.Plan != nil {
+			r.Limits = rapid.SliceOfNDistinct(header, 0, 3, func(h providers.Header) string { return h.Name }).Draw(t, "limits")
+		}
 		if rapid.IntRange(0, 4).Draw(t, "answer") == 0 {
 			r.Answer = &exchange.Answer{Status: rapid.IntRange(100, 599).Draw(t, "status"), Header: r.Set, Body: r.Body}
 		}

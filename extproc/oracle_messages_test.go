@@ -21,7 +21,7 @@ import (
 // oracleRespond builds Envoy's response from a reply.
 func oracleRespond(r *exchange.Reply) *extprocv3.ProcessingResponse {
 	if r.Answer != nil {
-		return oracleImmediate(r.Answer)
+		return oracleImmediate(r.Answer, r.Limits)
 	}
 	out := &extprocv3.ProcessingResponse{DynamicMetadata: dynamic(r)}
 	c := &extprocv3.CommonResponse{HeaderMutation: mutation(r), ClearRouteCache: r.Plan != nil}
@@ -96,6 +96,7 @@ func dynamic(r *exchange.Reply) *structpb.Struct {
 		}
 		m[NamespaceAttempt] = object(f)
 	}
+	oracleLimits(m, r.Limits)
 	return &structpb.Struct{Fields: m}
 }
 
@@ -107,12 +108,25 @@ func list(v ...*structpb.Value) *structpb.Value {
 	return structpb.NewListValue(&structpb.ListValue{Values: v})
 }
 
+func oracleLimits(m map[string]*structpb.Value, limits []providers.Header) {
+	if len(limits) == 0 {
+		return
+	}
+	f := map[string]*structpb.Value{}
+	for _, h := range limits {
+		f[h.Name] = structpb.NewStringValue(h.Value)
+	}
+	m[NamespaceLimits] = object(f)
+}
+
 // oracleImmediate builds an answer of our own.
-func oracleImmediate(a *exchange.Answer) *extprocv3.ProcessingResponse {
+func oracleImmediate(a *exchange.Answer, limits []providers.Header) *extprocv3.ProcessingResponse {
+	m := map[string]*structpb.Value{
+		NamespaceOwn: object(map[string]*structpb.Value{"body": structpb.NewStringValue("1")}),
+	}
+	oracleLimits(m, limits)
 	return &extprocv3.ProcessingResponse{
-		DynamicMetadata: &structpb.Struct{Fields: map[string]*structpb.Value{
-			NamespaceOwn: object(map[string]*structpb.Value{"body": structpb.NewStringValue("1")}),
-		}},
+		DynamicMetadata: &structpb.Struct{Fields: m},
 		Response: &extprocv3.ProcessingResponse_ImmediateResponse{ImmediateResponse: &extprocv3.ImmediateResponse{
 			Status:  &typev3.HttpStatus{Code: typev3.StatusCode(a.Status)},
 			Headers: &extprocv3.HeaderMutation{SetHeaders: headers(a.Header)},

@@ -14,7 +14,8 @@ const (
 	NamespacePlan    = "signalbox.plan"
 	NamespaceTicket  = "signalbox.ticket"
 	NamespaceAttempt = "signalbox.attempt"
-	NamespaceOwn     = "signalbox.own" // marks an answer of ours, which Envoy sends as it is
+	NamespaceOwn     = "signalbox.own"    // marks an answer of ours, which Envoy sends as it is
+	NamespaceLimits  = "signalbox.limits" // what the client is told of its limits, by the names of headers
 )
 
 // response is a reply as Envoy's ProcessingResponse.
@@ -24,12 +25,13 @@ type response exchange.Reply
 func (r *response) AppendTo(dst []byte) (out, tail []byte) {
 	w := writer{b: dst}
 	if r.Answer != nil {
-		w.immediate(r.Answer)
+		w.immediate(r.Answer, r.Limits)
 		return w.b, nil
 	}
 	if r.Plan != nil || r.Attempt != nil {
 		w.open(8)
 		w.dynamic(r)
+		w.limits(r.Limits)
 		w.close(0)
 	}
 	if r.Replace {
@@ -109,12 +111,26 @@ func (w *writer) dynamic(r *response) {
 	}
 }
 
+// limits writes what the client is told of its limits: headers that Envoy's first filter adds to the answer, after it has
+// taken out the provider's.
+func (w *writer) limits(all []providers.Header) {
+	if len(all) == 0 {
+		return
+	}
+	w.object(NamespaceLimits)
+	for _, h := range all {
+		w.member(h.Name, h.Value)
+	}
+	w.end(3)
+}
+
 // immediate writes an answer of our own.
-func (w *writer) immediate(a *exchange.Answer) {
+func (w *writer) immediate(a *exchange.Answer, limits []providers.Header) {
 	w.open(8)
 	w.object(NamespaceOwn)
 	w.member("body", "1")
 	w.end(3)
+	w.limits(limits)
 	w.close(0)
 	w.open(7)
 	w.open(1) // HttpStatus

@@ -60,7 +60,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 		return x.refuse(p.noTarget(err))
 	}
 	if err := p.reserve(ctx, plan); err != nil {
-		return x.refuse(asError(err), metering.Headers(x.Dialect, &p.granted, x.core.now())...)
+		r := x.refuse(asError(err))
+		r.Limits = metering.Headers(x.Dialect, &p.granted, x.core.now())
+		return r
 	}
 	r, err := x.send(ctx, p, plan)
 	if err != nil {
@@ -221,6 +223,9 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		return Reply{}, &llm.Error{Code: llm.CodeInternal, Message: "internal error", Op: "exchange.ticket", Cause: err}
 	}
 	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: encoded, Dialect: x.Dialect}}
+	if len(p.granted.Levels) > 0 {
+		r.Limits = metering.Headers(x.Dialect, &p.granted, x.core.now())
+	}
 	leg := x.Steps[0]
 	to := x.Dialect
 	if c, _ := x.codec(leg); c != nil {

@@ -31,7 +31,8 @@ type Reply struct {
 	Replace bool
 	Plan    *Routed // request body of the plan stage
 	Attempt *Prepared
-	Done    bool // nothing more is wanted: the stream may be closed
+	Limits  []providers.Header // that the client is told of its limits, whoever answers
+	Done    bool               // nothing more is wanted: the stream may be closed
 }
 
 // Routed is what the plan stage hands to Envoy.
