@@ -36,6 +36,9 @@ type Estimate struct {
 // Class says how far counts of plain text can be trusted.
 func (c *Counter) Class() Class { return c.class }
 
+// Rule is the frame that requests are counted with.
+func (c *Counter) Rule() frame.Rule { return c.rule }
+
 // Text returns the tokens of a text alone.
 func (c *Counter) Text(p []byte) int {
 	n := c.text.Count(p)

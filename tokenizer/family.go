@@ -21,21 +21,25 @@ type family struct {
 	scale    float64 // tokens for each token of the encoding, where that is another's; 0: 1
 }
 
-// tileRule is OpenAI's rule of tiles, https://platform.openai.com/docs/guides/images-vision.
+// tileRule is OpenAI's rule of tiles with the constants of https://platform.openai.com/docs/guides/images-vision.
 func tileRule(base, tile int64) media.Rule {
 	return media.Rule{Tiles: media.Tiles{Base: base, Tile: tile, Fit: 2048, Short: 768, Side: 512}, Most: base + 8*tile, Page: 220}
 }
 
-// patchRule is OpenAI's rule of patches, of the same page; factors are those of recorded usage.
+// patchRule is OpenAI's rule of patches, of the same page, and so are the factors of 1.62, 1.72 and 2.46. Those of
+// gpt-5-mini, gpt-5-nano and gpt-5.4 are of recorded usage, all of it in the half that is checked on.
 func patchRule(factor float64) media.Rule {
 	return media.Rule{Patches: media.Patches{Side: 32, Most: 1536, Factor: factor}, Most: int64(1536*factor) + 1}
 }
 
 var (
-	gpt4oMedia  = tileRule(85, 170)
+	gpt4oMedia = tileRule(85, 170)
+	// Patches of 28 pixels are of recorded usage, in both halves; pages and the most are those of
+	// https://platform.claude.com/docs/en/build-with-claude/vision and pdf-support.
 	claudeMedia = media.Rule{Patches: media.Patches{Side: 28, Factor: 1, More: 3, Most: 5600}, Most: 5603, Page: 1600}
+	// https://ai.google.dev/gemini-api/docs/tokens and, for Gemini 3, media-resolution; its images are of recorded usage.
 	geminiMedia = media.Rule{Flat: 258, Most: 1548, Page: 258, Second: 32}
-	gemini3     = media.Rule{Flat: 1100, Most: 2240, Page: 560, Second: 32}
+	gemini3     = media.Rule{Flat: 1088, Most: 2240, Page: 560, Second: 32}
 	openMedia   = media.Rule{Patches: media.Patches{Side: 28, Most: 16384, Factor: 1, More: 2}, Most: 16386}
 )
 
@@ -44,7 +48,7 @@ var families = []family{
 	{name: "gpt-oss", models: "gpt-oss", encoding: "o200k_harmony", frame: frame.Template{Start: 62, Turn: 5, NoSystem: 0, Tools: 20}, class: Reconstructed},
 	{name: "gpt-5-mini", models: "gpt-5-mini", encoding: "o200k_base", frame: frame.GPT5(), media: patchRule(1.2)},
 	{name: "gpt-5-nano", models: "gpt-5-nano", encoding: "o200k_base", frame: frame.GPT5(), media: patchRule(1.5)},
-	{name: "gpt-5.4", models: "gpt-5-4 gpt-5-5 gpt-5-6", encoding: "o200k_base", frame: frame.GPT5(), media: patchRule(1)},
+	{name: "gpt-5.4", models: "gpt-5-4 gpt-5-5 gpt-5-6", encoding: "o200k_base", frame: frame.GPT5(), media: patchRule(1.2)},
 	{name: "gpt-5", models: "gpt-5", encoding: "o200k_base", frame: frame.GPT5(), media: tileRule(70, 140)},
 	{name: "o4-mini", models: "o4-mini codex-mini", encoding: "o200k_base", frame: frame.OSeries(), media: patchRule(1.72)},
 	{name: "o1-mini", models: "o1-mini o1-preview", encoding: "o200k_base", frame: frame.O1Mini()},
@@ -62,25 +66,26 @@ var families = []family{
 	{name: "gpt, newer", models: "gpt-*", encoding: "o200k_base", frame: frame.GPT5(), media: patchRule(1), class: Reconstructed},
 
 	{name: "claude-2", models: "claude-2 claude-v2 claude-1 claude-v1 claude-instant*", encoding: "o200k_base", frame: frame.Template{Start: 7, Loose: true}, class: Estimated, scale: 1.1},
-	{name: "claude-opus-5", models: "claude-opus-5", encoding: "claude-opus-5", frame: frame.Claude{Base: 6, Call: 54, Reply: 22, Calling: -24, Turn: 2, Auto: 303, Any: 303, One: 303}, media: claudeMedia, class: Reconstructed},
-	{name: "claude-5", models: "claude-sonnet-5 claude-haiku-5 claude-fable-5 claude-fable*", encoding: "claude-4.8", frame: frame.Claude{Base: 6, System: 1, Call: 54, Reply: 22, Calling: -24, Turn: 2, Auto: 362, Any: 488, One: 488}, media: claudeMedia, class: Reconstructed},
-	{name: "claude-4.8", models: "claude-opus-4-8 claude-sonnet-4-8 claude-haiku-4-8 claude-opus-4-9 claude-sonnet-4-9", encoding: "claude-4.8", frame: frame.Claude{Base: 6, Call: 54, Reply: 22, Calling: -24, Turn: 2, Auto: 362, Any: 488, One: 488}, media: claudeMedia, class: Reconstructed},
-	{name: "claude-4.7", models: "claude-opus-4-7 claude-sonnet-4-7 claude-haiku-4-7 claude-4-7*", encoding: "claude-4.7", frame: frame.Claude{Base: 11, Call: 54, Reply: 22, Calling: -24, Turn: 2, Auto: 497, Any: 587, One: 594, Serial: 9}, media: claudeMedia, class: Reconstructed},
-	{name: "claude-4.6", models: "claude-opus-4-6 claude-sonnet-4-6 claude-4-6*", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 54, Reply: 22, Calling: -24, System: 1, Turn: 3, Think: 28, Adaptive: 17, Auto: 497, Any: 587, One: 594, Serial: 9}, media: claudeMedia, class: Reconstructed},
-	{name: "claude-4.5", models: "claude-opus-4-5 claude-sonnet-4-5 claude-haiku-4-5 claude-4-5*", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 54, Reply: 22, Calling: -24, Turn: 3, Think: 28, Auto: 497, Any: 587, One: 594, Serial: 9}, media: claudeMedia, class: Reconstructed},
-	{name: "claude-4", models: "claude-opus-4 claude-sonnet-4 claude-3-7-sonnet claude-opus-4-1 claude-4", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 54, Reply: 22, Calling: -24, Turn: 3, Think: 28, Auto: 315, Any: 316, One: 320, Serial: -33}, media: claudeMedia, class: Reconstructed},
-	{name: "claude-3.5-sonnet", models: "claude-3-5-sonnet", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 54, Reply: 22, Calling: -24, Turn: 3, Auto: 294, Any: 261, One: 261}, media: claudeMedia, class: Reconstructed},
-	{name: "claude-3-opus", models: "claude-3-opus", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 54, Reply: 22, Calling: -24, Turn: 3, Auto: 534, Any: 290, One: 290}, media: claudeMedia, class: Reconstructed},
-	{name: "claude-haiku-3", models: "claude-3-haiku claude-3-5-haiku claude-3-sonnet claude-3", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 54, Reply: 22, Calling: -24, Turn: 3, Auto: 262, Any: 357, One: 361}, media: claudeMedia, class: Reconstructed},
-	{name: "claude, newer", models: "claude*", encoding: "claude-4.8", frame: frame.Claude{Base: 6, Call: 54, Reply: 22, Calling: -24, Turn: 2, Auto: 362, Any: 488, One: 488}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-opus-5", models: "claude-opus-5", encoding: "claude-opus-5", frame: frame.Claude{Base: 6, Call: 50, More: 84, Tool: 4, Turn: 2, Schema: 81, Auto: 360, Any: 360, One: 360}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-5", models: "claude-sonnet-5 claude-haiku-5 claude-fable-5 claude-fable*", encoding: "claude-4.8", frame: frame.Claude{Base: 6, System: 1, Call: 50, More: 84, Tool: 4, Turn: 2, Schema: 81, Auto: 357, Any: 487, One: 487}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-4.8", models: "claude-opus-4-8 claude-sonnet-4-8 claude-haiku-4-8 claude-opus-4-9 claude-sonnet-4-9", encoding: "claude-4.8", frame: frame.Claude{Base: 6, Call: 50, More: 84, Tool: 4, Turn: 2, Schema: 81, Auto: 263, Any: 487, One: 487}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-4.7", models: "claude-opus-4-7 claude-sonnet-4-7 claude-haiku-4-7 claude-4-7*", encoding: "claude-4.7", frame: frame.Claude{Base: 11, Call: 50, More: 84, Tool: 4, Turn: 2, Budget: 35, Schema: 81, Auto: 494, Any: 587, One: 591, Serial: 12}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-4.6", models: "claude-opus-4-6 claude-sonnet-4-6 claude-4-6*", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 50, More: 84, Tool: 4, System: 1, Turn: 3, Think: 29, Schema: 81, Auto: 494, Any: 587, One: 591, Serial: 12}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-4.5", models: "claude-opus-4-5 claude-sonnet-4-5 claude-haiku-4-5 claude-4-5*", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 50, More: 84, Tool: 4, Turn: 3, Think: 29, Schema: 81, Auto: 494, Any: 587, One: 591, Serial: 12}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-4", models: "claude-opus-4 claude-sonnet-4 claude-3-7-sonnet claude-opus-4-1 claude-4", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 50, More: 84, Tool: 4, Turn: 3, Think: 29, Auto: 315, Any: 314, One: 320, Serial: -33}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-3.5-sonnet", models: "claude-3-5-sonnet", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 50, More: 84, Tool: 4, Turn: 3, Auto: 294, Any: 261, One: 261}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-3-opus", models: "claude-3-opus", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 50, More: 84, Tool: 4, Turn: 3, Auto: 534, Any: 289, One: 289}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-3-sonnet", models: "claude-3-sonnet", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 50, More: 84, Tool: 4, Turn: 3, Auto: 160, Any: 236, One: 236}, media: claudeMedia, class: Reconstructed},
+	{name: "claude-haiku-3", models: "claude-3-haiku claude-3-5-haiku claude-3", encoding: "claude-3", frame: frame.Claude{Base: 7, Call: 50, More: 84, Tool: 4, Turn: 3, Auto: 264, Any: 348, One: 360}, media: claudeMedia, class: Reconstructed},
+	{name: "claude, newer", models: "claude*", encoding: "claude-4.8", frame: frame.Claude{Base: 6, Call: 50, More: 84, Tool: 4, Turn: 2, Schema: 81, Auto: 357, Any: 487, One: 487}, media: claudeMedia, class: Reconstructed},
 
-	{name: "gemini-3", kinds: "vertex", models: "gemini-3*", encoding: gemma, frame: frame.Gemini{Function: 16, Property: 20, List: 10, Object: 20}, media: gemini3, class: Reconstructed},
-	{name: "gemini-3.5", models: "gemini-3-5*", encoding: gemma, frame: frame.Gemini{Content: 1, Function: 16, Property: 20, List: 10, Object: 20}, media: gemini3, class: Reconstructed},
-	{name: "gemini-3", models: "gemini-3*", encoding: gemma, frame: frame.Gemini{Content: 1, System: 1, Function: 16, Property: 20, List: 10, Object: 20}, media: gemini3, class: Reconstructed},
-	{name: "gemini-2.0", models: "gemini-2-0 gemini-1*", encoding: gemma, frame: frame.Gemini{Function: 1, Property: 2, List: 2, Object: 2}, media: media.Rule{Flat: 1290, Most: 1290, Page: 258, Second: 32}, class: Reconstructed},
-	{name: "gemini-2.5", kinds: "vertex", models: "gemini*", encoding: gemma, frame: frame.Gemini{Function: 18, Property: 10, List: 19, Object: 20}, media: geminiMedia, class: Reconstructed},
-	{name: "gemini-2.5", models: "gemini*", encoding: gemma, frame: frame.Gemini{Content: 1, System: 1, Function: 18, Property: 10, List: 19, Object: 20}, media: geminiMedia, class: Reconstructed},
-	{name: "gemma", kinds: "gemini", models: "gemma*", encoding: gemma, frame: frame.Gemini{Content: 1, System: 1, Function: 18, Property: 10, List: 19, Object: 20}, media: media.Rule{Flat: 256, Most: 2048}, class: Reconstructed},
+	{name: "gemini-3", kinds: "vertex openrouter", models: "gemini-3*", encoding: gemma, frame: frame.Gemini{Function: 13, Property: 42, List: -31, Object: 20}, media: gemini3, class: Reconstructed},
+	{name: "gemini-3.5", models: "gemini-3-5*", encoding: gemma, frame: frame.Gemini{Content: 1, Function: 13, Property: 42, List: -31, Object: 20}, media: gemini3, class: Reconstructed},
+	{name: "gemini-3", models: "gemini-3*", encoding: gemma, frame: frame.Gemini{Content: 1, System: 1, Function: 13, Property: 42, List: -31, Object: 20}, media: gemini3, class: Reconstructed},
+	{name: "gemini-2.0", models: "gemini-2-0 gemini-1*", encoding: gemma2, frame: frame.Gemini{Function: 1, Property: 2, List: 2, Object: 2}, media: media.Rule{Flat: 1290, Most: 1290, Page: 258, Second: 32}, class: Reconstructed},
+	{name: "gemini-2.5", kinds: "vertex openrouter", models: "gemini*", encoding: gemma, frame: frame.Gemini{Function: 18, Property: 10, List: 73, Object: 46}, media: geminiMedia, class: Reconstructed},
+	{name: "gemini-2.5", models: "gemini*", encoding: gemma, frame: frame.Gemini{Content: 1, System: 1, Function: 18, Property: 10, List: 73, Object: 46}, media: geminiMedia, class: Reconstructed},
+	{name: "gemma", kinds: "gemini", models: "gemma*", encoding: gemma, frame: frame.Gemini{Content: 1, System: 1, Function: 18, Property: 10, List: 73, Object: 46}, media: media.Rule{Flat: 256, Most: 2048}, class: Reconstructed},
 	{name: "gemma", models: "gemma*", encoding: gemma, frame: frame.Template{Start: 1, Turn: 5, End: 3, Loose: true}, media: media.Rule{Flat: 256, Most: 2048}, class: Reconstructed},
 
 	{name: "deepseek-reasoner", models: "deepseek-reasoner", encoding: "deepseek_v3", frame: frame.Template{Start: 1, Turn: 1, End: 3, System: -1, Answer: 1}, class: Reconstructed},
@@ -104,6 +109,7 @@ var families = []family{
 // Encodings that are counted with only where their vocabulary was loaded.
 const (
 	gemma  = "gemma3"
+	gemma2 = "gemma2"
 	llama3 = "llama3"
 )
 

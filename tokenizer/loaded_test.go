@@ -20,6 +20,19 @@ func TestALoadedVocabularyCountsForItsModels(t *testing.T) {
 	}
 }
 
+func TestAVocabularyThatIsAkinStandsIn(t *testing.T) {
+	gemma3, err := Load("gemma3", []byte(tiny))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for loaded, want := range map[string]Class{"gemma3": Calibrated, "gemma2": Reconstructed, "llama2": Estimated} {
+		c := NewSet(map[string]Text{loaded: gemma3}).For("gemini", "gemini-2.0-flash")
+		if c.Class() != want || want != Estimated && c.Encoding != loaded {
+			t.Errorf("with %s counts are by %s, %s; want %s", loaded, c.Encoding, c.Class(), want)
+		}
+	}
+}
+
 func TestLoadSaysWhatItCannotLoad(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
 		{"gemma9", tiny, `no vocabulary "gemma9" can be loaded; possible are gemma2, gemma3, llama2, llama3, llama4, mistral`},

@@ -84,6 +84,10 @@ func (s *Set) make(kind, model string) *Counter {
 	if c.text = s.loaded[f.encoding]; c.text != nil {
 		return c
 	}
+	if kin := akin[f.encoding]; s.loaded[kin] != nil {
+		c.text, c.Encoding, c.class = s.loaded[kin], kin, max(c.class, Calibrated)
+		return c
+	}
 	var err error
 	if c.text, err = Encoding(f.encoding); err != nil { // not shipped and not loaded
 		c.Encoding, c.class = stand, Estimated
@@ -94,6 +98,9 @@ func (s *Set) make(kind, model string) *Counter {
 	}
 	return c
 }
+
+// akin are vocabularies that give a text nearly the tokens of another: those of recorded prompts differ by a percent.
+var akin = map[string]string{"gemma2": "gemma3", "gemma3": "gemma2"}
 
 // standing are the tokens of encodings for each of o200k_base's, where they are others than one. For Claude they are
 // those of recorded answers.

@@ -102,6 +102,9 @@ type tokensAccuracyCmd struct {
 	vocabFlag
 	File   string `arg:"" type:"existingfile" help:"Recorded requests with their usage: JSON lines, gzip or not."`
 	Misses string `placeholder:"GROUP" help:"List the requests of a group that are counted wrong."`
+	Split  bool   `help:"Show apart the half of the recordings that constants were fitted on, and the half that they are checked on."`
+	Fit    bool   `help:"Fit the constants of the frames anew, on each half of the recordings, and print them beside those in use."`
+	All    bool   `help:"Count those too that are left out because their usage is not that of the request."`
 }
 
 // Run prints the report.
@@ -110,12 +113,19 @@ func (c *tokensAccuracyCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	r, err := t.Accuracy(c.File)
+	if c.Fit {
+		list, err := t.Constants(c.File)
+		if err != nil {
+			return err
+		}
+		return tokens.WriteConstants(s.out, list)
+	}
+	r, err := t.Accuracy(c.File, c.All)
 	if err != nil {
 		return err
 	}
 	if c.Misses == "" {
-		return r.Write(s.out)
+		return r.Write(s.out, c.Split)
 	}
 	for _, m := range r.Misses() {
 		if m.Group == c.Misses {

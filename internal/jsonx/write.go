@@ -233,6 +233,15 @@ func EncodeIndent(v any) ([]byte, error) {
 // Raw is a JSON value kept as its text, for struct fields of Decode and Encode.
 type Raw = jsontext.Value
 
+// Indent returns raw with a member or element on each line, indented by two spaces for each level.
+func Indent(raw []byte) ([]byte, error) {
+	v := Raw(slices.Clone(raw))
+	if err := v.Indent(jsontext.WithIndent("  ")); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
 // Compact returns raw without insignificant white space.
 func Compact(raw []byte) ([]byte, error) {
 	v := Raw(slices.Clone(raw))

@@ -13,16 +13,28 @@ import (
 
 // Report says how right counts are, by groups of recorded requests.
 type Report struct {
+	Tally
+	groups map[part]*group
+	misses []Miss
+}
+
+// Tally is how many pairs there were.
+type Tally struct {
 	Pairs   int // that were read
 	Skipped int // of which the usage is not the provider's, or not of this request
 	Unread  int // that no dialect reads
-	groups  map[string]*group
-	misses  []Miss
+}
+
+// part is a group's requests of a half of the recordings, or of all.
+type part struct {
+	group string
+	side  Side
 }
 
 // Miss is a pair whose count differs from the provider's.
 type Miss struct {
 	Group, File string
+	Side        Side
 	Model       string
 	Index       int
 	Counted     int64
@@ -67,39 +79,63 @@ const (
 	groupGeminiTools  = "gemini tools"
 )
 
-// Accuracy counts all pairs of a file and compares.
-func (t *Tool) Accuracy(path string) (*Report, error) {
-	r := &Report{groups: map[string]*group{}}
+// Accuracy counts all pairs of a file and compares. Pairs whose usage is not the request's are left out, unless they
+// are wanted too.
+func (t *Tool) Accuracy(path string, skippedToo bool) (*Report, error) {
+	r := &Report{groups: map[part]*group{}}
+	err := t.walk(path, skippedToo, &r.Tally, func(m *measured) {
+		e := t.Set.For(m.pair.kind(), m.pair.name()).Request(m.req)
+		for _, name := range m.pair.groups(m.req) {
+			r.add(name, m, &e)
+		}
+	})
+	return r, err
+}
+
+// measured is a pair that can be counted.
+type measured struct {
+	pair     *Pair
+	req      *llm.Request
+	side     Side
+	reported int64
+}
+
+// walk calls each for every pair of a file that can be counted.
+func (t *Tool) walk(path string, skippedToo bool, n *Tally, each func(*measured)) error {
 	skip, err := skips()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	err = ReadPairs(path, func(p *Pair) error {
-		r.Pairs++
+	of, err := sides()
+	if err != nil {
+		return err
+	}
+	return ReadPairs(path, func(p *Pair) error {
+		n.Pairs++
 		reported, known := p.Prompt()
 		switch {
 		case !known:
-			r.Unread++
+			n.Unread++
 			return nil
-		case reported == 0 || skip[skipKey{p.File, p.Index}]:
-			r.Skipped++
+		case reported == 0:
+			n.Skipped++
 			return nil
+		case skip[skipKey{p.File, p.Index}] != "":
+			n.Skipped++
+			if !skippedToo {
+				return nil
+			}
 		}
 		at := entry{as: p.Path}
 		at.path, at.told = like(p.Path)
 		req, _, err := t.decode(at, p.Model, p.Request)
 		if err != nil {
-			r.Unread++
+			n.Unread++
 			return nil //nolint:nilerr // counted
 		}
-		c := t.Set.For(p.kind(), p.name())
-		e := c.Request(req)
-		for _, name := range p.groups(req) {
-			r.add(name, p, &e, reported)
-		}
+		each(&measured{p, req, half(of, p.Repo), reported})
 		return nil
 	})
-	return r, err
 }
 
 // kind is the provider's kind, as far as counting depends on it.
@@ -110,15 +146,20 @@ func (p *Pair) kind() string {
 	return p.Provider
 }
 
-func (r *Report) add(name string, p *Pair, e *tokenizer.Estimate, reported int64) {
-	g := r.groups[name]
-	if g == nil {
-		g = &group{}
-		r.groups[name] = g
+func (r *Report) add(name string, m *measured, e *tokenizer.Estimate) {
+	for _, side := range [...]Side{All, m.side} {
+		g := r.groups[part{name, side}]
+		if g == nil {
+			g = &group{}
+			r.groups[part{name, side}] = g
+		}
+		g.add(e.Input, m.reported)
 	}
-	g.add(e.Input, reported)
-	if e.Input != reported {
-		r.misses = append(r.misses, Miss{Group: name, File: p.File, Model: p.name(), Index: p.Index, Counted: e.Input, Reported: reported, Method: e.Class.String()})
+	if e.Input != m.reported {
+		r.misses = append(r.misses, Miss{
+			Group: name, File: m.pair.File, Side: m.side, Model: m.pair.name(), Index: m.pair.Index,
+			Counted: e.Input, Reported: m.reported, Method: e.Class.String(),
+		})
 	}
 }
 
@@ -181,7 +222,7 @@ func pictured(p *llm.Part) bool {
 // groups are the groups that a pair belongs to.
 func (p *Pair) groups(req *llm.Request) []string {
 	s, maker := shape(req), p.maker()
-	if s == "thinking" && maker == "openai" { // an effort adds nothing
+	if s == "thinking" && (maker == "openai" || maker == "gemini") { // an effort or a budget adds nothing
 		s = "plain"
 	}
 	out := []string{maker + " " + s}
@@ -208,35 +249,49 @@ func (p *Pair) maker() string {
 // share is a part of a group, in percent.
 func share(part, n int) float64 { return 100 * float64(part) / float64(max(n, 1)) }
 
-// Exact returns the share of exact counts in a group, in percent, and how many pairs it has.
-func (r *Report) Exact(name string) (percent float64, pairs int) {
-	if g := r.groups[name]; g != nil {
-		return share(g.exact, g.n), g.n
-	}
-	return 0, 0
+// Share is how right the counts of a group are.
+type Share struct {
+	Pairs   int
+	Exact   float64 // percent
+	Near    float64 // percent within two tokens
+	Percent float64 // percent within two percent
 }
 
-// Near returns the share of counts within two tokens in a group, in percent, and how many pairs it has.
-func (r *Report) Near(name string) (percent float64, pairs int) {
-	if g := r.groups[name]; g != nil {
-		return share(g.near, g.n), g.n
+// Share returns how right the counts of a group are in a half of the recordings.
+func (r *Report) Share(name string, side Side) Share {
+	g := r.groups[part{name, side}]
+	if g == nil {
+		return Share{}
 	}
-	return 0, 0
+	return Share{Pairs: g.n, Exact: share(g.exact, g.n), Near: share(g.near, g.n), Percent: share(g.within2, g.n)}
 }
 
 // Misses are the pairs that were counted wrong, in the order of the file.
 func (r *Report) Misses() []Miss { return r.misses }
 
-// Write writes the report as a table.
-func (r *Report) Write(out io.Writer) error {
-	fmt.Fprintf(out, "%d pairs; %d skipped, whose usage is not of the request; %d not read\n\n", r.Pairs, r.Skipped, r.Unread)
+// Write writes the report as a table, with the halves of the recordings apart where they are wanted.
+func (r *Report) Write(out io.Writer, halves bool) error {
+	fmt.Fprintf(out, "%d pairs; %d whose usage is not of the request; %d not read\n\n", r.Pairs, r.Skipped, r.Unread)
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "group\tpairs\texact\twithin 2\twithin 2 %\tmedian error\t90th percentile\t")
+	which := []Side{All}
+	if halves {
+		which = []Side{All, Fit, Check}
+	}
 	for _, name := range r.names() {
-		g := r.groups[name]
-		slices.Sort(g.off)
-		at := func(q float64) float64 { return 100 * g.off[int(q*float64(len(g.off)-1))] }
-		fmt.Fprintf(w, "%s\t%d\t%.1f %%\t%.1f %%\t%.1f %%\t%.1f %%\t%.1f %%\t\n", name, g.n, share(g.exact, g.n), share(g.near, g.n), share(g.within2, g.n), at(0.5), at(0.9))
+		for _, side := range which {
+			g := r.groups[part{name, side}]
+			if g == nil {
+				continue
+			}
+			slices.Sort(g.off)
+			at := func(q float64) float64 { return 100 * g.off[int(q*float64(len(g.off)-1))] }
+			label := name
+			if side != All {
+				label = string(side)
+			}
+			fmt.Fprintf(w, "%s\t%d\t%.1f %%\t%.1f %%\t%.1f %%\t%.1f %%\t%.1f %%\t\n", label, g.n, share(g.exact, g.n), share(g.near, g.n), share(g.within2, g.n), at(0.5), at(0.9))
+		}
 	}
 	return w.Flush()
 }
@@ -246,13 +301,13 @@ func (r *Report) names() []string {
 	first := []string{groupOpenAI, groupOpenAIHidden, groupOpenAITools, groupOpenAISchema, groupClaude, groupClaudeTools, groupGemini, groupGeminiTools}
 	var out, rest []string
 	for _, name := range first {
-		if r.groups[name] != nil {
+		if r.groups[part{name, All}] != nil {
 			out = append(out, name)
 		}
 	}
-	for name := range r.groups {
-		if !slices.Contains(first, name) {
-			rest = append(rest, name)
+	for p := range r.groups {
+		if p.side == All && !slices.Contains(first, p.group) {
+			rest = append(rest, p.group)
 		}
 	}
 	slices.Sort(rest)

@@ -18,8 +18,9 @@ type skipKey struct {
 	index int
 }
 
-func skips() (map[skipKey]bool, error) {
-	out := map[skipKey]bool{}
+// skips returns the reasons.
+func skips() (map[skipKey]string, error) {
+	out := map[skipKey]string{}
 	for line := range strings.Lines(skipped) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
@@ -33,7 +34,7 @@ func skips() (map[skipKey]bool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("skip.tsv: %q: %w", line, err)
 		}
-		out[skipKey{f[0], n}] = true
+		out[skipKey{f[0], n}] = f[2]
 	}
 	return out, nil
 }

@@ -8,22 +8,23 @@ import (
 )
 
 // Claude is the frame of Anthropic's models from version 3 on: the texts of a turn are joined, and a turn, thinking
-// and tools cost constants. They were fitted on recorded usage, and checked on the same recordings.
+// and tools cost constants. They were fitted on recorded usage, and checked on that of other repositories: see
+// internal/tokens.
 type Claude struct {
 	Base     int64 // of a prompt
 	System   int64 // where there is system text
 	Turn     int64 // for each turn but the first
 	Think    int64 // where thinking has a budget
 	Adaptive int64 // where thinking is adaptive
+	Budget   int64 // where the task has a budget
 	Schema   int64 // where the answer has a schema
 	Auto     int64 // where there are tools, of which the model chooses
 	Any      int64 // where it must call one
 	One      int64 // where it must call a certain one
 	Tool     int64 // for each tool but the first
 	Serial   int64 // more where it must call a certain one, and no two at once
-	Call     int64 // around a call
-	Calling  int64 // around all calls of a turn
-	Reply    int64 // around a reply
+	Call     int64 // around the first call of a turn and its reply
+	More     int64 // around each further call of a turn and its reply
 	Trim     bool  // whether white space at the end of texts is not sent on: OpenRouter, Bedrock
 }
 
@@ -36,6 +37,7 @@ type said struct {
 	turns int64
 	last  llm.Role
 	words strings.Builder
+	found map[string]bool // tools that were deferred and are referred to
 }
 
 // Count counts a request.
@@ -64,6 +66,10 @@ func (f Claude) Count(req *llm.Request, env Env) Sum {
 	}
 	c.tools(chat)
 	c.options(chat)
+	if budgeted(req) {
+		c.Frame += f.Budget
+		c.Loose = true
+	}
 	return c.Sum
 }
 
@@ -113,13 +119,15 @@ func (c *said) turn(t *llm.Turn) {
 		c.turns++
 	}
 	c.last = t.Role
-	calling := false
+	calls := int64(0)
 	for i := range t.Parts {
 		c.part(&t.Parts[i])
-		calling = calling || t.Parts[i].Kind == llm.PartCall
+		if t.Parts[i].Kind == llm.PartCall {
+			calls++
+		}
 	}
-	if calling {
-		c.Frame += c.f.Calling
+	if calls > 0 {
+		c.Frame += c.f.Call + (calls-1)*c.f.More
 	}
 }
 
@@ -133,7 +141,6 @@ func (c *said) part(p *llm.Part) {
 	case llm.PartCall:
 		c.flush()
 		c.Sum.Text += c.text(p.Call.Name) + c.text(spaced(p.Call.Args))
-		c.Frame += c.f.Call
 		c.Loose = true
 	case llm.PartReply:
 		c.flush()
@@ -141,11 +148,29 @@ func (c *said) part(p *llm.Part) {
 			c.part(&p.Reply.Parts[i])
 		}
 		c.flush()
-		c.Frame += c.f.Reply
+		c.Loose = true
+	case llm.PartNative:
+		if name, ok := jsonx.String(jsonx.Get(p.Raw, "tool_name")); ok && p.Name == "tool_reference" {
+			if c.found == nil {
+				c.found = map[string]bool{}
+			}
+			c.found[name] = true
+		}
 		c.Loose = true
 	default: // earlier thoughts are dropped, and native blocks cost what nobody knows
 		c.Loose = true
 	}
+}
+
+// deferred reports whether the model is shown a tool only once a search has found it. See
+// https://platform.claude.com/docs/en/agents-and-tools/tool-use/tool-search-tool.
+func deferred(t *llm.Tool) bool {
+	for _, m := range t.Extra {
+		if m.Name == "defer_loading" {
+			return string(m.Raw) == "true"
+		}
+	}
+	return false
 }
 
 // tools counts tools as the model sees them: JSON with spaces, in a mark each.
@@ -155,6 +180,9 @@ func (c *said) tools(chat *llm.Chat) {
 		t := &chat.Tools[i]
 		if t.Native != "" {
 			c.Loose, c.Unknown = true, true
+			continue
+		}
+		if deferred(t) && !c.found[t.Name] {
 			continue
 		}
 		var b strings.Builder
@@ -177,7 +205,6 @@ func (c *said) tools(chat *llm.Chat) {
 		c.Frame += (n - 1) * c.f.Tool
 	}
 	switch chat.Choice.Mode {
-	case llm.ChoiceNone:
 	case llm.ChoiceAny, llm.ChoiceSomeAny:
 		c.Frame += c.f.Any
 	case llm.ChoiceOne:
@@ -185,14 +212,14 @@ func (c *said) tools(chat *llm.Chat) {
 		if chat.Parallel != nil && !*chat.Parallel {
 			c.Frame += c.f.Serial
 		}
-	default:
+	default: // none too: the model is shown them, and may not call
 		c.Frame += c.f.Auto
 	}
 }
 
 func (c *said) options(chat *llm.Chat) {
 	if chat.Output.Kind == llm.OutputSchema {
-		c.Sum.Tools += c.text(spaced(string(chat.Output.Schema)))
+		c.Sum.Tools += c.text(indented(chat.Output.Schema))
 		c.Frame += c.f.Schema
 		c.Loose = true
 	}
@@ -206,6 +233,25 @@ func (c *said) options(chat *llm.Chat) {
 			c.Loose = c.Loose || c.f.Adaptive > 0
 		}
 	}
+}
+
+// budgeted reports whether a request's output_config gives the task a budget.
+func budgeted(req *llm.Request) bool {
+	for _, m := range req.Extra.Members {
+		if m.Name == "output_config" {
+			return jsonx.Get(m.Raw, "task_budget") != nil
+		}
+	}
+	return false
+}
+
+// indented writes JSON with a member on each line. What is no JSON stays as it is.
+func indented(raw []byte) string {
+	b, err := jsonx.Indent(raw)
+	if err != nil {
+		return string(raw)
+	}
+	return string(b)
 }
 
 // spaced writes JSON with a space behind each comma and colon. What is no JSON stays as it is.

@@ -165,3 +165,60 @@ func TestMediaWithoutARuleIsUnknown(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 }
+
+func TestWhatClaudeIsShownOfToolsAndSchemas(t *testing.T) {
+	var shown []string
+	env := Env{Text: func(s string) int { shown = append(shown, s); return 0 }}
+	chat := &llm.Chat{
+		Turns: []llm.Turn{{Parts: []llm.Part{{Text: "hi"}}}},
+		Tools: []llm.Tool{
+			{Name: "now", Description: "The time", Schema: []byte(`{"type":"object"}`)},
+			{Name: "later", Extra: []llm.Member{{Name: "defer_loading", Raw: []byte("true")}}},
+			{Name: "soon", Extra: []llm.Member{{Name: "defer_loading", Raw: []byte("true")}}},
+		},
+		Output: llm.Output{Kind: llm.OutputSchema, Schema: []byte(`{"type":"object","properties":{"a":{}}}`)},
+		Choice: llm.ToolChoice{Mode: llm.ChoiceNone},
+	}
+	f := Claude{Base: 7, Auto: 500, Tool: 3, Schema: 80, Budget: 30}
+	req := &llm.Request{Op: llm.OpChat, Body: chat}
+	if got := f.Count(req, env).Frame; got != 7+500+80 {
+		t.Errorf("the frame has %d tokens, want %d: tools cost even where none may be called, and one of them is shown", got, 7+500+80)
+	}
+	want := []string{
+		"hi", `<function>{"description": "The time", "name": "now", "parameters": {"type": "object"}}</function>`,
+		"{\n  \"type\": \"object\",\n  \"properties\": {\n    \"a\": {}\n  }\n}",
+	}
+	if d := cmp.Diff(shown, want); d != "" {
+		t.Error(d)
+	}
+	chat.Turns = append(chat.Turns, llm.Turn{Parts: []llm.Part{{Kind: llm.PartReply, Reply: &llm.ToolReply{
+		Parts: []llm.Part{{Kind: llm.PartNative, Name: "tool_reference", Raw: []byte(`{"type":"tool_reference","tool_name":"soon"}`)}},
+	}}}})
+	req.Extra.Members = []llm.Member{{Name: "output_config", Raw: []byte(`{"task_budget":{"total":20000}}`)}}
+	if got := f.Count(req, env).Frame; got != 7+500+3+80+30 {
+		t.Errorf("with a reference and a budget the frame has %d tokens, want %d", got, 7+500+3+80+30)
+	}
+}
+
+func TestOpenAIIsShownASchemaAtTheEndOfTheSystemMessage(t *testing.T) {
+	schema := llm.Output{Kind: llm.OutputSchema, Name: "two words", Schema: []byte(`{}`)}
+	user := llm.Turn{Parts: []llm.Part{{Text: "hi"}}}
+	system := llm.Turn{Role: llm.RoleSystem, Parts: []llm.Part{{Text: "be brief"}}}
+	for _, c := range []struct {
+		name  string
+		turns []llm.Turn
+		api   OpenAIAPI
+		frame int64
+	}{
+		{"there is one", []llm.Turn{system, user}, OpenAIAPI{Schema: 2}, 3 + 4 + 4 + 2},
+		{"one is made", []llm.Turn{user}, OpenAIAPI{Schema: 2}, 3 + 4 + 4 + 2},
+		{"it stands apart", []llm.Turn{user}, OpenAIAPI{Schema: 2, Apart: true}, 3 + 4 + 2},
+	} {
+		plain := OpenAI{Chat: c.api}.Count(&llm.Request{Op: llm.OpChat, Body: &llm.Chat{Turns: c.turns, Output: schema}}, words)
+		c.api.Named = true
+		named := OpenAI{Chat: c.api}.Count(&llm.Request{Op: llm.OpChat, Body: &llm.Chat{Turns: c.turns, Output: schema}}, words)
+		if plain.Frame != c.frame || named.Tools != plain.Tools+2 {
+			t.Errorf("%s: the frame has %d tokens, want %d; the name adds %d, want 2", c.name, plain.Frame, c.frame, named.Tools-plain.Tools)
+		}
+	}
+}

@@ -10,7 +10,7 @@ import (
 // Gemini is the frame of Google's models: the texts of all parts, and on some surfaces a token for each content,
 // the system instruction included.
 type Gemini struct {
-	Content int64 // for each content: 1 on the Gemini API from 2.5 on, 0 on Vertex AI and before
+	Content int64 // for each content: 1 on the Gemini API from 2.5 on, 0 before, on Vertex AI, and at OpenRouter
 	System  int64 // for a system instruction that is not empty: as for others, but 0 on 3.5
 
 	// Around the names and descriptions of functions, their properties, and of these, lists and objects.

@@ -8,8 +8,8 @@ import (
 )
 
 // OpenAI is the frame of OpenAI's chat models. A prompt opens the answer with three tokens; a message costs three
-// and its role. The constants are what recorded usage gave: those of the messages are known to many, those of tools,
-// calls and schemas were fitted on the same recordings that they are checked on.
+// and its role. The constants of the messages are known to many; those of tools, calls and schemas were fitted on recorded
+// usage, and checked on that of other repositories: see internal/tokens.
 type OpenAI struct {
 	Base      int64 // added once: −1 on reasoning models
 	Message   int64 // added for every message
@@ -20,20 +20,19 @@ type OpenAI struct {
 
 // OpenAIAPI is what one of OpenAI's two APIs adds.
 type OpenAIAPI struct {
-	Tools     int64 // once, where there are tools and no system text
-	ToolsSys  int64 // once, where there are tools and system text
-	Schema    int64 // once, where there is a schema for the answer, no tools and no system text
-	SchemaSys int64 // once, where there is a schema, no tools, and system text
-	Call      int64 // for every earlier call
-	Several   int64 // for an earlier answer of several calls
-	Forced    int64 // for a choice of one tool, whose name is counted once more
-	Apart     bool  // what is shown of tools and schemas is a text of its own and no end of the system text
+	Tools   int64 // once, where there are tools
+	Schema  int64 // once, where there is a schema for the answer, and no tools
+	Named   bool  // whether the name of that schema is counted once more
+	Call    int64 // for every earlier call
+	Several int64 // for an earlier answer of several calls
+	Forced  int64 // for a choice of one tool, whose name is counted once more
+	Apart   bool  // what is shown of tools and schemas is a text of its own, and no end of the system message
 }
 
 // Frames of OpenAI's models.
 var (
-	classicChat      = OpenAIAPI{Tools: 3, ToolsSys: -1, Schema: 7, SchemaSys: 4, Several: 5, Forced: 7}
-	classicResponses = OpenAIAPI{Tools: -3, ToolsSys: -3, Schema: 1, SchemaSys: 1, Call: 1, Several: -6, Forced: 7, Apart: true}
+	classicChat      = OpenAIAPI{Tools: -1, Schema: 2, Named: true, Several: 5, Forced: 7}
+	classicResponses = OpenAIAPI{Tools: -3, Schema: 1, Call: 1, Several: -6, Forced: 7, Apart: true}
 )
 
 // Classic returns the frame of models that do not reason: gpt-3.5 to gpt-4.5.
@@ -50,7 +49,6 @@ func Classic0301() OpenAI {
 func OSeries() OpenAI {
 	f := Classic()
 	f.Base = -1
-	f.Chat.Tools, f.Chat.ToolsSys = 4, 4
 	return f
 }
 
@@ -65,19 +63,23 @@ func O1Mini() OpenAI {
 func GPT5() OpenAI {
 	return OpenAI{
 		Base: -1, Earlier: 2,
-		Chat:      OpenAIAPI{Tools: 84, ToolsSys: 84, Schema: 4, SchemaSys: 4, Call: 4, Several: -15},
-		Responses: OpenAIAPI{Tools: 2, ToolsSys: 2, Call: 4, Apart: true},
+		Chat:      OpenAIAPI{Tools: 84, Schema: 2, Named: true, Call: 4, Several: -15, Apart: true},
+		Responses: OpenAIAPI{Tools: 2, Call: 4, Apart: true},
 	}
 }
 
 // Searching returns the frame of the search previews of gpt-4o, which count fewer tokens than they are sent.
 func Searching() OpenAI {
 	f := Classic()
-	f.Base = -9
+	f.Base = -11
 	return f
 }
 
 var _ Rule = OpenAI{}
+
+// message is what a message costs beside its text: three marks, and its role. See
+// https://github.com/openai/openai-cookbook/blob/main/examples/How_to_count_tokens_with_tiktoken.ipynb.
+const message = 4
 
 // asked is a request to OpenAI under way.
 type asked struct {
@@ -129,7 +131,7 @@ func (a *asked) turn(t *llm.Turn) {
 		a.Frame += a.api.Several
 	}
 	if said && replies < max(len(t.Parts), 1) {
-		a.Frame += 4 + a.f.Message
+		a.Frame += message + a.f.Message
 		if t.Role == llm.RoleAssistant {
 			a.Frame += a.f.Earlier
 		}
@@ -194,22 +196,24 @@ func (a *asked) shown(chat *llm.Chat) {
 		a.Frame += a.api.Forced
 		a.Sum.Tools += a.text(strings.Join(chat.Choice.Names, ""))
 	}
+	if tools > 0 {
+		a.Frame += a.api.Tools
+	} else {
+		a.Frame += a.api.Schema
+		if a.api.Named {
+			a.Sum.Tools += a.text(chat.Output.Name)
+		}
+	}
 	system := systemText(chat)
 	switch {
-	case tools > 0 && system != "":
-		a.Frame += a.api.ToolsSys
-	case tools > 0:
-		a.Frame += a.api.Tools
-	case system != "":
-		a.Frame += a.api.SchemaSys
-	default:
-		a.Frame += a.api.Schema
-	}
-	if system == "" || a.api.Apart {
+	case a.api.Apart:
 		a.Sum.Tools += a.text(w.String())
-		return
+	case system == "": // a system message is made for it
+		a.Frame += message
+		a.Sum.Tools += a.text(w.String())
+	default:
+		a.Sum.Tools += a.text(system+"\n\n"+w.String()) - a.text(system)
 	}
-	a.Sum.Tools += a.text(system+"\n\n"+w.String()) - a.text(system)
 }
 
 // systemText is the first turn of system text.
