@@ -28,7 +28,7 @@ import (
 const (
 	NamespacePlan    = "signalbox.plan"    // priority_groups: the steps
 	NamespaceTicket  = "signalbox.ticket"  // ticket, dialect
-	NamespaceAttempt = "signalbox.attempt" // len: of the body that is sent; target, attempts: shown to the client
+	NamespaceAttempt = "signalbox.attempt" // len: of the body that is sent; target, attempts, losses: shown to the client
 	NamespaceOwn     = "signalbox.own"     // body "1": an answer of the service, which passes as it is
 	NamespaceLimits  = "signalbox.limits"  // by name, a header of limitHeaders
 )

@@ -56,7 +56,10 @@ func routes(s *Spec) *routev3.RouteConfiguration {
 // answerHeaders are what the client learns of its answer. The provider's own request id is moved aside, as
 // x-request-id is ours. Values that are empty are left out by Envoy.
 func answerHeaders(s *Spec) []*corev3.HeaderValueOption {
-	hs := []*corev3.HeaderValueOption{add("x-signalbox-upstream-request-id", "%RESP(x-request-id)%")}
+	hs := []*corev3.HeaderValueOption{
+		add("x-signalbox-upstream-request-id", "%RESP(x-request-id)%"),
+		add("x-signalbox-losses", "%DYNAMIC_METADATA("+NamespaceAttempt+":losses)%"),
+	}
 	if s.AnswerHeaders {
 		hs = append(hs,
 			add("x-signalbox-target", "%DYNAMIC_METADATA("+NamespaceAttempt+":target)%"),

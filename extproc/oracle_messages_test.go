@@ -94,6 +94,9 @@ func dynamic(r *exchange.Reply) *structpb.Struct {
 			f["target"] = structpb.NewStringValue(a.Target)
 			f["attempts"] = structpb.NewStringValue(strconv.Itoa(a.Number))
 		}
+		if a.Losses != "" || a.Number > 1 {
+			f["losses"] = structpb.NewStringValue(a.Losses)
+		}
 		m[NamespaceAttempt] = object(f)
 	}
 	oracleLimits(m, r.Limits)

@@ -107,6 +107,9 @@ func (w *writer) dynamic(r *response) {
 			w.member("target", a.Target)
 			w.member("attempts", strconv.Itoa(a.Number))
 		}
+		if a.Losses != "" || a.Number > 1 { // an earlier attempt may have named some
+			w.member("losses", a.Losses)
+		}
 		w.end(3)
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/routing"
 )
 
 // phase is where an answer stands.
@@ -291,9 +290,6 @@ func (a *Attempt) answerHeaders(r *Reply, end bool) {
 	}
 	if h, ok := a.server.(dialect.Headed); ok && a.ans.pipe.writer != nil {
 		h.AnswerHeader(nil, a.x.ID, func(name, value string) { r.Set = append(r.Set, providers.Header{Name: name, Value: value}) })
-	}
-	if len(a.losses) > 0 && a.x.Rules.Lossy == routing.LossyWarn {
-		r.Set = append(r.Set, providers.Header{Name: headerLosses, Value: ascii(lossPaths(a.losses))})
 	}
 }
 

@@ -168,6 +168,9 @@ func (r *rig) sent(cluster string, body []byte, a *exchange.Prepared) {
 	if a != nil && a.Target != "" {
 		r.sayf("shown as %s", a.Target)
 	}
+	if a != nil && a.Losses != "" {
+		r.sayf("losses shown %s", a.Losses)
+	}
 	r.bytes(body)
 }
 

@@ -54,7 +54,6 @@ const (
 	headerRoute    = headerPrefix + "route"      // from clients
 	headerProvider = headerPrefix + "provider"   // from clients: whose objects are meant
 	headerTimeout  = headerPrefix + "timeout-ms" // from clients
-	headerLosses   = headerPrefix + "losses"     // toward clients
 
 	headerTokens = headerPrefix + "tokens" // toward clients: a count that we made
 

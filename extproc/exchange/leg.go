@@ -152,6 +152,14 @@ func (x *Exchange) filter(c dialect.Client, l ticket.Leg) func() dialect.Strip {
 	return nil
 }
 
+// warns names what a request lost, for x-signalbox-losses, where the route says so.
+func (x *Exchange) warns(losses []llm.Loss) string {
+	if len(losses) == 0 || x.Rules.Lossy != routing.LossyWarn {
+		return ""
+	}
+	return ascii(lossPaths(losses))
+}
+
 // shown returns the target for x-signalbox-target, where the route shows it.
 func (x *Exchange) shown(l ticket.Leg) string {
 	if !x.Rules.Show {

@@ -132,7 +132,8 @@ func (l *lossy) send(t *testing.T, r providertest.Request, mode routing.Lossy) (
 	if answer != nil {
 		t.Fatal(answer.Err)
 	}
-	if second := a.Request(t.Context(), in.Body); second.Answer != nil {
+	second := a.Request(t.Context(), in.Body)
+	if second.Answer != nil {
 		t.Fatal(second.Answer.Err)
 	}
 	replies := a.AnswerHead(200, exchange.Header{{Name: "content-type", Value: "application/json"}}, false)
@@ -145,11 +146,6 @@ func (l *lossy) send(t *testing.T, r providertest.Request, mode routing.Lossy) (
 		if reply.Answer != nil {
 			t.Fatalf("%s: the answer is not read: %v", r.Member, reply.Answer.Err)
 		}
-		for _, s := range reply.Set {
-			if s.Name == "x-signalbox-losses" {
-				losses = s.Value
-			}
-		}
 	}
-	return losses, nil
+	return second.Attempt.Losses, nil
 }

@@ -300,7 +300,7 @@ func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.
 	}
 	r.Set = append(r.Set, x.requestHeaders(out)...)
 	p.replace(r, body)
-	r.Attempt = &Prepared{Length: len(body), Target: x.shown(leg), Number: 1}
+	r.Attempt = &Prepared{Length: len(body), Target: x.shown(leg), Number: 1, Losses: x.warns(p.trimmed[leg.Target()])}
 	return nil
 }
 

@@ -47,6 +47,7 @@ type Prepared struct {
 	Length int    // of the body
 	Target string // shown to the client with Number; "": not shown
 	Number int    // of the attempt, from 1
+	Losses string // shown to the client, as their paths; "": none
 }
 
 // Answer is an answer of our own.

@@ -158,11 +158,17 @@ func TestLossesAreNamedOrRefused(t *testing.T) {
 providers:
   - { name: claude, kind: mock, base_url: %[1]s, params: { speaks: [anthropic-messages] } }
   - { name: a, kind: mock, base_url: %[1]s }
+  - { name: poor, kind: openai-compatible, base_url: %[1]s/v1, params: { quirks: { drops: [seed] } } }
 routes:
   - { name: warn, match: { models: [warn] }, targets: [claude/echo] }
   - { name: refuse, match: { models: [refuse] }, targets: [claude/echo], lossy: refuse }
   - { name: silent, match: { models: [silent] }, targets: [claude/echo], lossy: silent }
   - { name: other, match: { models: [other] }, targets: [claude/echo, a/echo], lossy: refuse }
+  - { name: direct, match: { models: [direct] }, targets: [poor/echo] }
+  - { name: direct-silent, match: { models: [direct-silent] }, targets: [poor/echo], lossy: silent }
+  - { name: moved, match: { models: [moved] }, targets: [poor/500, a/echo], failover: { first_token: false } }
+  - { name: moved-to, match: { models: [moved-to] }, targets: [a/500, poor/echo], failover: { first_token: false } }
+  - { name: watched, match: { models: [watched] }, targets: [poor/echo, a/echo], failover: { first_token: true, error_bodies: true } }
 `, a.url))
 	lossy := func(model string, stream bool) string {
 		return strings.Replace(chat(model, stream), `"messages"`, `"seed":7,"frequency_penalty":0.5,"messages"`, 1)
@@ -172,6 +178,13 @@ routes:
 		got.want(t, 200, "Hello")
 		if h := got.header.Get("x-signalbox-losses"); !strings.Contains(h, "seed") || !strings.Contains(h, "frequency_penalty") {
 			t.Errorf("stream %v: got x-signalbox-losses %q", stream, h)
+		}
+		for model, want := range map[string]string{"direct": "seed", "direct-silent": "", "moved": "", "moved-to": "seed", "watched": "seed"} {
+			got := post(t, s.Base+chatPath, lossy(model, stream))
+			got.want(t, 200, "Hello")
+			if h := strings.Join(got.header.Values("x-signalbox-losses"), "|"); h != want {
+				t.Errorf("%s, stream %v: got x-signalbox-losses %q, want %q", model, stream, h, want)
+			}
 		}
 		got = post(t, s.Base+chatPath, lossy("silent", stream))
 		got.want(t, 200, "Hello")
