@@ -218,11 +218,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		clusters = append(clusters, x.cluster(s.Provider))
 	}
 	clusters = append(clusters, ServiceCluster)
-	encoded, err := x.Encode()
-	if err != nil {
-		return Reply{}, &llm.Error{Code: llm.CodeInternal, Message: "internal error", Op: "exchange.ticket", Cause: err}
-	}
-	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: encoded, Dialect: x.Dialect}}
+	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: x.Encode(), Dialect: x.Dialect}}
 	if len(p.granted.Levels) > 0 {
 		r.Limits = metering.Headers(x.Dialect, &p.granted, x.core.now())
 	}

@@ -111,12 +111,6 @@ type Leg struct {
 // Target returns provider/model.
 func (l Leg) Target() string { return l.Provider + "/" + l.Model }
 
-// Encode writes the ticket.
-func (t *Ticket) Encode() (string, error) {
-	b, err := jsonx.Encode(t)
-	return string(b), err
-}
-
 // Read reads a ticket. One that is foreign, damaged or of another version is refused whole.
 func Read(s string) (*Ticket, error) {
 	if s == "" {

@@ -6,7 +6,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
 
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
@@ -18,11 +21,7 @@ func TestATicketComesBackAsItWas(t *testing.T) {
 		Route: "r", Rules: Rules{First: Ms(1500 * time.Microsecond), Hold: true}, Began: 1, Version: "c",
 		Steps: []Leg{{Provider: "a", Model: "m", Key: "env:K", Path: Watched}},
 	}
-	s, err := want.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := Read(s)
+	got, err := Read(want.Encode())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +33,36 @@ func TestATicketComesBackAsItWas(t *testing.T) {
 	}
 	if name := got.Steps[0].Target() + " " + got.Steps[0].Path.String(); name != "a/m watched" {
 		t.Errorf("got %s", name)
+	}
+}
+
+// TestEveryMemberIsWritten holds what is written member by member against the library: the same reader finds the same,
+// so that tickets pass between versions.
+func TestEveryMemberIsWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := rapid.Make[Ticket]().Draw(t, "ticket")
+		library, err := jsonx.Encode(&in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got, want Ticket
+		if err := jsonx.DecodeStrict(library, &want); err != nil {
+			t.Fatal(err)
+		}
+		if err := jsonx.DecodeStrict([]byte(in.Encode()), &got); err != nil {
+			t.Fatalf("%v: %s", err, in.Encode())
+		}
+		if diff := cmp.Diff(got, want, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("(-got +want):\n%s", diff)
+		}
+	})
+}
+
+func TestBytesThatAreNoTextStillMakeATicket(t *testing.T) {
+	in := Ticket{V: Version, ID: "x", Dialect: dialect.OpenAIChat, Asked: Asked{Path: "/\xff"}, Steps: []Leg{{Provider: "a"}}}
+	got, err := Read(in.Encode())
+	if err != nil || got.Path != "/\ufffd" {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
