@@ -41,6 +41,11 @@ func (d *decoder) check(c *Config) {
 	if c.Limits.Headers%(1<<10) != 0 && !d.bad["limits.headers"] {
 		d.fail("limits.headers", "headers: must be a whole number of KiB")
 	}
+	c.Quota.Check(c.Money(), func(field, message string) {
+		if at := "quota." + field; !d.bad[at] {
+			d.fail(at, "%s: %s", field, message)
+		}
+	})
 	d.checkVocab(c.Tokenizer.Vocab)
 	if !c.Envoy.Admin.Loopback() && !d.bad["envoy.admin"] {
 		d.fail("envoy.admin", "admin: Envoy's admin interface must be a Unix socket or on loopback")

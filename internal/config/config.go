@@ -22,6 +22,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -35,11 +36,12 @@ type Config struct {
 	Defaults      Handling          `yaml:"defaults" doc:"How exchanges are handled where a route says nothing else."`
 	Routes        []Route           `yaml:"routes" doc:"Which requests go where. Without routes, every provider has one of its own name."`
 	access.Access `yaml:",inline"`
-	Limits        Limits        `yaml:"limits" doc:"Bounds on what clients and providers may send."`
-	Envoy         Envoy         `yaml:"envoy" doc:"The Envoy that Signalbox runs or configures."`
-	Tokenizer     Tokenizer     `yaml:"tokenizer" doc:"How tokens are counted."`
-	Log           Log           `yaml:"log" doc:"The program's own log."`
-	Drain         time.Duration `yaml:"drain" doc:"How long running exchanges may go on after a stop was asked for."`
+	Limits        Limits          `yaml:"limits" doc:"Bounds on what clients and providers may send."`
+	Quota         budgets.Service `yaml:"quota" doc:"What counts the limits of organizations, teams, projects and keys. See [Quotas](quotas.md)."`
+	Envoy         Envoy           `yaml:"envoy" doc:"The Envoy that Signalbox runs or configures."`
+	Tokenizer     Tokenizer       `yaml:"tokenizer" doc:"How tokens are counted."`
+	Log           Log             `yaml:"log" doc:"The program's own log."`
+	Drain         time.Duration   `yaml:"drain" doc:"How long running exchanges may go on after a stop was asked for."`
 
 	table *routing.Table
 	src   *source
@@ -171,6 +173,7 @@ func (c *Config) preset() {
 	c.Limits = Limits{Body: 20 << 20, Headers: 60 << 10, HeaderCount: 100, Connections: 10000, Answer: 64 << 20}
 	c.Envoy = Envoy{Admin: "unix:run/envoy-admin.sock", Heap: 1 << 30, Usage: "tail", LogLevel: "warning"}
 	c.Tokenizer = Tokenizer{State: "run/tokens.json"}
+	c.Quota = budgets.Preset()
 	c.Log = Log{Level: "info", Format: "text"}
 	c.Drain = 30 * time.Second
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -204,6 +205,9 @@ func (d *decoder) scalar(n *node, v reflect.Value, path string, tag reflect.Stru
 		return
 	}
 	want := wanted(v)
+	if example := budgets.Example(tag.Get("form")); example != "" {
+		want = example
+	}
 	money := v.Type() == reflect.TypeFor[billing.Dollars]() || v.Type() == reflect.TypeFor[billing.Times]()
 	if money && (n.shape == integer || n.shape == float) {
 		d.src.show(n.value)
@@ -217,7 +221,7 @@ func (d *decoder) scalar(n *node, v reflect.Value, path string, tag reflect.Stru
 	if money || n.shape == mapping || n.shape == list || (n.shape == boolean) != (v.Kind() == reflect.Bool) || v.Kind() == reflect.String && n.shape != text {
 		d.hideAll(n)
 		hint := ""
-		if v.Kind() == reflect.String && !money && (n.shape == integer || n.shape == float || n.shape == boolean) {
+		if want == "a text" && (n.shape == integer || n.shape == float || n.shape == boolean) {
 			hint = "; put it in quotes"
 		}
 		d.failAt(n, path, "%s must be %s, not %s%s", last(path), want, n.shape, hint)

@@ -14,6 +14,8 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/glob"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
+	"github.com/signalbox-ai/signalbox/internal/quota/redis"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -102,7 +104,15 @@ func (d *decoder) form(form, s string) error {
 		_, err := readFile(s)
 		return err
 	}
-	return nil
+	return limitForm(form, s)
+}
+
+// limitForm checks a text of the forms of limits; others have none.
+func limitForm(form, s string) error {
+	if form == "quotas" && s != "memory" {
+		return redis.CheckURL(s)
+	}
+	return budgets.Form(form, s)
 }
 
 // modelName checks a model's name, which may become part of a path at a provider.

@@ -140,6 +140,9 @@ func (c *Config) Files() []string {
 	add(c.Listen.TLS.Cert)
 	add(c.Listen.TLS.Key)
 	add(c.Listen.TLS.ClientCA)
+	for _, f := range []string{c.Quota.CA, c.Quota.Cert, c.Quota.Key} {
+		add(f)
+	}
 	for i := range c.Providers {
 		p := &c.Providers[i]
 		add(p.CA)

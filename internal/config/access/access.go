@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 )
 
 // Access is the sections at the top level of the file.
@@ -20,26 +21,30 @@ type Access struct {
 
 // Organization is one that pays.
 type Organization struct {
-	Name string `yaml:"name" form:"name" required:"true" doc:"Its name, in metrics and the ledger."`
+	Name             string `yaml:"name" form:"name" required:"true" doc:"Its name, in metrics and the ledger."`
+	budgets.Settings `yaml:",inline"`
 }
 
 // Team is a part of an organization.
 type Team struct {
-	Name         string `yaml:"name" form:"name" required:"true" doc:"Its name, in metrics and the ledger."`
-	Organization string `yaml:"organization" form:"name" zero:"default, or the only one" doc:"The organization that it belongs to."`
+	Name             string `yaml:"name" form:"name" required:"true" doc:"Its name, in metrics and the ledger."`
+	Organization     string `yaml:"organization" form:"name" zero:"default, or the only one" doc:"The organization that it belongs to."`
+	budgets.Settings `yaml:",inline"`
 }
 
 // Project is a part of a team's work.
 type Project struct {
-	Name string `yaml:"name" form:"name" required:"true" doc:"Its name, in metrics and the ledger."`
-	Team string `yaml:"team" form:"name" required:"true" doc:"The team that it belongs to."`
+	Name             string `yaml:"name" form:"name" required:"true" doc:"Its name, in metrics and the ledger."`
+	Team             string `yaml:"team" form:"name" required:"true" doc:"The team that it belongs to."`
+	budgets.Settings `yaml:",inline"`
 }
 
 // Key is a client's key that the file lists.
 type Key struct {
-	Name  string `yaml:"name" form:"name" required:"true" doc:"Whose key it is, in logs and metrics."`
-	Hash  string `yaml:"hash" form:"hash" required:"true" doc:"The key's SHA-256 as sha256:HEX; signalbox keys hash prints it."`
-	Grant `yaml:",inline"`
+	Name             string `yaml:"name" form:"name" required:"true" doc:"Whose key it is, in logs and metrics."`
+	Hash             string `yaml:"hash" form:"hash" required:"true" doc:"The key's SHA-256 as sha256:HEX; signalbox keys hash prints it."`
+	Grant            `yaml:",inline"`
+	budgets.Settings `yaml:",inline"`
 }
 
 // Grant is whom a key belongs to and what it may be used for.

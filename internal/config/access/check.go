@@ -15,6 +15,7 @@ type Report struct {
 
 // Check finds what no single field shows. What is filled in by others' fields is.
 func (a *Access) Check(r Report) {
+	a.checkLimits(r)
 	for i := range a.Teams {
 		t, at := &a.Teams[i], fmt.Sprintf("teams[%d].organization", i)
 		a.known(r, at, "organization", t.Organization, organizations(a))

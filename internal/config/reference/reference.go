@@ -14,6 +14,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 )
@@ -53,6 +54,8 @@ func Markdown(kinds *providers.Registry) string {
 			section(&b, f, flat(element, ""))
 		}
 	}
+	b.WriteString("\n### limits and budget\n\nWhat organizations, teams, projects and keys may use and spend. A request must pass those of its key, its project, its team and its organization. See [Quotas](quotas.md).\n\n")
+	table(&b, flat(reflect.ValueOf(budgets.Settings{}), ""))
 	b.WriteString("\n## Kinds of providers\n")
 	var data []providers.Kind
 	for _, name := range kinds.Names() {
@@ -109,11 +112,25 @@ func section(b *strings.Builder, f field, rows []field) {
 	case "defaults":
 	default:
 		if f.value.Kind() == reflect.Slice {
-			b.WriteString(" Each entry has these fields.")
+			b.WriteString(" Each entry has these fields")
+			if limited(f.value.Type().Elem()) {
+				b.WriteString(", and [limits and budget](#limits-and-budget)")
+			}
+			b.WriteString(".")
 		}
 	}
 	b.WriteString("\n\n")
 	table(b, rows)
+}
+
+// limited reports whether entries have limits of their own.
+func limited(t reflect.Type) bool {
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Anonymous && f.Type == reflect.TypeFor[budgets.Settings]() {
+			return true
+		}
+	}
+	return false
 }
 
 // kind writes what is known of a kind.
@@ -188,6 +205,7 @@ func flat(v reflect.Value, prefix string) []field {
 	for _, f := range fields(v, prefix) {
 		switch {
 		case f.inline && f.value.Type() == reflect.TypeFor[config.Handling]():
+		case f.inline && f.value.Type() == reflect.TypeFor[budgets.Settings](): // those of every owner are alike
 		case f.inline && f.value.Type() == reflect.TypeFor[billing.Rates]() && strings.Count(prefix, "[].") > 1: // as those of the whole card
 		case f.inline:
 			out = append(out, flat(f.value, prefix)...)

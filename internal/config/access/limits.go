@@ -1,0 +1,72 @@
+package access
+
+import (
+	"fmt"
+
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
+)
+
+// Owned returns the limits of all owners that the file has, those without any included. What the file leaves out of
+// who belongs to whom is filled in.
+func (a *Access) Owned() []budgets.Owned {
+	var out []budgets.Owned
+	add := func(level string, g *Grant, key string, s budgets.Settings) {
+		o := a.owner(g)
+		out = append(out, budgets.Owned{Level: level, Settings: s, Party: budgets.Party{
+			Organization: o.Organization, Team: o.Team, Project: o.Project, Key: key,
+		}})
+	}
+	for i := range a.Organizations {
+		o := &a.Organizations[i]
+		add("organization", &Grant{Organization: o.Name}, "", o.Settings)
+	}
+	for i := range a.Teams {
+		t := &a.Teams[i]
+		add("team", &Grant{Team: t.Name}, "", t.Settings)
+	}
+	for i := range a.Projects {
+		p := &a.Projects[i]
+		add("project", &Grant{Project: p.Name}, "", p.Settings)
+	}
+	for i := range a.Keys {
+		k := &a.Keys[i]
+		add("key", &k.Grant, k.Name, k.Settings)
+	}
+	return out
+}
+
+// Budgets returns the limits as budgets of a store.
+func (a *Access) Budgets() (*budgets.Table, error) { return budgets.New(a.Owned()) }
+
+// Money reports whether somebody has a limit of money that refuses.
+func (a *Access) Money() bool {
+	for _, o := range a.Owned() {
+		if o.Money() {
+			return true
+		}
+	}
+	return false
+}
+
+// checkLimits finds what no single field of limits shows.
+func (a *Access) checkLimits(r Report) {
+	each := func(list string, i int, s *budgets.Settings) {
+		s.Check(func(path, message string) {
+			if at := fmt.Sprintf("%s[%d].%s", list, i, path); !r.Bad(at) {
+				r.Fail(at, "%s", message)
+			}
+		})
+	}
+	for i := range a.Organizations {
+		each("organizations", i, &a.Organizations[i].Settings)
+	}
+	for i := range a.Teams {
+		each("teams", i, &a.Teams[i].Settings)
+	}
+	for i := range a.Projects {
+		each("projects", i, &a.Projects[i].Settings)
+	}
+	for i := range a.Keys {
+		each("keys", i, &a.Keys[i].Settings)
+	}
+}
