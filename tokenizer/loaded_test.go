@@ -9,8 +9,12 @@ import (
 const tiny = `{"normalizer":{"type":"Replace","pattern":{"String":" "},"content":"▁"},"model":{"type":"BPE","byte_fallback":true,
 "vocab":{"▁":0,"a":1,"b":2,"ab":3,"▁ab":4},"merges":["a b","▁ ab"]}}`
 
+func file(content string) func() ([]byte, error) {
+	return func() ([]byte, error) { return []byte(content), nil }
+}
+
 func TestALoadedVocabularyCountsForItsModels(t *testing.T) {
-	gemma3, err := Load("gemma3", []byte(tiny))
+	gemma3, err := Load("gemma3", file(tiny))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +25,7 @@ func TestALoadedVocabularyCountsForItsModels(t *testing.T) {
 }
 
 func TestAVocabularyThatIsAkinStandsIn(t *testing.T) {
-	gemma3, err := Load("gemma3", []byte(tiny))
+	gemma3, err := Load("gemma3", file(tiny))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,11 +39,11 @@ func TestAVocabularyThatIsAkinStandsIn(t *testing.T) {
 
 func TestLoadSaysWhatItCannotLoad(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
-		{"gemma9", tiny, `no vocabulary "gemma9" can be loaded; possible are gemma2, gemma3, llama2, llama3, llama4, mistral`},
-		{"gemma3", "", "the file is neither a tokenizer.json nor a tokenizer.model"},
+		{"gemma9", tiny, `no vocabulary "gemma9" can be loaded; possible are command, gemma2, gemma3, glm4, llama2, llama3, llama4, mistral`},
+		{"gemma3", "", "vocabulary gemma3: the file is neither a tokenizer.json nor a tokenizer.model"},
 		{"llama3", "x", "vocabulary llama3: "},
 	} {
-		if _, err := Load(c.name, []byte(c.file)); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+		if _, err := Load(c.name, file(c.file)); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
 		}
 	}

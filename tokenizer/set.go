@@ -59,7 +59,7 @@ func (s *Set) Ready(kind, model string) (*Counter, bool) {
 		return c, true
 	}
 	f := familyOf(kind, model)
-	if s.loaded[f.encoding] == nil {
+	if s.loaded[f.encoding] == nil && s.loaded[akin[f.encoding]] == nil {
 		e, shipped := encodings[f.encoding]
 		if !shipped {
 			e = encodings[stand]

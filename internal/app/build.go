@@ -42,11 +42,7 @@ func vocabularies(cfg *config.Config) (*tokenizer.Set, error) {
 }
 
 func vocabulary(name, path string) (tokenizer.Text, error) {
-	file, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return tokenizer.Load(name, file)
+	return tokenizer.Load(name, func() ([]byte, error) { return os.ReadFile(path) })
 }
 
 // snapshot builds everything that exchanges need from a configuration. What its providers keep fresh in the

@@ -71,14 +71,12 @@ func gemma(t *testing.T) map[string]tokenizer.Text {
 	t.Helper()
 	out := map[string]tokenizer.Text{}
 	for name, from := range map[string]string{"gemma2": "SIGNALBOX_GEMMA2", "gemma3": "SIGNALBOX_GEMMA3"} {
-		if os.Getenv(from) == "" {
+		file := os.Getenv(from)
+		if file == "" {
 			continue
 		}
-		file, err := os.ReadFile(os.Getenv(from))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out[name], err = tokenizer.Load(name, file); err != nil {
+		var err error
+		if out[name], err = tokenizer.Load(name, func() ([]byte, error) { return os.ReadFile(file) }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -24,6 +24,7 @@ type Rules struct {
 	slash       bool // slashes may stand among the newlines behind punctuation
 	plain       bool // GPT-2: only a space may lead a piece, newlines are like other white space
 	last        bool // white space at the end of the text is one piece, whatever is in it
+	apart       bool // digits are cut out first: nothing leads them, and text ends before them
 	deepseek    bool // three passes, see deepseek.go
 }
 
@@ -41,6 +42,8 @@ const (
 var rules = []Rules{
 	// '(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s
 	{name: "r50k", contraction: lower, plain: true, last: true},
+	// \p{N} alone, then what is between as r50k
+	{name: "command", contraction: lower, plain: true, last: true, digits: 1, apart: true},
 	// '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s
 	{name: "cl100k", contraction: alone, digits: 3, last: true},
 	// [^\r\n\p{L}\p{N}]?U*W+C?|[^\r\n\p{L}\p{N}]?U+W*C?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
@@ -156,13 +159,13 @@ func (s *Rules) afterWhite(t []byte, i int) int {
 			return s.punctuation(t, i+1)
 		}
 	case digit:
-		if leads && s.plain {
+		if leads && s.plain && !s.apart {
 			return s.number(t, i+1, i+1)
 		}
 	case high:
 		c, _ := classOf(t, i+1)
 		switch {
-		case leads && s.plain && c&ucd.Number != 0:
+		case leads && s.plain && !s.apart && c&ucd.Number != 0:
 			return s.number(t, i+1, i+1)
 		case (leads || !s.plain) && s.isLetter(c):
 			return s.word(t, i+1)
@@ -298,6 +301,19 @@ func (s *Rules) punctuation(t []byte, i int) int {
 
 // space returns the end of a piece of white space that begins at i, with nothing behind it that it leads.
 func (s *Rules) space(t []byte, i int) int {
+	if !s.apart {
+		return whiteSpace(t, i, s.last, s.plain)
+	}
+	for j := i; j < len(t); {
+		c, n := classOf(t, j)
+		if c&ucd.Number != 0 {
+			return j
+		}
+		if c&ucd.White == 0 {
+			break
+		}
+		j += n
+	}
 	return whiteSpace(t, i, s.last, s.plain)
 }
 

@@ -59,6 +59,8 @@ func TestPitfalls(t *testing.T) {
 		{"all numbers are digits, by threes", "cl100k", "1234\u2167\u2460\u0663", "123|4\u2167\u2460|\u0663"},
 		{"digits alone", "qwen2", "123", "1|2|3"},
 		{"any number of digits", "r50k", "1234567", "1234567"},
+		{"digits are cut out before the rest", "command", "a  12 x'sé\u0663 ½.", "a|  |1|2| x|'s|é|\u0663| |½|."},
+		{"white space at the end, or before a digit, in one piece", "command", "a\n \t1\n  b ", "a|\n \t|1|\n | b| "},
 		{"newlines and slashes follow punctuation", "o200k", "a.\n/\nb", "a|.\n/\n|b"},
 		{"newlines follow punctuation", "cl100k", "a.\n/\nb", "a|.\n|/\n|b"},
 		{"marks join letters", "qwen3.5", "क\u093Cख", "क\u093Cख"},

@@ -162,11 +162,14 @@ func parseTokenizer(file []byte) (list, error) {
 	}
 	byteOf := byteLevel()
 	for text, id := range doc.Model.Vocab {
-		token, ok := rawBytes(text, byteOf)
-		if !ok {
-			return list{}, fmt.Errorf("model.vocab: %q is not written in the byte-level alphabet", text)
-		}
 		rank, ok := made[text]
+		token, written := rawBytes(text, byteOf)
+		switch {
+		case !written && ok:
+			return list{}, fmt.Errorf("model.vocab: %q is not written in the byte-level alphabet", text)
+		case !written:
+			continue // no text becomes it: Cohere's has emoji that training began with
+		}
 		switch {
 		case len(token) == 1:
 			rank = id - 1<<24

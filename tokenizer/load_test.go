@@ -21,7 +21,7 @@ func TestAFileOfRanksCountsAsItsVocabulary(t *testing.T) {
 	for r := range v.Len() {
 		fmt.Fprintf(&file, "%s %d\n", base64.StdEncoding.EncodeToString(v.Token(r)), r)
 	}
-	got, err := tokenizer.Parse("llama4", []byte(file.String()))
+	got, err := tokenizer.Load("llama4", func() ([]byte, error) { return []byte(file.String()), nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestAFileThatIsNoVocabularyIsRefused(t *testing.T) {
 		{"gemma3", "no model", "gemma3"},
 		{"llama5", "", "llama3"},
 	} {
-		if _, err := tokenizer.Parse(c.name, []byte(c.file)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := tokenizer.Load(c.name, func() ([]byte, error) { return []byte(c.file), nil }); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s of %q: got %v, want something of %q", c.name, c.file, err, c.want)
 		}
 	}
