@@ -1,0 +1,191 @@
+// Package ledger holds what was used and what it cost: one record for each exchange, never edited, written behind
+// the traffic into a database, and the questions that are asked of them.
+//
+//	Record ─ Writer (queue, batches) ─► Store (sqlite, postgres): records and their sums by minute, hour, day
+//	             └─ database away ─► Spool (files) ─ later ─┘
+//
+// The sum over all records of an exchange is the truth: what becomes known later is a further record of the
+// same id, a correction, that states the difference. It decides nothing: limits are internal/quota's, and
+// traffic never waits for it.
+package ledger
+
+import (
+	"cmp"
+	"strings"
+	"time"
+)
+
+// Key is what a record is known by. Writing a record whose key is there already changes nothing.
+type Key struct {
+	Organization string `json:"organization"`
+	ID           string `json:"id"`                // of the exchange
+	Sequence     int    `json:"sequence,omitzero"` // 0: the exchange; from 1 on: corrections
+}
+
+// Compare orders keys.
+func (k Key) Compare(o Key) int {
+	return cmp.Or(strings.Compare(k.Organization, o.Organization), strings.Compare(k.ID, o.ID), cmp.Compare(k.Sequence, o.Sequence))
+}
+
+// Record is one exchange, or a correction of one. A correction has the key, the time and the owners of its
+// exchange; its amounts and units are differences, which may be negative, and its attempts are numbered as
+// those that they correct.
+type Record struct {
+	Key
+	At       time.Time         `json:"at"`             // when the exchange was admitted, to the millisecond
+	Cause    string            `json:"cause,omitzero"` // of a correction: late, rerate, invoice
+	Who      Who               `json:"who,omitzero"`
+	Tags     map[string]string `json:"tags,omitempty"`
+	Asked    Asked             `json:"asked,omitzero"`
+	Result   Result            `json:"result,omitzero"`
+	Money    Money             `json:"money,omitzero"`
+	Attempts []Attempt         `json:"attempts,omitempty"`
+}
+
+// Who is who pays and who asked. Empty: nobody of that kind.
+type Who struct {
+	Team    string `json:"team,omitzero"`
+	Project string `json:"project,omitzero"`
+	Key     string `json:"key,omitzero"`    // the key's name
+	KeyID   string `json:"key_id,omitzero"` // what stays when its name changes
+	User    string `json:"end_user,omitzero"`
+}
+
+// Asked is what the client asked for and how it was served.
+type Asked struct {
+	Op      string `json:"op,omitzero"`
+	Dialect string `json:"dialect,omitzero"`
+	Model   string `json:"model,omitzero"` // as the client named it
+	Route   string `json:"route,omitzero"`
+	Path    string `json:"path,omitzero"` // direct, watched, worked or listened
+	Stream  bool   `json:"stream,omitzero"`
+}
+
+// Status is how an exchange ended.
+type Status string
+
+// Statuses.
+const (
+	OK            Status = "ok"
+	ClientAbort   Status = "client_abort"
+	UpstreamError Status = "upstream_error"
+	Timeout       Status = "timeout"
+	Refused       Status = "refused" // by us: no budget, no right, a guard
+	Expired       Status = "expired" // its end was never seen; charged at its reservation
+	Cached        Status = "cached"  // answered without a provider
+)
+
+// Result is how the exchange ended.
+type Result struct {
+	Status Status   `json:"status,omitzero"`
+	HTTP   int      `json:"http,omitzero"`
+	Took   Millis   `json:"took_ms,omitzero"`
+	First  Millis   `json:"first_ms,omitzero"` // until the first byte of the answer
+	Trace  string   `json:"trace_id,omitzero"`
+	Flags  []Flag   `json:"flags,omitempty"`
+	Why    string   `json:"why,omitzero"`     // code of the error or refusal
+	Policy []string `json:"policy,omitempty"` // what routing decided, step by step
+}
+
+// Flag is what a reader of a record should know of it.
+type Flag string
+
+// Flags that are not those of a bill (cost.Flags has their names).
+const (
+	Late     Flag = "late"     // a truth that came after the charge
+	Degraded Flag = "degraded" // admitted while the quota store was away
+	Overrun  Flag = "overrun"  // it cost more than was reserved
+)
+
+// Money is what was reserved and charged.
+type Money struct {
+	Reserved Nano     `json:"reserved,omitzero"`
+	Cost     Nano     `json:"cost,omitzero"`  // the sum of the attempts'
+	List     Nano     `json:"list,omitzero"`  // before discounts
+	Saved    Nano     `json:"saved,omitzero"` // by prompt caches; negative where writing them cost more
+	Overrun  Nano     `json:"overrun,omitzero"`
+	Charges  []Charge `json:"charges,omitempty"`
+}
+
+// Charge is what one budget was charged in one of its windows.
+type Charge struct {
+	Budget string `json:"budget"`
+	Window int64  `json:"window,omitzero"` // its start, Unix seconds; 0: it has no windows
+	Unit   string `json:"unit"`            // money is in nano-USD
+	Amount int64  `json:"amount,string"`
+}
+
+// Attempt is one try at one target.
+type Attempt struct {
+	Number int `json:"n"` // from 1
+	Target `json:",inline"`
+	Began  Millis `json:"began_ms,omitzero"` // since the exchange was admitted
+	Took   Millis `json:"took_ms,omitzero"`
+	First  Millis `json:"first_ms,omitzero"`
+	HTTP   int    `json:"http,omitzero"`
+	Code   string `json:"code,omitzero"` // of its error; "": it went well
+	Units  Units  `json:"units,omitzero"`
+	Bill   Bill   `json:"bill,omitzero"`
+	Source Source `json:"source,omitzero"`
+	Exact  bool   `json:"exact,omitzero"` // the provider's own numbers, whole
+	Flags  []Flag `json:"flags,omitempty"`
+}
+
+// Target is where an attempt went.
+type Target struct {
+	Provider string `json:"provider,omitzero"` // its name in the configuration
+	Kind     string `json:"kind,omitzero"`
+	Model    string `json:"model,omitzero"` // the provider's name of it
+	Region   string `json:"region,omitzero"`
+	Service  string `json:"service_tier,omitzero"`
+	Priced   Priced `json:"priced,omitzero"`
+}
+
+// Priced is what else decided the price.
+type Priced struct {
+	Region   string   `json:"region,omitzero"` // in which the provider promised to process it
+	Switches []string `json:"switches,omitempty"`
+	Search   string   `json:"search,omitzero"`
+}
+
+// Source says who counted the units, best first.
+type Source string
+
+// Sources.
+const (
+	Provider Source = "provider" // its usage, read by the service or by Envoy
+	Counted  Source = "counted"  // our tokenizer, over the text that passed
+	Bytes    Source = "bytes"    // the answer's bytes by a learnt ratio
+	Reserved Source = "reserved" // what could have been used at most
+)
+
+// Bill is what an attempt cost, by item.
+type Bill struct {
+	Cost    Nano   `json:"cost,omitzero"`
+	List    Nano   `json:"list,omitzero"`
+	Saved   Nano   `json:"saved,omitzero"`
+	Card    string `json:"card,omitzero"`    // hash of the price card
+	Version string `json:"version,omitzero"` // of what the card is from: the day of the catalog, or config
+	Lines   []Line `json:"lines,omitempty"`
+}
+
+// Line is the part of one item in a bill.
+type Line struct {
+	Item  string `json:"item"`
+	Units int64  `json:"units"`
+	Rate  string `json:"rate"` // list price of a unit in dollars
+	Cost  Nano   `json:"cost"`
+}
+
+// Compare orders records as stores keep them: by time, then by key.
+func (r *Record) Compare(o *Record) int {
+	return cmp.Or(r.At.Compare(o.At), r.Key.Compare(o.Key))
+}
+
+// last returns the attempt that the exchange ended with, or an empty one.
+func (r *Record) last() Attempt {
+	if len(r.Attempts) == 0 {
+		return Attempt{}
+	}
+	return r.Attempts[len(r.Attempts)-1]
+}

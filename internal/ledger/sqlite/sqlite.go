@@ -1,0 +1,356 @@
+// Package sqlite keeps the ledger in one file, in the process: for one replica, without a server to run. Many
+// replicas share a ledger in PostgreSQL (internal/ledger/postgres).
+//
+// The file is in WAL mode: one connection writes, others read what was committed beside it. What Write has
+// returned for is on the disk.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	driver "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/ledger/sqltext"
+)
+
+// Store is a ledger in a file.
+type Store struct {
+	write, read *sql.DB
+	mu          sync.Mutex // one transaction writes at a time
+	known       map[int64]bool
+}
+
+var _ book.Store = (*Store)(nil)
+
+// version is that of the schema. A file with a later one is refused.
+const version = 1
+
+const schema = `
+CREATE TABLE ledger_schema (version INTEGER NOT NULL);
+CREATE TABLE ledger_records (
+	at INTEGER NOT NULL, -- Unix milliseconds
+	organization TEXT NOT NULL, id TEXT NOT NULL, sequence INTEGER NOT NULL,
+	team TEXT NOT NULL, project TEXT NOT NULL, key_name TEXT NOT NULL, end_user TEXT NOT NULL, route TEXT NOT NULL,
+	provider TEXT NOT NULL, model TEXT NOT NULL, region TEXT NOT NULL, status TEXT NOT NULL, tags TEXT NOT NULL,
+	cost INTEGER NOT NULL, -- nano-USD
+	data TEXT NOT NULL,
+	PRIMARY KEY (organization, id, sequence)
+) STRICT;
+CREATE INDEX ledger_records_at ON ledger_records (at);
+CREATE TABLE ledger_series (
+	id INTEGER PRIMARY KEY,
+	organization TEXT NOT NULL, team TEXT NOT NULL, project TEXT NOT NULL, key_name TEXT NOT NULL, end_user TEXT NOT NULL,
+	route TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, region TEXT NOT NULL, tags TEXT NOT NULL
+) STRICT;
+CREATE TABLE ledger_rollups (
+	period TEXT NOT NULL, -- m, h or d
+	start INTEGER NOT NULL, -- Unix seconds
+	series INTEGER NOT NULL,
+	exchanges INTEGER NOT NULL, failed INTEGER NOT NULL, attempts INTEGER NOT NULL,
+	input INTEGER NOT NULL, cached INTEGER NOT NULL, written INTEGER NOT NULL, output INTEGER NOT NULL, reasoning INTEGER NOT NULL, searches INTEGER NOT NULL,
+	cost INTEGER NOT NULL, list INTEGER NOT NULL, saved INTEGER NOT NULL, unpriced INTEGER NOT NULL, estimated INTEGER NOT NULL, took_ms INTEGER NOT NULL,
+	PRIMARY KEY (period, start, series)
+) STRICT, WITHOUT ROWID;
+INSERT INTO ledger_schema VALUES (1);
+`
+
+// Open opens or makes the file. The folder is made where it is missing. It holds who asked for what, so nobody else
+// may read it.
+func Open(ctx context.Context, path string) (*Store, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	s := &Store{known: map[int64]bool{}}
+	if s.write, err = connect(path, "_txlock=immediate"); err != nil {
+		return nil, err
+	}
+	s.write.SetMaxOpenConns(1)
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("ledger %s: %w", path, err), s.write.Close())
+	}
+	if s.read, err = connect(path, "_pragma=query_only(1)"); err != nil {
+		return nil, errors.Join(err, s.write.Close())
+	}
+	s.read.SetMaxOpenConns(4)
+	return s, nil
+}
+
+func connect(path, more string) (*sql.DB, error) {
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16000)&" + more
+	connector, err := driver.NewConnector(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return sql.OpenDB(connector), nil
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it has nothing to do
+	var n int
+	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema WHERE name='ledger_schema'").Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 {
+		if _, err := tx.ExecContext(ctx, schema); err != nil {
+			return err
+		}
+		return tx.Commit()
+	}
+	var have int
+	if err := tx.QueryRowContext(ctx, "SELECT version FROM ledger_schema").Scan(&have); err != nil {
+		return err
+	}
+	if have != version {
+		return fmt.Errorf("the schema is of version %d, this program knows %d: use a program that is as new as the file", have, version)
+	}
+	return nil
+}
+
+// Close closes the file.
+func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
+
+// Write adds records. See book.Store.
+func (s *Store) Write(ctx context.Context, records []*ledger.Record) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, fmt.Errorf("ledger: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it has nothing to do
+	added, err := insert(ctx, tx, records)
+	if err != nil {
+		return 0, failed(err)
+	}
+	rollups, series := book.Gather(added)
+	fresh, err := s.addSeries(ctx, tx, series)
+	if err != nil {
+		return 0, failed(err)
+	}
+	if err := addRollups(ctx, tx, rollups); err != nil {
+		return 0, failed(err)
+	}
+	if err := tx.Commit(); err != nil {
+		return 0, failed(err)
+	}
+	if len(s.known) > maxKnown {
+		clear(s.known)
+	}
+	for _, id := range fresh {
+		s.known[id] = true
+	}
+	return len(added), nil
+}
+
+// maxKnown bounds the series that are remembered as written.
+const maxKnown = 100_000
+
+func insert(ctx context.Context, tx *sql.Tx, records []*ledger.Record) ([]*ledger.Record, error) {
+	columns := sqltext.RecordColumns()
+	st, err := tx.PrepareContext(ctx, "INSERT INTO ledger_records ("+strings.Join(columns, ",")+") VALUES ("+marks(len(columns))+") ON CONFLICT DO NOTHING")
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close() //nolint:errcheck // the transaction's end closes it too
+	added := make([]*ledger.Record, 0, len(records))
+	values := make([]any, 0, len(columns))
+	for _, r := range records {
+		if values, err = sqltext.RecordValues(values[:0], r); err != nil {
+			return nil, fmt.Errorf("%w: %w", book.ErrRejected, err)
+		}
+		res, err := st.ExecContext(ctx, values...)
+		if err != nil {
+			return nil, err
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return nil, err
+		} else if n > 0 {
+			added = append(added, r)
+		}
+	}
+	return added, nil
+}
+
+func (s *Store) addSeries(ctx context.Context, tx *sql.Tx, series []book.Identified) (fresh []int64, err error) {
+	columns := sqltext.SeriesColumns()
+	st, err := tx.PrepareContext(ctx, "INSERT INTO ledger_series ("+strings.Join(columns, ",")+") VALUES ("+marks(len(columns))+") ON CONFLICT DO NOTHING")
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close() //nolint:errcheck // the transaction's end closes it too
+	values := make([]any, 0, len(columns))
+	for i := range series {
+		if s.known[series[i].ID] {
+			continue
+		}
+		values = sqltext.SeriesValues(values[:0], &series[i])
+		if _, err := st.ExecContext(ctx, values...); err != nil {
+			return nil, err
+		}
+		fresh = append(fresh, series[i].ID)
+	}
+	return fresh, nil
+}
+
+func addRollups(ctx context.Context, tx *sql.Tx, rollups []book.Rollup) error {
+	columns := book.Columns()
+	var set []string
+	for _, c := range columns {
+		set = append(set, c+"="+c+"+excluded."+c)
+	}
+	st, err := tx.PrepareContext(ctx, "INSERT INTO ledger_rollups (period,start,series,"+strings.Join(columns[:], ",")+") VALUES ("+marks(3+len(columns))+") ON CONFLICT DO UPDATE SET "+strings.Join(set, ","))
+	if err != nil {
+		return err
+	}
+	defer st.Close() //nolint:errcheck // the transaction's end closes it too
+	values := make([]any, 0, 3+len(columns))
+	for i := range rollups {
+		r := &rollups[i]
+		values = append(values[:0], string(r.Period), r.Start, r.ID)
+		for _, n := range r.Sums.Fields() {
+			values = append(values, *n)
+		}
+		if _, err := st.ExecContext(ctx, values...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
+
+// failed tells errors of the data from those of the file.
+func failed(err error) error {
+	if e, ok := errors.AsType[*driver.Error](err); ok {
+		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE:
+			return fmt.Errorf("%w: %w", book.ErrRejected, err)
+		}
+	}
+	return fmt.Errorf("ledger: %w", err)
+}
+
+// flavor is SQLite's.
+func flavor() sqltext.Flavor {
+	return sqltext.Flavor{
+		Placeholder: func(int) string { return "?" },
+		Tag:         func(p string) string { return "json_extract(tags," + p + ")" },
+		TagArg:      func(name string) any { return `$."` + name + `"` },
+		Sum:         func(c string) string { return "SUM(" + c + ")" },
+	}
+}
+
+// Records calls f for records. See book.Store.
+func (s *Store) Records(ctx context.Context, q book.Filter, f func(*ledger.Record) error) error {
+	if err := q.Check(); err != nil {
+		return err
+	}
+	st := sqltext.Records(flavor(), &q)
+	rows, err := s.read.QueryContext(ctx, st.SQL, st.Args...)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // its error is that of rows.Err
+	for rows.Next() {
+		var data sql.RawBytes
+		if err := rows.Scan(&data); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		r, err := ledger.Decode(data)
+		if err != nil {
+			return err
+		}
+		if err := f(r); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return nil
+}
+
+// Usage adds up. See book.Store.
+func (s *Store) Usage(ctx context.Context, q book.Query) ([]book.Row, error) {
+	if err := q.Check(); err != nil {
+		return nil, err
+	}
+	st := sqltext.Usage(flavor(), &q)
+	rows, err := s.read.QueryContext(ctx, st.SQL, st.Args...)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // its error is that of rows.Err
+	var out []book.Row
+	for rows.Next() {
+		row := book.Row{Group: make([]string, len(q.By))}
+		if err := rows.Scan(sqltext.Into(&row)...); err != nil {
+			return nil, fmt.Errorf("ledger: %w", err)
+		}
+		out = append(out, row)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return out, nil
+}
+
+// Prune removes what is old, a few thousand rows at a time, so that writing goes on. The file does not shrink; its free
+// pages are used again.
+func (s *Store) Prune(ctx context.Context, keep book.Retention, now time.Time) error {
+	for _, p := range sqltext.Expired(keep, now) {
+		where := p.Column + "<" + strconv.FormatInt(p.Before, 10)
+		if p.Period != 0 {
+			where += " AND period='" + string(p.Period) + "'"
+		}
+		key := "rowid"
+		if p.Table == "ledger_rollups" {
+			key = "(period,start,series)"
+		}
+		text := "DELETE FROM " + p.Table + " WHERE " + key + " IN (SELECT " + strings.Trim(key, "()") + " FROM " + p.Table + " WHERE " + where + " LIMIT 5000)"
+		for {
+			n, err := s.delete(ctx, text)
+			if err != nil {
+				return fmt.Errorf("ledger: removing what is old: %w", err)
+			}
+			if n == 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) delete(ctx context.Context, text string) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	res, err := s.write.ExecContext(ctx, text)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}

@@ -1,0 +1,53 @@
+package sqltext
+
+import (
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+)
+
+// Old is rows that a retention no longer keeps.
+type Old struct {
+	Table, Column string
+	Before        int64 // of the column
+	Period        book.Period
+}
+
+// Expired returns what is older than a retention allows.
+func Expired(keep book.Retention, now time.Time) (out []Old) {
+	if keep.Records > 0 {
+		out = append(out, Old{Table: "ledger_records", Column: "at", Before: now.Add(-keep.Records).UnixMilli()})
+	}
+	for _, p := range [...]struct {
+		period book.Period
+		keep   time.Duration
+	}{{book.Minute, keep.Minutes}, {book.Hour, keep.Hours}, {book.Day, keep.Days}} {
+		if p.keep > 0 {
+			out = append(out, Old{"ledger_rollups", "start", now.Add(-p.keep).Unix(), p.period})
+		}
+	}
+	return out
+}
+
+// start scans a period's start, Unix seconds; 0 is none.
+type start struct{ to *time.Time }
+
+// Scan implements sql.Scanner.
+func (s start) Scan(v any) error {
+	if n, ok := v.(int64); ok && n != 0 {
+		*s.to = time.Unix(n, 0).UTC()
+	}
+	return nil
+}
+
+// Into returns what the columns of Usage are scanned into. The row's group has its length.
+func Into(row *book.Row) []any {
+	out := []any{start{&row.Start}}
+	for i := range row.Group {
+		out = append(out, &row.Group[i])
+	}
+	for _, n := range row.Sums.Fields() {
+		out = append(out, n)
+	}
+	return out
+}
