@@ -122,7 +122,8 @@ type Grant struct {
 	State  State   // Pending: admitted. Anything else: Again is set, and the exchange of that id is over
 	Again  bool    // the id was known already, and nothing was reserved by this call
 	Seq    int64   // the store's count of operations for the organization, which only rises
-	Levels []Level // by claim, after this reservation; empty when Again is set
+	Away   bool    // the store could not say, and the budgets' policies admitted it
+	Levels []Level // by claim, after this reservation; empty when Again or Away is set
 }
 
 // Refusal says why a request was not admitted. Nothing was reserved.
@@ -149,6 +150,7 @@ type Outcome struct {
 	To   State // after. Equal to From where nothing was changed
 	Over bool  // more was used than had been reserved
 	Old  bool  // nothing was changed: it is too long ago for the store to know whether it was settled before
+	Wait bool  // nothing was changed yet: the store could not be asked, and will be
 	Seq  int64
 }
 
