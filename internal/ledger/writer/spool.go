@@ -1,0 +1,206 @@
+package writer
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+)
+
+// spool keeps records in files while the database is away. Only the writer's goroutine uses it.
+//
+// A segment is frames of a length and a CRC-32C (four bytes each, big-endian) and a record's JSON. Frames are
+// appended and synced; what a crash left half-written at the end is cut off by the reader.
+type spool struct {
+	dir   string
+	limit int64 // bytes of all segments
+	size  int64
+	out   *os.File // the newest segment; nil: none is open
+	wrote int64    // bytes of out
+	next  int      // number of the next segment
+	segs  []segment
+}
+
+type segment struct {
+	path   string
+	size   int64
+	before bool // it is of an earlier run
+}
+
+const (
+	segmentBytes = 8 << 20
+	head         = 8
+	suffix       = ".ledger"
+	maxFrame     = 16 << 20
+)
+
+var errFull = errors.New("the spool is full")
+
+// openSpool opens a folder, made where it is missing, with what is left from before. "" is no spool: everything is
+// over its limit.
+func openSpool(dir string, limit int64) (*spool, error) {
+	s := &spool{dir: dir, limit: limit, next: 1}
+	if dir == "" {
+		return s, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("ledger spool: %w", err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("ledger spool: %w", err)
+	}
+	var numbers []int
+	for _, f := range files {
+		if name, ok := strings.CutSuffix(f.Name(), suffix); ok {
+			if n, err := strconv.Atoi(name); err == nil && n > 0 {
+				numbers = append(numbers, n)
+			}
+		}
+	}
+	slices.Sort(numbers)
+	for _, n := range numbers {
+		path := s.path(n)
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("ledger spool: %w", err)
+		}
+		s.segs = append(s.segs, segment{path, info.Size(), true})
+		s.size += info.Size()
+		s.next = n + 1
+	}
+	return s, nil
+}
+
+func (s *spool) path(n int) string { return filepath.Join(s.dir, fmt.Sprintf("%08d", n)+suffix) }
+
+func (s *spool) empty() bool { return len(s.segs) == 0 }
+
+// add appends records and syncs them. It returns how many it kept: those from there on are over the limit, or the
+// disk took no more. What it returns as kept is on the disk.
+func (s *spool) add(records []*ledger.Record) (kept int, err error) {
+	var buf []byte
+	room := s.limit - s.size
+	for _, r := range records {
+		data, err := r.Encode()
+		if err != nil {
+			break // it cannot be kept anywhere; the rest is tried again
+		}
+		if int64(len(buf)+head+len(data)) > room || s.dir == "" {
+			break
+		}
+		buf = binary.BigEndian.AppendUint32(buf, uint32(len(data)))
+		buf = binary.BigEndian.AppendUint32(buf, crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
+		buf = append(buf, data...)
+		kept++
+	}
+	if kept < len(records) {
+		err = errFull
+	}
+	if kept == 0 {
+		return 0, err
+	}
+	if werr := s.append(buf); werr != nil {
+		return 0, werr
+	}
+	return kept, err
+}
+
+// append writes to the newest segment. After an error the segment is suspect and a new one begins: its whole frames
+// are read, but nothing is written behind what may be half a frame.
+func (s *spool) append(buf []byte) error {
+	if s.out == nil || s.wrote >= segmentBytes {
+		s.shut()
+		path := s.path(s.next)
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("ledger spool: %w", err)
+		}
+		s.next++
+		s.out, s.wrote = f, 0
+		s.segs = append(s.segs, segment{path: path})
+	}
+	n, err := s.out.Write(buf)
+	s.wrote += int64(n)
+	s.size += int64(n)
+	s.segs[len(s.segs)-1].size += int64(n)
+	if err == nil {
+		err = s.out.Sync()
+	}
+	if err != nil {
+		s.shut()
+		return fmt.Errorf("ledger spool: %w", err)
+	}
+	return nil
+}
+
+func (s *spool) shut() {
+	if s.out != nil {
+		_ = s.out.Close() // its content was synced, or is known to be lost
+		s.out = nil
+	}
+}
+
+// oldest returns the records of the oldest segment. damaged is the bytes at its end, or behind a frame that is
+// damaged, that are no records.
+func (s *spool) oldest() (records []*ledger.Record, damaged int64, err error) {
+	if len(s.segs) == 1 {
+		s.shut() // what comes now goes into a segment of its own
+	}
+	f, err := os.Open(s.segs[0].path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("ledger spool: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	in := bufio.NewReaderSize(f, 1<<16)
+	var at int64
+	for {
+		var h [head]byte
+		if _, err := io.ReadFull(in, h[:]); err != nil {
+			return records, s.segs[0].size - at, notEnd(err)
+		}
+		n := binary.BigEndian.Uint32(h[:4])
+		if n > maxFrame {
+			return records, s.segs[0].size - at, nil
+		}
+		data := make([]byte, n)
+		if _, err := io.ReadFull(in, data); err != nil {
+			return records, s.segs[0].size - at, notEnd(err)
+		}
+		if crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)) != binary.BigEndian.Uint32(h[4:]) {
+			return records, s.segs[0].size - at, nil
+		}
+		r, err := ledger.Decode(data)
+		if err != nil {
+			return records, s.segs[0].size - at, nil //nolint:nilerr // a record of a form that nobody knows is damage
+		}
+		records = append(records, r)
+		at += int64(head) + int64(n)
+	}
+}
+
+func notEnd(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return fmt.Errorf("ledger spool: %w", err)
+}
+
+// drop removes the oldest segment, whose records are in the database.
+func (s *spool) drop() error {
+	if err := os.Remove(s.segs[0].path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("ledger spool: %w", err)
+	}
+	s.size -= s.segs[0].size
+	s.segs = s.segs[1:]
+	return nil
+}
