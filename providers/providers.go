@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -102,6 +103,8 @@ type Provider struct {
 	Adapter Adapter
 	Keys    *Keyring
 	Models  *catalog.Deployment // what is known and declared of its models; nil: nothing but the adapter's facts
+
+	Contract *billing.Contract // how it bills; nil: by list price
 }
 
 // Facts returns what is known of a model here: the adapter's facts, and what is declared over them. Where it is like

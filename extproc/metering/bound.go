@@ -107,7 +107,7 @@ func (m *Meter) claims(w *Want, budgets []*quota.Budget, count bool) (claims []q
 		a := m.ask(w, s, count)
 		most.Input, most.Output, most.typical = max(most.Input, a.Input), max(most.Output, a.Output), max(most.typical, a.typical)
 		most.Queries = max(most.Queries, a.Queries)
-		c := m.contracts(s.Provider)
+		c := s.Provider.Contract
 		l := cost.Bound(card(s), a.Ask, c.Terms(s.Model, w.Began))
 		if c.Denies(l.Flags) && short == nil {
 			short = m.Priced(s, w.Began)

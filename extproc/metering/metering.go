@@ -13,17 +13,15 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/providers"
 )
 
 // Party is whom an exchange is charged to. Every member but Organization may be "".
-type Party struct {
-	Organization, Team, Project, Key, EndUser string
-}
+type Party = budgets.Party
 
 // Limits knows the budgets of one version of the configuration. It does not change, and is safe for concurrent use.
 type Limits interface {
@@ -64,17 +62,13 @@ type Prompt struct {
 	Count func(s *Step) (most int64, ok bool)
 }
 
-// Contracts says how a provider bills; nil is the list price.
-type Contracts func(p *providers.Provider) *billing.Contract
-
 // Params of a Meter. Store is needed; zero fields get what a running service uses.
 type Params struct {
-	Store     quota.Store
-	Contracts Contracts
-	Books     Books
-	Log       *slog.Logger
-	Now       func() time.Time
-	Remote    bool // the store is not in this process: exchanges are settled by Run, away from Envoy's streams
+	Store  quota.Store
+	Books  Books
+	Log    *slog.Logger
+	Now    func() time.Time
+	Remote bool // the store is not in this process: exchanges are settled by Run, away from Envoy's streams
 }
 
 // Books keeps what exchanges used and cost. Its methods must not wait.
@@ -85,15 +79,14 @@ type Books interface {
 
 // Meter is safe for concurrent use.
 type Meter struct {
-	store     quota.Store
-	contracts Contracts
-	books     Books
-	log       *slog.Logger
-	now       func() time.Time
-	open      table
-	outputs   means     // tokens of answers
-	sizes     means     // bytes of a stream for each of its tokens
-	queue     chan *due // nil: settled at once
+	store   quota.Store
+	books   Books
+	log     *slog.Logger
+	now     func() time.Time
+	open    table
+	outputs means     // tokens of answers
+	sizes   means     // bytes of a stream for each of its tokens
+	queue   chan *due // nil: settled at once
 }
 
 // waiting bounds the exchanges that wait to be settled. Beyond it their reservations expire, which charges them.
@@ -101,10 +94,7 @@ const waiting = 1 << 16
 
 // New makes a Meter.
 func New(p Params) *Meter {
-	m := &Meter{store: p.Store, contracts: p.Contracts, books: p.Books, log: p.Log, now: p.Now}
-	if m.contracts == nil {
-		m.contracts = func(*providers.Provider) *billing.Contract { return nil }
-	}
+	m := &Meter{store: p.Store, books: p.Books, log: p.Log, now: p.Now}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
@@ -124,7 +114,7 @@ func (m *Meter) MayWait() bool { return m.queue != nil }
 
 // Priced says why a step's cost cannot be bounded, or nil: such a step is refused where a limit of money holds.
 func (m *Meter) Priced(s *Step, at time.Time) *llm.Error {
-	c := m.contracts(s.Provider)
+	c := s.Provider.Contract
 	l := cost.Bound(card(s), cost.Ask{Input: 1, Output: 1}, c.Terms(s.Model, at))
 	if !c.Denies(l.Flags) {
 		return nil

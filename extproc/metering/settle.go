@@ -202,7 +202,7 @@ func (m *Meter) charge(e *Ended, h *held) *Charge {
 }
 
 func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
-	contract := m.contracts(a.Provider)
+	contract := a.Provider.Contract
 	t := billing.Attempt{Ended: a.Ended, Most: h.most()}
 	var flags cost.Flags
 	if last {

@@ -89,6 +89,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.build = &builder{kinds: a.kinds, count: counting.New(set)}
 	a.build.learnt = &counting.Keeper{Path: cfg.Tokenizer.File(), Counter: a.build.count, Log: a.log}
 	a.build.learnt.Restore()
+	if a.build.quotas, err = a.openQuotas(cfg); err != nil {
+		return nil, err
+	}
 	if err := a.openMock(cfg); err != nil {
 		return nil, err
 	}
@@ -170,6 +173,7 @@ func (a *App) reload(ctx context.Context) error {
 // close ends what New has begun.
 func (a *App) close() {
 	a.creds.pool.Close()
+	a.build.quotas.close()
 	a.closeMock()
 }
 
@@ -206,6 +210,7 @@ func fixed(old, now *config.Config) error {
 	differs("listen.admin", old.Listen.Admin == now.Listen.Admin)
 	differs("envoy", old.Envoy == now.Envoy)
 	differs("tokenizer", old.Tokenizer.State == now.Tokenizer.State && maps.Equal(old.Tokenizer.Vocab, now.Tokenizer.Vocab))
+	differs("quota", old.Quota == now.Quota)
 	differs("log", old.Log == now.Log)
 	return errors.Join(errs...)
 }

@@ -26,6 +26,7 @@ type builder struct {
 	mock   *url.URL          // where the embedded mock is served
 	count  *counting.Counter // lives longer than a snapshot: vocabularies stay
 	learnt *counting.Keeper  // of the running program
+	quotas *quotas           // of the running program
 	built  int               // snapshots so far: two never share a version
 }
 
@@ -77,7 +78,13 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 	}
 	b.built++
 	s.Version = hex.EncodeToString(version.Sum(nil)[:4]) + "-" + strconv.Itoa(b.built)
-	var err error
+	table, err := c.Budgets()
+	if err != nil {
+		return nil, err
+	}
+	if b.quotas != nil && !table.Empty() {
+		s.Meter, s.Limits = b.quotas.Meter, table
+	}
 	s.Keys, err = clientKeys(c)
 	return s, err
 }
@@ -123,7 +130,7 @@ func (b *builder) provider(ctx context.Context, c *config.Provider, lease *sign.
 		}
 		keys = append(keys, providers.Key{ID: keyID(ref), Secret: v})
 	}
-	return &providers.Provider{Name: c.Name, Kind: c.Kind, Base: base, Region: c.Region, Adapter: a, Keys: providers.NewKeyring(keys...), Models: c.Deployment()}, nil
+	return &providers.Provider{Name: c.Name, Kind: c.Kind, Base: base, Region: c.Region, Adapter: a, Keys: providers.NewKeyring(keys...), Models: c.Deployment(), Contract: c.Contract()}, nil
 }
 
 // keyID names a credential by its reference. A command may hold what should not be shown: it is hashed.

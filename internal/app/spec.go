@@ -44,6 +44,9 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 		}
 		s.AnswerHeaders = s.AnswerHeaders || r.Show
 	}
+	if table, err := c.Budgets(); err == nil {
+		s.Limited = !table.Empty()
+	}
 	s.Deadlines.Attempt, s.Deadlines.Linger = linger(c), linger(c)
 	for i := range c.Providers {
 		u, err := upstream(&c.Providers[i], b)
