@@ -47,9 +47,9 @@ var floors = []struct {
 	two   float64 // within two percent
 	pairs int     // at least
 }{
-	{"openai plain", tokens.All, 98, 99, 98, 900},
+	{"openai plain", tokens.All, 98, 98, 98, 900},
 	{"openai plain", tokens.Check, 99, 99, 99, 550},
-	{"openai plain, previews apart", tokens.All, 99, 99, 99, 900},
+	{"openai plain, previews apart", tokens.All, 98, 98, 98, 900},
 	{"openai plain, previews apart", tokens.Check, 99, 99, 99, 550},
 	{"openai tools", tokens.All, 65, 90, 90, 650},
 	{"openai tools", tokens.Check, 60, 90, 90, 300},
@@ -90,7 +90,7 @@ func TestRecordedUsageIsMetAsOftenAsPromised(t *testing.T) {
 			t.Errorf("gemini plain, %s: of %d pairs %.1f %% exact; want %v %% of %d", f.side, s.Pairs, s.Exact, f.exact, f.pairs)
 		}
 	}
-	if most := 50; r.Skipped > most {
+	if most := 40; r.Skipped > most {
 		t.Errorf("%d pairs are skipped, at most %d may be", r.Skipped, most)
 	}
 }

@@ -120,7 +120,7 @@ func (t *Tool) walk(path string, skippedToo bool, n *Tally, each func(*measured)
 		case reported == 0:
 			n.Skipped++
 			return nil
-		case skip[skipKey{p.File, p.Index}] != "":
+		case skip[skipKey{p.File, p.Index}] != why{}:
 			n.Skipped++
 			if !skippedToo {
 				return nil
