@@ -18,11 +18,14 @@ func Images() []Endpoint {
 	}
 }
 
-// Objects are the endpoints of files and batches, as OpenAI has them.
+// Objects are the endpoints of files, batches and stored answers, as OpenAI has them.
 func Objects() []Endpoint {
 	c := passing.Files()
-	return []Endpoint{{Op: llm.OpFiles, Codec: c}, {Op: llm.OpBatches, Codec: c}}
+	return []Endpoint{{Op: llm.OpFiles, Codec: c}, {Op: llm.OpBatches, Codec: c}, Stored()}
 }
+
+// Stored is the endpoint of stored answers, as OpenAI has it.
+func Stored() Endpoint { return Endpoint{Op: llm.OpStored, Codec: passing.Stored()} }
 
 // Realtime is the endpoint of sessions, as OpenAI has it.
 func Realtime() []Endpoint {

@@ -84,7 +84,7 @@ func headersOf(c dialect.Client) dialect.Name {
 func belongs(name string, d dialect.Name) bool {
 	switch name {
 	case "anthropic-version", "anthropic-beta":
-		return d == dialect.AnthropicMessages
+		return d == dialect.AnthropicMessages || d == dialect.AnthropicFiles
 	case "openai-beta":
 		return strings.HasPrefix(string(d), "openai-")
 	}

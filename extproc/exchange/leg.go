@@ -93,7 +93,7 @@ func (x *Exchange) masks(l ticket.Leg) bool {
 // statesUsage reports whether answers to an operation may state the tokens that they used. What is counted is no usage.
 func statesUsage(op llm.Op, stream bool) bool {
 	switch op {
-	case llm.OpModels, llm.OpCount, llm.OpModerate, llm.OpFiles, llm.OpBatches:
+	case llm.OpModels, llm.OpCount, llm.OpModerate, llm.OpFiles, llm.OpBatches, llm.OpStored:
 		return false
 	case llm.OpSpeech: // a whole answer is sound
 		return stream
@@ -135,7 +135,7 @@ func (x *Exchange) filter(c dialect.Client, l ticket.Leg) func() dialect.Strip {
 		return nil
 	}
 	if m, ok := c.(dialect.Marker); ok {
-		if path, _, _ := strings.Cut(x.Ticket.Path, "?"); strings.HasSuffix(path, "/content") { // a file's own bytes
+		if path, _, _ := strings.Cut(x.Ticket.Path, "?"); strings.HasSuffix(path, "/content") || strings.HasSuffix(path, "/results") { // a file's own bytes
 			return nil
 		}
 		return func() dialect.Strip { return m.NewMark(l.Provider) }
@@ -183,7 +183,7 @@ func (x *Exchange) call(l ticket.Leg, d dialect.Name) (providers.Call, error) {
 		if err != nil {
 			return call, err
 		}
-		call.Path = strings.TrimPrefix(in.Path, "/v1")
+		call.Path, call.Query = strings.TrimPrefix(in.Path, "/v1"), in.Query
 	}
 	if x.Op == llm.OpRealtime { // its model is in the query
 		q, err := url.ParseQuery(call.Query)

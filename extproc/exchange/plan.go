@@ -73,6 +73,14 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	return r
 }
 
+// spoken is the dialect in which Envoy words its own failures.
+func spoken(d dialect.Name) dialect.Name {
+	if d == dialect.AnthropicFiles {
+		return dialect.AnthropicMessages
+	}
+	return d
+}
+
 // route finds the route of a model name: the one that the client names, where that route allows it, else
 // the first that matches.
 func (x *Exchange) route(model, whose string) (*routing.Route, string, *llm.Error) {
@@ -113,7 +121,14 @@ func (x *Exchange) inbound(body []byte) (in dialect.Inbound, whose string, e *ll
 		}
 		path, piece, whose = strings.Replace(path, piece, id, 1), "", by
 	}
-	body, by, err := owner.Unmark(body, func(p string) bool { return x.snap.Providers[p] != nil })
+	known := func(p string) bool { return x.snap.Providers[p] != nil }
+	if x.Op.Objects() {
+		var by string
+		if query, by = owner.UnmarkQuery(query, known); whose == "" {
+			whose = by
+		}
+	}
+	body, by, err := owner.Unmark(body, known)
 	switch {
 	case err != nil:
 		return in, "", llm.Invalid("file_id", err.Error())
@@ -141,7 +156,7 @@ func (x *Exchange) keeper(whose string) (*routing.Route, *llm.Error) {
 			if whose != "" && t.Provider != whose || !x.mayGo(t) {
 				continue
 			}
-			if _, ok := x.codec(ticket.Leg{Provider: t.Provider}); !ok {
+			if c, ok := x.codec(ticket.Leg{Provider: t.Provider}); !ok || c.Name() != x.Dialect {
 				continue
 			}
 			own := *r
@@ -151,7 +166,7 @@ func (x *Exchange) keeper(whose string) (*routing.Route, *llm.Error) {
 		}
 	}
 	if whose != "" {
-		return nil, &llm.Error{Code: llm.CodeNotFound, Param: "id", Message: "the provider " + strconv.Quote(clip(whose)) + " keeps no " + x.Op.String() + " here"}
+		return nil, &llm.Error{Code: llm.CodeNotFound, Param: "id", Message: "the provider " + strconv.Quote(clip(whose)) + " keeps no " + strings.ReplaceAll(x.Op.String(), "_", " ") + " here"}
 	}
 	return nil, &llm.Error{Code: llm.CodeUnsupported, Message: "no provider here keeps " + x.Op.String()}
 }
@@ -218,7 +233,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		clusters = append(clusters, x.cluster(s.Provider))
 	}
 	clusters = append(clusters, ServiceCluster)
-	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: x.Encode(), Dialect: x.Dialect}}
+	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: x.Encode(), Dialect: spoken(x.Dialect)}}
 	if len(p.granted.Levels) > 0 {
 		r.Limits = metering.Headers(x.Dialect, &p.granted, x.core.now())
 	}

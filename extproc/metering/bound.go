@@ -32,7 +32,7 @@ func answers(o llm.Op) bool { return o == llm.OpChat || o == llm.OpComplete }
 // Unbounded reports whether an operation can use any amount, and nobody can say how much before: it is refused where
 // a hard limit of money or tokens holds.
 func Unbounded(o llm.Op) bool {
-	return o == llm.OpRealtime || o.Objects()
+	return o == llm.OpRealtime || o == llm.OpFiles || o == llm.OpBatches
 }
 
 // Cap is the bound to write into a request whose client said none, or a higher one than the models have: the least

@@ -81,6 +81,11 @@ routes:
 	}
 
 	for _, c := range []struct{ method, path, body, sent, want string }{
+		{"GET", "/v1/files?after=file-0~media&limit=1", "", "GET /v1/files?after=file-0&limit=1 ", `{"id":"file-1~media","object":"file"}`},
+		{"GET", "/v1/responses/file-1?include[]=x", "", "GET /v1/responses/file-1?include[]=x ", `{"id":"file-1","object":"file"}`},
+		{"GET", "/v1/responses/file-1~media/input_items", "", "GET /v1/responses/file-1/input_items ", `{"id":"file-1","object":"file"}`},
+		{"POST", "/v1/responses/file-1/cancel", "", "POST /v1/responses/file-1/cancel ", `{"id":"file-1","object":"file"}`},
+		{"DELETE", "/v1/responses/file-1", "", "DELETE /v1/responses/file-1 ", `{"id":"file-1","object":"file"}`},
 		{"GET", "/v1/files?limit=1", "", "GET /v1/files?limit=1 ", `{"id":"file-1~media","object":"file"}`},
 		{"DELETE", "/v1/files/file-1~media", "", "DELETE /v1/files/file-1 ", `{"id":"file-1~media","object":"file"}`},
 		{"GET", "/v1/files/file-1~media/content", "", "GET /v1/files/file-1/content", `{"id":"file-1"}`},
@@ -103,6 +108,85 @@ routes:
 			continue
 		}
 		if got := <-up.seen; got != c.sent {
+			t.Errorf("%s %s: the provider got %q, want %q", c.method, c.path, got, c.sent)
+		}
+	}
+}
+
+// TestMessageBatchesPass proves Anthropic's batches and files, with a body, a form and without either.
+func TestMessageBatchesPass(t *testing.T) {
+	seen := make(chan string, 16)
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("x-api-key") != "sk-media" || r.Header.Get("anthropic-version") == "" || r.Header.Get("authorization") != "" {
+			t.Errorf("%s %s: %v", r.Method, r.URL, r.Header)
+		}
+		body, _ := io.ReadAll(r.Body)
+		seen <- r.Method + " " + r.URL.String() + " " + string(body)
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/results"):
+			w.Header().Set("content-type", "application/x-jsonl")
+			_, _ = io.WriteString(w, "{\"custom_id\":\"a\",\"result\":{\"type\":\"expired\"}}\n")
+		case strings.HasPrefix(r.URL.Path, "/v1/messages/batches"):
+			w.Header().Set("content-type", "application/json")
+			_, _ = io.WriteString(w, `{"id":"msgbatch_1","type":"message_batch","results_url":"https://api.anthropic.com/v1/messages/batches/msgbatch_1/results"}`)
+		case r.URL.Path == "/v1/files/gone":
+			w.Header().Set("content-type", "application/json")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, `{"type":"error","error":{"type":"not_found_error","message":"gone"}}`)
+		default:
+			w.Header().Set("content-type", "application/json")
+			_, _ = io.WriteString(w, `{"id":"file_1","type":"file"}`)
+		}
+	}))
+	defer up.Close()
+	t.Setenv("MEDIA_KEY", "sk-media")
+	gw := stack.Up(t, fmt.Sprintf(`
+providers:
+  - { name: oai, kind: openai, base_url: "http://127.0.0.1:9/v1", key: env:MEDIA_KEY }
+  - { name: claude, kind: anthropic, base_url: "%s", key: env:MEDIA_KEY }
+routes:
+  - { name: all, match: { models: [x] }, targets: [oai/x, claude/x] }
+`, up.URL))
+	const (
+		batch = `{"id":"msgbatch_1~claude","type":"message_batch","results_url":"/v1/messages/batches/msgbatch_1~claude/results"}`
+		file  = `{"id":"file_1~claude","type":"file"}`
+		form  = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\ntext\r\n--b--\r\n"
+	)
+	for _, c := range []struct {
+		method, path, body, sent string
+		status                   int
+		want                     string
+	}{
+		{"POST", "/v1/messages/batches", `{"requests":[]}`, `POST /v1/messages/batches {"requests":[]}`, 200, batch},
+		{"GET", "/v1/messages/batches/msgbatch_1~claude", "", "GET /v1/messages/batches/msgbatch_1 ", 200, batch},
+		{"POST", "/v1/messages/batches/msgbatch_1~claude/cancel", "", "POST /v1/messages/batches/msgbatch_1/cancel ", 200, batch},
+		{"GET", "/v1/messages/batches/msgbatch_1~claude/results", "", "GET /v1/messages/batches/msgbatch_1/results ", 200, "{\"custom_id\":\"a\",\"result\":{\"type\":\"expired\"}}\n"},
+		{"POST", "/v1/files", form, "POST /v1/files " + form, 200, file},
+		{"DELETE", "/v1/files/file_1~claude", "", "DELETE /v1/files/file_1 ", 200, file},
+		{"GET", "/v1/files/gone", "", "GET /v1/files/gone ", 404, `{"type":"error","error":{"type":"not_found_error","message":"gone"}}`},
+		{"GET", "/v1/files/file_1~oai", "", "", 404, `"type":"not_found_error"`},
+	} {
+		req, _ := http.NewRequestWithContext(t.Context(), c.method, gw.Base+c.path, strings.NewReader(c.body))
+		req.Header.Set("anthropic-version", "2023-06-01")
+		if c.body == form {
+			req.Header.Set("content-type", "multipart/form-data; boundary=b")
+		} else if c.body != "" {
+			req.Header.Set("content-type", "application/json")
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != c.status || !strings.Contains(string(body), c.want) {
+			t.Errorf("%s %s: got %d %s, want %d %s", c.method, c.path, resp.StatusCode, body, c.status, c.want)
+			continue
+		}
+		if c.sent == "" {
+			continue
+		}
+		if got := <-seen; got != c.sent {
 			t.Errorf("%s %s: the provider got %q, want %q", c.method, c.path, got, c.sent)
 		}
 	}

@@ -22,12 +22,13 @@ const (
 	OpFiles      // a provider's file store
 	OpBatches    // a provider's batch jobs
 	OpRealtime   // a WebSocket session
+	OpStored     // answers that a provider has stored
 )
 
 var opNames = [...]string{
 	OpUnknown: "unknown", OpChat: "chat", OpModels: "models", OpComplete: "complete", OpCount: "count", OpEmbed: "embed", OpRerank: "rerank",
 	OpModerate: "moderate", OpImage: "image", OpImageEdit: "image_edit", OpImageVary: "image_vary", OpSpeech: "speech", OpTranscribe: "transcribe", OpTranslate: "translate",
-	OpFiles: "files", OpBatches: "batches", OpRealtime: "realtime",
+	OpFiles: "files", OpBatches: "batches", OpRealtime: "realtime", OpStored: "stored_answers",
 }
 
 // String returns the name used in logs and metrics.
@@ -39,7 +40,7 @@ func (o Op) String() string {
 }
 
 // Objects reports whether the operation is about objects that live at a provider, and not about a model.
-func (o Op) Objects() bool { return o == OpFiles || o == OpBatches }
+func (o Op) Objects() bool { return o == OpFiles || o == OpBatches || o == OpStored }
 
 // Request is one request of a client, in neutral words.
 type Request struct {

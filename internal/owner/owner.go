@@ -6,6 +6,7 @@ package owner
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -40,8 +41,11 @@ func Plain(id string) bool {
 	return true
 }
 
-// members are those that hold ids of files and batches in OpenAI's objects.
+// members are those that hold ids of files and batches in OpenAI's and Anthropic's objects.
 var members = [...]string{"id", "file_id", "input_file_id", "output_file_id", "error_file_id", "first_id", "last_id"}
+
+// results is the member of Anthropic's batches whose address clients follow, and with it their key.
+const results = "results_url"
 
 func holdsID(name []byte) bool {
 	for _, m := range members {
@@ -71,6 +75,12 @@ func marks(edits []jsonx.Edit, doc, object []byte, provider string, list bool) [
 				at := offset(doc, raw) + len(raw) - 1 // before the closing quote
 				edits = append(edits, jsonx.Edit{Start: at, End: at, With: []byte(string(mark) + provider)})
 			}
+		case string(name) == results && jsonx.Kind(raw) == '"':
+			if own := here(raw, provider); own != nil {
+				raw = bytes.TrimSpace(raw)
+				at := offset(doc, raw)
+				edits = append(edits, jsonx.Edit{Start: at, End: at + len(raw), With: own})
+			}
 		case list && string(name) == "data" && jsonx.Kind(raw) == '[':
 			for _, e := range jsonx.Elements(raw) {
 				if jsonx.Kind(e) == '{' {
@@ -80,6 +90,18 @@ func marks(edits []jsonx.Edit, doc, object []byte, provider string, list bool) [
 		}
 	}
 	return edits
+}
+
+// here is the address of a batch's results at the gateway, relative to where it is asked: the provider's path with its
+// name behind the id. It is nil for what is no such address.
+func here(raw []byte, provider string) []byte {
+	s, _ := jsonx.String(raw)
+	_, path, found := strings.Cut(s, "/v1/messages/batches/")
+	id, rest, whole := strings.Cut(path, "/")
+	if !found || !whole || !Plain(id) || rest != "results" {
+		return nil
+	}
+	return jsonx.AppendQuote(nil, "/v1/messages/batches/"+id+string(mark)+provider+"/results")
 }
 
 // offset is where part, a slice of bytes of doc as jsonx cuts them, begins in it.
@@ -114,6 +136,27 @@ func Unmark(body []byte, known func(provider string) bool) (plain []byte, provid
 		return body, "", nil
 	}
 	return jsonx.Splice(nil, body, edits...), provider, nil
+}
+
+// cursors are the parameters of lists that hold an id.
+var cursors = [...]string{"after", "before", "after_id", "before_id"}
+
+// UnmarkQuery takes the providers' names from the ids by which a list is paged, and returns the one that they name; ""
+// where they name none.
+func UnmarkQuery(query string, known func(provider string) bool) (plain, provider string) {
+	if !strings.ContainsRune(query, mark) && !strings.Contains(query, "%7") {
+		return query, ""
+	}
+	pairs := strings.Split(query, "&")
+	for i, p := range pairs {
+		name, value, _ := strings.Cut(p, "=")
+		value = strings.NewReplacer("%7E", string(mark), "%7e", string(mark)).Replace(value)
+		id, whose := Split(value)
+		if whose != "" && slices.Contains(cursors[:], name) && Plain(id) && known(whose) {
+			pairs[i], provider = name+"="+id, whose
+		}
+	}
+	return strings.Join(pairs, "&"), provider
 }
 
 // stringAfterColon reads the string that is the value of a member whose name ends at i. It returns "" for anything

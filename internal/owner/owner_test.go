@@ -38,6 +38,8 @@ func TestMark(t *testing.T) {
 			`{"id":"batch_1~p","input_file_id":"file-1~p","output_file_id":null,"error_file_id":"" ,"metadata":{"id":"mine"}}`},
 		{"a list", "{\"object\":\"list\",\"data\":[ {\"id\":\"a\"}, {\"id\":\"b\",\"data\":[{\"id\":\"c\"}]} ],\n\"first_id\":\"a\",\"has_more\":false}",
 			"{\"object\":\"list\",\"data\":[ {\"id\":\"a~p\"}, {\"id\":\"b~p\",\"data\":[{\"id\":\"c\"}]} ],\n\"first_id\":\"a~p\",\"has_more\":false}"},
+		{"a message batch", `{"id":"b_1","results_url": "https://api.anthropic.com/v1/messages/batches/b_1/results" }`, `{"id":"b_1~p","results_url": "/v1/messages/batches/b_1~p/results" }`},
+		{"another address", `{"results_url":"https://example.com/x","data":[{"results_url":null},{"results_url":"/v1/messages/batches/../results"}]}`, `{"results_url":"https://example.com/x","data":[{"results_url":null},{"results_url":"/v1/messages/batches/../results"}]}`},
 		{"no object", `["id"]`, `["id"]`},
 		{"no JSON", `{"id":`, `{"id":`},
 	} {
@@ -87,4 +89,21 @@ func FuzzMarkedIDsComeBack(f *testing.F) {
 			t.Fatalf("%q grew to %q", marked, back)
 		}
 	})
+}
+
+func TestUnmarkQuery(t *testing.T) {
+	known := func(p string) bool { return p == "p" || p == "q" }
+	for _, c := range []struct{ query, want, provider string }{
+		{"", "", ""},
+		{"limit=2&after=file-1", "limit=2&after=file-1", ""},
+		{"limit=2&after=file-1~p", "limit=2&after=file-1", "p"},
+		{"after_id=b_1%7Eq&limit=2", "after_id=b_1&limit=2", "q"},
+		{"before_id=b_1~z", "before_id=b_1~z", ""},
+		{"purpose=a~p", "purpose=a~p", ""},
+		{"after=a%2f..~p", "after=a%2f..~p", ""},
+	} {
+		if got, p := owner.UnmarkQuery(c.query, known); got != c.want || p != c.provider {
+			t.Errorf("%s: got %s of %q, want %s of %q", c.query, got, p, c.want, c.provider)
+		}
+	}
 }

@@ -54,6 +54,8 @@ func Servers() map[dialect.Name]dialect.Server {
 		passing.Images(),
 		passing.Audio(),
 		passing.Files(),
+		passing.AnthropicFiles(anthropicmessages.New()),
+		passing.Stored(),
 		passing.Realtime(),
 	} {
 		all[s.Name()] = s

@@ -10,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
+	"github.com/signalbox-ai/signalbox/providers/dialect/passing"
 )
 
 // version is the API version that the codec writes; a client's own version passes in its place.
@@ -26,11 +27,14 @@ func Kind() providers.Kind {
 		Sets:    []string{"x-api-key", "anthropic-version"},
 		New: func(env providers.Env, _ any) (providers.Adapter, error) {
 			codec := anthropicmessages.New()
+			files := passing.AnthropicFiles(codec)
 			return &providers.Fixed{
-				Base: strings.TrimSuffix(env.BaseURL.EscapedPath(), "/v1"),
+				Base: strings.TrimSuffix(env.BaseURL.EscapedPath(), "/v1") + "/v1",
 				Endpoints: []providers.Endpoint{
-					{Op: llm.OpChat, Codec: codec, Path: "/v1/messages"},
-					{Op: llm.OpCount, Codec: codec, Path: "/v1/messages/count_tokens"},
+					{Op: llm.OpChat, Codec: codec, Path: "/messages"},
+					{Op: llm.OpCount, Codec: codec, Path: "/messages/count_tokens"},
+					{Op: llm.OpFiles, Codec: files},
+					{Op: llm.OpBatches, Codec: files},
 				},
 				Auth:   auth,
 				Models: func(model string) catalog.Facts { return catalog.FactsOf("anthropic", model) },

@@ -70,7 +70,7 @@ func (a *adapter) endpoints() []route {
 		route{op: llm.OpSpeech, codec: named(audio), path: at + "/audio/speech"},
 		route{op: llm.OpTranscribe, codec: named(audio), path: at + "/audio/transcriptions"},
 		route{op: llm.OpTranslate, codec: named(audio), path: at + "/audio/translations"},
-		route{op: llm.OpFiles, codec: files}, route{op: llm.OpBatches, codec: files},
+		route{op: llm.OpFiles, codec: files}, route{op: llm.OpBatches, codec: files}, route{op: llm.OpStored, codec: passing.Stored()},
 	)
 }
 

@@ -27,6 +27,10 @@ var paths = [...]Path{
 	{Method: "POST", Path: "/v1/messages/count_tokens", Name: AnthropicMessages, Op: llm.OpCount},
 	{Method: "POST", Path: "/v1/responses", Name: OpenAIResponses, Op: llm.OpChat},
 	{Method: "POST", Path: "/v1/responses/input_tokens", Name: OpenAIResponses, Op: llm.OpCount},
+	{Method: "GET", Path: "/v1/responses/{id}/input_items", Name: OpenAIStored, Op: llm.OpStored, Bare: true},
+	{Method: "POST", Path: "/v1/responses/{id}/cancel", Name: OpenAIStored, Op: llm.OpStored, Bare: true},
+	{Method: "GET", Path: "/v1/responses/{id}", Name: OpenAIStored, Op: llm.OpStored, Bare: true},
+	{Method: "DELETE", Path: "/v1/responses/{id}", Name: OpenAIStored, Op: llm.OpStored, Bare: true},
 	{Method: "POST", Path: "/v1/completions", Name: OpenAICompletions, Op: llm.OpComplete},
 	{Method: "POST", Path: "/v1/embeddings", Name: OpenAIEmbeddings, Op: llm.OpEmbed},
 	{Method: "POST", Path: "/v1/moderations", Name: OpenAIModerations, Op: llm.OpModerate},
@@ -46,6 +50,12 @@ var paths = [...]Path{
 	{Method: "GET", Path: "/v1/batches", Name: OpenAIFiles, Op: llm.OpBatches, Bare: true},
 	{Method: "POST", Path: "/v1/batches/{id}/cancel", Name: OpenAIFiles, Op: llm.OpBatches, Bare: true},
 	{Method: "GET", Path: "/v1/batches/{id}", Name: OpenAIFiles, Op: llm.OpBatches, Bare: true},
+	{Method: "POST", Path: "/v1/messages/batches", Name: AnthropicFiles, Op: llm.OpBatches},
+	{Method: "GET", Path: "/v1/messages/batches", Name: AnthropicFiles, Op: llm.OpBatches, Bare: true},
+	{Method: "GET", Path: "/v1/messages/batches/{id}/results", Name: AnthropicFiles, Op: llm.OpBatches, Bare: true},
+	{Method: "POST", Path: "/v1/messages/batches/{id}/cancel", Name: AnthropicFiles, Op: llm.OpBatches, Bare: true},
+	{Method: "GET", Path: "/v1/messages/batches/{id}", Name: AnthropicFiles, Op: llm.OpBatches, Bare: true},
+	{Method: "DELETE", Path: "/v1/messages/batches/{id}", Name: AnthropicFiles, Op: llm.OpBatches, Bare: true},
 	{Method: "GET", Path: "/v1/realtime", Name: OpenAIRealtime, Op: llm.OpRealtime, Socket: true},
 
 	{Method: "GET", Path: "/v1/models", Name: OpenAIChat, Op: llm.OpModels},
@@ -82,7 +92,7 @@ func Paths() []Path { return slices.Clone(paths[:]) }
 
 // Find returns the row for a request, and what stands in its path for {model} or {id}, percent-decoded. found is
 // false for an unknown path; for a known path with another method it is true, row.Op is OpUnknown and row.Method
-// names the methods to use. told is the dialect that the request's headers tell, which lists of models go by; "": none.
+// names the methods to use. told is the dialect that the request's headers tell, which models and files go by; "": none.
 func Find(method, path string, told Name) (row Path, piece string, found bool) {
 	for i := range paths {
 		p := paths[i]
@@ -90,8 +100,8 @@ func Find(method, path string, told Name) (row Path, piece string, found bool) {
 		if !fits {
 			continue
 		}
-		if p.Op == llm.OpModels && told != "" && p.Name == OpenAIChat {
-			p.Name = told
+		if told != "" {
+			p.Name = p.told(told)
 		}
 		if method == p.Method || method == "HEAD" && p.Method == "GET" {
 			return p, held, true
@@ -106,6 +116,18 @@ func Find(method, path string, told Name) (row Path, piece string, found bool) {
 		row.Name = likely(path, told)
 	}
 	return row, "", found
+}
+
+// told is the row's dialect where the request's headers tell one. Lists of models and files stand at paths that two
+// vendors have.
+func (p *Path) told(by Name) Name {
+	switch {
+	case p.Op == llm.OpModels && p.Name == OpenAIChat:
+		return by
+	case p.Op == llm.OpFiles && by == AnthropicMessages:
+		return AnthropicFiles
+	}
+	return p.Name
 }
 
 // likely is the dialect in which an unknown path gets its answer: the one that its client most likely speaks.

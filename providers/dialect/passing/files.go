@@ -8,17 +8,55 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/wire/form"
 )
 
-// Objects is the codec of objects that live at a provider: /v1/files and /v1/batches
-// (https://platform.openai.com/docs/api-reference/files). No model is named; ids say whose the objects are.
-type Objects struct{ Codec }
+// Objects is the codec of objects that live at a provider. No model is named; ids say whose the objects are.
+type Objects struct {
+	Codec
+	words Words // nil: OpenAI's
+}
+
+// Words are how a vendor says errors. A dialect's codec has them.
+type Words interface {
+	WriteError(e *llm.Error, requestID string) (status int, body []byte)
+	ReadError(status int, h dialect.Header, body []byte) *llm.Error
+}
 
 var (
 	_ dialect.Server = (*Objects)(nil)
-	_ dialect.Marker = (*Objects)(nil)
+	_ dialect.Marker = (*Marked)(nil)
 )
 
-// Files is the codec of /v1/files and /v1/batches.
-func Files() *Objects { return &Objects{Codec{dialect.OpenAIFiles}} }
+// Marked is the codec of objects whose ids are marked in every answer.
+type Marked struct{ Objects }
+
+// Files is the codec of /v1/files and /v1/batches (https://platform.openai.com/docs/api-reference/files).
+func Files() *Marked { return &Marked{Objects{Codec: Codec{dialect.OpenAIFiles}}} }
+
+// AnthropicFiles is the codec of /v1/files and /v1/messages/batches
+// (https://docs.claude.com/en/api/creating-message-batches), with the words of anthropic-messages.
+func AnthropicFiles(w Words) *Marked {
+	return &Marked{Objects{Codec{dialect.AnthropicFiles}, w}}
+}
+
+// Stored is the codec of answers that a provider has stored, below /v1/responses
+// (https://platform.openai.com/docs/api-reference/responses/get). Their ids are in answers that nothing looked at, and
+// stay as they are.
+func Stored() *Objects { return &Objects{Codec: Codec{dialect.OpenAIStored}} }
+
+// WriteError returns the status and the whole body of an error answer.
+func (c *Objects) WriteError(e *llm.Error, requestID string) (status int, body []byte) {
+	if c.words == nil {
+		return c.Codec.WriteError(e, requestID)
+	}
+	return c.words.WriteError(e, requestID)
+}
+
+// ReadError reads an answer with an error status.
+func (c *Objects) ReadError(status int, h dialect.Header, body []byte) *llm.Error {
+	if c.words == nil {
+		return c.Codec.ReadError(status, h, body)
+	}
+	return c.words.ReadError(status, h, body)
+}
 
 // Peek validates the body, where there is one.
 func (c *Objects) Peek(in dialect.Inbound) (*dialect.Head, error) {
@@ -64,7 +102,7 @@ func (c *Objects) Splice(dst []byte, h *dialect.Head, _ dialect.Edits) ([]byte, 
 }
 
 // NewMark makes a filter that adds the provider's name to the ids of an answer.
-func (c *Objects) NewMark(provider string) dialect.Strip { return &marking{provider: provider} }
+func (c *Marked) NewMark(provider string) dialect.Strip { return &marking{provider: provider} }
 
 type marking struct {
 	provider string
