@@ -1,0 +1,178 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/ledger/postgres"
+	"github.com/signalbox-ai/signalbox/internal/ledger/writer"
+	"github.com/signalbox-ai/signalbox/internal/testkit/ledgertest"
+	"github.com/signalbox-ai/signalbox/internal/testkit/servers"
+)
+
+func open(tb testing.TB, url string) *postgres.Store {
+	tb.Helper()
+	s, err := postgres.Open(tb.Context(), postgres.Params{URL: url})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func TestContract(t *testing.T) {
+	pg := servers.StartPostgres(t)
+	ledgertest.Run(t, func(t *testing.T) book.Store { return open(t, pg.Database()) })
+}
+
+func TestReplicas(t *testing.T) {
+	pg := servers.StartPostgres(t)
+	url := pg.Database()
+	t.Run("that start at once make one schema, and write what both have once", func(t *testing.T) {
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				s, err := postgres.Open(t.Context(), postgres.Params{URL: url})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer s.Close()
+				for day := range 5 { // each needs the same partitions
+					if _, err := s.Write(t.Context(), []*ledger.Record{
+						ledgertest.Make("a", ledgertest.Noon().Add(time.Duration(day)*24*time.Hour)), ledgertest.Make("b", ledgertest.Noon().Add(time.Duration(day)*24*time.Hour)),
+					}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		s := open(t, url)
+		defer s.Close()
+		if got := ledgertest.Total(t, s).Exchanges; got != 10 {
+			t.Errorf("%d exchanges, want 10", got)
+		}
+	})
+	t.Run("of which one dropped a partition that another thinks is there", func(t *testing.T) {
+		a, b := open(t, url), open(t, url)
+		defer a.Close()
+		defer b.Close()
+		old := ledgertest.Noon().Add(-100 * 24 * time.Hour)
+		ledgertest.Write(t, a, ledgertest.Make("old", old))
+		if err := b.Prune(t.Context(), book.Retention{Records: 24 * time.Hour}, ledgertest.Noon().Add(-50*24*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Write(t.Context(), []*ledger.Record{ledgertest.Make("old2", old)}); err == nil || errors.Is(err, book.ErrRejected) {
+			t.Errorf("got %v, want an error after which it is tried again", err)
+		}
+		if n := ledgertest.Write(t, a, ledgertest.Make("old2", old)); n != 1 {
+			t.Errorf("%d were new, want 1", n)
+		}
+	})
+	t.Run("of a later program", func(t *testing.T) {
+		pg.Exec(url[strings.LastIndex(url, "/")+1:strings.Index(url, "?")], "UPDATE ledger_schema SET version=99")
+		if _, err := postgres.Open(t.Context(), postgres.Params{URL: url}); err == nil || !strings.Contains(err.Error(), "version 99") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// The server is killed and comes back; in between it hangs. Nothing that was added is lost.
+func TestAServerThatComesAndGoesLosesNothing(t *testing.T) {
+	pg := servers.StartPostgres(t)
+	s := open(t, pg.Database())
+	defer s.Close()
+	w, err := writer.New(writer.Params{Store: s, Every: 20 * time.Millisecond, Wait: 300 * time.Millisecond, Retry: 50 * time.Millisecond, Spool: filepath.Join(t.TempDir(), "spool")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rnd := rand.New(rand.NewPCG(3, 4))
+	n := 0
+	burst := func() {
+		for range 400 {
+			w.Add(ledgertest.Random(rnd, n, ledgertest.Noon().Add(time.Duration(n)*time.Millisecond)))
+			n++
+		}
+		time.Sleep(150 * time.Millisecond)
+	}
+	burst()
+	pg.Kill()
+	burst()
+	burst()
+	if !w.Stats().Away {
+		t.Error("nobody noticed that the server is gone")
+	}
+	pg.Start()
+	burst()
+	pg.Pause()
+	burst()
+	time.Sleep(500 * time.Millisecond)
+	pg.Resume()
+	burst()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end) && (w.Stats().Away || w.Stats().Held > 0 || w.Stats().Waiting > 0); time.Sleep(50 * time.Millisecond) {
+		w.Add(ledgertest.Make("again", ledgertest.Noon()))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := w.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if st := w.Stats(); st.Lost+st.Rejected+st.Held > 0 {
+		t.Errorf("%+v", st)
+	}
+	got := ledgertest.Total(t, s)
+	if got.Exchanges != int64(n)+1 {
+		t.Errorf("%d exchanges, want %d", got.Exchanges, n+1)
+	}
+	var want book.Sums
+	for _, r := range ledgertest.Read(t, s, ledgertest.All()) {
+		for _, p := range book.Parts(r) {
+			want.Add(&p.Sums)
+		}
+	}
+	if got != want {
+		t.Errorf("the sums are %+v, those of the records %+v", got, want)
+	}
+}
+
+func TestPasswordsAndAddresses(t *testing.T) {
+	pg := servers.StartPostgres(t)
+	url := pg.Database()
+	asked := 0
+	s, err := postgres.Open(t.Context(), postgres.Params{URL: url, Password: func(context.Context) (string, error) { asked++; return "hunter2", nil }})
+	if err != nil || asked == 0 {
+		t.Fatalf("%v, asked %d times", err, asked)
+	}
+	defer s.Close()
+	for _, bad := range []string{"mysql://x", "postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable&connect_timeout=1", "postgres://%zz:hunter2@"} {
+		if _, err := postgres.Open(t.Context(), postgres.Params{URL: bad}); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	pg := servers.StartPostgres(b, "fsync=on")
+	s := open(b, pg.Database())
+	defer s.Close()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	n := 0
+	batch := make([]*ledger.Record, 0, 500)
+	for b.Loop() {
+		batch = append(batch, ledgertest.Random(rnd, n, ledgertest.Noon().Add(time.Duration(n)*200*time.Microsecond)))
+		n++
+		if len(batch) == cap(batch) {
+			ledgertest.Write(b, s, batch...)
+			batch = batch[:0]
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
+}
