@@ -51,7 +51,7 @@ type Granted struct {
 // Reserve takes what an exchange can use at most from all of its budgets, or refuses it. Its error is an *llm.Error
 // for the client. What was reserved is given back by Settle, or charged when it expires.
 func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) {
-	id := newID()
+	id := NewID()
 	if len(t.Budgets) == 0 {
 		return Granted{Hold: encode(id, w.Party.Organization, &ask{}, nil, false)}, nil
 	}
@@ -97,8 +97,8 @@ func internal(err error) *llm.Error {
 	return &llm.Error{Code: llm.CodeInternal, Op: op, Message: "internal error", Cause: err}
 }
 
-// newID mints the id of a charge. The client's own id of a request will not do: it may stand for many.
-func newID() string {
+// NewID mints the id of a charge. The client's own id of a request will not do: it may stand for many.
+func NewID() string {
 	var b [10]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
 	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))

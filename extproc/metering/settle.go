@@ -13,12 +13,14 @@ import (
 
 // Ended is an exchange that came to its end.
 type Ended struct {
-	ID     string
-	Party  Party
-	Tags   map[string]string
-	Began  time.Time
-	Hold   string // of the ticket
-	Limits Limits
+	ID      string // the client's id of the request
+	Party   Party
+	KeyName string // of the key that Party has the id of
+	Tags    map[string]string
+	Trace   string // id of its trace; "": it has none
+	Began   time.Time
+	Hold    string // of the ticket
+	Limits  Limits
 	Asked
 	Attempts []Attempt // in order; the last gave the answer
 	Told
@@ -73,7 +75,7 @@ type Charge struct {
 	Answer   int64
 	Reserved []quota.Claim // as they were reserved; nil: nothing was
 	Charged  []quota.Claim
-	Over     bool // more than was reserved
+	Outcome  quota.Outcome
 	Exact    bool // every number is the provider's own
 	Lost     bool // the counters were not told, and charge what was reserved when that expires
 }
@@ -138,7 +140,7 @@ func (m *Meter) Settle(e *Ended) {
 // settle tells the store. An exchange whose store does not answer is charged when its reservation expires.
 func (m *Meter) settle(ctx context.Context, d *due) {
 	out, err := m.store.Settle(ctx, &d.s)
-	d.c.Over = out.Over
+	d.c.Outcome = out
 	if err != nil {
 		d.c.Lost = true
 		m.log.Warn("an exchange is charged when its reservation expires", "exchange", d.s.ID, "error", err)

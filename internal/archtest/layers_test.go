@@ -22,7 +22,7 @@ var layers = []string{
 	"routing/policy internal/config/access",
 	"internal/config extproc/ticket extproc/listing extproc/counting extproc/metering",
 	"extproc/exchange internal/config/*",
-	"extproc envoy extproc/observer internal/translate internal/tokens",
+	"extproc envoy extproc/observer extproc/books internal/translate internal/tokens",
 	"internal/admin internal/app",
 	"cmd/*",
 }

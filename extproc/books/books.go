@@ -1,0 +1,206 @@
+// Package books writes down what exchanges used and cost: each end, refusal and expiry becomes a record of the
+// ledger.
+//
+//	metering.Meter ─ Keep, Lapsed ─┐
+//	exchange.Core ─ Refused ───────┴─► ledger.Record ─► Writer, behind the traffic
+//
+// It computes nothing and waits for nothing. A request that nobody was let in for has no owner, and no record.
+package books
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/metering"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/window"
+)
+
+// Adder takes records, and never waits.
+type Adder interface{ Add(r *ledger.Record) }
+
+// Books is safe for concurrent use.
+type Books struct {
+	to      Adder
+	version string // of the catalog's price cards
+	budget  func(id string) *quota.Budget
+}
+
+var _ metering.Books = (*Books)(nil)
+
+// New makes Books. version says where price cards are from: the day of the catalog. budget finds a budget by its id, or
+// returns nil.
+func New(to Adder, version string, budget func(id string) *quota.Budget) *Books {
+	return &Books{to: to, version: version, budget: budget}
+}
+
+// Keep implements metering.Books.
+func (b *Books) Keep(e *metering.Ended, c *metering.Charge) {
+	r := &ledger.Record{
+		Key:  ledger.Key{Organization: e.Party.Organization, ID: metering.ID(e.Hold)},
+		At:   e.Began,
+		Who:  ledger.Who{Team: e.Party.Team, Project: e.Party.Project, Key: cmp.Or(e.KeyName, e.Party.Key), KeyID: e.Party.Key, User: e.Party.EndUser},
+		Tags: e.Tags,
+		Asked: ledger.Asked{
+			Op: e.Op.String(), Dialect: e.Dialect, Model: e.Model, Route: e.Route, Stream: e.Stream,
+		},
+		Result: ledger.Result{Status: status(e), HTTP: e.Status, Took: ledger.Ms(e.Took), First: ledger.Ms(e.First), Trace: e.Trace},
+	}
+	if n := len(e.Attempts); n > 0 {
+		r.Asked.Path = e.Attempts[n-1].Path
+		r.Result.Why = e.Attempts[n-1].Code
+	}
+	b.money(r, c)
+	var began time.Duration
+	for i := range e.Attempts {
+		r.Attempts = append(r.Attempts, b.attempt(e, i, &c.Lines[i], began))
+		began += e.Attempts[i].Took
+	}
+	if c.Outcome.From == quota.Expired {
+		late(r, c)
+	}
+	b.to.Add(r)
+}
+
+// late makes a record the correction of the one that was written when the reservation expired.
+func late(r *ledger.Record, c *metering.Charge) {
+	r.Sequence, r.Cause = 1, "late"
+	r.Result.Flags = append(r.Result.Flags, ledger.Late)
+	r.Money.Cost -= r.Money.Reserved
+	r.Money.Reserved, r.Money.Overrun = 0, 0
+	n := 0
+	for i := range c.Reserved {
+		if c.Reserved[i].Budget.Window.Kind != window.Gauge {
+			r.Money.Charges[n].Amount -= c.Reserved[i].Amount
+			n++
+		}
+	}
+}
+
+// money writes what was reserved and charged.
+func (b *Books) money(r *ledger.Record, c *metering.Charge) {
+	r.Money.Cost = ledger.Nano(c.Nano)
+	for i := range c.Lines {
+		r.Money.List += ledger.Nano(c.Lines[i].Bill.List)
+		r.Money.Saved += ledger.Nano(c.Lines[i].Bill.Saved)
+	}
+	for i := range c.Charged {
+		was, is := c.Reserved[i], c.Charged[i]
+		if is.Budget.Unit == quota.Money {
+			r.Money.Reserved = max(r.Money.Reserved, ledger.Nano(was.Amount))
+			r.Money.Overrun = max(r.Money.Overrun, ledger.Nano(is.Amount-was.Amount))
+		}
+		if is.Budget.Window.Kind != window.Gauge {
+			r.Money.Charges = append(r.Money.Charges, ledger.Charge{Budget: is.Budget.ID, Window: start(is.Budget, r.At), Unit: is.Budget.Unit.String(), Amount: is.Amount})
+		}
+	}
+	if c.Outcome.Over {
+		r.Result.Flags = append(r.Result.Flags, ledger.Overrun)
+	}
+	if c.Lost {
+		r.Result.Flags = append(r.Result.Flags, ledger.Degraded)
+	}
+}
+
+// start is when the window begins that an exchange is charged to, by our clock, in Unix seconds; 0: it has none.
+func start(b *quota.Budget, at time.Time) int64 {
+	w := b.Window.Bounds(at, b.Limit)
+	switch b.Window.Kind {
+	case window.Fixed, window.Sliding:
+		ms := at.UnixMilli()
+		return (ms - ms%w.A) / 1000
+	case window.Day, window.Week, window.Month:
+		return w.A / 1000
+	}
+	return 0
+}
+
+func (b *Books) attempt(e *metering.Ended, i int, l *metering.Line, began time.Duration) ledger.Attempt {
+	a := &e.Attempts[i]
+	out := ledger.Attempt{
+		Number: i + 1,
+		Target: ledger.Target{Provider: a.Provider.Name, Kind: a.Provider.Kind, Model: a.Model, Region: a.Provider.Region},
+		Began:  ledger.Ms(began), Took: ledger.Ms(a.Took), First: ledger.Ms(a.First), HTTP: a.Status, Code: a.Code,
+		Units: ledger.Units(l.Units), Bill: ledger.BillOf(&l.Bill, l.Card, b.version), Flags: ledger.FlagsOf(l.Bill.Flags),
+	}
+	last := i == len(e.Attempts)-1
+	switch {
+	case l.Reserved:
+		out.Source = ledger.Reserved
+	case last && e.Usage.Known():
+		out.Source = ledger.Provider
+	case last && out.Units.Prompt()+out.Units.Answer() > 0:
+		out.Source = ledger.Bytes
+	}
+	out.Exact = last && e.Whole && !l.Reserved
+	if last {
+		out.Service = e.Service
+	}
+	return out
+}
+
+// status is how an exchange ended, in the ledger's words.
+func status(e *metering.Ended) ledger.Status {
+	switch {
+	case e.Ending == "client_abort":
+		return ledger.ClientAbort
+	case e.Ending == "timeout":
+		return ledger.Timeout
+	case e.Ending == "ok" && e.Status < 400:
+		return ledger.OK
+	}
+	return ledger.UpstreamError
+}
+
+// Lapsed implements metering.Books.
+func (b *Books) Lapsed(organization string, l quota.Lapse) {
+	r := &ledger.Record{Key: ledger.Key{Organization: organization, ID: l.ID}, At: time.Now(), Result: ledger.Result{Status: ledger.Expired}}
+	for _, p := range l.Parts {
+		c := ledger.Charge{Budget: p.Budget, Window: p.Start / 1000, Amount: p.Amount}
+		if found := b.budget(p.Budget); found != nil {
+			c.Unit = found.Unit.String()
+			if found.Unit == quota.Money {
+				r.Money.Cost = max(r.Money.Cost, ledger.Nano(p.Amount))
+				r.Money.Reserved = r.Money.Cost
+			}
+			r.Who = owner(found)
+		}
+		if p.Kind != window.Gauge.Letter() {
+			r.Money.Charges = append(r.Money.Charges, c)
+		}
+	}
+	b.to.Add(r)
+}
+
+// owner is what a budget says of who had a reservation: the narrowest of them says most.
+func owner(b *quota.Budget) (w ledger.Who) {
+	switch b.Owner.Level {
+	case "team":
+		w.Team = b.Owner.Name
+	case "project":
+		w.Project = b.Owner.Name
+	case "key":
+		w.Key, w.KeyID = b.Owner.Name, b.Owner.Name
+	}
+	return w
+}
+
+// Refused writes down a request that was refused in the plan stage.
+func (b *Books) Refused(r exchange.Refusal) {
+	t := r.Ticket
+	if r.Code == llm.CodeNone || r.Code == llm.CodeUnauthenticated || t.Who == "" {
+		return
+	}
+	owner, key := t.Owner()
+	b.to.Add(&ledger.Record{
+		Key:    ledger.Key{Organization: owner.Organization, ID: metering.NewID()},
+		At:     r.Began,
+		Who:    ledger.Who{Team: owner.Team, Project: owner.Project, Key: t.Who, KeyID: key, User: t.By.User},
+		Tags:   t.Tags,
+		Asked:  ledger.Asked{Op: t.Op.String(), Dialect: string(t.Dialect), Model: t.Model, Route: t.Route, Stream: t.Stream},
+		Result: ledger.Result{Status: ledger.Refused, HTTP: r.Status, Took: ledger.Ms(r.Took), Trace: t.Trace.ID(), Why: r.Code.String()},
+	})
+}

@@ -1,0 +1,128 @@
+package books_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/signalbox-ai/signalbox/extproc/books"
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/metering"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
+	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
+	"github.com/signalbox-ai/signalbox/internal/catalog/price"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/window"
+	"github.com/signalbox-ai/signalbox/providers"
+)
+
+// pile keeps records.
+type pile []*ledger.Record
+
+func (p *pile) Add(r *ledger.Record) { *p = append(*p, r) }
+
+var (
+	day    = time.Date(2026, 11, 27, 12, 34, 56, 0, time.UTC)
+	money  = &quota.Budget{ID: "team_money", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.Money, Limit: 1000, Window: window.Window{Kind: window.Month}}
+	minute = &quota.Budget{ID: "key_requests", Owner: quota.Owner{Level: "key", Name: "ci"}, Unit: quota.Requests, Limit: 9, Window: window.Window{Kind: window.Sliding, Length: time.Minute}}
+	gauge  = &quota.Budget{ID: "key_parallel", Unit: quota.Parallel, Limit: 9, Window: window.Window{Kind: window.Gauge}}
+)
+
+func budget(id string) *quota.Budget {
+	for _, b := range []*quota.Budget{money, minute, gauge} {
+		if b.ID == id {
+			return b
+		}
+	}
+	return nil
+}
+
+func ended() (*metering.Ended, *metering.Charge) {
+	p := &providers.Provider{Name: "openai", Kind: "openai", Region: "eu"}
+	step := metering.Step{Provider: p, Model: "gpt"}
+	e := &metering.Ended{
+		ID: "client-id", Party: metering.Party{Organization: "acme", Team: "core", Key: "k1", EndUser: "u"}, KeyName: "ci", Tags: map[string]string{"feature": "search"}, Trace: "t", Began: day, Hold: "1|abc|acme|0|0|0",
+		Asked: metering.Asked{Route: "r", Model: "smart", Dialect: "openai-chat", Op: llm.OpChat, Stream: true},
+		Attempts: []metering.Attempt{
+			{Step: step, Path: "direct", Ended: billing.Refused, Status: 503, Code: "overloaded", Took: 20 * time.Millisecond},
+			{Step: step, Path: "worked", Ended: billing.Completed, Status: 200, Took: time.Second, First: 300 * time.Millisecond},
+		},
+		Told:    metering.Told{Usage: llm.Usage{Input: llm.Tokens(8), Output: llm.Tokens(2)}, Whole: true, Service: "flex"},
+		Outcome: metering.Outcome{Status: 200, Ending: "ok", Took: 1020 * time.Millisecond, First: 320 * time.Millisecond},
+	}
+	c := &metering.Charge{
+		Lines: []metering.Line{{}, {Units: cost.Units{price.Input: 8, price.Output: 2}, Bill: cost.Bill{Nano: 70, List: 100, Saved: 3, Flags: cost.PricedUp}, Card: "h"}},
+		Nano:  70, Prompt: 8, Answer: 2, Exact: true,
+		Reserved: []quota.Claim{{Budget: money, Amount: 500}, {Budget: gauge, Amount: 1}, {Budget: minute, Amount: 1}},
+		Charged:  []quota.Claim{{Budget: money, Amount: 70}, {Budget: gauge, Amount: 1}, {Budget: minute, Amount: 1}},
+	}
+	return e, c
+}
+
+func TestARecordSaysAllOfAnExchange(t *testing.T) {
+	var got pile
+	e, c := ended()
+	books.New(&got, "2026-11-01", budget).Keep(e, c)
+	target := ledger.Target{Provider: "openai", Kind: "openai", Model: "gpt", Region: "eu"}
+	served := target
+	served.Service = "flex"
+	want := pile{{
+		Key: ledger.Key{Organization: "acme", ID: "abc"}, At: day,
+		Who: ledger.Who{Team: "core", Key: "ci", KeyID: "k1", User: "u"}, Tags: map[string]string{"feature": "search"},
+		Asked:  ledger.Asked{Op: "chat", Dialect: "openai-chat", Model: "smart", Route: "r", Path: "worked", Stream: true},
+		Result: ledger.Result{Status: ledger.OK, HTTP: 200, Took: 1020, First: 320, Trace: "t"},
+		Money: ledger.Money{Reserved: 500, Cost: 70, List: 100, Saved: 3, Charges: []ledger.Charge{
+			{Budget: "team_money", Window: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Unix(), Unit: "money", Amount: 70},
+			{Budget: "key_requests", Window: day.Truncate(time.Minute).Unix(), Unit: "requests", Amount: 1},
+		}},
+		Attempts: []ledger.Attempt{
+			{Number: 1, Target: target, Took: 20, HTTP: 503, Code: "overloaded", Bill: ledger.Bill{Version: "2026-11-01"}},
+			{Number: 2, Target: served, Began: 20, Took: 1000, First: 300, HTTP: 200, Units: ledger.Units{price.Input: 8, price.Output: 2}, Bill: ledger.Bill{Cost: 70, List: 100, Saved: 3, Card: "h", Version: "2026-11-01"}, Source: ledger.Provider, Exact: true, Flags: []ledger.Flag{"priced_up"}},
+		},
+	}}
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// TestTheSumIsTheTruth: what was charged when a reservation expired, and the truth that came late.
+func TestTheSumIsTheTruth(t *testing.T) {
+	var got pile
+	b := books.New(&got, "v", budget)
+	b.Lapsed("acme", quota.Lapse{ID: "abc", Parts: []quota.Part{{Budget: "team_money", Kind: 'C', Amount: 500}, {Budget: "key_parallel", Kind: 'G', Amount: 1}, {Budget: "key_requests", Kind: 'S', Amount: 1}}})
+	e, c := ended()
+	c.Outcome = quota.Outcome{From: quota.Expired, To: quota.Settled}
+	b.Keep(e, c)
+	if len(got) != 2 || got[0].Result.Status != ledger.Expired || got[0].ID != got[1].ID || got[1].Sequence != 1 || got[1].Cause != "late" {
+		t.Fatalf("got %+v", got)
+	}
+	if sum := got[0].Money.Cost + got[1].Money.Cost; sum != 70 {
+		t.Errorf("the sum is %d", sum)
+	}
+	sums := map[string]int64{}
+	for _, r := range got {
+		for _, x := range r.Money.Charges {
+			sums[x.Budget] += x.Amount
+		}
+	}
+	if diff := cmp.Diff(map[string]int64{"team_money": 70, "key_requests": 1}, sums); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestRefusalsAreWrittenDownForThoseWhoWereLetIn(t *testing.T) {
+	var got pile
+	b := books.New(&got, "v", budget)
+	t1 := &ticket.Ticket{ID: "x", Who: "ci", Route: "r", Asked: ticket.Asked{Op: llm.OpChat, Model: "m"}}
+	b.Refused(exchange.Refusal{Ticket: t1, Code: llm.CodeRateLimited, Status: 429, Began: day})
+	b.Refused(exchange.Refusal{Ticket: t1, Code: llm.CodeNone, Status: 200, Began: day})
+	b.Refused(exchange.Refusal{Ticket: &ticket.Ticket{}, Code: llm.CodeUnauthenticated, Status: 401, Began: day})
+	if len(got) != 1 || got[0].Result.Status != ledger.Refused || got[0].Result.Why != "rate_limited" || got[0].Who.Key != "ci" || got[0].Organization != "default" || got[0].ID == "" {
+		t.Errorf("got %+v", got)
+	}
+}
