@@ -136,18 +136,15 @@ type Room struct {
 }
 
 // RoomOf returns the room that a model has for a prompt whose answer may have so many tokens; 0: not said. Where a
-// vendor limits the prompt alone, nothing is reserved: Google's models, and OpenAI's from gpt-5 on, whose windows are
-// known without the answer's part.
-func RoomOf(f *catalog.Facts, model string, answer int64) Room {
-	r := Room{Window: f.Context}
+// vendor limits the prompt alone, nothing is reserved.
+func RoomOf(f *catalog.Facts, answer int64) Room {
 	switch {
-	case strings.Contains(model, "gemini"), f.Context == 272_000, f.Context == 922_000:
+	case f.Input > 0:
+		return Room{Window: f.Input}
 	case f.MaxOutput > 0:
-		r.Reserved = min(answer, f.MaxOutput)
-	default:
-		r.Reserved = answer
+		answer = min(answer, f.MaxOutput)
 	}
-	return r
+	return Room{Window: f.Context, Reserved: answer}
 }
 
 // Bytes reports whether any prompt of so many bytes fits: a token has at least one.

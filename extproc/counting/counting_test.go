@@ -87,21 +87,22 @@ func TestRoomForAPrompt(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		facts  catalog.Facts
-		model  string
 		answer int64
 		prompt tokenizer.Estimate
 		fits   bool
 	}{
-		{"nothing is known of the window", catalog.Facts{}, "m", 100, tokenizer.Estimate{Input: 1e9}, true},
-		{"it fits to the last token", catalog.Facts{Context: 1000}, "m", 100, tokenizer.Estimate{Input: 900}, true},
-		{"one more does not", catalog.Facts{Context: 1000}, "m", 100, tokenizer.Estimate{Input: 901}, false},
-		{"no more is reserved than a model can answer", catalog.Facts{Context: 1000, MaxOutput: 50}, "m", 5000, tokenizer.Estimate{Input: 950}, true},
-		{"what may be wrong stays the client's", catalog.Facts{Context: 1000}, "m", 0, tokenizer.Estimate{Input: 1200, Error: 250, Class: tokenizer.Estimated}, true},
-		{"what cannot be that wrong does not", catalog.Facts{Context: 1000}, "m", 0, tokenizer.Estimate{Input: 1300, Error: 250, Class: tokenizer.Estimated}, false},
-		{"Google limits the prompt alone", catalog.Facts{Context: 1000, MaxOutput: 500}, "gemini-2.5-flash", 500, tokenizer.Estimate{Input: 1000}, true},
-		{"so do OpenAI's newer windows", catalog.Facts{Context: 272_000, MaxOutput: 128_000}, "gpt-5", 128_000, tokenizer.Estimate{Input: 272_000}, true},
+		{"nothing is known of the window", catalog.Facts{}, 100, tokenizer.Estimate{Input: 1e9}, true},
+		{"it fits to the last token", catalog.Facts{Context: 1000}, 100, tokenizer.Estimate{Input: 900}, true},
+		{"one more does not", catalog.Facts{Context: 1000}, 100, tokenizer.Estimate{Input: 901}, false},
+		{"no more is reserved than a model can answer", catalog.Facts{Context: 1000, MaxOutput: 50}, 5000, tokenizer.Estimate{Input: 950}, true},
+		{"what may be wrong stays the client's", catalog.Facts{Context: 1000}, 0, tokenizer.Estimate{Input: 1200, Error: 250, Class: tokenizer.Estimated}, true},
+		{"what cannot be that wrong does not", catalog.Facts{Context: 1000}, 0, tokenizer.Estimate{Input: 1300, Error: 250, Class: tokenizer.Estimated}, false},
+		{"some vendors limit the prompt alone", catalog.Facts{Context: 1500, Input: 1000, MaxOutput: 500}, 500, tokenizer.Estimate{Input: 1000}, true},
+		{"and then no more, however short the answer is", catalog.Facts{Context: 1500, Input: 1000, MaxOutput: 500}, 1, tokenizer.Estimate{Input: 1001}, false},
+		{"gpt-5 takes a prompt of its window less the largest answer", catalog.FactsOf("openai", "gpt-5"), 128_000, tokenizer.Estimate{Input: 272_000}, true},
+		{"and no longer one", catalog.FactsOf("openai", "gpt-5.4"), 16, tokenizer.Estimate{Input: 922_001}, false},
 	} {
-		r := RoomOf(&tc.facts, tc.model, tc.answer)
+		r := RoomOf(&tc.facts, tc.answer)
 		err := r.Fits(&tc.prompt)
 		if (err == nil) != tc.fits || err != nil && err.Code != llm.CodeContextTooLong {
 			t.Errorf("%s: got %v", tc.name, err)

@@ -115,7 +115,7 @@ func (p *planner) fits(l ticket.Leg) *llm.Error {
 		return nil
 	}
 	facts := x.snap.Providers[l.Provider].Facts(l.Model, l.Like)
-	room := counting.RoomOf(&facts, l.Model, p.head.MaxTokens)
+	room := counting.RoomOf(&facts, p.head.MaxTokens)
 	if room.Bytes(int64(len(p.came))) {
 		return nil
 	}

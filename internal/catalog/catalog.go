@@ -26,6 +26,7 @@ const (
 // Facts is what a codec must know of a model to write a request that it accepts.
 type Facts struct {
 	Context        int64 // context window in tokens; 0: unknown
+	Input          int64 // largest prompt in tokens, where the answer has room of its own beside it; 0: both share the window
 	MaxOutput      int64 // largest output in tokens; 0: unknown
 	Thinking       Thinking
 	Efforts        []string // efforts or levels it accepts, weakest first; nil: unknown

@@ -103,6 +103,7 @@ func (d *Deployment) Facts(model string, by interface{ Facts(model string) Facts
 	}
 	if own.Context > 0 {
 		f.Context = own.Context
+		f.Input = min(f.Input, own.Context)
 	}
 	if own.MaxOutput > 0 {
 		f.MaxOutput = own.MaxOutput

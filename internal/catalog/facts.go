@@ -54,6 +54,7 @@ func factsOf(vendor, model string, m *Model, match Match) Facts {
 		if vendor != "openai" && match >= Alias {
 			f.limit(m)
 		}
+		f.splitOpenAI()
 	default:
 		table := others
 		if bytes.HasPrefix(name, []byte("gem")) || bytes.HasPrefix(name, []byte("learnlm")) {
@@ -62,6 +63,9 @@ func factsOf(vendor, model string, m *Model, match Match) Facts {
 		f = best(table, vendor, name, m.Can)
 		f.know(m, match)
 		f.limit(m)
+		if bytes.HasPrefix(name, []byte("gemini")) { // https://ai.google.dev/gemini-api/docs/models: an input and an output limit
+			f.Input = f.Context
+		}
 		f.JSONSchema = f.JSONSchema || m.Can.Has(ability.JSONSchema)
 		if f.Efforts == nil && f.Thinking == ThinkNone && match > Family && m.Mode == "chat" && !m.Can.Has(ability.Reasoning) {
 			f.Efforts = effortsNone
@@ -87,6 +91,21 @@ func (f *Facts) limit(m *Model) {
 	}
 	if m.MaxOutput > 0 {
 		f.MaxOutput = m.MaxOutput
+	}
+}
+
+// splitOpenAI finds the largest prompt of OpenAI's models from gpt-5 on that reason: what their window has beside the
+// largest answer, however long the answer may be; a longer prompt is refused as longer than the configured limit. Lists
+// give either the window or the prompt's part of it. See https://platform.openai.com/docs/models.
+func (f *Facts) splitOpenAI() {
+	const small, large = 400_000, 1_050_000
+	f.Input = 0
+	switch {
+	case f.Thinking == ThinkNone || f.MaxOutput == 0:
+	case f.Context == small, f.Context == large:
+		f.Input = f.Context - f.MaxOutput
+	case f.Context+f.MaxOutput == small, f.Context+f.MaxOutput == large:
+		f.Input = f.Context
 	}
 }
 

@@ -84,7 +84,9 @@ func OpenAI(model string) Facts {
 			best = i
 		}
 	}
-	return openAI[best].facts
+	f := openAI[best].facts
+	f.splitOpenAI()
+	return f
 }
 
 // bareOpenAI cuts what clouds and routers put around OpenAI's names. Azure leaves the dot out of gpt-3.5.

@@ -104,3 +104,28 @@ func TestTheTableAgreesWithTheListOfFacts(t *testing.T) {
 		t.Errorf("only %d models were compared", n)
 	}
 }
+
+func TestTheLargestPromptStandsApartWhereTheAnswerHasRoomOfItsOwn(t *testing.T) {
+	for _, c := range []struct {
+		kind, model string
+		want        int64
+	}{
+		{"openai", "gpt-5", 272_000},
+		{"openai", "gpt-5-2025-08-07", 272_000},
+		{"azure", "gpt-5-mini", 272_000},
+		{"openai", "gpt-5.4", 922_000},
+		{"bedrock", "openai.gpt-5.4", 272_000}, // as that cloud lists it
+		{"openrouter", "openai/gpt-5.1", 272_000},
+		{"openai", "gpt-5-chat-latest", 0},
+		{"openai", "gpt-4o", 0},
+		{"openai", "o3", 0},
+		{"gemini", "gemini-2.5-flash", 1_048_576},
+		{"vertex", "gemini-3-pro-preview", 1_048_576},
+		{"anthropic", "claude-sonnet-4-5", 0},
+		{"mistral", "mistral-large-latest", 0},
+	} {
+		if got := FactsOf(c.kind, c.model).Input; got != c.want {
+			t.Errorf("%s of %s takes prompts of %d tokens, want %d", c.model, c.kind, got, c.want)
+		}
+	}
+}
