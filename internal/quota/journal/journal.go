@@ -1,0 +1,276 @@
+// Package journal lets what was reserved and used survive the process: an append-only file, in segments.
+//
+//	R reserved ─► U used (on disk before the store is told) ─► A the store knows ─► L the ledger has it
+//
+// After a crash, what was used and not settled is settled again, which is safe to repeat; what was used and not
+// written to the ledger is handed out again; and what was only reserved is reserved again, to expire and be charged
+// as it was reserved, for the provider may have billed it. A line counts once its frame is whole: the end of a
+// segment that a crash cut off is passed over.
+//
+// The package says what must survive; it computes no charge and keeps no counters. Store puts it before a
+// quota.Store.
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/quota"
+)
+
+// Params are a journal's settings; zero fields but Dir have defaults.
+type Params struct {
+	Dir     string        // made where it is missing; of one process at a time
+	Segment int64         // bytes after which a new segment begins; 64 MiB
+	Delay   time.Duration // until lines that nobody waits for are on disk; 5 ms
+	Batch   int           // or until there are so many; 64
+	Ledger  bool          // whether a line is kept until the ledger has it, too
+	Forget  time.Duration // after which a reservation without an end is another's to charge; 24 hours
+	Alarm   func(error)   // told when the disk fails, and with nil when it works again; nil: nobody
+	Now     func() time.Time
+}
+
+// Journal is a journal that is open. It is safe for concurrent use.
+type Journal struct {
+	p    Params
+	lock *os.File
+
+	mu   sync.Mutex
+	wake *sync.Cond
+	pending
+	failed  error
+	closed  bool
+	live    map[key]*entry
+	entries int // that there were
+	active  *segment
+	old     []*segment // oldest first
+	done    chan struct{}
+}
+
+// pending is what is not written yet.
+type pending struct {
+	buffer  []byte         // frames
+	lines   int            // in it
+	budgets map[string]int // numbers of those that the segment defines to which the buffer goes
+	defined []byte         // their definitions
+	round   *round         // that the lines are in
+}
+
+// key names an exchange.
+type key struct{ organization, id string }
+
+// entry is an exchange whose lines are needed.
+type entry struct {
+	order   int      // among all
+	segment *segment // with its first line
+	born    time.Time
+	used    bool
+	settled bool
+	written bool
+}
+
+// round is lines that go to disk together.
+type round struct {
+	urgent bool
+	over   chan struct{}
+	err    error
+}
+
+// mostWaiting bounds the lines in memory while the disk fails.
+const mostWaiting = 16 << 20
+
+// errFull is returned for lines that cannot be kept until the disk works again.
+var errFull = errors.New("journal: the disk fails, and no more lines can wait for it")
+
+func (p *Params) defaults() {
+	if p.Segment <= 0 {
+		p.Segment = 64 << 20
+	}
+	if p.Delay <= 0 {
+		p.Delay = 5 * time.Millisecond
+	}
+	if p.Batch <= 0 {
+		p.Batch = 64
+	}
+	if p.Forget <= 0 {
+		p.Forget = 24 * time.Hour
+	}
+	if p.Alarm == nil {
+		p.Alarm = func(error) {}
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+}
+
+// Open opens the journal of a folder, and returns what a process before this one left in it.
+func Open(p Params) (*Journal, *Left, error) {
+	p.defaults()
+	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("the journal's folder: %w", err)
+	}
+	lock, err := hold(p.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	j := &Journal{p: p, lock: lock, live: map[key]*entry{}, pending: pending{budgets: map[string]int{}, round: newRound()}, done: make(chan struct{})}
+	j.wake = sync.NewCond(&j.mu)
+	left, last, err := j.replay()
+	if err == nil {
+		err = j.begin(last + 1)
+	}
+	if err != nil {
+		lock.Close()
+		return nil, nil, err
+	}
+	j.trim()
+	go j.write()
+	return j, left, nil
+}
+
+func newRound() *round { return &round{over: make(chan struct{})} }
+
+// Close writes what waits and closes the journal.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	if j.closed {
+		j.mu.Unlock()
+		return nil
+	}
+	j.closed = true
+	j.wake.Broadcast()
+	j.mu.Unlock()
+	<-j.done
+	err := errors.Join(j.failed, j.active.file.Close())
+	j.lock.Close()
+	return err
+}
+
+// Failed returns why the disk does not take lines at the moment, or nil.
+func (j *Journal) Failed() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed
+}
+
+// Reserved notes a request, before it is reserved. With wait it returns when that is on disk. note is handed out
+// after a crash.
+func (j *Journal) Reserved(r *quota.Request, note []byte, wait bool) error {
+	return j.add(&line{kind: lineReserved, organization: r.Organization, id: r.ID, born: j.p.Now(), hold: r.Hold, claims: r.Claims, note: note}, wait)
+}
+
+// Used notes what an exchange used, before the store is told. It returns when that is on disk. note is handed out
+// after a crash.
+func (j *Journal) Used(s *quota.Settlement, note []byte) error {
+	return j.add(&line{kind: lineUsed, organization: s.Organization, id: s.ID, born: s.Born, void: s.Void, claims: s.Claims, note: note}, true)
+}
+
+// Settled notes that the store knows how an exchange ended, or that it was refused.
+func (j *Journal) Settled(organization, id string) error {
+	return j.add(&line{kind: lineSettled, organization: organization, id: id}, false)
+}
+
+// Written notes that the ledger has the record of an exchange.
+func (j *Journal) Written(organization, id string) error {
+	return j.add(&line{kind: lineWritten, organization: organization, id: id}, false)
+}
+
+// add queues a line.
+func (j *Journal) add(l *line, wait bool) error {
+	j.mu.Lock()
+	k := key{l.organization, l.id}
+	end := l.kind == lineSettled || l.kind == lineWritten
+	switch {
+	case j.closed:
+		j.mu.Unlock()
+		return errors.New("journal: it is closed")
+	case end && j.live[k] == nil:
+		j.mu.Unlock()
+		return nil // nothing of it is on disk, or all that is needed
+	case len(j.buffer) > mostWaiting:
+		j.mu.Unlock()
+		return errFull
+	}
+	body := l.encode(nil, j.number)
+	if len(body) > longest {
+		j.mu.Unlock()
+		return fmt.Errorf("journal: a line of %d bytes is over %d", len(body), longest)
+	}
+	j.buffer = frame(j.buffer, body)
+	j.lines++
+	j.note(l, j.active)
+	at := j.round
+	at.urgent = at.urgent || wait || j.lines >= j.p.Batch
+	if at.urgent || j.lines == 1 {
+		j.wake.Broadcast()
+	}
+	failed := j.failed
+	j.mu.Unlock()
+	if !wait || failed != nil { // nobody waits for a disk that fails
+		return failed
+	}
+	<-at.over
+	return at.err
+}
+
+// number returns the number of a budget in the current segment, and defines it there where it is new.
+func (j *Journal) number(b *quota.Budget) int {
+	if n, ok := j.budgets[b.ID]; ok {
+		return n
+	}
+	n := len(j.budgets)
+	j.budgets[b.ID] = n
+	at := len(j.defined)
+	j.defined = frame(j.defined, define(nil, n, b))
+	j.buffer = append(j.buffer, j.defined[at:]...)
+	return n
+}
+
+// note follows what a line means for what must be kept. The caller holds the lock, but for replay.
+func (j *Journal) note(l *line, in *segment) {
+	k := key{l.organization, l.id}
+	e := j.live[k]
+	if e == nil {
+		if l.kind == lineSettled || l.kind == lineWritten {
+			return
+		}
+		j.entries++
+		e = &entry{order: j.entries, segment: in, born: l.born}
+		in.live++
+		j.live[k] = e
+	}
+	switch l.kind {
+	case lineUsed:
+		e.used = true
+	case lineSettled:
+		e.settled = true
+	case lineWritten:
+		e.written = true
+	}
+	// What was refused, voided by nothing, or expired has no record of its own here.
+	if e.settled && (e.written || !e.used || !j.p.Ledger) {
+		e.segment.live--
+		delete(j.live, k)
+	}
+}
+
+// Waiting returns how many exchanges have lines that are needed.
+func (j *Journal) Waiting() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.live)
+}
+
+// forget drops reservations that ended elsewhere long ago.
+func (j *Journal) forget() {
+	limit := j.p.Now().Add(-j.p.Forget)
+	for k, e := range j.live {
+		if !e.used && e.born.Before(limit) {
+			e.segment.live--
+			delete(j.live, k)
+		}
+	}
+}

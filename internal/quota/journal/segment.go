@@ -1,0 +1,183 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// segment is a file of the journal.
+type segment struct {
+	number int
+	path   string
+	file   *os.File // of the one that is written
+	size   int64
+	live   int // exchanges whose first line is in it
+}
+
+// name returns the file's name of a segment.
+func name(number int) string { return fmt.Sprintf("%016d.journal", number) }
+
+// hold takes the folder's lock, so that two processes never write one journal.
+func hold(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the journal's lock: %w", err)
+	}
+	if err := exclusive(f); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("the journal in %s is in use by another process: %w", dir, err)
+	}
+	return f, nil
+}
+
+// begin makes a new segment the current one. Budgets are defined anew in it.
+func (j *Journal) begin(number int) error {
+	path := filepath.Join(j.p.Dir, name(number))
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("a segment of the journal: %w", err)
+	}
+	if err := syncDir(j.p.Dir); err != nil {
+		f.Close()
+		return fmt.Errorf("the journal's folder: %w", err)
+	}
+	if j.active != nil {
+		j.active.file.Close()
+		j.old = append(j.old, j.active)
+	}
+	j.active = &segment{number: number, path: path, file: f}
+	return nil
+}
+
+// trim removes segments from which nothing is needed, from the oldest on: an end is never in an older segment than
+// what it ends, so what stays never loses its end.
+func (j *Journal) trim() {
+	for len(j.old) > 0 && j.old[0].live == 0 {
+		if err := os.Remove(j.old[0].path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return // tried again with the next segment
+		}
+		j.old = j.old[1:]
+	}
+}
+
+// again is the pause between two attempts at a disk that fails.
+const again = time.Second
+
+// batch is what goes to disk at once.
+type batch struct {
+	lines   []byte
+	defined []byte // all budgets that the lines may name
+	round   *round
+}
+
+// write brings lines to disk until the journal is closed. While one batch is synced, the next gathers.
+func (j *Journal) write() {
+	defer close(j.done)
+	for {
+		b, stop := j.gather()
+		if len(b.lines) > 0 {
+			err := j.put(b)
+			j.finish(b, err)
+			if err != nil && !stop {
+				time.Sleep(again)
+			}
+			stop = stop && err != nil
+		}
+		if stop {
+			j.mu.Lock()
+			j.round.err = j.failed
+			close(j.round.over)
+			j.mu.Unlock()
+			return
+		}
+	}
+}
+
+// gather waits for lines: at once for those that somebody waits for, a little for others.
+func (j *Journal) gather() (b batch, stop bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for len(j.buffer) == 0 && !j.closed {
+		j.wake.Wait()
+	}
+	if !j.round.urgent && !j.closed {
+		timer := time.AfterFunc(j.p.Delay, func() {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			j.round.urgent = true
+			j.wake.Broadcast()
+		})
+		for !j.round.urgent && !j.closed {
+			j.wake.Wait()
+		}
+		timer.Stop()
+	}
+	b = batch{j.buffer, j.defined, j.round}
+	j.buffer, j.lines, j.round = nil, 0, newRound()
+	if j.active.size+int64(len(b.lines)) >= j.p.Segment {
+		// The lines after these go to the next segment, where their budgets must be defined.
+		j.defined = nil
+		clear(j.budgets)
+	}
+	return b, j.closed
+}
+
+// put writes and syncs. After an error the file is suspect: what it says it has may not be on disk. The lines then
+// go to a new one whole, with the budgets that they name.
+func (j *Journal) put(b batch) error {
+	err := j.append(b.lines)
+	if err == nil {
+		return nil
+	}
+	if berr := j.rotate(); berr != nil {
+		return errors.Join(err, berr)
+	}
+	return j.append(slices.Concat(b.defined, b.lines))
+}
+
+func (j *Journal) append(lines []byte) error {
+	s := j.active
+	n, err := s.file.Write(lines)
+	s.size += int64(n)
+	if err != nil {
+		return err
+	}
+	return syncData(s.file)
+}
+
+func (j *Journal) rotate() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.forget()
+	err := j.begin(j.active.number + 1)
+	j.trim()
+	return err
+}
+
+// finish tells those who wait, and keeps the lines where the disk failed.
+func (j *Journal) finish(b batch, err error) {
+	j.mu.Lock()
+	before := j.failed
+	j.failed = err
+	full := err == nil && j.active.size >= j.p.Segment
+	if err != nil {
+		j.buffer = slices.Concat(b.defined, b.lines, j.buffer)
+		j.round.urgent = true
+	}
+	j.mu.Unlock()
+	if full {
+		if rerr := j.rotate(); rerr != nil {
+			j.p.Alarm(rerr) // the segment grows over its size, and the next batch tries again
+		}
+	}
+	b.round.err = err
+	close(b.round.over)
+	if (before == nil) != (err == nil) {
+		j.p.Alarm(err)
+	}
+}
