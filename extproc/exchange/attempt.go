@@ -79,6 +79,7 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg), Number: a.n, Losses: a.x.warns(a.losses)}}
 	r.Remove = append(a.head.stripped(headersOf(a.client)), a.x.snap.Registry.Sets()...)
 	r.Set = append(a.x.requestHeaders(out), providers.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
+	a.x.handOn(&r, a.leg, a.n)
 	if m := a.x.meter(a.leg); m != "" {
 		r.Set = append(r.Set, providers.Header{Name: headerUsage, Value: m})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/listing"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
+	"github.com/signalbox-ai/signalbox/extproc/tagging"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -36,6 +37,8 @@ type Snapshot struct {
 	Count  *counting.Counter // nil: no prompt is counted here
 	Meter  *metering.Meter   // nil: nothing is limited or charged
 	Limits metering.Limits   // where there is a Meter
+
+	tagging.Marks // zero: exchanges have no tags, and are not traced
 
 	list  func() *listing.List // made when it is first asked for
 	waits bool                 // signing for one of the providers may

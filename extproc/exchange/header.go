@@ -57,6 +57,9 @@ const (
 
 	headerTokens = headerPrefix + "tokens" // toward clients: a count that we made
 
+	headerTrace      = "traceparent" // from clients and toward providers, with its tracestate (W3C Trace Context)
+	headerTraceState = "tracestate"
+
 	headerUpstreamID = headerPrefix + "upstream-request-id" // toward clients: the provider's own id
 )
 

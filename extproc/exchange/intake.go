@@ -22,10 +22,7 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 	in := x.in
 	in.head = h
 	in.path = h.Get(":path")
-	x.ID = strings.Clone(h.Get("x-request-id")) // what outlives the head must not hold all of it
-	if !usableID(x.ID) || x.core.live.get(x.ID) != nil {
-		x.ID = newID()
-	}
+	x.name(h)
 	path, _, _ := strings.Cut(in.path, "?")
 	var found bool
 	in.row, in.piece, found = dialect.Find(h.Get(":method"), path, told(h))
@@ -77,6 +74,17 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 	}
 	x.move(stReading)
 	return Reply{To: ToRequestHead}
+}
+
+// name gives the exchange its id, and its place in a trace.
+func (x *Exchange) name(h Header) {
+	x.ID = strings.Clone(h.Get("x-request-id")) // what outlives the head must not hold all of it
+	if !usableID(x.ID) || x.core.live.get(x.ID) != nil {
+		x.ID = newID()
+	}
+	if t := x.snap.Trace; t != nil {
+		x.Trace = ticket.NewTrace(h.Get(headerTrace), t.Follow, t.Sample)
+	}
 }
 
 // told is the dialect that a request's headers tell, "" where they do not: only clients of Anthropic's name a version,

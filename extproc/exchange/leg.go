@@ -260,6 +260,17 @@ func passing(path string) string {
 	return strings.Join(kept, "&")
 }
 
+// handOn gives the provider of attempt n its place in the trace, or nothing of the trace.
+func (x *Exchange) handOn(r *Reply, l ticket.Leg, n int) {
+	switch {
+	case x.Trace == "" || x.snap.Trace == nil:
+	case x.snap.Trace.Toward[l.Provider]:
+		r.Set = append(r.Set, providers.Header{Name: headerTrace, Value: x.Trace.Parent(n)})
+	default:
+		r.Remove = append(r.Remove, headerTrace, headerTraceState)
+	}
+}
+
 // requestHeaders are the headers of a signed request, pseudo-headers included.
 func (x *Exchange) requestHeaders(out *providers.Outbound) []providers.Header {
 	hs := append([]providers.Header{{Name: ":path", Value: out.Path}, {Name: ":authority", Value: out.Host}}, out.Header...)

@@ -36,6 +36,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if err != nil {
 		return x.refuse(asError(err))
 	}
+	if x.snap.Tags != nil {
+		x.Tags = x.snap.Tags.Read(x.in.head.Get, x.Dialect, head.Doc)
+	}
 	route, model, rerr := x.route(head.Model, whose)
 	if rerr != nil {
 		return x.refuse(rerr)
@@ -310,6 +313,7 @@ func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.
 		return err
 	}
 	r.Set = append(r.Set, x.requestHeaders(out)...)
+	x.handOn(r, leg, 1)
 	p.replace(r, body)
 	r.Attempt = &Prepared{Length: len(body), Target: x.shown(leg), Number: 1, Losses: x.warns(p.trimmed[leg.Target()])}
 	return nil

@@ -5,28 +5,60 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
+	"github.com/signalbox-ai/signalbox/internal/telemetry/otlp"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
-// Observer counts what happens to exchanges.
+// Sink takes what spans will be made of. It never waits.
+type Sink interface{ Add(otlp.Span) }
+
+// Options of an Observer.
+type Options struct {
+	Metrics *telemetry.Metrics
+	Spans   Sink // nil: none are made
+	Errors  bool // spans are also made of what failed and is not sampled
+}
+
+// Observer counts what happens to exchanges, and hands in spans.
 type Observer struct {
 	metrics *telemetry.Metrics
+	spans   Sink
+	errors  bool
 }
 
 var _ exchange.Observer = (*Observer)(nil)
 
 // New makes an Observer.
-func New(m *telemetry.Metrics) *Observer { return &Observer{metrics: m} }
+func New(o Options) *Observer {
+	return &Observer{metrics: o.Metrics, spans: o.Spans, errors: o.Errors}
+}
+
+// keeps reports whether a span is made of something in a trace.
+func (o *Observer) keeps(t ticket.Trace, failed bool) bool {
+	return o.spans != nil && t != "" && (t.Sampled() || o.errors && failed)
+}
+
+// example is the trace that a measurement points to, "" where there is no span to be found.
+func (o *Observer) example(t ticket.Trace, failed bool) string {
+	if o.keeps(t, failed) {
+		return t.ID()
+	}
+	return ""
+}
 
 // Refused implements exchange.Observer.
 func (o *Observer) Refused(r exchange.Refusal) {
-	e := telemetry.Exchange{Dialect: string(r.Ticket.Dialect), Outcome: "answered", Took: r.Took, Tags: r.Ticket.Tags, Trace: example(r.Ticket)}
-	if r.Code != llm.CodeNone {
+	failed := r.Code != llm.CodeNone
+	e := telemetry.Exchange{Dialect: string(r.Ticket.Dialect), Outcome: "answered", Took: r.Took, Tags: r.Ticket.Tags, Trace: o.example(r.Ticket.Trace, failed)}
+	if failed {
 		e.Outcome, e.Error = "refused", r.Code.String()
 		o.metrics.Error(r.Code, "plan")
 	}
 	o.metrics.Exchange(&e)
+	if o.keeps(r.Ticket.Trace, failed) {
+		o.spans.Add(refusal(r))
+	}
 }
 
 // Planned implements exchange.Observer.
@@ -40,9 +72,13 @@ func (o *Observer) Attempt(a exchange.AttemptSeen) {
 	}
 	m := telemetry.Attempt{Provider: a.Provider, Code: a.Code, Path: a.Path.String(), Took: a.Took, First: a.First}
 	if t := a.Ticket; t != nil {
-		m.Trace = example(t)
+		failed := a.Code != llm.CodeNone
+		m.Trace = o.example(t.Trace, failed)
 		c := call(t, t.Steps[a.N-1], a.At)
 		m.Call = &c
+		if o.keeps(t.Trace, failed) {
+			o.spans.Add(attempt(a))
+		}
 	}
 	o.metrics.Attempt(&m)
 }
@@ -59,13 +95,13 @@ func (o *Observer) Closed(c exchange.Closed) {
 	} else {
 		o.metrics.LogEntry("request")
 	}
-	t := c.Ticket
+	t, failed := c.Ticket, c.Ending != exchange.EndedWell.String()
 	asked := call(t, c.Last, c.At)
 	e := telemetry.Exchange{
 		Route: t.Route, Dialect: string(t.Dialect), Outcome: c.Ending, Took: c.Took, First: c.First,
-		Call: &asked, Tags: t.Tags, Trace: example(t),
+		Call: &asked, Tags: t.Tags, Trace: o.example(t.Trace, failed),
 	}
-	if c.Ending != exchange.EndedWell.String() {
+	if failed {
 		e.Error = c.Ending
 	}
 	if c.Usage.Output.Known && !c.Partial {
@@ -73,14 +109,9 @@ func (o *Observer) Closed(c exchange.Closed) {
 	}
 	o.metrics.Exchange(&e)
 	o.metrics.Usage(&asked, string(c.Source), &c.Usage, t.Tags)
-}
-
-// example is the trace that a measurement points to, where it is kept.
-func example(t *ticket.Ticket) string {
-	if t.Trace.Sampled() {
-		return t.Trace.ID()
+	if o.keeps(t.Trace, failed) {
+		o.spans.Add(closed(c))
 	}
-	return ""
 }
 
 // call is what a leg's provider was asked for. p is nil where it is not configured any more.

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	grpchealth "google.golang.org/grpc/health"
 
 	"github.com/signalbox-ai/signalbox/envoy"
@@ -20,6 +19,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/extproc/observer"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
@@ -40,7 +40,7 @@ type App struct {
 	log     *slog.Logger
 	core    *exchange.Core
 	metrics *telemetry.Metrics
-	gather  *prometheus.Registry
+	sends   *sending.Sender
 	xds     *envoy.Server
 	rpc     *rpc
 	health  *grpchealth.Server
@@ -76,11 +76,11 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{opts: o, kinds: all.Kinds(), cfg: cfg, gather: prometheus.NewRegistry()}
+	a := &App{opts: o, kinds: all.Kinds(), cfg: cfg}
 	if a.log, err = telemetry.NewLogger(o.Errors, cfg.Log.Format, cfg.Log.Level); err != nil {
 		return nil, err
 	}
-	a.metrics = telemetry.New(a.gather, telemetry.Options{})
+	a.metrics = sending.Metrics(&cfg.Telemetry)
 	a.metrics.Build(o.Version)
 	set, err := vocabularies(cfg)
 	if err != nil {
@@ -95,6 +95,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err := a.openMock(cfg); err != nil {
 		return nil, err
 	}
+	if a.sends, err = sending.New(ctx, &cfg.Telemetry, sending.Options{Version: o.Version, Metrics: a.metrics, Log: a.log}); err != nil {
+		return nil, config.Errors{cfg.Fault("telemetry.otlp", err.Error())}
+	}
 	a.creds.pool = sign.NewPool(a.log, nil)
 	a.creds.lease = a.creds.pool.Lease()
 	snap, err := a.build.snapshot(ctx, cfg, a.creds.lease)
@@ -102,7 +105,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		a.close()
 		return nil, err
 	}
-	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: observer.New(a.metrics)})
+	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors})})
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
 	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)
@@ -148,6 +151,9 @@ func (a *App) reload(ctx context.Context) error {
 	if err := fixed(a.cfg, cfg); err != nil {
 		return err
 	}
+	if err := a.sends.Renew(ctx, &cfg.Telemetry); err != nil {
+		return config.Errors{cfg.Fault("telemetry.otlp.headers", err.Error())}
+	}
 	if err := a.openMock(cfg); err != nil {
 		return err
 	}
@@ -172,6 +178,7 @@ func (a *App) reload(ctx context.Context) error {
 
 // close ends what New has begun.
 func (a *App) close() {
+	a.sends.Close()
 	a.creds.pool.Close()
 	a.build.quotas.close()
 	a.closeMock()
@@ -211,6 +218,7 @@ func fixed(old, now *config.Config) error {
 	differs("envoy", old.Envoy == now.Envoy)
 	differs("tokenizer", old.Tokenizer.State == now.Tokenizer.State && maps.Equal(old.Tokenizer.Vocab, now.Tokenizer.Vocab))
 	differs("quota", old.Quota == now.Quota)
+	differs("telemetry, but for traces.sample, follow_parent and propagate,", sending.Same(old.Telemetry, now.Telemetry))
 	differs("log", old.Log == now.Log)
 	return errors.Join(errs...)
 }

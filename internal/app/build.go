@@ -11,9 +11,11 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/tagging"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/providers/sign"
@@ -58,6 +60,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 		MaxAnswer: int64(c.Limits.Answer),
 		MaxHeader: c.Limits.HeaderCount,
 		Count:     b.count,
+		Marks:     tagging.Marks{Tags: tagging.New(c.Tags.Headers, c.Tags.Metadata), Trace: sending.Tracing(&c.Telemetry)},
 	}
 	version := sha256.New()
 	var faults config.Errors

@@ -19,10 +19,10 @@ var layers = []string{
 	"providers internal/mock internal/cache/* internal/guard/*",
 	"providers/*",
 	"providers/all routing",
-	"routing/policy internal/config/access",
-	"internal/config extproc/ticket extproc/listing extproc/counting extproc/metering",
+	"routing/policy internal/config/access internal/config/observe",
+	"internal/config extproc/ticket extproc/listing extproc/counting extproc/metering extproc/tagging",
 	"extproc/exchange internal/config/*",
-	"extproc envoy extproc/observer extproc/books internal/translate internal/tokens",
+	"extproc envoy extproc/observer extproc/books internal/sending internal/translate internal/tokens",
 	"internal/admin internal/app",
 	"cmd/*",
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/config/access"
+	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -33,6 +34,7 @@ func (d *decoder) check(c *Config) {
 	unique(d, "providers", "provider", c.Providers, func(p Provider) string { return p.Name })
 	unique(d, "routes", "route", c.Routes, func(r Route) string { return r.Name })
 	d.checkAccess(c)
+	d.checkObservation(c)
 	d.checkHandling(&c.Defaults, "")
 	for i := range c.Routes {
 		d.checkRoute(c, i)
@@ -125,6 +127,15 @@ func (d *decoder) checkAccess(c *Config) {
 	unique(d, "projects", "project", c.Projects, func(p access.Project) string { return p.Name })
 	unique(d, "keys", "key", c.Keys, func(k access.Key) string { return k.Name })
 	c.Access.Check(access.Report{Fail: d.fail, Bad: func(path string) bool { return d.bad[path] }, Say: d.src.quote})
+}
+
+// checkObservation checks what is seen of exchanges.
+func (d *decoder) checkObservation(c *Config) {
+	names := make([]string, len(c.Providers))
+	for i := range c.Providers {
+		names[i] = c.Providers[i].Name
+	}
+	c.Observation.Check(observe.Report{Fail: d.fail, Bad: func(path string) bool { return d.bad[path] }, Say: d.src.quote, Near: near, CA: authorities}, names)
 }
 
 // checkProvider checks one provider, and makes an adapter of it to see whether it can be made.

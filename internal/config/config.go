@@ -22,6 +22,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
+	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -30,18 +31,18 @@ import (
 
 // Config is a whole configuration, valid and immutable.
 type Config struct {
-	Listen        Listen            `yaml:"listen" doc:"Where Signalbox listens."`
-	Providers     []Provider        `yaml:"providers" required:"true" doc:"The providers that requests can go to, each an instance of a kind."`
-	Aliases       map[string]string `yaml:"aliases" form:"model" doc:"Other names for models: what a client asks for, and the name that routes match in its place. An alias of an alias is refused."`
-	Defaults      Handling          `yaml:"defaults" doc:"How exchanges are handled where a route says nothing else."`
-	Routes        []Route           `yaml:"routes" doc:"Which requests go where. Without routes, every provider has one of its own name."`
-	access.Access `yaml:",inline"`
-	Limits        Limits          `yaml:"limits" doc:"Bounds on what clients and providers may send."`
-	Quota         budgets.Service `yaml:"quota" doc:"What counts the limits of organizations, teams, projects and keys. See [Quotas](quotas.md)."`
-	Envoy         Envoy           `yaml:"envoy" doc:"The Envoy that Signalbox runs or configures."`
-	Tokenizer     Tokenizer       `yaml:"tokenizer" doc:"How tokens are counted."`
-	Log           Log             `yaml:"log" doc:"The program's own log."`
-	Drain         time.Duration   `yaml:"drain" doc:"How long running exchanges may go on after a stop was asked for."`
+	Listen              Listen            `yaml:"listen" doc:"Where Signalbox listens."`
+	Providers           []Provider        `yaml:"providers" required:"true" doc:"The providers that requests can go to, each an instance of a kind."`
+	Aliases             map[string]string `yaml:"aliases" form:"model" doc:"Other names for models: what a client asks for, and the name that routes match in its place. An alias of an alias is refused."`
+	Defaults            Handling          `yaml:"defaults" doc:"How exchanges are handled where a route says nothing else."`
+	Routes              []Route           `yaml:"routes" doc:"Which requests go where. Without routes, every provider has one of its own name."`
+	access.Access       `yaml:",inline"`
+	Limits              Limits          `yaml:"limits" doc:"Bounds on what clients and providers may send."`
+	Quota               budgets.Service `yaml:"quota" doc:"What counts the limits of organizations, teams, projects and keys. See [Quotas](quotas.md)."`
+	Envoy               Envoy           `yaml:"envoy" doc:"The Envoy that Signalbox runs or configures."`
+	Tokenizer           Tokenizer       `yaml:"tokenizer" doc:"How tokens are counted."`
+	observe.Observation `yaml:",inline"`
+	Drain               time.Duration `yaml:"drain" doc:"How long running exchanges may go on after a stop was asked for."`
 
 	table *routing.Table
 	src   *source
@@ -154,12 +155,6 @@ func (t *Tokenizer) File() string {
 	return t.State
 }
 
-// Log is the program's log.
-type Log struct {
-	Level  string `yaml:"level" enum:"debug,info,warn,error" doc:"The least level that is written."`
-	Format string `yaml:"format" enum:"text,json" doc:"The form of a line."`
-}
-
 // preset fills a Config with what holds where the file says nothing.
 func (c *Config) preset() {
 	c.Listen = Listen{HTTP: "127.0.0.1:8080", Admin: "127.0.0.1:9180", Service: "unix:run/signalbox.sock"}
@@ -174,7 +169,7 @@ func (c *Config) preset() {
 	c.Envoy = Envoy{Admin: "unix:run/envoy-admin.sock", Heap: 1 << 30, Usage: "tail", LogLevel: "warning"}
 	c.Tokenizer = Tokenizer{State: "run/tokens.json"}
 	c.Quota = budgets.Preset()
-	c.Log = Log{Level: "info", Format: "text"}
+	c.Observation.Preset()
 	c.Drain = 30 * time.Second
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
+	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/glob"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/quota/redis"
@@ -44,7 +45,7 @@ func Pattern(form string) string {
 	case "hour":
 		return `^[0-9]{2}:[0-9]{2}$`
 	}
-	return ""
+	return observe.Pattern(form)
 }
 
 // form checks a text. Its errors do not repeat it.
@@ -86,6 +87,8 @@ func (d *decoder) form(form, s string) error {
 		}
 	case "network", "time":
 		return access.Form(form, s)
+	case "tag", "sample", "attribute":
+		return observe.Form(form, s)
 	case "day":
 		if _, err := time.Parse(time.DateOnly, s); err != nil {
 			return errors.New("must be a day, as 2026-08-31")

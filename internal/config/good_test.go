@@ -40,6 +40,9 @@ func TestGood(t *testing.T) {
 func describe(c *config.Config) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "listen %+v\nlimits %+v\nenvoy %+v\nlog %+v\ndrain %v\naliases %v\nfiles %v\n", c.Listen, c.Limits, c.Envoy, c.Log, c.Drain, c.Aliases, c.Files())
+	if c.Tags.Any() {
+		fmt.Fprintf(&b, "tags %+v\ntelemetry %+v\n", c.Tags, c.Telemetry)
+	}
 	keys, err := c.StaticKeys()
 	if err != nil {
 		fmt.Fprintln(&b, err)

@@ -143,6 +143,7 @@ func (c *Config) Files() []string {
 	for _, f := range []string{c.Quota.CA, c.Quota.Cert, c.Quota.Key} {
 		add(f)
 	}
+	out = append(out, c.Telemetry.Files()...)
 	for i := range c.Providers {
 		p := &c.Providers[i]
 		add(p.CA)

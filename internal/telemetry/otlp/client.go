@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	metricsv1 "go.opentelemetry.io/proto/slim/otlp/collector/metrics/v1"
@@ -80,7 +81,7 @@ func points() signal {
 
 // transport sends one request. An error that may pass is a *later.
 type transport interface {
-	send(ctx context.Context, s signal, request, reply proto.Message) error
+	send(ctx context.Context, s signal, hs []Header, request, reply proto.Message) error
 	close()
 }
 
@@ -96,6 +97,7 @@ func (e *later) Unwrap() error { return e.err }
 // Client sends to a collector. Its methods are safe for concurrent use.
 type Client struct {
 	t        transport
+	headers  atomic.Pointer[[]Header]
 	timeout  time.Duration
 	patience time.Duration
 }
@@ -103,6 +105,7 @@ type Client struct {
 // NewClient makes a client. It connects when it is first used.
 func NewClient(o Options) (*Client, error) {
 	c := &Client{timeout: o.Timeout, patience: o.Patience}
+	c.SetHeaders(o.Headers)
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
@@ -124,6 +127,9 @@ func NewClient(o Options) (*Client, error) {
 	}
 	return c, nil
 }
+
+// SetHeaders takes other headers for the requests to come.
+func (c *Client) SetHeaders(hs []Header) { c.headers.Store(&hs) }
 
 // Close ends the connections.
 func (c *Client) Close() { c.t.close() }
@@ -163,5 +169,5 @@ func (c *Client) send(ctx context.Context, s signal, request proto.Message) (ref
 func (c *Client) once(ctx context.Context, s signal, request, reply proto.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	return c.t.send(ctx, s, request, reply)
+	return c.t.send(ctx, s, *c.headers.Load(), request, reply)
 }

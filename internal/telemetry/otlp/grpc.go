@@ -18,8 +18,7 @@ import (
 
 // overGRPC is the transport over gRPC.
 type overGRPC struct {
-	conn    *grpc.ClientConn
-	headers []Header
+	conn *grpc.ClientConn
 }
 
 func newGRPC(o Options, security *tls.Config) (*overGRPC, error) {
@@ -39,11 +38,11 @@ func newGRPC(o Options, security *tls.Config) (*overGRPC, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &overGRPC{conn: conn, headers: o.Headers}, nil
+	return &overGRPC{conn: conn}, nil
 }
 
-func (t *overGRPC) send(ctx context.Context, s signal, request, reply proto.Message) error {
-	for _, h := range t.headers {
+func (t *overGRPC) send(ctx context.Context, s signal, hs []Header, request, reply proto.Message) error {
+	for _, h := range hs {
 		ctx = metadata.AppendToOutgoingContext(ctx, h.Name, h.Value.Reveal())
 	}
 	err := t.conn.Invoke(ctx, s.method, request, reply)

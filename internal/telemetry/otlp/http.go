@@ -21,7 +21,6 @@ import (
 type overHTTP struct {
 	client   *http.Client
 	base     *url.URL
-	headers  []Header
 	compress bool
 }
 
@@ -38,11 +37,11 @@ func newHTTP(o Options, security *tls.Config) *overHTTP {
 			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: security, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // headers hold a secret of this host's
 		},
-		base: &base, headers: o.Headers, compress: o.Compress,
+		base: &base, compress: o.Compress,
 	}
 }
 
-func (t *overHTTP) send(ctx context.Context, s signal, request, reply proto.Message) error {
+func (t *overHTTP) send(ctx context.Context, s signal, hs []Header, request, reply proto.Message) error {
 	body, err := proto.Marshal(request)
 	if err != nil {
 		return err
@@ -63,7 +62,7 @@ func (t *overHTTP) send(ctx context.Context, s signal, request, reply proto.Mess
 	if t.compress {
 		req.Header.Set("Content-Encoding", "gzip")
 	}
-	for _, h := range t.headers {
+	for _, h := range hs {
 		req.Header.Set(h.Name, h.Value.Reveal())
 	}
 	res, err := t.client.Do(req)

@@ -23,7 +23,6 @@ type MetricOptions struct {
 	Client   *Client
 	Resource *resourcev1.Resource
 	Scope    *commonv1.InstrumentationScope
-	Schema   string
 	Gather   prometheus.Gatherer
 	Every    time.Duration // 0: a minute
 	Count    *telemetry.ExportMeters
@@ -75,8 +74,7 @@ func (m *Metrics) send(ctx context.Context) {
 	out, n := m.convert(families, time.Now())
 	refused, why, err := m.o.Client.send(ctx, points(), &collectorv1.ExportMetricsServiceRequest{ResourceMetrics: []*metricsv1.ResourceMetrics{{
 		Resource:     m.o.Resource,
-		SchemaUrl:    m.o.Schema,
-		ScopeMetrics: []*metricsv1.ScopeMetrics{{Scope: m.o.Scope, SchemaUrl: m.o.Schema, Metrics: out}},
+		ScopeMetrics: []*metricsv1.ScopeMetrics{{Scope: m.o.Scope, Metrics: out}},
 	}}})
 	report(m.o.Count, m.o.Log, &m.bad, metrics, n, int(refused), why, err)
 }

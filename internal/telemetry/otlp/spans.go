@@ -27,7 +27,6 @@ type SpanOptions struct {
 	Client   *Client
 	Resource *resourcev1.Resource
 	Scope    *commonv1.InstrumentationScope
-	Schema   string        // URL of the conventions
 	Queue    int           // most spans that wait; 0: 8192
 	Bytes    int64         // most bytes that they hold; 0: 64 MiB
 	Batch    int           // most spans of a request; 0: 512
@@ -165,8 +164,7 @@ func (s *Spans) send(ctx context.Context, batch []*spanv1.Span) {
 	s.o.Count.Queue(len(s.queue))
 	refused, why, err := s.o.Client.send(ctx, traces(), &tracev1.ExportTraceServiceRequest{ResourceSpans: []*spanv1.ResourceSpans{{
 		Resource:   s.o.Resource,
-		SchemaUrl:  s.o.Schema,
-		ScopeSpans: []*spanv1.ScopeSpans{{Scope: s.o.Scope, SchemaUrl: s.o.Schema, Spans: batch}},
+		ScopeSpans: []*spanv1.ScopeSpans{{Scope: s.o.Scope, Spans: batch}},
 	}}})
 	report(s.o.Count, s.o.Log, &s.bad, Traces, len(batch), int(refused), why, err)
 	s.o.Count.Queue(len(s.queue))
