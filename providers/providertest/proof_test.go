@@ -321,6 +321,19 @@ func (p *proof) answer(t *testing.T, x *recorded.Exchange, e endpoint, c dialect
 	}
 }
 
+// keepRaw gives events the raw frames that events takes away.
+func keepRaw(t *testing.T, c codec, body []byte, stream bool, evs []llm.Event) {
+	t.Helper()
+	i := 0
+	if err := c.client.NewReader(nil, stream).Feed(body, true, func(ev *llm.Event) error {
+		evs[i].Raw = bytes.Clone(ev.Raw)
+		i++
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // content are the events without those that say only how an answer ended and what it cost.
 func content(events string) string {
 	var out []string

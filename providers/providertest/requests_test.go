@@ -118,8 +118,12 @@ func carried(endpoint, member string, request, body []byte, losses []llm.Loss) b
 func wordsSurvive(t *testing.T, request, body []byte, losses []llm.Loss) {
 	t.Helper()
 	all := strings.Join(texts(body), "\x00")
-	for _, m := range jsonx.Elements(jsonx.Get(request, "messages")) {
-		content := jsonx.Get(m, "content")
+	turns, parts := "messages", "content"
+	if jsonx.Get(request, "contents") != nil { // Gemini's
+		turns, parts = "contents", "parts"
+	}
+	for _, m := range jsonx.Elements(jsonx.Get(request, turns)) {
+		content := jsonx.Get(m, parts)
 		words := []string{}
 		if s, ok := jsonx.String(content); ok {
 			words = append(words, s)

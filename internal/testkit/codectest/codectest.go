@@ -35,9 +35,12 @@ var made = regexp.MustCompile(`("created":|"id":"(?:chatcmpl-|msg_|call_|toolu_)
 // setting is a line of an archive's comment.
 var setting = regexp.MustCompile(`(?m)^([a-z]+): (.*)$`)
 
+// sided is the name of a request or an answer: client.json, answer-chat.sse.
+var sided = regexp.MustCompile(`^(client|answer)(?:-([a-z]+))?(\.[a-z]+)$`)
+
 // Golden runs the exchanges in testdata/*.txtar. Lines "name: value" of an archive's comment go to pick, which
 // returns the codecs. Each archive has the client's request and a provider's answer; what the codecs make of them
-// stands beside:
+// stands beside. A dialect in the name of the request or the answer, as in client-chat.json, is a setting too.
 //
 //	client.json          the request           upstream.json  what goes to the provider
 //	answer.json, .sse    the answer            losses.txt     what could not be carried
@@ -64,8 +67,8 @@ func Golden(t *testing.T, update bool, pick func(settings map[string]string) Pai
 				settings[m[1]] = m[2]
 			}
 			for i, m := range marker.FindAllStringSubmatch(string(raw), -1) {
-				if m[1] == "client.json" || strings.HasPrefix(m[1], "answer.") {
-					in[m[1]] = parts[i+1]
+				if side := sided.FindStringSubmatch(m[1]); side != nil {
+					in[side[1]+side[3]], settings[side[1]] = parts[i+1], side[2]
 					kept.WriteString(m[0] + parts[i+1])
 				} else {
 					want[m[1]] = parts[i+1]

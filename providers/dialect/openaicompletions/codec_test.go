@@ -19,6 +19,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/replay"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
 	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/anthropicmessages"
@@ -36,98 +37,19 @@ func inbound(body string) dialect.Inbound {
 	return dialect.Inbound{Op: llm.OpComplete, Path: "/v1/completions", Body: []byte(body)}
 }
 
-// marker begins a file of an archive in the txtar form.
-var marker = regexp.MustCompile(`(?m)^-- (\S+) --\n`)
-
-// TestGolden runs the exchanges in testdata/*.txtar: a request of this dialect to a provider of the one that the
-// answer's name ends in, or of this one.
 func TestGolden(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
-	if err != nil || len(files) == 0 {
-		t.Fatal("no golden files", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			raw, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			in, want := map[string]string{}, map[string]string{}
-			parts := marker.Split(string(raw), -1)
-			kept := parts[0]
-			for i, m := range marker.FindAllStringSubmatch(string(raw), -1) {
-				if strings.HasPrefix(m[1], "client") || strings.HasPrefix(m[1], "answer") {
-					in[m[1]] = parts[i+1]
-					kept += m[0] + parts[i+1]
-				} else {
-					want[m[1]] = parts[i+1]
-				}
-			}
-			got := exchange(t, in)
-			if *update {
-				for _, n := range [...]string{"upstream.json", "losses.txt", "out"} {
-					if got[n] != "" {
-						kept += "-- " + n + " --\n" + got[n]
-					}
-				}
-				if err := os.WriteFile(file, []byte(kept), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("run with -update if this is meant (-want +got):\n%s", d)
-			}
-		})
-	}
-}
-
-func exchange(t *testing.T, in map[string]string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	req, err := fixed().ReadRequest(inbound(in["client.json"]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var up dialect.Client = fixed()
-	facts := catalog.OpenAI
-	var answer string
-	stream := false
-	for n, s := range in {
-		if n == "client.json" {
-			continue
+	codectest.Golden(t, *update, func(s map[string]string) codectest.Pair {
+		p := codectest.Pair{Server: fixed(), Client: fixed(), In: inbound("")}
+		facts := catalog.OpenAI
+		switch s["answer"] {
+		case "chat":
+			p.Client = openaichat.New()
+		case "anthropic":
+			p.Client, facts = anthropicmessages.New(), catalog.Anthropic
 		}
-		answer, stream = s, strings.HasSuffix(n, ".sse")
-		switch {
-		case strings.Contains(n, "chat"):
-			up = openaichat.New()
-		case strings.Contains(n, "anthropic"):
-			up, facts = anthropicmessages.New(), catalog.Anthropic
-		}
-	}
-	body, losses, err := up.WriteRequest(nil, req, dialect.Target{Model: req.Model, Facts: facts(req.Model)})
-	if err != nil {
-		out["upstream.json"] = err.Error() + "\n"
-		return out
-	}
-	out["upstream.json"] = string(body) + "\n"
-	for _, l := range losses {
-		out["losses.txt"] += l.Path + ": " + l.Why + "\n"
-	}
-	w := fixed().NewWriter(req, req.Stream)
-	var written []byte
-	err = up.NewReader(req, stream).Feed([]byte(answer), true, func(ev *llm.Event) (err error) {
-		written, err = w.Write(written, ev)
-		return err
+		p.Facts = func(model string) dialect.Target { return dialect.Target{Model: model, Facts: facts(model)} }
+		return p
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if written, err = w.Close(written); err != nil {
-		written = fmt.Append(written, err)
-	}
-	out["out"] = strings.TrimRight(string(written), "\n") + "\n"
-	return out
 }
 
 // each runs f for the records in testdata, and for all others that keep accepts where the recorded traffic is there.

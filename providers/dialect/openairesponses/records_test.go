@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/replay"
+	"github.com/signalbox-ai/signalbox/internal/testkit/codectest"
 	"github.com/signalbox-ai/signalbox/internal/testkit/recorded"
 )
 
@@ -69,7 +70,7 @@ type block struct {
 
 func (s *seen) emit(t testing.TB) llm.Emit {
 	return func(ev *llm.Event) error {
-		s.events = appendEvent(s.events, ev)
+		s.events = codectest.AppendEvent(s.events, ev)
 		switch ev.Kind {
 		case llm.EvUsage:
 			was := s.usage
