@@ -11,6 +11,7 @@ package metering
 
 import (
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
@@ -87,6 +88,7 @@ type Meter struct {
 	outputs means     // tokens of answers
 	sizes   means     // bytes of a stream for each of its tokens
 	queue   chan *due // nil: settled at once
+	later   sync.Map  // by id: *due whose store is away
 }
 
 // waiting bounds the exchanges that wait to be settled. Beyond it their reservations expire, which charges them.

@@ -137,13 +137,28 @@ func (m *Meter) Settle(e *Ended) {
 	}
 }
 
-// settle tells the store. An exchange whose store does not answer is charged when its reservation expires.
+// settle tells the store. Where that is away, what the exchange is charged is known when it is back.
 func (m *Meter) settle(ctx context.Context, d *due) {
+	m.later.Store(d.s.ID, d)
 	out, err := m.store.Settle(ctx, &d.s)
+	if err == nil && out.Wait {
+		return
+	}
+	m.Settled(&d.s, out, err)
+}
+
+// Settled takes what became of a settlement that waited for its store. One that the store never took is charged when
+// its reservation expires.
+func (m *Meter) Settled(s *quota.Settlement, out quota.Outcome, err error) {
+	v, ok := m.later.LoadAndDelete(s.ID)
+	if !ok {
+		return
+	}
+	d := v.(*due)
 	d.c.Outcome = out
 	if err != nil {
 		d.c.Lost = true
-		m.log.Warn("an exchange is charged when its reservation expires", "exchange", d.s.ID, "error", err)
+		m.log.Warn("an exchange is charged when its reservation expires", "charge", s.ID, "error", err)
 	}
 	m.keep(d.e, d.c)
 }

@@ -10,6 +10,7 @@ import (
 // readiness says whether requests can be served, and why not.
 type readiness struct {
 	mu       sync.Mutex
+	limits   bool                        // the counters of limits are known
 	envoy    bool                        // an Envoy has taken our configuration
 	child    func(context.Context) error // asks the Envoy that we run; nil before it has answered once
 	draining bool
@@ -34,6 +35,8 @@ func (r *readiness) missing() string {
 	switch {
 	case r.draining:
 		return "draining"
+	case !r.limits:
+		return "the counters of limits are not known yet"
 	case !r.envoy:
 		return "no Envoy has taken its configuration yet"
 	case r.child == nil:

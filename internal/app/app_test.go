@@ -192,6 +192,8 @@ func TestReadiness(t *testing.T) {
 	}
 	called := 0
 	r.WhenReady(func() { called++ })
+	says(503, "the counters of limits are not known yet")
+	r.ready.set(func(r *readiness) { r.limits = true })
 	says(503, "no Envoy has taken its configuration yet")
 	r.ready.set(func(r *readiness) { r.envoy = true })
 	says(503, "Envoy is starting")

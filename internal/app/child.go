@@ -67,6 +67,9 @@ const retry = 100 * time.Millisecond
 // awaitReady notes when Envoy has taken its configuration, and answers where it is our child. It asks on
 // when a configuration is refused or replaced by another before that.
 func (a *App) awaitReady(ctx context.Context, c *child) {
+	if !a.awaitLimits(ctx) {
+		return
+	}
 	last := ""
 	for {
 		err := a.xds.Acked(ctx, a.core.Snapshot().Version)
@@ -107,6 +110,27 @@ func (a *App) drainEnvoy(ctx context.Context, c *child) {
 		if err := step(ctx); err != nil {
 			a.log.Warn("envoy cannot be drained", "error", err)
 			return
+		}
+	}
+}
+
+// awaitLimits notes when limits can be held to, and reports false where the context ends before.
+func (a *App) awaitLimits(ctx context.Context) bool {
+	last := ""
+	for {
+		err := a.build.quotas.missing(ctx, a.organizations())
+		if err == nil {
+			a.ready.set(func(r *readiness) { r.limits = true })
+			return true
+		}
+		if err.Error() != last {
+			last = err.Error()
+			a.log.Warn("limits cannot be checked yet", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(retry):
 		}
 	}
 }

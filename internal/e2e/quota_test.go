@@ -10,6 +10,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/testkit/servers"
 	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
 )
 
@@ -147,4 +148,39 @@ func TestLimitsHold(t *testing.T) {
 		}
 		t.Logf("%d served, %d refused, %d nano-USD", served, refused, spent)
 	})
+}
+
+// TestReplicasShareLimitsInRedis has two services, each with its Envoy, and a Redis that goes away and comes back.
+func TestReplicasShareLimitsInRedis(t *testing.T) {
+	r := servers.StartRedis(t)
+	a := newProvider(t, "a")
+	yaml := limitedYAML(a.url) + "quota: { store: \"redis://" + r.Addr + "\", replicas: 2 }\n"
+	one, two := stack.Up(t, yaml), stack.Up(t, yaml)
+	const requests, money = "authorization: Bearer sk-requests-1", "authorization: Bearer sk-money-1"
+	for i, s := range []*stack.Stack{one, two, one} {
+		got := post(t, s.Base+chatPath, chat("text", i == 1), requests)
+		got.want(t, 200, "")
+		if left := got.header.Get("x-ratelimit-remaining-requests"); left != fmt.Sprint(2-i) {
+			t.Errorf("request %d leaves %q", i+1, left)
+		}
+	}
+	post(t, two.Base+chatPath, chat("text", false), requests).want(t, 429, `"code":"rate_limit_exceeded"`)
+	post(t, two.Base+chatPath, chat("text", false), money).want(t, 200, "")
+
+	r.Pause()
+	defer r.Resume()
+	slow := post(t, one.Base+chatPath, chat("text", false), money)
+	slow.want(t, 503, `"code":"quota_unavailable"`)
+	if slow.header.Get("retry-after") == "" {
+		t.Error("no retry-after")
+	}
+	post(t, one.Base+chatPath, chat("text", false), "authorization: Bearer sk-open-1").want(t, 200, "")
+	r.Resume()
+	stack.Eventually(t, 10*time.Second, "limits are checked again", func() error {
+		if got := post(t, one.Base+chatPath, chat("text", false), money); got.status != 200 {
+			return fmt.Errorf("%d: %s", got.status, got.body)
+		}
+		return nil
+	})
+	post(t, one.Base+chatPath, chat("text", false), requests).want(t, 429, "")
 }

@@ -102,6 +102,16 @@ func (s *Store) Epoch(ctx context.Context, organization string) (string, error) 
 	return name, nil
 }
 
+// Known says why an organization's counters are not known: nil once reservations are taken. It begins a rebuild where
+// none is under way.
+func (s *Store) Known(ctx context.Context, organization string) error {
+	name, err := s.Epoch(ctx, organization)
+	if err == nil && !strings.HasPrefix(name, taking) {
+		err = unknown(organization)
+	}
+	return err
+}
+
 // adopt takes up an epoch.
 func (s *Store) adopt(organization, name string) *era {
 	o := s.of(organization)
