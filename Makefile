@@ -18,6 +18,11 @@ export SIGNALBOX_DATA         := $(abspath $(DATA))
 export SIGNALBOX_REQUIRE_DATA := 1
 endif
 
+# Where the database servers are, tests on them may not be skipped.
+ifneq ($(and $(shell command -v redis-server),$(firstword $(shell command -v initdb) $(wildcard /usr/lib/postgresql/*/bin/initdb))),)
+export SIGNALBOX_REQUIRE_SERVERS := 1
+endif
+
 FUZZTIME  ?= 5s
 BENCH     ?= .
 BENCHTIME ?= 200ms
