@@ -43,6 +43,9 @@ func (d *decoder) check(c *Config) {
 	if c.Limits.Headers%(1<<10) != 0 && !d.bad["limits.headers"] {
 		d.fail("limits.headers", "headers: must be a whole number of KiB")
 	}
+	if c.Ledger.Password != "" && !strings.HasPrefix(c.Ledger.Store, "postgres") && !d.within("ledger") {
+		d.fail("ledger.password", "password: only PostgreSQL has one")
+	}
 	c.Quota.Check(c.Money(), func(field, message string) {
 		if at := "quota." + field; !d.bad[at] {
 			d.fail(at, "%s: %s", field, message)

@@ -23,6 +23,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -37,10 +38,10 @@ type Config struct {
 	Defaults            Handling          `yaml:"defaults" doc:"How exchanges are handled where a route says nothing else."`
 	Routes              []Route           `yaml:"routes" doc:"Which requests go where. Without routes, every provider has one of its own name."`
 	access.Access       `yaml:",inline"`
-	Limits              Limits          `yaml:"limits" doc:"Bounds on what clients and providers may send."`
-	Quota               budgets.Service `yaml:"quota" doc:"What counts the limits of organizations, teams, projects and keys. See [Quotas](quotas.md)."`
-	Envoy               Envoy           `yaml:"envoy" doc:"The Envoy that Signalbox runs or configures."`
-	Tokenizer           Tokenizer       `yaml:"tokenizer" doc:"How tokens are counted."`
+	Limits              Limits `yaml:"limits" doc:"Bounds on what clients and providers may send."`
+	Accounting          `yaml:",inline"`
+	Envoy               Envoy     `yaml:"envoy" doc:"The Envoy that Signalbox runs or configures."`
+	Tokenizer           Tokenizer `yaml:"tokenizer" doc:"How tokens are counted."`
 	observe.Observation `yaml:",inline"`
 	Drain               time.Duration `yaml:"drain" doc:"How long running exchanges may go on after a stop was asked for."`
 
@@ -130,6 +131,46 @@ type Limits struct {
 	Answer      Size `yaml:"answer" min:"1024" max:"1073741824" doc:"Largest answer that is read whole; streams have no such bound."`
 }
 
+// Accounting is what counts and keeps what is used.
+type Accounting struct {
+	Quota  budgets.Service `yaml:"quota" doc:"What counts the limits of organizations, teams, projects and keys. See [Quotas](quotas.md)."`
+	Ledger Ledger          `yaml:"ledger" doc:"Where it is kept what was used and what it cost. See [The ledger](ledger.md)."`
+}
+
+// Ledger is where records of exchanges are kept.
+type Ledger struct {
+	Store     string     `yaml:"store" form:"ledger" doc:"sqlite:PATH, a file for one replica; postgres://USER@HOST/DATABASE, for many; or none."`
+	Password  secret.Ref `yaml:"password" doc:"The password of PostgreSQL, by reference."`
+	Spool     string     `yaml:"spool" form:"path" doc:"Folder that keeps records while the database is away; none: they wait in memory."`
+	SpoolSize Size       `yaml:"spool_size" min:"1048576" max:"1099511627776" doc:"Most that the folder may hold. What has no room is lost, and counted."`
+	Retention Retention  `yaml:"retention" doc:"How long what is kept."`
+}
+
+// On reports whether there is a ledger.
+func (l *Ledger) On() bool { return l.Store != "none" }
+
+// Folder returns the path of Spool, "" where there is none.
+func (l *Ledger) Folder() string {
+	if l.Spool == "none" {
+		return ""
+	}
+	return l.Spool
+}
+
+// Retention is how many days what is kept.
+type Retention struct {
+	Records int `yaml:"records" max:"36500" doc:"Days that single records are kept; 0: for ever."`
+	Minutes int `yaml:"minutes" max:"36500" doc:"Days that sums by the minute are kept; 0: for ever."`
+	Hours   int `yaml:"hours" max:"36500" doc:"Days that sums by the hour are kept; 0: for ever."`
+	Days    int `yaml:"days" max:"36500" doc:"Days that sums by the day are kept; 0: for ever."`
+}
+
+// Keep returns the retention as stores take it.
+func (r Retention) Keep() book.Retention {
+	const day = 24 * time.Hour
+	return book.Retention{Records: time.Duration(r.Records) * day, Minutes: time.Duration(r.Minutes) * day, Hours: time.Duration(r.Hours) * day, Days: time.Duration(r.Days) * day}
+}
+
 // Envoy is the proxy.
 type Envoy struct {
 	Path        string  `yaml:"path" form:"path" doc:"The Envoy binary to run; empty: the first of $ENVOY, PATH and the cache."`
@@ -170,6 +211,7 @@ func (c *Config) preset() {
 	c.Tokenizer = Tokenizer{State: "run/tokens.json"}
 	c.Quota = budgets.Preset()
 	c.Observation.Preset()
+	c.Ledger = Ledger{Store: "none", Spool: "run/ledger-spool", SpoolSize: 1 << 30, Retention: Retention{Records: 90, Minutes: 7, Hours: 400}}
 	c.Drain = 30 * time.Second
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/glob"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/quota/redis"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -110,10 +111,14 @@ func (d *decoder) form(form, s string) error {
 	return limitForm(form, s)
 }
 
-// limitForm checks a text of the forms of limits; others have none.
+// limitForm checks a text of the forms of limits and of the ledger; others have none.
 func limitForm(form, s string) error {
 	if form == "quotas" && s != "memory" {
 		return redis.CheckURL(s)
+	}
+	if form == "ledger" {
+		_, err := book.Locate(s)
+		return err
 	}
 	return budgets.Form(form, s)
 }

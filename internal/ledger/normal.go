@@ -2,8 +2,8 @@ package ledger
 
 import "time"
 
-// Normalize makes a record as stores keep it: its time to the millisecond in UTC, its texts fit for every
-// store, and its money the sum of its attempts'. It must not be shared yet.
+// Normalize makes a record as stores keep it: its time to the millisecond in UTC, and its texts fit for every
+// store. It must not be shared yet.
 func (r *Record) Normalize() {
 	r.At = r.At.UTC().Truncate(time.Millisecond)
 	for _, s := range []*string{
@@ -20,18 +20,22 @@ func (r *Record) Normalize() {
 		c := &r.Money.Charges[i]
 		c.Budget, c.Unit = clean(c.Budget), clean(c.Unit)
 	}
-	if len(r.Attempts) == 0 {
-		return
-	}
-	r.Money.Cost, r.Money.List, r.Money.Saved = 0, 0, 0
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
 		for _, s := range []*string{&a.Provider, &a.Kind, &a.Model, &a.Region, &a.Service, &a.Code, &a.Priced.Region, &a.Priced.Search} {
 			*s = clean(*s)
 		}
-		r.Money.Cost += a.Bill.Cost
-		r.Money.List += a.Bill.List
-		r.Money.Saved += a.Bill.Saved
+	}
+}
+
+// Total makes the record's money the sum of its attempts'.
+func (r *Record) Total() {
+	r.Money.Cost, r.Money.List, r.Money.Saved = 0, 0, 0
+	for i := range r.Attempts {
+		b := &r.Attempts[i].Bill
+		r.Money.Cost += b.Cost
+		r.Money.List += b.List
+		r.Money.Saved += b.Saved
 	}
 }
 

@@ -100,7 +100,7 @@ const (
 // Money is what was reserved and charged.
 type Money struct {
 	Reserved Nano     `json:"reserved,omitzero"`
-	Cost     Nano     `json:"cost,omitzero"`  // the sum of the attempts'
+	Cost     Nano     `json:"cost,omitzero"`  // the attempts', and what no attempt stands for
 	List     Nano     `json:"list,omitzero"`  // before discounts
 	Saved    Nano     `json:"saved,omitzero"` // by prompt caches; negative where writing them cost more
 	Overrun  Nano     `json:"overrun,omitzero"`

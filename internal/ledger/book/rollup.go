@@ -122,7 +122,8 @@ func Parts(r *ledger.Record) []Part {
 		whole.Cost, whole.List, whole.Saved = r.Money.Cost, r.Money.List, r.Money.Saved
 		return []Part{{base, whole}}
 	}
-	parts := make([]Part, 0, len(r.Attempts))
+	parts := make([]Part, 0, len(r.Attempts)+1)
+	rest := Sums{Cost: r.Money.Cost, List: r.Money.List, Saved: r.Money.Saved} // what no attempt stands for
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
 		s := base
@@ -142,6 +143,10 @@ func Parts(r *ledger.Record) []Part {
 			p.Sums.Add(&whole)
 		}
 		parts = append(parts, p)
+		rest.Cost, rest.List, rest.Saved = rest.Cost-a.Bill.Cost, rest.List-a.Bill.List, rest.Saved-a.Bill.Saved
+	}
+	if rest != (Sums{}) {
+		parts = append(parts, Part{base, rest})
 	}
 	return parts
 }

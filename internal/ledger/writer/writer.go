@@ -92,7 +92,7 @@ func New(p Params) (*Writer, error) {
 	return w, nil
 }
 
-// Add takes a record, which must not be changed any more. It never waits: where the queue is full, the record is
+// Add takes a record, which is the writer's from now on: it is Normalized. It never waits: where the queue is full, the record is
 // lost, and counted.
 func (w *Writer) Add(r *ledger.Record) {
 	w.mu.RLock()
@@ -189,6 +189,9 @@ func (w *Writer) idle() time.Duration {
 
 // keep writes a batch, into the store or, while that is away, into the spool.
 func (w *Writer) keep(batch []*ledger.Record) {
+	for _, r := range batch {
+		r.Normalize()
+	}
 	slices.SortFunc(batch, func(a, b *ledger.Record) int { return a.Key.Compare(b.Key) })
 	if w.pause == 0 || !time.Now().Before(w.again) || w.p.Spool == "" {
 		if w.write(batch) {

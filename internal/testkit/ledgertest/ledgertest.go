@@ -44,6 +44,7 @@ func Make(id string, at time.Time, change ...func(*ledger.Record)) *ledger.Recor
 	for _, f := range change {
 		f(r)
 	}
+	r.Total()
 	r.Normalize()
 	return r
 }
