@@ -68,7 +68,10 @@ func Golden(t *testing.T, update bool, pick func(settings map[string]string) Pai
 			}
 			for i, m := range marker.FindAllStringSubmatch(string(raw), -1) {
 				if side := sided.FindStringSubmatch(m[1]); side != nil {
-					in[side[1]+side[3]], settings[side[1]] = parts[i+1], side[2]
+					in[side[1]+side[3]] = parts[i+1]
+					if side[2] != "" {
+						settings[side[1]] = side[2]
+					}
 					kept.WriteString(m[0] + parts[i+1])
 				} else {
 					want[m[1]] = parts[i+1]
