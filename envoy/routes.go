@@ -63,7 +63,8 @@ func answerHeaders(s *Spec) []*corev3.HeaderValueOption {
 	if s.AnswerHeaders {
 		hs = append(hs,
 			add("x-signalbox-target", "%DYNAMIC_METADATA("+NamespaceAttempt+":target)%"),
-			add("x-signalbox-attempts", "%DYNAMIC_METADATA("+NamespaceAttempt+":attempts)%")) // Envoy's own count has the verdict in it
+			add("x-signalbox-attempts", "%DYNAMIC_METADATA("+NamespaceAttempt+":attempts)%"), // Envoy's own count has the verdict in it
+			add("x-signalbox-tokens", "%DYNAMIC_METADATA("+NamespaceAttempt+":tokens)%"))
 	}
 	return hs
 }

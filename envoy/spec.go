@@ -33,7 +33,7 @@ type Spec struct {
 	Usage         string // who reads token usage where the service does not see the answer: a Usage constant
 	TrustedHops   int    // proxies in front whose x-forwarded-for counts
 	Limited       bool   // clients have limits, and answers say how they stand
-	AnswerHeaders bool   // x-signalbox-target and x-signalbox-attempts on answers whose target the service shows
+	AnswerHeaders bool   // x-signalbox-target, x-signalbox-attempts and x-signalbox-tokens on answers whose target the service shows
 }
 
 // Values of Spec.Usage.

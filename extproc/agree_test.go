@@ -292,7 +292,7 @@ func TestResponsesAreReadByTheGeneratedTypesAsTheyWrite(t *testing.T) {
 			r.Plan = &exchange.Routed{Clusters: rapid.SliceOfN(name, 1, 9).Draw(t, "clusters"), Ticket: rapid.StringN(0, 400, 900).Draw(t, "ticket"), Dialect: "openai-chat"}
 		}
 		if rapid.Bool().Draw(t, "attempt") {
-			r.Attempt = &exchange.Prepared{Length: rapid.IntRange(0, 1<<30).Draw(t, "length"), Target: name.Draw(t, "target"), Number: rapid.IntRange(1, 2).Draw(t, "number"), Losses: rapid.SampledFrom([]string{"", "seed"}).Draw(t, "losses")}
+			r.Attempt = &exchange.Prepared{Length: rapid.IntRange(0, 1<<30).Draw(t, "length"), Target: name.Draw(t, "target"), Number: rapid.IntRange(1, 2).Draw(t, "number"), Losses: rapid.SampledFrom([]string{"", "seed"}).Draw(t, "losses"), Tokens: rapid.SampledFrom([]string{"", "13;method=exact"}).Draw(t, "tokens")}
 		}
 		if r.Plan != nil {
 			r.Limits = rapid.SliceOfNDistinct(header, 0, 3, func(h providers.Header) string { return h.Name }).Draw(t, "limits")

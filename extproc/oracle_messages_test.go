@@ -97,6 +97,9 @@ func dynamic(r *exchange.Reply) *structpb.Struct {
 		if a.Losses != "" || a.Number > 1 {
 			f["losses"] = structpb.NewStringValue(a.Losses)
 		}
+		if a.Tokens != "" || a.Number > 1 && a.Target != "" {
+			f["tokens"] = structpb.NewStringValue(a.Tokens)
+		}
 		m[NamespaceAttempt] = object(f)
 	}
 	oracleLimits(m, r.Limits)

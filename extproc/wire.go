@@ -110,6 +110,9 @@ func (w *writer) dynamic(r *response) {
 		if a.Losses != "" || a.Number > 1 { // an earlier attempt may have named some
 			w.member("losses", a.Losses)
 		}
+		if a.Tokens != "" || a.Number > 1 && a.Target != "" { // an earlier attempt may have had others
+			w.member("tokens", a.Tokens)
+		}
 		w.end(3)
 	}
 }

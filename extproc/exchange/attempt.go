@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -76,7 +77,7 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 	}
 	a.sent = a.x.core.now()
 	a.x.lost(a.n, a.leg, out.Dialect, a.losses)
-	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg), Number: a.n, Losses: a.x.warns(a.losses)}}
+	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg), Number: a.n, Losses: a.x.warns(a.losses), Tokens: a.tokens(body)}}
 	r.Remove = append(a.head.stripped(headersOf(a.client)), a.x.snap.Registry.Sets()...)
 	r.Set = append(a.x.requestHeaders(out), providers.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
 	a.x.handOn(&r, a.leg, a.n)
@@ -84,6 +85,29 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 		r.Set = append(r.Set, providers.Header{Name: headerUsage, Value: m})
 	}
 	return r
+}
+
+// tokens is the count of the prompt that is shown to the client; "": none is.
+func (a *Attempt) tokens(body []byte) string {
+	if !a.x.counts() {
+		return ""
+	}
+	req := a.req
+	if req == nil {
+		in, _, bad := a.x.inbound(body)
+		if bad != nil {
+			return ""
+		}
+		var err error
+		if req, err = a.server.ReadRequest(in); err != nil {
+			return "" // it may pass all the same
+		}
+	}
+	e, ok := a.x.snap.Count.Quick(req, a.x.snap.Providers[a.leg.Provider], a.leg.Model, a.leg.Like)
+	if !ok {
+		return ""
+	}
+	return counting.Header(&e)
 }
 
 // Bodyless reports whether the request may be one without a body.

@@ -315,7 +315,7 @@ func (x *Exchange) first1(ctx context.Context, r *Reply, p *planner, leg ticket.
 	r.Set = append(r.Set, x.requestHeaders(out)...)
 	x.handOn(r, leg, 1)
 	p.replace(r, body)
-	r.Attempt = &Prepared{Length: len(body), Target: x.shown(leg), Number: 1, Losses: x.warns(p.trimmed[leg.Target()])}
+	r.Attempt = &Prepared{Length: len(body), Target: x.shown(leg), Number: 1, Losses: x.warns(p.trimmed[leg.Target()]), Tokens: p.tokens(leg)}
 	return nil
 }
 

@@ -32,7 +32,8 @@ type planner struct {
 	readErr *llm.Error
 	first   *llm.Error // why the first target that cannot do the request cannot
 	written map[string]*written
-	trimmed map[string][]llm.Loss // by target: what a provider of the client's dialect does not take
+	prompts map[string]tokenizer.Estimate // counted, by target
+	trimmed map[string][]llm.Loss         // by target: what a provider of the client's dialect does not take
 	terms   metering.Terms
 	granted metering.Granted
 }
@@ -111,7 +112,7 @@ func (p *planner) read() {
 // until it is read, the provider finds out whether a prompt fits.
 func (p *planner) fits(l ticket.Leg) *llm.Error {
 	x := p.x
-	if x.snap.Count == nil || x.Op != llm.OpChat && x.Op != llm.OpComplete || strings.Contains(x.Keep["anthropic-beta"], "context-1m") {
+	if !x.countable() || strings.Contains(x.Keep["anthropic-beta"], "context-1m") {
 		return nil
 	}
 	facts := x.snap.Providers[l.Provider].Facts(l.Model, l.Like)
@@ -123,11 +124,49 @@ func (p *planner) fits(l ticket.Leg) *llm.Error {
 	if p.readErr != nil || slices.ContainsFunc(p.req.Extra.Members, func(m llm.Member) bool { return m.Name == "truncation" }) {
 		return nil // a request that cannot be read may still pass; one that may be cut fits
 	}
-	e, ok := x.snap.Count.Quick(p.req, x.snap.Providers[l.Provider], l.Model, l.Like)
+	e, ok := p.estimate(l)
 	if !ok {
 		return nil
 	}
 	return room.Fits(&e)
+}
+
+// countable reports whether the exchange has a prompt that can be counted.
+func (x *Exchange) countable() bool {
+	return x.snap.Count != nil && (x.Op == llm.OpChat || x.Op == llm.OpComplete)
+}
+
+// counts reports whether the client is shown the prompt's tokens.
+func (x *Exchange) counts() bool { return x.Rules.Show && x.countable() }
+
+// estimate counts the prompt for a target, once, where its vocabulary has been read.
+func (p *planner) estimate(l ticket.Leg) (tokenizer.Estimate, bool) {
+	if e, ok := p.prompts[l.Target()]; ok {
+		return e, true
+	}
+	if p.read(); p.readErr != nil {
+		return tokenizer.Estimate{}, false
+	}
+	e, ok := p.x.snap.Count.Quick(p.req, p.x.snap.Providers[l.Provider], l.Model, l.Like)
+	if ok {
+		if p.prompts == nil {
+			p.prompts = map[string]tokenizer.Estimate{}
+		}
+		p.prompts[l.Target()] = e
+	}
+	return e, ok
+}
+
+// tokens is the count of the prompt that is shown to the client; "": none is.
+func (p *planner) tokens(l ticket.Leg) string {
+	if !p.x.counts() {
+		return ""
+	}
+	e, ok := p.estimate(l)
+	if !ok {
+		return ""
+	}
+	return counting.Header(&e)
 }
 
 // count answers a client that asks how many tokens its prompt has, where the route leaves that to us and the count for
@@ -264,7 +303,7 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 	for _, s := range plan.Steps {
 		w.Steps = append(w.Steps, *x.step(ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}))
 	}
-	if x.snap.Count != nil && (x.Op == llm.OpChat || x.Op == llm.OpComplete) {
+	if x.countable() {
 		w.Prompt.Count = p.counted
 	}
 	var err error
@@ -275,10 +314,7 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 
 // counted counts the prompt for a step, with what the count may be wrong by.
 func (p *planner) counted(s *metering.Step) (int64, bool) {
-	if p.read(); p.readErr != nil {
-		return 0, false
-	}
-	e, ok := p.x.snap.Count.Quick(p.req, s.Provider, s.Model, s.Like)
+	e, ok := p.estimate(ticket.Leg{Provider: s.Provider.Name, Model: s.Model, Like: s.Like})
 	if !ok || e.Class == tokenizer.Estimated {
 		return 0, false
 	}

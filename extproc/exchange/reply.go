@@ -48,6 +48,7 @@ type Prepared struct {
 	Target string // shown to the client with Number; "": not shown
 	Number int    // of the attempt, from 1
 	Losses string // shown to the client, as their paths; "": none
+	Tokens string // of the prompt, shown to the client with Target; "": not counted
 }
 
 // Answer is an answer of our own.

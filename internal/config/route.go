@@ -17,7 +17,7 @@ type Handling struct {
 	Lossy         string        `yaml:"lossy" enum:"warn,refuse,silent" doc:"What happens to a request of which a target cannot carry everything. warn sends it and names the losses in a header of the answer; refuse does not use the target; silent sends it. All are logged."`
 	Count         string        `yaml:"count" enum:"local,forward" doc:"Who counts the tokens of a prompt for a client that asks. local counts here, without a network, where the vendor's way is known, and asks the provider elsewhere; forward always asks the provider."`
 	ClientHeaders ClientHeaders `yaml:"client_headers" doc:"Which x-signalbox-* headers of clients count."`
-	AnswerHeaders bool          `yaml:"answer_headers" doc:"Puts x-signalbox-target and x-signalbox-attempts on answers, and x-signalbox-tokens on counts that are made here."`
+	AnswerHeaders bool          `yaml:"answer_headers" doc:"Puts x-signalbox-target and x-signalbox-attempts on answers, and x-signalbox-tokens on counts that are made here and on answers to prompts; to be shown their tokens, prompts are counted."`
 }
 
 // Deadlines of an exchange.
