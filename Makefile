@@ -132,6 +132,12 @@ conformance: check-tools build ## official SDKs and a small real model through t
 conformance-tokens: ## a million hard texts to every tokenizer's reference, Claude's too, which takes half an hour and Python 3.12
 	cd internal/conformance && ./run.sh --only tokens,claude
 
+.PHONY: test-quota
+test-quota: ## quotas at length: random histories on memory and Redis, a Redis Cluster, fail-over, and the model where spin is there
+	@tools/check quota
+	SIGNALBOX_REQUIRE_SERVERS=1 SIGNALBOX_QUOTA_LONG=1 $(GO) test -count=1 -timeout 20m -p 1 ./internal/quota/...
+	SIGNALBOX_REQUIRE_SERVERS=1 $(GO) test -count=1 -timeout 20m -p 1 -run Histories ./internal/quota/memory ./internal/quota/redis -rapid.checks 10000
+
 .PHONY: cross
 cross: ## every recorded exchange to every kind of provider; make test takes a part of the vendors for each
 	SIGNALBOX_CROSS=1 $(GO) test -count=1 -run EveryRecordToEveryKind -v ./internal/translate

@@ -95,6 +95,21 @@ func (c *counter) pace(amount, now int64) (arrival, left, wait int64) {
 	return from + amount*c.bounds.A, left, 0
 }
 
+// past reports whether nothing that the counter has can count again.
+func (c *counter) past(now int64) bool {
+	switch c.kind {
+	case 'F', 'S':
+		return now >= c.Start+2*c.bounds.A
+	case 'C':
+		return now >= c.bounds.C
+	case 'P':
+		return now*1000 >= c.Start
+	case 'G':
+		return true
+	}
+	return false
+}
+
 // charge adds to the window that a part was reserved in, or that is current for a debit without a reservation.
 func (c *counter) charge(start, delta int64) {
 	if !c.Known {

@@ -1,11 +1,15 @@
 package memory
 
 import (
+	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/quotatest"
+	"github.com/signalbox-ai/signalbox/internal/quota/window"
 )
 
 // subject makes a store with a clock of its own.
@@ -18,3 +22,45 @@ func subject(testing.TB) quotatest.Subject {
 func TestContract(t *testing.T) { quotatest.Run(t, subject) }
 
 func TestHistories(t *testing.T) { quotatest.Histories(t, subject) }
+
+func TestCrowd(t *testing.T) { quotatest.Crowd(t, subject(t), 16, 200) }
+
+// Counters of end users come and go; what they used in a window that lasts stays.
+func TestCountersOfPastWindowsAreDropped(t *testing.T) {
+	ctx := context.Background()
+	now := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
+	s := New(Params{Now: func() time.Time { return now }})
+	windows := []window.Window{
+		{Kind: window.Sliding, Length: time.Minute}, {Kind: window.Day}, {Kind: window.Gauge},
+		{Kind: window.Pace, Length: time.Minute, Burst: 5}, {Kind: window.Life},
+	}
+	for i := range 4000 {
+		var claims []quota.Claim
+		for k, w := range windows {
+			claims = append(claims, quota.Claim{Budget: &quota.Budget{ID: fmt.Sprintf("b%d_%d", k, i), Unit: quota.Requests, Limit: 10, Window: w}, Amount: 1})
+		}
+		id := fmt.Sprint("x", i)
+		if _, no, err := s.Reserve(ctx, &quota.Request{Organization: "acme", ID: id, Claims: claims, Hold: time.Minute}); no != nil || err != nil {
+			t.Fatal(no, err)
+		}
+		if _, err := s.Settle(ctx, &quota.Settlement{Organization: "acme", ID: id, Born: now, Claims: claims}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func() (n map[byte]int) {
+		n = map[byte]int{}
+		for _, c := range s.of("acme").counters {
+			n[c.kind]++
+		}
+		return n
+	}
+	now = now.Add(3 * time.Minute)
+	for range 2000 {
+		if _, err := s.Reap(ctx, "acme", 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := count(); n['C'] != 4000 || n['L'] != 4000 || n['S']+n['G']+n['P'] > many-8000+2000 {
+		t.Errorf("got %v", n)
+	}
+}

@@ -65,7 +65,28 @@ func (s *Store) Reap(_ context.Context, name string, most int) ([]quota.Lapse, e
 		}
 		o.forget(rec)
 	}
+	o.sweep(now)
 	return out, nil
+}
+
+// many is how many counters an organization has before those are looked for that say nothing any more, and looked is
+// how many are looked at in one go. A map is walked from a random place, so that in time all are seen.
+const many, looked = 10_000, 500
+
+// sweep drops counters whose windows are past: those of end users would fill memory.
+func (o *organization) sweep(now int64) {
+	if len(o.counters) < many {
+		return
+	}
+	n := 0
+	for id, c := range o.counters {
+		if c.Reserved == 0 && c.past(now) {
+			delete(o.counters, id)
+		}
+		if n++; n == looked {
+			return
+		}
+	}
 }
 
 // Peek returns counters as they are, without rolling their windows.

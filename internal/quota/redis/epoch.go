@@ -74,7 +74,7 @@ func (s *Store) era(ctx context.Context, organization string, _ bool) (*era, err
 func (s *Store) ask(ctx context.Context, organization string) (string, error) {
 	name, err := (*s.client.Load()).HGet(ctx, key(organization, "m"), "ep").Result()
 	if err != nil && !errors.Is(err, goredis.Nil) {
-		return "", away(err)
+		return "", s.away(err)
 	}
 	return name, nil
 }

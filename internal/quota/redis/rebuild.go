@@ -38,7 +38,7 @@ func (s *Store) rebuild(ctx context.Context, organization, from string, source S
 	token := rand.Text()
 	meta, lock := key(organization, "m"), key(organization, "k")
 	if ok, err := c.SetNX(ctx, lock, token, lockFor).Result(); err != nil {
-		return away(err)
+		return s.away(err)
 	} else if !ok {
 		return errFaster
 	}
@@ -101,7 +101,7 @@ func (s *Store) write(ctx context.Context, organization string, balances []quota
 	index := key(organization, "n")
 	known, err := c.SMembers(ctx, index).Result()
 	if err != nil {
-		return away(err)
+		return s.away(err)
 	}
 	err = s.inBatches(ctx, len(known), func(pipe goredis.Pipeliner, i int) {
 		pipe.Del(ctx, key(organization, "b:"+known[i]))
@@ -126,7 +126,7 @@ func (s *Store) inBatches(ctx context.Context, n int, each func(goredis.Pipeline
 			each(pipe, i)
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
-			return away(err)
+			return s.away(err)
 		}
 	}
 	return nil
@@ -140,7 +140,7 @@ func (s *Store) dropOpen(ctx context.Context, organization string) error {
 	for {
 		pairs, next, err := c.HScan(ctx, records, cursor, "", 1000).Result()
 		if err != nil {
-			return away(err)
+			return s.away(err)
 		}
 		var open []string
 		for i := 0; i+1 < len(pairs); i += 2 {
@@ -154,10 +154,10 @@ func (s *Store) dropOpen(ctx context.Context, organization string) error {
 				members[i] = id
 			}
 			if err := c.HDel(ctx, records, open...).Err(); err != nil {
-				return away(err)
+				return s.away(err)
 			}
 			if err := c.ZRem(ctx, due, members...).Err(); err != nil {
-				return away(err)
+				return s.away(err)
 			}
 		}
 		if cursor = next; cursor == 0 {

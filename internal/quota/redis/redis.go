@@ -123,7 +123,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	defer cancel()
 	c := *s.client.Load()
 	if err := c.Ping(ctx).Err(); err != nil {
-		return away(err)
+		return s.away(err)
 	}
 	info, err := c.Info(ctx, "memory").Result()
 	if err != nil {
@@ -141,5 +141,11 @@ func (s *Store) Ready(ctx context.Context) error {
 func key(organization, what string) string { return "q:{" + organization + "}:" + what }
 
 // away makes the error for what Redis could not do. Redis's own text stays for the log: it may repeat arguments,
-// but those are names of ours and numbers.
-func away(err error) error { return fmt.Errorf("%w: %w", quota.Unavailable, err) }
+// but those are names of ours and numbers. A cluster may have moved the slot: the client, which finds that out by
+// itself only from nodes that still answer, looks again.
+func (s *Store) away(err error) error {
+	if c, ok := (*s.client.Load()).(*goredis.ClusterClient); ok {
+		c.ReloadState(s.life)
+	}
+	return fmt.Errorf("%w: %w", quota.Unavailable, err)
+}

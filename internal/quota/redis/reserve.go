@@ -36,7 +36,7 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 		c := &r.Claims[i]
 		keys = append(keys, key(r.Organization, "b:"+c.Budget.ID))
 		args = append(args, c.Budget.ID, strconv.FormatInt(c.Budget.Ceiling(), 10), strconv.FormatInt(c.Amount, 10))
-		args = window(args, c.Budget, now)
+		args = bounds(args, c.Budget, now)
 	}
 	before := e.seen.Load()
 	out, err := s.run(ctx, s.scripts.reserve, r.ID, keys, args)
@@ -46,8 +46,8 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 	return s.granted(r, e, before, out)
 }
 
-// window appends a budget's kind and bounds.
-func window(args []any, b *quota.Budget, now time.Time) []any {
+// bounds appends a budget's kind and bounds.
+func bounds(args []any, b *quota.Budget, now time.Time) []any {
 	at := b.Window.Bounds(now, b.Limit)
 	return append(args, string(rune(b.Window.Kind.Letter())), strconv.FormatInt(at.A, 10), strconv.FormatInt(at.B, 10), strconv.FormatInt(at.C, 10))
 }

@@ -69,7 +69,7 @@ func (s *Store) run(ctx context.Context, sc script, id string, keys []string, ar
 		v, err = c.Eval(ctx, sc.text, keys, args...).Slice()
 	}
 	if err != nil {
-		return nil, away(err)
+		return nil, s.away(err)
 	}
 	r, err := s.read(v, id)
 	if err != nil {

@@ -33,7 +33,7 @@ func (s *Store) Settle(ctx context.Context, in *quota.Settlement) (quota.Outcome
 		c := &in.Claims[i]
 		keys = append(keys, key(in.Organization, "b:"+c.Budget.ID))
 		args = append(args, c.Budget.ID, strconv.FormatInt(c.Amount, 10))
-		args = window(args, c.Budget, now)
+		args = bounds(args, c.Budget, now)
 	}
 	before := e.seen.Load()
 	out, err := s.run(ctx, s.scripts.settle, in.ID, keys, args)

@@ -115,7 +115,7 @@ func (s *Store) expire(ctx context.Context, organization string, e *era, pairs [
 		case err != nil && unscripted(err):
 			r, err = s.run(ctx, s.scripts.settle, c.lapse.ID, c.keys, c.args)
 		case err != nil:
-			err = away(err)
+			err = s.away(err)
 		default:
 			r, err = s.read(v, c.lapse.ID)
 		}
@@ -163,7 +163,7 @@ func (s *Store) Peek(ctx context.Context, organization string, budgets []*quota.
 	}
 	if len(all) > 0 {
 		if _, err := pipe.Exec(ctx); err != nil {
-			return nil, away(err)
+			return nil, s.away(err)
 		}
 	}
 	out := make([]quota.Counter, len(budgets))
