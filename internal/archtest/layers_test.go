@@ -16,7 +16,7 @@ var layers = []string{
 	"tokenizer/* internal/ledger/book",
 	"tokenizer providers/dialect providers/dialect/member providers/dialect/claude providers/dialect/*/* providers/sign internal/quota/* internal/ledger/*",
 	"providers/dialect/* providers/sign/* internal/cache internal/guard internal/ledger/sqlite internal/ledger/postgres",
-	"providers internal/mock internal/cache/* internal/guard/*",
+	"providers internal/ledger/stores internal/mock internal/cache/* internal/guard/*",
 	"providers/*",
 	"providers/all routing",
 	"routing/policy internal/config/access internal/config/observe",
