@@ -55,7 +55,7 @@ func bootstrap(s *Spec) *bootstrapv3.Bootstrap {
 
 func static(s *Spec) *bootstrapv3.Bootstrap {
 	b := frame(s)
-	clusters := []*clusterv3.Cluster{service(s), closed(s)}
+	clusters := append([]*clusterv3.Cluster{service(s), closed(s)}, jwks(s)...)
 	for i := range s.Providers {
 		clusters = append(clusters, provider(s, &s.Providers[i])...)
 	}

@@ -37,8 +37,8 @@ const attemptCount = "x-envoy-attempt-count"
 
 // downstream are the filters that see a request once.
 func downstream(s *Spec) []*hcmv3.HttpFilter {
-	return []*hcmv3.HttpFilter{
-		filter("signalbox.edge", edge(s)),
+	fs := append([]*hcmv3.HttpFilter{filter("signalbox.edge", edge(s))}, tokens(s)...)
+	return append(fs,
 		filter("signalbox.limit", &limitv3.BodySizeLimit{MaxRequestBytes: wrapperspb.UInt64(uint64(s.Limits.Body))}),
 		filter("signalbox.plan", planFilter(s)),
 		filter("envoy.filters.http.router", &routerv3.Router{
@@ -46,7 +46,7 @@ func downstream(s *Spec) []*hcmv3.HttpFilter {
 			UpstreamLog:          attemptLog(),
 			UpstreamHttpFilters:  upstream(s),
 		}),
-	}
+	)
 }
 
 // upstream are the filters that see every attempt.
@@ -145,6 +145,9 @@ func planFilter(s *Spec) *extprocv3.ExternalProcessor {
 	p.MetadataOptions = &extprocv3.MetadataOptions{
 		ReceivingNamespaces: namespaces(NamespacePlan, NamespaceTicket, NamespaceAttempt, NamespaceOwn, NamespaceLimits),
 	}
+	if len(s.Identity.Issuers) > 0 {
+		p.MetadataOptions.ForwardingNamespaces = namespaces(NamespaceToken)
+	}
 	return p
 }
 
@@ -178,6 +181,9 @@ func edge(s *Spec) *mutationv3.HeaderMutation {
 		ResponseMutations: []*rulesv3.HeaderMutation{},
 	}
 	for _, n := range [...]string{headerWatch, headerUsage, headerIdle, headerRetry} {
+		m.RequestMutations = append(m.RequestMutations, remove(n))
+	}
+	for _, n := range s.Identity.Claimed {
 		m.RequestMutations = append(m.RequestMutations, remove(n))
 	}
 	for _, p := range [...]string{"x-envoy-", "x-ratelimit-", "ratelimit", "anthropic-ratelimit-", "cf-"} {

@@ -1,14 +1,23 @@
 package envoy
 
 import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	grpclogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/grpc/v3"
+	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/signalbox-ai/signalbox/internal/limits"
 )
@@ -26,6 +35,7 @@ const neverFull = 1 << 30
 func listener(s *Spec, table *routev3.RouteConfiguration, sds bool) *listenerv3.Listener {
 	host, port, _ := hostPort(s.Listen) // checked
 	m := manager(s)
+	tellCertificates(s, m)
 	if table != nil {
 		m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: table}
 	} else {
@@ -65,7 +75,7 @@ func manager(s *Spec) *hcmv3.HttpConnectionManager {
 		GenerateRequestId:            yes(),
 		AlwaysSetRequestIdInResponse: true,
 		UseRemoteAddress:             yes(),
-		XffNumTrustedHops:            uint32(s.TrustedHops),
+		XffNumTrustedHops:            uint32(s.Identity.TrustedHops),
 		InternalAddressConfig:        &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // nobody is internal
 
 		UpgradeConfigs: []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket", Enabled: no()}}, // but for one route
@@ -138,4 +148,137 @@ func grpcLog(name string, request, response []string) *accesslogv3.AccessLog {
 			AdditionalResponseHeadersToLog: response,
 		})},
 	}
+}
+
+// Identity is what Envoy finds out of clients before the plan.
+type Identity struct {
+	TrustedHops  int      // proxies in front whose x-forwarded-for counts
+	Issuers      []Issuer // whose tokens are verified
+	Certificates bool     // the client's certificate is told in x-forwarded-client-cert
+	Claimed      []string // headers of which only another Envoy may be believed: those of clients are removed
+}
+
+// Issuer is an issuer of tokens. Its public keys are at URL, or are Keys (a JWKS).
+type Issuer struct {
+	Name      string
+	Issuer    string
+	Audiences []string
+	URL       *url.URL
+	Keys      string
+	CAFile    string // authorities of URL, in place of Spec.CAFile
+}
+
+// Metadata of verified tokens: the namespace is the filter's, the members are issuers, and issuers behind TokenFault.
+const (
+	NamespaceToken = "envoy.filters.http.jwt_authn"
+	TokenFault     = "fault:" // begins the member that says why a token is not good for an issuer
+)
+
+const (
+	jwksTimeout = 5 * time.Second
+	jwksKept    = 5 * time.Minute
+)
+
+// upstream is the host of an issuer's keys.
+func (i *Issuer) upstream() *Upstream {
+	u := &Upstream{Name: ClusterService + "-jwks-" + i.Name, Host: i.URL.Hostname(), TLS: i.URL.Scheme == "https", CAFile: i.CAFile, ConnectTimeout: jwksTimeout}
+	u.Port = 80
+	if u.TLS {
+		u.Port = 443
+	}
+	if p, err := strconv.Atoi(i.URL.Port()); err == nil {
+		u.Port = p
+	}
+	return u
+}
+
+func (i *Issuer) check() error {
+	if i.Name == "" || i.Issuer == "" || strings.HasPrefix(i.Name, TokenFault) {
+		return errors.New("a name and an issuer are due")
+	}
+	if (i.URL == nil) == (i.Keys == "") {
+		return errors.New("either a URL or keys are due")
+	}
+	if i.URL != nil && i.URL.Hostname() == "" {
+		return fmt.Errorf("%q has no host", i.URL)
+	}
+	return nil
+}
+
+func (d *Identity) check() error {
+	var faults []error
+	if d.TrustedHops < 0 {
+		faults = append(faults, errors.New("TrustedHops: must not be negative"))
+	}
+	for i := range d.Issuers {
+		if err := d.Issuers[i].check(); err != nil {
+			faults = append(faults, fmt.Errorf("issuer %q: %w", d.Issuers[i].Name, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// jwks are the clusters of issuers' keys.
+func jwks(s *Spec) []*clusterv3.Cluster {
+	var cs []*clusterv3.Cluster
+	for i := range s.Identity.Issuers {
+		if n := &s.Identity.Issuers[i]; n.URL != nil {
+			u := n.upstream()
+			if u.CAFile == "" {
+				u.CAFile = s.CAFile
+			}
+			cs = append(cs, pair(s, u, u.Name, false)[1])
+		}
+	}
+	return cs
+}
+
+// tokens are the filters that verify tokens. A request without one, or with one that is not good, goes on: it may have
+// a key, and what is wrong is said in the client's dialect.
+func tokens(s *Spec) []*hcmv3.HttpFilter {
+	if len(s.Identity.Issuers) == 0 {
+		return nil
+	}
+	c := &jwtv3.JwtAuthentication{Providers: map[string]*jwtv3.JwtProvider{}}
+	var any []*jwtv3.JwtRequirement
+	for i := range s.Identity.Issuers {
+		n := &s.Identity.Issuers[i]
+		p := &jwtv3.JwtProvider{
+			Issuer:                 n.Issuer,
+			Audiences:              n.Audiences,
+			FromHeaders:            []*jwtv3.JwtHeader{{Name: "authorization", ValuePrefix: "Bearer "}},
+			PayloadInMetadata:      n.Name,
+			FailedStatusInMetadata: TokenFault + n.Name,
+		}
+		if n.URL == nil {
+			p.JwksSourceSpecifier = &jwtv3.JwtProvider_LocalJwks{LocalJwks: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: n.Keys}}}
+		} else {
+			p.JwksSourceSpecifier = &jwtv3.JwtProvider_RemoteJwks{RemoteJwks: &jwtv3.RemoteJwks{
+				HttpUri: &corev3.HttpUri{
+					Uri: n.URL.String(), HttpUpstreamType: &corev3.HttpUri_Cluster{Cluster: n.upstream().Name + dnsSuffix}, Timeout: durationpb.New(jwksTimeout),
+				},
+				CacheDuration: durationpb.New(jwksKept),
+				AsyncFetch:    &jwtv3.JwksAsyncFetch{FastListener: true},
+			}}
+		}
+		c.Providers[n.Name] = p
+		any = append(any, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_ProviderName{ProviderName: n.Name}})
+	}
+	any = append(any, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_AllowMissingOrFailed{AllowMissingOrFailed: &emptypb.Empty{}}})
+	c.Rules = []*jwtv3.RequirementRule{{
+		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+		RequirementType: &jwtv3.RequirementRule_Requires{Requires: &jwtv3.JwtRequirement{
+			RequiresType: &jwtv3.JwtRequirement_RequiresAny{RequiresAny: &jwtv3.JwtRequirementOrList{Requirements: any}},
+		}},
+	}}
+	return []*hcmv3.HttpFilter{filter(NamespaceToken, c)}
+}
+
+// tellCertificates has the connection manager tell of clients' certificates, and never believe what a client says of one.
+func tellCertificates(s *Spec, m *hcmv3.HttpConnectionManager) {
+	if !s.Identity.Certificates {
+		return
+	}
+	m.ForwardClientCertDetails = hcmv3.HttpConnectionManager_SANITIZE_SET
+	m.SetCurrentClientCertDetails = &hcmv3.HttpConnectionManager_SetCurrentClientCertDetails{Subject: yes(), Uri: true, Dns: true}
 }

@@ -3,6 +3,7 @@ package envoy
 import (
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,7 +34,7 @@ func full() Spec {
 			{Name: "local", Host: "127.0.0.1", Port: 8000},
 			{Name: "lab", Host: "10.0.0.7", Port: 443, TLS: true, CAFile: "/etc/lab/ca.pem", ConnectTimeout: 2 * time.Second},
 		},
-		TrustedHops: 1, AnswerHeaders: true,
+		Identity: Identity{TrustedHops: 1}, AnswerHeaders: true,
 	}
 }
 
@@ -46,12 +47,27 @@ func small() Spec {
 	}
 }
 
+// proven is a Spec with every proof of identity.
+func proven() Spec {
+	s := small()
+	s.TLS = TLS{Cert: "/etc/signalbox/tls.crt", Key: "/etc/signalbox/tls.key", ClientCA: "/etc/signalbox/clients.pem"}
+	s.Identity = Identity{
+		Issuers: []Issuer{
+			{Name: "corp", Issuer: "https://login.acme.example", Audiences: []string{"signalbox"}, URL: &url.URL{Scheme: "https", Host: "login.acme.example", Path: "/keys.json"}},
+			{Name: "partner", Issuer: "https://partner.example", Audiences: []string{"signalbox", "llm"}, Keys: `{"keys":[]}`},
+		},
+		Certificates: true, Claimed: []string{"x-jwt-payload"},
+	}
+	return s
+}
+
 func TestGolden(t *testing.T) {
 	for name, render := range map[string]func() ([]byte, error){
 		"bootstrap-full":  func() ([]byte, error) { return Bootstrap(full()) },
 		"static-full":     func() ([]byte, error) { return Static(full()) },
 		"bootstrap-small": func() ([]byte, error) { return Bootstrap(small()) },
 		"static-small":    func() ([]byte, error) { return Static(small()) },
+		"static-proven":   func() ([]byte, error) { return Static(proven()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := render()
@@ -119,7 +135,7 @@ func TestEverySpecMakesValidProtos(t *testing.T) {
 		if rapid.Bool().Draw(t, "plain") {
 			s.TLS, s.Service = TLS{}, Service{Address: "unix:/s.sock"}
 		}
-		s.AnswerHeaders, s.TrustedHops = rapid.Bool().Draw(t, "answer"), rapid.IntRange(0, 5).Draw(t, "hops")
+		s.AnswerHeaders, s.Identity.TrustedHops = rapid.Bool().Draw(t, "answer"), rapid.IntRange(0, 5).Draw(t, "hops")
 		s.Deadlines.Idle = rapid.SliceOf(rapid.Map(rapid.IntRange(1, 1<<30), func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond })).Draw(t, "idle")
 		s.Providers = nil
 		for i, host := range rapid.SliceOfN(rapid.SampledFrom([]string{"a.example", "127.0.0.1", "::1", "b"}), 0, 5).Draw(t, "hosts") {

@@ -172,7 +172,7 @@ func (s *Server) Connected() int { return s.acks.connected() }
 // kinds that did not change are not sent, and a restarted service changes nothing. version nil keeps the
 // version's name.
 func (s *Server) publish(ctx context.Context, spec *Spec, leaving map[string]departure, version *string) error {
-	clusters := []types.Resource{service(spec), closed(spec)}
+	clusters := append([]types.Resource{service(spec), closed(spec)}, resources(jwks(spec))...)
 	for i := range spec.Providers {
 		clusters = append(clusters, resources(provider(spec, &spec.Providers[i]))...)
 	}

@@ -31,9 +31,9 @@ type Spec struct {
 	Retry         Retry
 	Providers     []Upstream
 	Usage         string // who reads token usage where the service does not see the answer: a Usage constant
-	TrustedHops   int    // proxies in front whose x-forwarded-for counts
-	Limited       bool   // clients have limits, and answers say how they stand
-	AnswerHeaders bool   // x-signalbox-target, x-signalbox-attempts and x-signalbox-tokens on answers whose target the service shows
+	Identity      Identity
+	Limited       bool // clients have limits, and answers say how they stand
+	AnswerHeaders bool // x-signalbox-target, x-signalbox-attempts and x-signalbox-tokens on answers whose target the service shows
 }
 
 // Values of Spec.Usage.
@@ -149,12 +149,17 @@ func (s Spec) filled() (Spec, error) {
 		p := &s.Providers[i]
 		def(&p.ConnectTimeout, 5*time.Second)
 		if p.CAFile == "" && p.TLS {
-			if s.CAFile == "" {
-				if s.CAFile = systemCA(); s.CAFile == "" {
-					return s, fmt.Errorf("provider %s: no file of authorities is set, and the system has none at %s", p.Name, strings.Join(bundles(), ", "))
-				}
+			if err := s.authorities(); err != nil {
+				return s, fmt.Errorf("provider %s: %w", p.Name, err)
 			}
 			p.CAFile = s.CAFile
+		}
+	}
+	for i := range s.Identity.Issuers {
+		if n := &s.Identity.Issuers[i]; n.URL != nil && n.URL.Scheme == "https" && n.CAFile == "" {
+			if err := s.authorities(); err != nil {
+				return s, fmt.Errorf("issuer %s: %w", n.Name, err)
+			}
 		}
 	}
 	s.Deadlines.Idle = slices.Compact(slices.Sorted(slices.Values(s.Deadlines.Idle)))
@@ -170,6 +175,17 @@ func def[T comparable](p *T, v T) {
 	if *p == zero {
 		*p = v
 	}
+}
+
+// authorities finds the file of authorities for those that name none.
+func (s *Spec) authorities() error {
+	if s.CAFile == "" {
+		s.CAFile = systemCA()
+	}
+	if s.CAFile == "" {
+		return errors.New("no file of authorities is set, and the system has none at " + strings.Join(bundles(), ", "))
+	}
+	return nil
 }
 
 func systemCA() string {
@@ -189,7 +205,7 @@ func (s *Spec) check() error {
 	if err := s.checkAddresses(); err != nil {
 		faults = append(faults, err)
 	}
-	if err := s.TLS.check(); err != nil {
+	if err := errors.Join(s.TLS.check(), s.Identity.check()); err != nil {
 		faults = append(faults, err)
 	}
 	positive := func(field string, v int64) {
@@ -220,9 +236,6 @@ func (s *Spec) check() error {
 	}
 	if s.Usage != UsageTail && s.Usage != UsageEnvoy {
 		fault("Usage", "must be %s or %s, not %q", UsageTail, UsageEnvoy, s.Usage)
-	}
-	if s.TrustedHops < 0 {
-		fault("TrustedHops", "must not be negative")
 	}
 	if !utf8.ValidString(fmt.Sprint(*s)) {
 		fault("Spec", "a string in it is not UTF-8")

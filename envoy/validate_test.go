@@ -28,7 +28,7 @@ func TestEnvoyAcceptsTheStaticForm(t *testing.T) {
 			s.Service = envoy.Service{Address: "service.example:9000", Cert: a.path("server.pem"), Key: a.path("server.key"), CA: ca, Name: "service.example"}
 		},
 		"IPv6, admin on loopback, answer headers": func(s *envoy.Spec) {
-			s.Listen, s.Admin, s.AnswerHeaders, s.TrustedHops = "[::1]:8080", "127.0.0.1:9901", true, 2
+			s.Listen, s.Admin, s.AnswerHeaders, s.Identity.TrustedHops = "[::1]:8080", "127.0.0.1:9901", true, 2
 		},
 		"usage by Envoy's own filter": func(s *envoy.Spec) { s.Usage = envoy.UsageEnvoy },
 		"many providers and idle timers": func(s *envoy.Spec) {

@@ -27,6 +27,9 @@ func (p *planStream) Message(m []byte) {
 	switch r.kind {
 	case aboutRequestHead:
 		h, end, ok := r.head()
+		if proof, some := r.proof(); some {
+			p.x.Proved(proof)
+		}
 		switch {
 		case !ok:
 			unreadable(p.st)

@@ -2,8 +2,13 @@ package extproc
 
 import (
 	"math"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/providers"
 )
 
@@ -101,6 +106,36 @@ func (r *request) body() (b []byte, end bool, ok bool) {
 
 // ticket returns the ticket that Envoy holds.
 func (r *request) ticket() string { return string(heldTicket(r.metadata)) }
+
+// Members of what Envoy's jwt_authn filter writes down of a token.
+const (
+	namespaceToken = "envoy.filters.http.jwt_authn"
+	tokenFault     = "fault:"                       // begins the members that say why a token is not good for an issuer; all others are issuers
+	tokenForeign   = "Jwt issuer is not configured" // of an issuer whose token it is not
+)
+
+// proof reads what Envoy has verified of the client's token; some is false where there was none.
+func (r *request) proof() (p auth.Proof, some bool) {
+	if len(r.metadata) == 0 {
+		return p, false
+	}
+	held := entry(r.metadata, 1, namespaceToken)
+	if len(held) == 0 {
+		return p, false
+	}
+	var s structpb.Struct
+	if proto.Unmarshal(held, &s) != nil {
+		return p, false
+	}
+	for name, v := range s.GetFields() {
+		if !strings.HasPrefix(name, tokenFault) {
+			p.Issuer, p.Claims = name, v.GetStructValue().AsMap()
+		} else if why := v.GetStructValue().GetFields()["message"].GetStringValue(); p.Fault == "" || p.Fault == tokenForeign {
+			p.Fault = why
+		}
+	}
+	return p, true
+}
 
 // heldTicket finds the ticket in an encoded core.v3.Metadata.
 func heldTicket(metadata []byte) []byte {

@@ -191,7 +191,7 @@ func newCore(t testing.TB, o exchange.Options) *exchange.Core {
 		Deadlines: routing.Deadlines{FirstToken: time.Minute, Total: time.Hour},
 	}
 	return exchange.New(&exchange.Snapshot{
-		Version: "1", Table: routing.NewTable([]*routing.Route{route}, nil), Providers: ps, Registry: all.Kinds(), Keys: auth.Open(), MaxBody: 1 << 20, MaxAnswer: 1 << 20,
+		Version: "1", Table: routing.NewTable([]*routing.Route{route}, nil), Providers: ps, Registry: all.Kinds(), Keys: auth.Open(auth.Options{}), MaxBody: 1 << 20, MaxAnswer: 1 << 20,
 		Servers: map[dialect.Name]dialect.Server{dialect.OpenAIChat: openaichat.New(), dialect.AnthropicMessages: anthropicmessages.New()},
 	}, o)
 }

@@ -70,7 +70,8 @@ type intake struct {
 	piece  string // what the path holds for {model} or {id}
 	server dialect.Server
 	head   Header
-	path   string // with query
+	path   string     // with query
+	proof  auth.Proof // of the client's token
 	who    auth.Identity
 	began  time.Time
 }

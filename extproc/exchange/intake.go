@@ -11,6 +11,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -115,7 +116,7 @@ func usableID(id string) bool {
 
 // authenticate finds out who asks, and whether that may.
 func (x *Exchange) authenticate(h Header) *llm.Error {
-	who, err := x.snap.Keys.Admit(auth.Request{Header: h.All, Now: x.in.began})
+	who, err := x.snap.Keys.Admit(auth.Request{Header: h.All, Proof: x.in.proof, Now: x.in.began})
 	if err != nil {
 		return asError(err)
 	}
@@ -123,6 +124,41 @@ func (x *Exchange) authenticate(h Header) *llm.Error {
 	x.By = ticket.Charge(who)
 	if err := who.Use(x.Op); err != nil {
 		return asError(err)
+	}
+	return nil
+}
+
+// Proved takes what Envoy has verified of the client's token, before Head.
+func (x *Exchange) Proved(p auth.Proof) { x.in.proof = p }
+
+// endUser finds out on whose behalf the client asks, where the body tells.
+func (x *Exchange) endUser(head *dialect.Head) *llm.Error {
+	if head.Doc == nil || x.in.who.EndUser() != "" || x.snap.Keys == nil {
+		return nil
+	}
+	for _, field := range x.snap.Keys.UserFields {
+		first, rest, deeper := strings.Cut(field, ".")
+		raw, ok := head.Doc.Get(first)
+		if ok && deeper {
+			if len(raw) == 0 || raw[0] != '{' {
+				continue
+			}
+			raw = jsonx.At(raw, strings.Split(rest, ".")...)
+			ok = raw != nil
+		}
+		if !ok || string(raw) == "null" {
+			continue
+		}
+		user, text := jsonx.String(raw)
+		if !text {
+			return llm.Invalid(field, "must be a text: it names the end user")
+		}
+		who, err := auth.NameUser(x.in.who, field, user)
+		if err != nil {
+			return asError(err)
+		}
+		x.in.who, x.By.User = who, user
+		return nil
 	}
 	return nil
 }

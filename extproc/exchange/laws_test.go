@@ -51,7 +51,7 @@ func kindsRoute(t testing.TB, kinds []providers.Kind, o exchange.Options) *excha
 	}
 	return exchange.New(&exchange.Snapshot{
 		Version: "1", Table: routing.NewTable([]*routing.Route{rt}, nil), Providers: ps, Registry: all.Kinds(), Servers: servers(),
-		Keys: auth.Open(), MaxBody: 1 << 20, MaxAnswer: 1 << 20,
+		Keys: auth.Open(auth.Options{}), MaxBody: 1 << 20, MaxAnswer: 1 << 20,
 	}, o)
 }
 

@@ -105,7 +105,7 @@ func everyProvider(t *testing.T) [2][]credentialed {
 func TestNoHeaderOfAnEarlierAttemptStays(t *testing.T) {
 	ps := everyProvider(t)
 	snapshot := &exchange.Snapshot{
-		Version: "1", Providers: map[string]*providers.Provider{}, Registry: all.Kinds(), Servers: servers(), Keys: auth.Open(), MaxBody: 1 << 20, MaxAnswer: 1 << 20,
+		Version: "1", Providers: map[string]*providers.Provider{}, Registry: all.Kinds(), Servers: servers(), Keys: auth.Open(auth.Options{}), MaxBody: 1 << 20, MaxAnswer: 1 << 20,
 	}
 	known := map[string]credentialed{}
 	for _, p := range slices.Concat(ps[0], ps[1]) {

@@ -110,7 +110,7 @@ func (l *lossy) send(t *testing.T, r providertest.Request, mode routing.Lossy) (
 	rt := &routing.Route{Name: "r", Models: []string{"*"}, Lossy: mode, Targets: []routing.Target{{Provider: l.provider.Name, Model: l.model}}}
 	core := exchange.New(&exchange.Snapshot{
 		Version: "1", Table: routing.NewTable([]*routing.Route{rt}, nil), Providers: map[string]*providers.Provider{l.provider.Name: l.provider}, Registry: all.Kinds(),
-		Servers: servers(), Keys: auth.Open(), MaxBody: 1 << 20, MaxAnswer: 1 << 20,
+		Servers: servers(), Keys: auth.Open(auth.Options{}), MaxBody: 1 << 20, MaxAnswer: 1 << 20,
 	}, exchange.Options{})
 	in, err := l.door.Inbound(r, false)
 	if err != nil {

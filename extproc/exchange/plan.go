@@ -39,6 +39,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if x.snap.Tags != nil {
 		x.Tags = x.snap.Tags.Read(x.in.head.Get, x.Dialect, head.Doc)
 	}
+	if rerr = x.endUser(head); rerr != nil {
+		return x.refuse(rerr)
+	}
 	route, model, rerr := x.route(head.Model, whose)
 	if rerr != nil {
 		return x.refuse(rerr)
@@ -246,6 +249,9 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		to = headersOf(c)
 	}
 	r.Remove = append(x.in.head.stripped(to), x.snap.Registry.Sets()...)
+	if g := x.snap.Keys; g != nil && g.UserHeader != "" && x.in.head.Get(g.UserHeader) != "" { // whom the client serves is no provider's business
+		r.Remove = append(r.Remove, g.UserHeader)
+	}
 	x.timers(&r, leg)
 	if leg.Path < ticket.Worked {
 		if err := x.first1(ctx, &r, p, leg); err != nil {

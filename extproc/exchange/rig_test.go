@@ -74,9 +74,9 @@ func servers() map[dialect.Name]dialect.Server { return all.Servers() }
 func (r *rig) snapshot() *exchange.Snapshot {
 	c := &r.config
 	c.version++
-	keys := auth.Open()
+	keys := auth.Open(auth.Options{})
 	if len(c.clients) > 0 {
-		keys = auth.NewGate(c.clients)
+		keys = auth.NewGate(c.clients, auth.Options{})
 	}
 	ps := map[string]*providers.Provider{}
 	maps.Copy(ps, c.providers)

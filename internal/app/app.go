@@ -87,6 +87,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.build = &builder{kinds: a.kinds, count: counting.New(set)}
+	a.build.access.Failures = cfg.Auth.Failures.Limiter()
 	a.build.learnt = &counting.Keeper{Path: cfg.Tokenizer.File(), Counter: a.build.count, Log: a.log}
 	a.build.learnt.Restore()
 	if a.build.quotas, err = a.openQuotas(cfg); err != nil {
@@ -219,6 +220,7 @@ func fixed(old, now *config.Config) error {
 	differs("tokenizer", old.Tokenizer.State == now.Tokenizer.State && maps.Equal(old.Tokenizer.Vocab, now.Tokenizer.Vocab))
 	differs("quota", old.Quota == now.Quota)
 	differs("telemetry, but for traces.sample, follow_parent and propagate,", sending.Same(old.Telemetry, now.Telemetry))
+	differs("auth.failures", old.Auth.Failures == now.Auth.Failures)
 	differs("log", old.Log == now.Log)
 	return errors.Join(errs...)
 }

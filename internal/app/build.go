@@ -12,8 +12,8 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/extproc/tagging"
-	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -29,6 +29,7 @@ type builder struct {
 	count  *counting.Counter // lives longer than a snapshot: vocabularies stay
 	learnt *counting.Keeper  // of the running program
 	quotas *quotas           // of the running program
+	access access.Live       // of the running program
 	built  int               // snapshots so far: two never share a version
 }
 
@@ -88,19 +89,8 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 	if b.quotas != nil && !table.Empty() {
 		s.Meter, s.Limits = b.quotas.Meter, table
 	}
-	s.Keys, err = clientKeys(c)
+	s.Keys, err = c.Gate(b.access, c.Envoy.TrustedHops)
 	return s, err
-}
-
-func clientKeys(c *config.Config) (*auth.Gate, error) {
-	if len(c.Keys) == 0 {
-		return auth.Open(), nil
-	}
-	keys, err := c.StaticKeys()
-	if err != nil {
-		return nil, err
-	}
-	return auth.NewGate(keys).Behind(c.Envoy.TrustedHops), nil
 }
 
 // provider makes one provider with its credentials. The ID of a credential is its reference, which may be

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -21,17 +22,19 @@ func (a *App) spec(c *config.Config) (envoy.Spec, error) { return specOf(c, a.bu
 func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 	_, listen := c.Listen.HTTP.Split()
 	s := envoy.Spec{
-		Node:        nodeID,
-		Listen:      listen,
-		TLS:         envoy.TLS(c.Listen.TLS),
-		Usage:       c.Envoy.Usage,
-		TrustedHops: c.Envoy.TrustedHops,
+		Node:   nodeID,
+		Listen: listen,
+		TLS:    envoy.TLS(c.Listen.TLS),
+		Usage:  c.Envoy.Usage,
 		Limits: envoy.Limits{
 			Body: int64(c.Limits.Body), HeaderKiB: int(c.Limits.Headers >> 10), Headers: c.Limits.HeaderCount,
 			Connections: c.Limits.Connections, Heap: int64(c.Envoy.Heap),
 		},
 	}
 	var err error
+	if s.Identity, err = identity(c); err != nil {
+		return s, err
+	}
 	if s.Service.Address, err = absolute(c.Listen.Service); err != nil {
 		return s, err
 	}
@@ -56,6 +59,35 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 		s.Providers = append(s.Providers, u)
 	}
 	return s, nil
+}
+
+// identity is what Envoy has to find out of clients. Files of public keys are read here: they are watched with the
+// configuration, and Envoy gets them whole.
+func identity(c *config.Config) (envoy.Identity, error) {
+	id := envoy.Identity{TrustedHops: c.Envoy.TrustedHops, Certificates: len(c.Auth.Certificates) > 0}
+	for i := range c.Auth.JWT {
+		j := &c.Auth.JWT[i]
+		if j.Header != "" {
+			id.Claimed = append(id.Claimed, j.Header)
+			continue
+		}
+		n := envoy.Issuer{Name: j.Name, Issuer: j.Issuer, Audiences: j.Audiences, CAFile: j.CA}
+		if j.JWKSFile != "" {
+			b, err := os.ReadFile(j.JWKSFile)
+			if err != nil {
+				return id, fmt.Errorf("issuer %s: %w", j.Name, err)
+			}
+			n.Keys = string(b)
+		} else {
+			u, err := url.Parse(j.JWKS)
+			if err != nil {
+				return id, fmt.Errorf("issuer %s: %w", j.Name, err)
+			}
+			n.URL = u
+		}
+		id.Issuers = append(id.Issuers, n)
+	}
+	return id, nil
 }
 
 // linger is how long an exchange may go on that began with a configuration.

@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,17 +23,28 @@ import (
 
 const op = "auth"
 
-// Gate lets clients in. The zero value and nil let nobody in. It is safe for concurrent use and does not change once
-// made.
+// Gate lets clients in. The zero value and nil let nobody in. It is safe for concurrent use, and does not change once
+// made, but for its Directory and Limiter, which outlive it.
 type Gate struct {
 	byHash    map[[sha256.Size]byte]*Key
 	anonymous *Key // nil: keys are asked for
-	hops      int
+	Options
 }
 
-// NewGate makes a gate for keys. With none, nobody is let in. Of two keys with the same hash the first counts.
-func NewGate(keys []*Key) *Gate {
-	g := &Gate{byHash: make(map[[sha256.Size]byte]*Key, len(keys))}
+// Options of a Gate.
+type Options struct {
+	Issued       *Directory    // keys of a store; nil: there are none
+	Issuers      []Issuer      // of tokens that Envoy has verified
+	Certificates []Certificate // of clients, which Envoy has verified; the first that fits counts
+	Failures     *Limiter      // nil: wrong keys are not limited
+	Hops         int           // proxies in front of Envoy whose x-forwarded-for is believed
+	UserHeader   string        // the header that names the end user; "": none does
+	UserFields   []string      // members of the body that name the end user, as metadata.user_id; the first that is there counts
+}
+
+// NewGate makes a gate for keys. Of two keys with the same hash the first counts.
+func NewGate(keys []*Key, o Options) *Gate {
+	g := &Gate{byHash: make(map[[sha256.Size]byte]*Key, len(keys)), Options: o}
 	for _, key := range keys {
 		if _, ok := g.byHash[key.Hash]; !ok {
 			g.byHash[key.Hash] = key
@@ -42,67 +54,163 @@ func NewGate(keys []*Key) *Gate {
 }
 
 // Open lets everybody in, with any key or none, as "anonymous".
-func Open() *Gate {
-	return &Gate{anonymous: &Key{ID: "anonymous", Name: "anonymous", Owner: Owner{Organization: DefaultOrganization}, Role: RoleMember}}
-}
-
-// Behind returns the gate as it is behind proxies whose x-forwarded-for is believed.
-func (g *Gate) Behind(hops int) *Gate {
-	behind := *g
-	behind.hops = hops
-	return &behind
+func Open(o Options) *Gate {
+	return &Gate{Options: o, anonymous: &Key{ID: "anonymous", Name: "anonymous", Owner: Owner{Organization: DefaultOrganization}, Role: RoleMember}}
 }
 
 // Request is what a request shows of who it is from.
 type Request struct {
 	Header func(name string) []string // all values of a header by its lower-case name
+	Proof  Proof                      // what Envoy has verified of a token
 	Now    time.Time
 }
 
 // Admit returns the identity that a request proves. Its error is an *llm.Error: with CodeInvalid for credentials that
-// contradict each other, with CodeUnauthenticated, the same one, for every key that is not let in, and with
-// CodeForbidden for one that is, but not from where it comes.
+// contradict each other, with CodeUnauthenticated, the same one, for every key that is not let in, with CodeForbidden
+// for one that is, but not from where it comes or not with such claims, and with CodeRateLimited for an address from
+// which too many wrong keys came.
 func (g *Gate) Admit(r Request) (Identity, error) {
 	p, err := FromHeaders(r.Header)
 	if err != nil {
 		return Identity{}, err
 	}
-	if g != nil && g.anonymous != nil {
-		return Identity{key: g.anonymous}, nil
-	}
-	key, err := g.check(p)
+	id, err := g.identify(r, p)
 	if err != nil {
 		return Identity{}, err
 	}
-	if !key.Expires.IsZero() && !r.Now.Before(key.Expires) {
+	if k := id.key; !k.Expires.IsZero() && !r.Now.Before(k.Expires) {
 		return Identity{}, denied("the API key has expired")
 	}
-	if len(key.Scope.Networks) > 0 && !key.Scope.Network(clientAddress(r.Header(forwardedFor), g.hops)) {
+	if k := id.key; len(k.Scope.Networks) > 0 && !k.Scope.Network(g.address(r)) {
 		return Identity{}, forbidden("this key may not be used from the network that the request comes from")
 	}
-	return Identity{key: key}, nil
+	if g.UserHeader != "" && id.user == "" {
+		return g.user(id, r)
+	}
+	return id, nil
+}
+
+// identify finds out who asks: by key, by token or, where there is neither, by certificate.
+func (g *Gate) identify(r Request, p Presented) (Identity, error) {
+	switch {
+	case g == nil:
+		return Identity{}, p.fault()
+	case g.anonymous != nil:
+		return Identity{key: g.anonymous}, nil
+	}
+	if issuer, claims, err := g.token(r); err != nil {
+		return Identity{}, err
+	} else if issuer != nil {
+		if p.kind == aKey {
+			return Identity{}, llm.Invalid(authorization, "a token and a key were sent; send one of them")
+		}
+		return issuer.identity(claims)
+	}
+	if p.kind == nothing && len(g.Certificates) > 0 {
+		if id, ok := g.certificate(r); ok {
+			return id, nil
+		}
+	}
+	return g.check(r, p)
+}
+
+// token returns whose verified token came with a request, nil: none did.
+func (g *Gate) token(r Request) (*Issuer, map[string]any, error) {
+	for i := range g.Issuers {
+		s := &g.Issuers[i]
+		if s.Header == "" {
+			if r.Proof.Issuer == s.Name {
+				return s, r.Proof.Claims, nil
+			}
+			continue
+		}
+		if values := r.Header(s.Header); len(values) > 0 {
+			claims, err := fromHeader(values[len(values)-1])
+			return s, claims, err
+		}
+	}
+	return nil, nil, nil
+}
+
+// certificate returns whose certificate a client has.
+func (g *Gate) certificate(r Request) (Identity, bool) {
+	values := r.Header(forwardedCert)
+	if len(values) == 0 {
+		return Identity{}, false
+	}
+	p, ok := readPeer(values[len(values)-1])
+	for i := range g.Certificates {
+		if ok && g.Certificates[i].fits(&p) {
+			return Identity{key: g.Certificates[i].Key}, true
+		}
+	}
+	return Identity{}, false
 }
 
 // check finds the key that was presented.
-func (g *Gate) check(p Presented) (*Key, error) {
-	switch p.kind {
-	case nothing:
-		return nil, denied("no API key; send it as authorization: Bearer KEY or in one of " + strings.Join(keyHeaders, ", "))
-	case otherScheme:
-		return nil, denied("the authorization header must be Bearer KEY")
+func (g *Gate) check(r Request, p Presented) (Identity, error) {
+	if p.kind != aKey {
+		return Identity{}, p.fault()
+	}
+	if wait := g.Failures.wait(func() netip.Addr { return g.address(r) }, r.Now); wait > 0 {
+		return Identity{}, slowDown(wait)
 	}
 	var hash [sha256.Size]byte // the dummy that an unknown key is compared with
-	var known *Key
-	if g != nil {
-		if known = g.byHash[p.sum]; known != nil {
-			hash = known.Hash
+	known := g.byHash[p.sum]
+	if known != nil {
+		hash = known.Hash
+	}
+	if same := subtle.ConstantTimeCompare(hash[:], p.sum[:]) == 1; !same {
+		known = nil
+	}
+	if known == nil {
+		known = g.Issued.find(p.sum, r.Now)
+	}
+	if known == nil {
+		if p.token && r.Proof.Fault != "" { // a token's signature cannot be guessed
+			return Identity{}, denied("the token is not valid: " + r.Proof.Fault)
 		}
+		g.Failures.Failed(g.address(r), p.sum, r.Now)
+		return Identity{}, denied("the API key is not valid")
 	}
-	if same := subtle.ConstantTimeCompare(hash[:], p.sum[:]) == 1; known == nil || !same {
-		return nil, denied("the API key is not valid")
-	}
-	return known, nil
+	return Identity{key: known}, nil
 }
+
+// fault says what is wrong where no key was presented.
+func (p Presented) fault() error {
+	switch p.kind {
+	case nothing:
+		return denied("no API key; send it as authorization: Bearer KEY or in one of " + strings.Join(keyHeaders, ", "))
+	case otherScheme:
+		return denied("the authorization header must be Bearer KEY")
+	}
+	return denied("the API key is not valid")
+}
+
+// user reads the end user's name from its header.
+func (g *Gate) user(id Identity, r Request) (Identity, error) {
+	values := r.Header(g.UserHeader)
+	switch {
+	case len(values) == 0:
+		return id, nil
+	case len(values) > 1 || !usableUser(values[0]):
+		return Identity{}, llm.Invalid(g.UserHeader, "the end user must be one text of at most "+strconv.Itoa(maxUser)+" bytes, without control characters")
+	}
+	return id.ForUser(strings.Clone(values[0])), nil
+}
+
+// NameUser returns the identity with the end user that a member of the body names. One that is known stays.
+func NameUser(id Identity, field, user string) (Identity, error) {
+	if id.user != "" || user == "" {
+		return id, nil
+	}
+	if !usableUser(user) {
+		return Identity{}, llm.Invalid(field, "the end user must be a text of at most "+strconv.Itoa(maxUser)+" bytes, without control characters")
+	}
+	return id.ForUser(user), nil
+}
+
+func (g *Gate) address(r Request) netip.Addr { return clientAddress(r.Header(forwardedFor), g.Hops) }
 
 const forwardedFor = "x-forwarded-for"
 

@@ -44,7 +44,7 @@ func TestWhoIsLetIn(t *testing.T) {
 		twice   = "invalid authorization: the authorization header was sent more than once"
 		differs = "invalid x-api-key: two different credentials were sent, in authorization and x-api-key"
 	)
-	keys := NewGate([]*Key{hashed(t, "alice", "key-a"), hashed(t, "bob", "key-b"), hashed(t, "late", "key-a")})
+	keys := NewGate([]*Key{hashed(t, "alice", "key-a"), hashed(t, "bob", "key-b"), hashed(t, "late", "key-a")}, Options{})
 	for _, tt := range []struct {
 		name string
 		in   headers
@@ -115,12 +115,12 @@ func TestWithoutKeysOnlyOpenLetsIn(t *testing.T) {
 	for name, in := range map[string]headers{
 		"no key": {}, "a key": {"x-api-key": {"k"}}, "another scheme": {"authorization": {"Basic eA=="}},
 	} {
-		for kind, keys := range map[string]*Gate{"nil": nil, "zero": &zero, "none": NewGate(nil)} {
+		for kind, keys := range map[string]*Gate{"nil": nil, "zero": &zero, "none": NewGate(nil, Options{})} {
 			if who, err := keys.Admit(Request{Header: in.get}); err == nil || who != (Identity{}) {
 				t.Errorf("%s, %s: got %q, %v", kind, name, who.Name(), err)
 			}
 		}
-		if who, err := Open().Admit(Request{Header: in.get}); err != nil || who.Name() != "anonymous" || !who.Authenticated() {
+		if who, err := Open(Options{}).Admit(Request{Header: in.get}); err != nil || who.Name() != "anonymous" || !who.Authenticated() {
 			t.Errorf("open, %s: got %q, %v", name, who.Name(), err)
 		}
 	}
@@ -128,8 +128,8 @@ func TestWithoutKeysOnlyOpenLetsIn(t *testing.T) {
 
 // The dummy that an unknown key is compared with must not become a key, whatever stands in the set.
 func TestTheZeroHashLetsNobodyIn(t *testing.T) {
-	for _, keys := range []*Gate{NewGate(nil), NewGate([]*Key{hashed(t, "alice", "key-a")})} {
-		if key, err := keys.check(Presented{kind: aKey}); err == nil || key != nil {
+	for _, keys := range []*Gate{NewGate(nil, Options{}), NewGate([]*Key{hashed(t, "alice", "key-a")}, Options{})} {
+		if key, err := keys.check(Request{Header: headers{}.get}, Presented{kind: aKey}); err == nil || key.Authenticated() {
 			t.Errorf("got %v, %v", key, err)
 		}
 	}
@@ -194,7 +194,7 @@ func FuzzFromHeaders(f *testing.F) {
 		if shape&2 != 0 {
 			h["api-key"] = nil
 		}
-		who, err := NewGate([]*Key{hashed(t, "it", "k")}).Admit(Request{Header: h.get})
+		who, err := NewGate([]*Key{hashed(t, "it", "k")}, Options{}).Admit(Request{Header: h.get})
 		var e *llm.Error
 		if err != nil && (!errors.As(err, &e) || e.Code != llm.CodeInvalid && e.Code != llm.CodeUnauthenticated) {
 			t.Fatalf("got %v", err)

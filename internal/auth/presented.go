@@ -24,8 +24,9 @@ const (
 
 // Presented is the credential of a request. The zero value is none. It holds the key's hash, never the key.
 type Presented struct {
-	kind kind
-	sum  [sha256.Size]byte
+	kind  kind
+	token bool // it looks like a JSON web token
+	sum   [sha256.Size]byte
 }
 
 // Format hides the hash for every verb.
@@ -140,7 +141,7 @@ func (p *Presented) add(from *string, name, key string) error {
 	sum := sha256.Sum256([]byte(key))
 	switch {
 	case p.kind == nothing:
-		*p, *from = Presented{kind: aKey, sum: sum}, name
+		*p, *from = Presented{kind: aKey, token: strings.HasPrefix(key, "eyJ") && strings.Count(key, ".") == 2, sum: sum}, name
 	case p.kind == otherScheme || p.sum != sum:
 		if *from == name {
 			return llm.Invalid(name, "the header was sent twice with different keys")

@@ -85,7 +85,7 @@ func TestTheClientsAddressIsWhatEnvoyTells(t *testing.T) {
 func TestKeysEndAtTheirTime(t *testing.T) {
 	k := hashed(t, "it", "key-a")
 	k.Expires = time.Unix(1000, 0)
-	g := NewGate([]*Key{k})
+	g := NewGate([]*Key{k}, Options{})
 	r := Request{Header: headers{"x-api-key": {"key-a"}}.get, Now: time.Unix(999, 999)}
 	if _, err := g.Admit(r); err != nil {
 		t.Error(err)

@@ -97,7 +97,7 @@ func (d *decoder) checkListen(c *Config) {
 		address Address
 	}{{"http", l.HTTP}, {"admin", l.Admin}} {
 		path := "listen." + a.name
-		if !d.bad[path] && !a.address.Loopback() && len(c.Keys) == 0 && d.nodes["keys"] == nil {
+		if !d.bad[path] && !a.address.Loopback() && !c.Asks() && d.nodes["keys"] == nil && d.nodes["auth"] == nil {
 			d.fail(path, "%s: listening beyond loopback needs keys; add keys, or listen on 127.0.0.1", a.name)
 		}
 	}
@@ -129,6 +129,8 @@ func (d *decoder) checkAccess(c *Config) {
 	unique(d, "teams", "team", c.Teams, func(t access.Team) string { return t.Name })
 	unique(d, "projects", "project", c.Projects, func(p access.Project) string { return p.Name })
 	unique(d, "keys", "key", c.Keys, func(k access.Key) string { return k.Name })
+	unique(d, "auth.jwt", "issuer", c.Auth.JWT, func(i access.Issuer) string { return i.Name })
+	unique(d, "auth.certificates", "certificate", c.Auth.Certificates, func(c access.Certificate) string { return c.Name })
 	c.Access.Check(access.Report{Fail: d.fail, Bad: func(path string) bool { return d.bad[path] }, Say: d.src.quote})
 }
 

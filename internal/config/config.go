@@ -206,6 +206,7 @@ func (c *Config) preset() {
 		Lossy:     "warn",
 		Count:     "local",
 	}
+	c.Access = access.Preset()
 	c.Limits = Limits{Body: 20 << 20, Headers: 60 << 10, HeaderCount: 100, Connections: 10000, Answer: 64 << 20}
 	c.Envoy = Envoy{Admin: "unix:run/envoy-admin.sock", Heap: 1 << 30, Usage: "tail", LogLevel: "warning"}
 	c.Tokenizer = Tokenizer{State: "run/tokens.json"}

@@ -144,6 +144,10 @@ func (c *Config) Files() []string {
 		add(f)
 	}
 	out = append(out, c.Telemetry.Files()...)
+	for i := range c.Auth.JWT {
+		add(c.Auth.JWT[i].JWKSFile)
+		add(c.Auth.JWT[i].CA)
+	}
 	for i := range c.Providers {
 		p := &c.Providers[i]
 		add(p.CA)

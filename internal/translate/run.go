@@ -129,7 +129,7 @@ func (t *Translator) begin(r *Record) (*walk, error) {
 	w.core = exchange.New(&exchange.Snapshot{
 		Version: "translate", Table: routing.NewTable([]*routing.Route{route}, nil),
 		Providers: map[string]*providers.Provider{w.provider.Name: w.provider},
-		Registry:  t.kinds, Servers: t.servers, Keys: auth.Open(), MaxBody: limit, MaxAnswer: limit,
+		Registry:  t.kinds, Servers: t.servers, Keys: auth.Open(auth.Options{}), MaxBody: limit, MaxAnswer: limit,
 	}, exchange.Options{Observer: &w.seen})
 	return w, nil
 }

@@ -4,7 +4,9 @@
 package access
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
@@ -17,7 +19,70 @@ type Access struct {
 	Teams         []Team         `yaml:"teams" max:"10000" doc:"The teams that keys belong to."`
 	Projects      []Project      `yaml:"projects" max:"10000" doc:"The projects of teams."`
 	Keys          []Key          `yaml:"keys" doc:"The keys that clients authenticate with. Without keys anybody who can connect may use Signalbox, and it listens on loopback only."`
+	Auth          Auth           `yaml:"auth" doc:"What else proves who a client is, and what happens to those who guess."`
+	EndUser       EndUser        `yaml:"end_user" doc:"Where requests name the user on whose behalf a client asks. It is the client's claim."`
 }
+
+// Auth is the ways to prove an identity beside keys.
+type Auth struct {
+	JWT          []Issuer      `yaml:"jwt" max:"16" doc:"Issuers of tokens (JWT, OIDC) that stand for a key. Envoy verifies them."`
+	Certificates []Certificate `yaml:"certificates" max:"1000" doc:"Clients' certificates that stand for a key, where a request has neither key nor token. Envoy verifies them: the one that Signalbox configures by listen.tls.client_ca, one of your own must set x-forwarded-client-cert and take it from nobody. The first that fits counts."`
+	Failures     Failures      `yaml:"failures" doc:"How addresses are slowed down from which many different wrong keys come."`
+}
+
+// Issuer is an issuer of tokens.
+type Issuer struct {
+	Name      string   `yaml:"name" form:"name" required:"true" doc:"Its name, which stands for a key's in logs and metrics."`
+	Issuer    string   `yaml:"issuer" required:"true" doc:"The claim iss of its tokens."`
+	Audiences []string `yaml:"audiences" max:"16" required:"true" doc:"The values of the claim aud of which a token must have one."`
+	JWKS      string   `yaml:"jwks" doc:"The URL of its public keys."`
+	JWKSFile  string   `yaml:"jwks_file" form:"file" doc:"A file of its public keys, in place of jwks."`
+	CA        string   `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that the certificate of jwks is verified with, in place of the system's."`
+	Header    string   `yaml:"header" form:"header" doc:"The header in which an Envoy of your own hands on the claims that it has verified (forward_payload_header), in place of jwks. Such a header must never come from clients; the Envoy that Signalbox configures removes it."`
+	Claims    Claims   `yaml:"claims" doc:"Which claims tell who somebody is, as sub, or realm_access.team for one within. What none tells is as the fields beside say."`
+	Grant     `yaml:",inline"`
+}
+
+// Claims are the claims of a token that tell who somebody is.
+type Claims struct {
+	Organization string            `yaml:"organization" form:"claim" doc:"The claim that names the organization."`
+	Team         string            `yaml:"team" form:"claim" doc:"The claim that names the team; of a list, the one that teams has."`
+	Project      string            `yaml:"project" form:"claim" doc:"The claim that names the project."`
+	Role         string            `yaml:"role" form:"claim" doc:"The claim that names the role; of a list, the highest."`
+	EndUser      string            `yaml:"end_user" form:"claim" doc:"The claim that names the end user."`
+	Require      map[string]string `yaml:"require" form:"claim" doc:"Claims that must have a value, or a list with it. Other tokens are refused."`
+}
+
+// Certificate is clients' certificates.
+type Certificate struct {
+	Name    string `yaml:"name" form:"name" required:"true" doc:"A name, which stands for a key's in logs and metrics."`
+	URI     string `yaml:"uri" doc:"A URI in the certificate, or a pattern of one, as spiffe://acme.example/ns/*."`
+	DNS     string `yaml:"dns" doc:"A DNS name in the certificate, or a pattern of one."`
+	Subject string `yaml:"subject" doc:"The certificate's subject, or a pattern of it, as CN=search,*."`
+	Grant   `yaml:",inline"`
+}
+
+// Failures limits wrong keys.
+type Failures struct {
+	Off       bool          `yaml:"off" doc:"Does not slow anybody down."`
+	Allow     int           `yaml:"allow" min:"1" max:"100000" doc:"Different wrong keys of an address before it has to wait. One that is repeated counts once."`
+	Longest   time.Duration `yaml:"longest" doc:"The longest wait. Each further wrong key doubles it, from a second on."`
+	Addresses int           `yaml:"addresses" min:"100" max:"10000000" doc:"Addresses that are remembered at most."`
+}
+
+// EndUser is where requests name the end user.
+type EndUser struct {
+	Header string   `yaml:"header" form:"header" doc:"The header; it does not go on to providers."`
+	Body   []string `yaml:"body" form:"claim" max:"8" doc:"Members of the body, as user or metadata.user_id; the first that is there counts, where the header says nothing."`
+}
+
+// Preset returns what holds where the file says nothing.
+func Preset() Access {
+	return Access{Auth: Auth{Failures: Failures{Allow: 20, Longest: time.Minute, Addresses: 10_000}}}
+}
+
+// Asks reports whether clients must prove who they are.
+func (a *Access) Asks() bool { return len(a.Keys)+len(a.Auth.JWT)+len(a.Auth.Certificates) > 0 }
 
 // Organization is one that pays.
 type Organization struct {
@@ -60,25 +125,10 @@ type Grant struct {
 type Scope struct {
 	Models     []string `yaml:"models" form:"pattern" max:"1000" zero:"every model" doc:"Names and patterns of the models that it may use, as clients name them or as aliases lead to. Others do not exist for it, nor in lists of models."`
 	Routes     []string `yaml:"routes" form:"route" max:"1000" zero:"every route" doc:"Names and patterns of the routes that it may use."`
-	Operations []string `yaml:"operations" form:"operation" zero:"every operation" doc:"What it may ask for: chat (and counting tokens), complete, count, embed, rerank, moderate, image, image_edit, image_vary, speech, transcribe, translate, files, batches, realtime."`
+	Operations []string `yaml:"operations" form:"operation" zero:"every operation" doc:"What it may ask for: chat (and counting tokens), complete, count, embed, rerank, moderate, image, image_edit, image_vary, speech, transcribe, translate, files, batches, realtime, stored_answers."`
 	Regions    []string `yaml:"regions" form:"region" max:"100" zero:"every region" doc:"The regions of providers that its requests may go to; eu includes eu-west-1. A provider without a region is none of them."`
 	Networks   []string `yaml:"networks" form:"network" max:"1000" zero:"every network" doc:"The networks that its clients may connect from, as 10.0.0.0/8 or an address. See envoy.trusted_hops."`
 	Expires    string   `yaml:"expires" form:"time" zero:"never" doc:"When it ends: a day, which is the last one (UTC), or a time as 2026-12-31T18:00:00Z."`
-}
-
-// StaticKeys returns the keys of the file, ready to check.
-func (a *Access) StaticKeys() ([]*auth.Key, error) {
-	keys := make([]*auth.Key, len(a.Keys))
-	for i := range a.Keys {
-		k := &a.Keys[i]
-		h, err := auth.ParseHash(k.Hash)
-		if err != nil {
-			return nil, fmt.Errorf("key %s: %w", k.Name, err)
-		}
-		keys[i] = a.key(k.Name, &k.Grant)
-		keys[i].Hash = h
-	}
-	return keys, nil
 }
 
 // key makes the key of a grant, which is checked.
@@ -159,6 +209,17 @@ func Form(form, s string) error {
 		_, err = auth.ParseNetwork(s)
 	case "time":
 		_, err = ParseTime(s)
+	case "header":
+		if s == "" || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return errors.New("the name of a header has lower-case letters, digits and dashes here")
+		}
+		if strings.HasPrefix(s, "x-envoy-") || strings.HasPrefix(s, "x-signalbox-") || s == "authorization" || s == "cookie" {
+			return errors.New("this header has another meaning")
+		}
+	case "claim":
+		if len(s) > 256 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) || strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") {
+			return errors.New("a path is names with dots between them, without spaces")
+		}
 	}
 	return err
 }

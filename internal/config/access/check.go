@@ -3,6 +3,8 @@ package access
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
+	"net/url"
 	"slices"
 )
 
@@ -40,6 +42,54 @@ func (a *Access) Check(r Report) {
 		}
 		first[k.Hash] = k.Name
 	}
+	a.checkAuth(r)
+}
+
+// checkAuth checks what stands for keys.
+func (a *Access) checkAuth(r Report) {
+	for i := range a.Auth.JWT {
+		s, at := &a.Auth.JWT[i], fmt.Sprintf("auth.jwt[%d]", i)
+		open := s.Grant
+		for _, c := range []struct {
+			claim string
+			field *string
+		}{{s.Claims.Organization, &open.Organization}, {s.Claims.Team, &open.Team}, {s.Claims.Project, &open.Project}} {
+			if c.claim != "" && *c.field != "" {
+				r.Fail(at+".claims", "claims: %s is said twice, here and by a claim", r.Say(*c.field))
+			}
+		}
+		if s.Claims.Organization == "" && s.Claims.Team == "" {
+			a.checkGrant(r, &s.Grant, at)
+		}
+		ways := 0
+		for _, w := range []string{s.JWKS, s.JWKSFile, s.Header} {
+			if w != "" {
+				ways++
+			}
+		}
+		if ways != 1 && !r.Bad(at+".jwks") && !r.Bad(at+".jwks_file") && !r.Bad(at+".header") {
+			r.Fail(at, "one of jwks, jwks_file and header is due")
+		}
+		if u, err := url.Parse(s.JWKS); s.JWKS != "" && !r.Bad(at+".jwks") && (err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !local(u)) {
+			r.Fail(at+".jwks", "jwks: must be a URL of https://, or of http:// on loopback")
+		}
+		if s.CA != "" && s.JWKS == "" {
+			r.Fail(at+".ca", "ca: only jwks is fetched")
+		}
+	}
+	for i := range a.Auth.Certificates {
+		c, at := &a.Auth.Certificates[i], fmt.Sprintf("auth.certificates[%d]", i)
+		a.checkGrant(r, &c.Grant, at)
+		if c.URI+c.DNS+c.Subject == "" {
+			r.Fail(at, "one of uri, dns and subject is due")
+		}
+	}
+}
+
+// local reports whether a URL is on this machine.
+func local(u *url.URL) bool {
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "http" && (u.Hostname() == "localhost" || err == nil && ip.IsLoopback())
 }
 
 func organizations(a *Access) []string {

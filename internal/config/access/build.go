@@ -1,0 +1,80 @@
+package access
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/signalbox-ai/signalbox/internal/auth"
+)
+
+// Live is what outlives a version of the configuration.
+type Live struct {
+	Issued   *auth.Directory // nil: there is no store
+	Failures *auth.Limiter
+}
+
+// Gate makes what lets clients in. hops is the number of proxies in front of Envoy that are believed.
+func (a *Access) Gate(l Live, hops int) (*auth.Gate, error) {
+	o := auth.Options{Issued: l.Issued, Hops: hops, UserHeader: a.EndUser.Header, UserFields: a.EndUser.Body, Issuers: a.issuers(), Certificates: a.certificates()}
+	if !a.Auth.Failures.Off {
+		o.Failures = l.Failures
+	}
+	if !a.Asks() {
+		return auth.Open(o), nil
+	}
+	keys, err := a.StaticKeys()
+	if err != nil {
+		return nil, err
+	}
+	return auth.NewGate(keys, o), nil
+}
+
+// Limiter makes the limiter of wrong keys.
+func (f *Failures) Limiter() *auth.Limiter { return auth.NewLimiter(f.Allow, f.Longest, f.Addresses) }
+
+// StaticKeys returns the keys of the file, ready to check.
+func (a *Access) StaticKeys() ([]*auth.Key, error) {
+	keys := make([]*auth.Key, len(a.Keys))
+	for i := range a.Keys {
+		k := &a.Keys[i]
+		h, err := auth.ParseHash(k.Hash)
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", k.Name, err)
+		}
+		keys[i] = a.key(k.Name, &k.Grant)
+		keys[i].Hash = h
+	}
+	return keys, nil
+}
+
+// issuers gives the form of issuers that is decided with.
+func (a *Access) issuers() []auth.Issuer {
+	known := make(map[string]string, len(a.Teams))
+	for i := range a.Teams {
+		known[a.Teams[i].Name] = cmp.Or(a.Teams[i].Organization, a.organization())
+	}
+	var out []auth.Issuer
+	for i := range a.Auth.JWT {
+		s := &a.Auth.JWT[i]
+		k := a.key(s.Name, &s.Grant)
+		k.ID = "jwt:" + s.Name
+		c := &s.Claims
+		out = append(out, auth.Issuer{
+			Name: s.Name, Header: s.Header, Key: k, Teams: known,
+			Claims: auth.Claims{Organization: c.Organization, Team: c.Team, Project: c.Project, Role: c.Role, User: c.EndUser, Require: c.Require},
+		})
+	}
+	return out
+}
+
+// certificates gives the form of certificates that is decided with.
+func (a *Access) certificates() []auth.Certificate {
+	var out []auth.Certificate
+	for i := range a.Auth.Certificates {
+		c := &a.Auth.Certificates[i]
+		k := a.key(c.Name, &c.Grant)
+		k.ID = "certificate:" + c.Name
+		out = append(out, auth.Certificate{URI: c.URI, DNS: c.DNS, Subject: c.Subject, Key: k})
+	}
+	return out
+}
