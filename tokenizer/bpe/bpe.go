@@ -31,6 +31,7 @@ type Encoding struct {
 	parts  [][2]uint32 // of each token, the two that merge into it; its own number twice if none do
 	bytes  [256]uint32 // the tokens of single bytes
 	chars  []uint32    // the tokens plus one of characters that may be taken whole, up to U+FFFF
+	ascii  []uint32    // the ranks of merges of two bytes of ASCII, which most texts begin with; the first is in the high bits
 	joins  joins
 
 	names *names

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/signalbox-ai/signalbox/tokenizer/vocab"
 )
@@ -130,6 +131,34 @@ func TestBlocksJoin(t *testing.T) {
 		}
 		if n, ok := e.run(p, &w); ok && n != got {
 			t.Errorf("%s: as a run got %d, want %d", kind, n, got)
+		}
+	}
+}
+
+func TestARunOfTheSameBytesCountsAsMergingAllOfIt(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	letters := []rune("ab-= \n/éж国")
+	for _, name := range []string{"o200k_base", "tekken"} {
+		e := open(t, name)
+		var w, x work
+		quick := 0
+		for range 400 {
+			var period []byte
+			for range 1 + r.IntN(5) {
+				period = utf8.AppendRune(period, letters[r.IntN(len(letters))])
+			}
+			p := bytes.Repeat(period, (runFrom+r.IntN(3000))/len(period)+1)
+			n, ok := e.run(p, &w)
+			if !ok {
+				continue
+			}
+			quick++
+			if want := len(e.queued(p, 0, &x.queue)); n != want {
+				t.Errorf("%s: %d times %q: got %d, want %d", name, len(p)/len(period), period, n, want)
+			}
+		}
+		if quick < 100 {
+			t.Errorf("%s: only %d of 400 were continued", name, quick)
 		}
 	}
 }

@@ -52,6 +52,10 @@ func (e *Encoding) fill(v *vocab.Vocab) error {
 		e.parts[r] = [2]uint32{uint32(left), uint32(right)}
 		e.pairs.add(uint32(left), uint32(right), uint32(r))
 	}
+	e.ascii = make([]uint32, 1<<14)
+	for k := range e.ascii {
+		e.ascii[k] = e.pairs.rank(e.bytes[k>>7], e.bytes[k&127])
+	}
 	e.findJoins(v)
 	return nil
 }

@@ -17,8 +17,8 @@ func (e *Encoding) queued(p []byte, from int, q *queue) []part {
 	for i := range n {
 		q.next, q.prev = append(q.next, i+1), append(q.prev, i-1)
 	}
-	for i := range max(n, 1) - 1 {
-		if q.parts[i].rank = e.pairs.rank(q.parts[i].id, q.parts[i+1].id); q.parts[i].rank != never {
+	for i := range q.parts {
+		if q.parts[i].rank != never {
 			q.heap = append(q.heap, uint64(q.parts[i].rank)<<32|uint64(i))
 		}
 	}

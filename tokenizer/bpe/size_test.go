@@ -11,7 +11,7 @@ import (
 // resident returns the bytes of the tables, which all counts share.
 func (e *Encoding) resident() int {
 	return 8*len(e.short) + 16*len(e.middle) + 8*len(e.long.slots) + len(e.long.data) + 8*len(e.pairs) + 8*len(e.parts) +
-		4*len(e.bytes) + 4*len(e.chars) + 8*len(e.joins.bloom) + 8*len(e.joins.bytes)
+		4*len(e.bytes) + 4*len(e.chars) + 4*len(e.ascii) + 8*len(e.joins.bloom) + 8*len(e.joins.bytes)
 }
 
 func TestTablesStaySmall(t *testing.T) {

@@ -11,9 +11,11 @@ import (
 // again, together, until both ends of what that makes fit.
 const (
 	block   = 1 << 16 // bytes of a window where merging with a queue
+	window  = 32      // bytes of a window where merging by looking for the lowest rank
 	most    = 256     // bytes around a seam up to which merging by looking for the lowest rank is quicker
 	kept4   = 128     // tokens of the result that seams of small windows may go back over
-	runFrom = 1 << 12 // bytes from which on a run of one character is continued by what repeats in it
+	runFrom = 1 << 12 // bytes from which on a run of the same bytes is continued by what repeats in it
+	runOf   = 16      // of how many bytes, at most
 )
 
 // windows counts the tokens of a text of more than a few bytes.
@@ -36,7 +38,7 @@ func (e *Encoding) smallWindows(p []byte, w *work) (int, bool) {
 	done := 0 // tokens before those in stack
 	stack := w.parts[:0]
 	for at := 0; at < len(p); {
-		end := windowEnd(p, at, few)
+		end := windowEnd(p, at, window)
 		chunk := e.merge(e.begin(room[:0], p[at:end], at))
 		var ok bool
 		if stack, ok = e.join(stack, chunk, p, most, w); !ok {
@@ -141,12 +143,14 @@ func (e *Encoding) fit(a, b uint32) bool {
 	}
 }
 
-// run counts a run of one character. Where its tokens repeat, a longer run has more of those in the same
-// place: no new neighbours come up.
+// run counts a run of one character, or of the same few again and again. Where its tokens repeat, a longer run has more of
+// those in the same place: no new neighbours come up.
 func (e *Encoding) run(p []byte, w *work) (int, bool) {
-	_, size := utf8.DecodeRune(p)
-	if !bytes.Equal(p[size:], p[:len(p)-size]) {
-		return 0, false
+	size := 1
+	for !bytes.Equal(p[size:], p[:len(p)-size]) {
+		if size++; size > runOf {
+			return 0, false
+		}
 	}
 	const begin = runFrom / 4
 	length := begin - begin%size
@@ -157,6 +161,9 @@ func (e *Encoding) run(p []byte, w *work) (int, bool) {
 			return 0, false
 		}
 		period := int(parts[at].end) - int(parts[at-1].end)
+		if period%size != 0 {
+			return 0, false
+		}
 		rest := len(p) - length
 		if rest%period == 0 {
 			return len(parts) + rest/period, true
