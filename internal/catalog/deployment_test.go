@@ -32,7 +32,7 @@ func TestDeployment(t *testing.T) {
 	if match != catalog.Exact || m.Context != 100_000 || m.MaxOutput != 128_000 || !m.Can.Has(ability.Tools) || m.Card != nil || m.ID != "prod-chat" {
 		t.Errorf("a deployment has the facts of the model that it is like, and not its price: %+v", m)
 	}
-	if f := d.Facts("prod-chat", of); f.Context != 100_000 || f.Thinking != catalog.ThinkEffort || !f.CompletionsMax {
+	if f := d.Facts("prod-chat", of); f.Context != 100_000 || f.Input != 100_000 || f.Thinking != catalog.ThinkEffort || !f.CompletionsMax {
 		t.Errorf("facts of a deployment: %+v", f)
 	}
 	if m, _ := d.Find("gpt-4.1"); m.Card != card || m.Context != 1_047_576 || m.Dates.Retires != "2027-01-01" {

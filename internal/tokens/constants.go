@@ -8,6 +8,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -418,10 +419,10 @@ func WriteConstants(out io.Writer, list []Constant) error {
 		c := &list[i]
 		fit, apart := "-", "-"
 		if c.Known() {
-			fit = fmt.Sprint(c.Fit)
+			fit = strconv.FormatInt(c.Fit, 10)
 		}
 		if c.Pairs > c.FitPairs {
-			apart = fmt.Sprint(c.Apart)
+			apart = strconv.FormatInt(c.Apart, 10)
 		}
 		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\t%d\t%s\n", c.Name, c.Value, fit, c.FitPairs, apart, c.Pairs-c.FitPairs, strings.Join(c.Families, ", "))
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -127,11 +128,7 @@ func (e *evidence) proves(k skipKey, w why) bool {
 	case "refers":
 		return jsonx.Get(m.pair.Request, w.proof) != nil
 	case "early":
-		for _, id := range e.early(m) {
-			if id == w.proof {
-				return strings.HasPrefix(m.pair.name(), "gpt-4o") && strings.HasSuffix(m.pair.Path, "/responses")
-			}
-		}
+		return slices.Contains(e.early(m), w.proof) && strings.HasPrefix(m.pair.name(), "gpt-4o") && strings.HasSuffix(m.pair.Path, "/responses")
 	case "elsewhere":
 		o := e.pairs[parseKey(w.proof)]
 		return o != nil && plainly(m) != "" && plainly(o) == plainly(m) && o.reported < m.reported
