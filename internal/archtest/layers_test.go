@@ -14,7 +14,7 @@ var layers = []string{
 	"internal/jsonx internal/glob internal/secret internal/telemetry internal/inflate envoy/binary extproc/grpcwire internal/catalog/* internal/quota/window tokenizer/text tokenizer/ucd tokenizer/nfc",
 	"internal/catalog internal/telemetry/* internal/catalog/billing internal/owner internal/health internal/limits internal/quota internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit tokenizer/vocab tokenizer/scan",
 	"tokenizer/* internal/ledger/book",
-	"tokenizer providers/dialect providers/dialect/member providers/dialect/claude providers/dialect/*/* providers/sign internal/quota/* internal/ledger/*",
+	"tokenizer internal/store providers/dialect providers/dialect/member providers/dialect/claude providers/dialect/*/* providers/sign internal/quota/* internal/ledger/*",
 	"providers/dialect/* providers/sign/* internal/cache internal/guard internal/ledger/sqlite internal/ledger/postgres",
 	"providers internal/ledger/stores internal/mock internal/cache/* internal/guard/*",
 	"providers/*",

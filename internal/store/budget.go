@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Budget is a limit of an owner over a window, as a row. Package quota gives it its meaning.
+type Budget struct {
+	ID      string `json:"id"`
+	Level   string `json:"level"`          // organization, team, project, key or end_user
+	Owner   string `json:"owner"`          // its name; of a key its id; of end users whom they ask: the key's id
+	Unit    string `json:"unit"`           // requests, tokens_in, tokens_out, tokens, money (nano-USD) or parallel
+	Amount  int64  `json:"amount,string"`  // 0 to 2^53−1
+	Per     string `json:"per"`            // second, minute, hour, day, week, month, total; "" for parallel
+	Zone    string `json:"zone,omitzero"`  // of days, weeks and months, as Europe/Berlin; "": UTC
+	Model   string `json:"model,omitzero"` // a name or pattern; "": all models together
+	Soft    bool   `json:"soft"`           // tells, and does not refuse
+	AlertAt []int  `json:"alert_at,omitzero"`
+	Stamp
+}
+
+func budgets() *table[Budget] {
+	return &table[Budget]{
+		kind: KindBudget, name: "budgets", key: "id", columns: []string{"id", "level", "owner", "unit", "amount", "per", "zone", "model", "soft", "alert_at"},
+		fields: func(b *Budget) []any {
+			soft := 0
+			if b.Soft {
+				soft = 1
+			}
+			return []any{b.ID, b.Level, b.Owner, b.Unit, b.Amount, b.Per, b.Zone, b.Model, soft, text(b.AlertAt)}
+		},
+		scan: func(b *Budget) []any {
+			return []any{&b.ID, &b.Level, &b.Owner, &b.Unit, &b.Amount, &b.Per, &b.Zone, &b.Model, &b.Soft, document{&b.AlertAt}}
+		},
+		id: func(b *Budget) string { return b.ID }, stamp: func(b *Budget) *Stamp { return &b.Stamp },
+	}
+}
+
+// mostAmount is 2^53−1: what scripts and JSON carry exactly.
+const mostAmount = 1<<53 - 1
+
+// check looks at a budget's own fields.
+func (b *Budget) check() error {
+	one := func(field, v string, all ...string) error {
+		if !slices.Contains(all, v) {
+			return fault(Invalid, field, "%s: must be one of %s", field, strings.Join(all, ", "))
+		}
+		return nil
+	}
+	if err := one("level", b.Level, "organization", "team", "project", "key", "end_user"); err != nil {
+		return err
+	}
+	if err := one("unit", b.Unit, "requests", "tokens_in", "tokens_out", "tokens", "money", "parallel"); err != nil {
+		return err
+	}
+	if b.Unit == "parallel" {
+		if b.Per != "" || b.Zone != "" {
+			return fault(Invalid, "per", "per: what runs in parallel has no window")
+		}
+	} else if err := one("per", b.Per, "second", "minute", "hour", "day", "week", "month", "total"); err != nil {
+		return err
+	}
+	if b.Amount < 0 || b.Amount > mostAmount {
+		return fault(Invalid, "amount", "amount: from 0 to %d", int64(mostAmount))
+	}
+	if b.Zone != "" {
+		if b.Per != "day" && b.Per != "week" && b.Per != "month" {
+			return fault(Invalid, "zone", "zone: only days, weeks and months have one")
+		}
+		if _, err := time.LoadLocation(b.Zone); err != nil || b.Zone == "Local" {
+			return fault(Invalid, "zone", "zone: unknown time zone %q", b.Zone)
+		}
+	}
+	if len(b.Model) > 256 || strings.ContainsFunc(b.Model, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fault(Invalid, "model", "model: not a model's name, or pattern of names")
+	}
+	for i, p := range b.AlertAt {
+		if p < 1 || p > 1000 || i > 0 && p <= b.AlertAt[i-1] {
+			return fault(Invalid, "alert_at", "alert_at[%d]: percentages from 1 to 1000, in rising order", i)
+		}
+	}
+	return nil
+}
+
+// owner refuses a budget of nobody.
+func (b *Budget) owner(t *Tx) error {
+	var err error
+	switch b.Level {
+	case "organization":
+		_, err = organizations().get(t.ctx, t.s, t.tx, b.Owner)
+	case "team":
+		_, err = teams().get(t.ctx, t.s, t.tx, b.Owner)
+	case "project":
+		_, err = projects().get(t.ctx, t.s, t.tx, b.Owner)
+	default:
+		var k Key
+		k, err = t.s.key(t.ctx, t.tx, b.Owner)
+		b.Owner = k.ID
+	}
+	return needs("owner", err)
+}
+
+// Budget reads one.
+func (s *Store) Budget(ctx context.Context, id string) (Budget, error) {
+	return budgets().get(ctx, s, s.db, id)
+}
+
+// Budgets reads a page of them, by id; of a level and owner, where they are given.
+func (s *Store) Budgets(ctx context.Context, level, owner string, p Page) ([]Budget, string, error) {
+	return budgets().list(ctx, s, []condition{{"level", level}, {"owner", owner}}, p)
+}
+
+// CreateBudget makes one. Its id is made of what it is about, so that what was counted for it is found again.
+func (t *Tx) CreateBudget(b *Budget) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	if err := b.owner(t); err != nil {
+		return err
+	}
+	b.ID = budgetID(b)
+	return budgets().insert(t, b)
+}
+
+// budgetID writes level, owner, unit, window and model, with letters, digits and underscores alone: every other byte
+// of a name is _XX, in hexadecimal digits, so that no two are alike.
+func budgetID(b *Budget) string {
+	var out strings.Builder
+	for i, part := range []string{b.Level, b.Owner, b.Unit, b.Per, b.Model} {
+		if i > 0 {
+			out.WriteString("_")
+		}
+		for _, c := range []byte(part) {
+			if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || i == 0 || i == 2 {
+				out.WriteByte(c)
+			} else {
+				out.WriteString("_" + strconv.FormatInt(int64(c)+256, 16)[1:])
+			}
+		}
+	}
+	return out.String()
+}
+
+// UpdateBudget changes amount, zone, softness and alerts. What a budget is about stays.
+func (t *Tx) UpdateBudget(id string, version int64, change func(*Budget) error) (Budget, error) {
+	return budgets().update(t, id, version, "update", func(b *Budget) error {
+		was := *b
+		if err := change(b); err != nil {
+			return err
+		}
+		b.ID, b.Level, b.Owner, b.Unit, b.Per, b.Model = was.ID, was.Level, was.Owner, was.Unit, was.Per, was.Model
+		return b.check()
+	})
+}
+
+// DeleteBudget deletes one: nothing is limited by it any more.
+func (t *Tx) DeleteBudget(id string, version int64) error { return budgets().remove(t, id, version) }

@@ -1,0 +1,237 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"regexp"
+)
+
+// Organization is one that pays.
+type Organization struct {
+	Name  string `json:"name"`
+	Title string `json:"title"` // for people
+	Stamp
+}
+
+// Team is a part of an organization.
+type Team struct {
+	Name         string `json:"name"`
+	Organization string `json:"organization"`
+	Title        string `json:"title"`
+	Stamp
+}
+
+// Project is a part of a team's work.
+type Project struct {
+	Name  string `json:"name"`
+	Team  string `json:"team"`
+	Title string `json:"title"`
+	Stamp
+}
+
+func organizations() *table[Organization] {
+	return &table[Organization]{
+		kind: KindOrganization, name: "organizations", key: "name", columns: []string{"name", "title"},
+		fields: func(o *Organization) []any { return []any{o.Name, o.Title} },
+		scan:   func(o *Organization) []any { return []any{&o.Name, &o.Title} },
+		id:     func(o *Organization) string { return o.Name }, stamp: func(o *Organization) *Stamp { return &o.Stamp },
+	}
+}
+
+func teams() *table[Team] {
+	return &table[Team]{
+		kind: KindTeam, name: "teams", key: "name", columns: []string{"name", "organization", "title"},
+		fields: func(t *Team) []any { return []any{t.Name, t.Organization, t.Title} },
+		scan:   func(t *Team) []any { return []any{&t.Name, &t.Organization, &t.Title} },
+		id:     func(t *Team) string { return t.Name }, stamp: func(t *Team) *Stamp { return &t.Stamp },
+	}
+}
+
+func projects() *table[Project] {
+	return &table[Project]{
+		kind: KindProject, name: "projects", key: "name", columns: []string{"name", "team", "title"},
+		fields: func(p *Project) []any { return []any{p.Name, p.Team, p.Title} },
+		scan:   func(p *Project) []any { return []any{&p.Name, &p.Team, &p.Title} },
+		id:     func(p *Project) string { return p.Name }, stamp: func(p *Project) *Stamp { return &p.Stamp },
+	}
+}
+
+var names = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+// maxTitle bounds a title, in bytes.
+const maxTitle = 200
+
+func checkName(field, name string) error {
+	if !names.MatchString(name) {
+		return fault(Invalid, field, "%s: a name has lower-case letters, digits, dot, dash and underscore, begins with a letter or digit, and has at most 64 characters", field)
+	}
+	return nil
+}
+
+func checkTitle(title string) error {
+	if len(title) > maxTitle {
+		return fault(Invalid, "title", "title: at most %d bytes", maxTitle)
+	}
+	return nil
+}
+
+// needs turns a missing object into a wrong field.
+func needs(field string, err error) error {
+	if f, ok := errors.AsType[*Fault](err); ok && f.Reason == Missing {
+		return fault(Invalid, field, "%s: %s", field, f.Message)
+	}
+	return err
+}
+
+// Organization reads one.
+func (s *Store) Organization(ctx context.Context, name string) (Organization, error) {
+	return organizations().get(ctx, s, s.db, name)
+}
+
+// Organizations reads a page of them, by name.
+func (s *Store) Organizations(ctx context.Context, p Page) ([]Organization, string, error) {
+	return organizations().list(ctx, s, nil, p)
+}
+
+// CreateOrganization makes one.
+func (t *Tx) CreateOrganization(o *Organization) error {
+	if err := errors.Join(checkName("name", o.Name), checkTitle(o.Title)); err != nil {
+		return first(err)
+	}
+	return organizations().insert(t, o)
+}
+
+// UpdateOrganization changes the title.
+func (t *Tx) UpdateOrganization(name string, version int64, change func(*Organization) error) (Organization, error) {
+	return organizations().update(t, name, version, "update", func(o *Organization) error {
+		err := change(o)
+		o.Name = name
+		return first(errors.Join(err, checkTitle(o.Title)))
+	})
+}
+
+// DeleteOrganization deletes one without teams and keys.
+func (t *Tx) DeleteOrganization(name string, version int64) error {
+	return organizations().remove(t, name, version, condition{"teams.organization", "teams"}, condition{"api_keys.organization", "keys"})
+}
+
+// Team reads one.
+func (s *Store) Team(ctx context.Context, name string) (Team, error) {
+	return teams().get(ctx, s, s.db, name)
+}
+
+// Teams reads a page of them, by name; of an organization, where one is given.
+func (s *Store) Teams(ctx context.Context, organization string, p Page) ([]Team, string, error) {
+	return teams().list(ctx, s, []condition{{"organization", organization}}, p)
+}
+
+// CreateTeam makes one.
+func (t *Tx) CreateTeam(v *Team) error {
+	if err := errors.Join(checkName("name", v.Name), checkTitle(v.Title)); err != nil {
+		return first(err)
+	}
+	if _, err := organizations().get(t.ctx, t.s, t.tx, v.Organization); err != nil {
+		return needs("organization", err)
+	}
+	return teams().insert(t, v)
+}
+
+// UpdateTeam changes the title; a team stays in its organization, for what it used is charged there.
+func (t *Tx) UpdateTeam(name string, version int64, change func(*Team) error) (Team, error) {
+	return teams().update(t, name, version, "update", func(v *Team) error {
+		was := v.Organization
+		err := change(v)
+		v.Name, v.Organization = name, was
+		return first(errors.Join(err, checkTitle(v.Title)))
+	})
+}
+
+// DeleteTeam deletes one without projects, keys and provider keys.
+func (t *Tx) DeleteTeam(name string, version int64) error {
+	return teams().remove(t, name, version, condition{"projects.team", "projects"}, condition{"api_keys.team", "keys"}, condition{"provider_keys.team", "provider keys"})
+}
+
+// Project reads one.
+func (s *Store) Project(ctx context.Context, name string) (Project, error) {
+	return projects().get(ctx, s, s.db, name)
+}
+
+// Projects reads a page of them, by name; of a team, where one is given.
+func (s *Store) Projects(ctx context.Context, team string, p Page) ([]Project, string, error) {
+	return projects().list(ctx, s, []condition{{"team", team}}, p)
+}
+
+// CreateProject makes one.
+func (t *Tx) CreateProject(v *Project) error {
+	if err := errors.Join(checkName("name", v.Name), checkTitle(v.Title)); err != nil {
+		return first(err)
+	}
+	if _, err := teams().get(t.ctx, t.s, t.tx, v.Team); err != nil {
+		return needs("team", err)
+	}
+	return projects().insert(t, v)
+}
+
+// UpdateProject changes the title; a project stays in its team.
+func (t *Tx) UpdateProject(name string, version int64, change func(*Project) error) (Project, error) {
+	return projects().update(t, name, version, "update", func(v *Project) error {
+		was := v.Team
+		err := change(v)
+		v.Name, v.Team = name, was
+		return first(errors.Join(err, checkTitle(v.Title)))
+	})
+}
+
+// DeleteProject deletes one without keys.
+func (t *Tx) DeleteProject(name string, version int64) error {
+	return projects().remove(t, name, version, condition{"api_keys.project", "keys"})
+}
+
+// first returns the first of joined errors.
+func first(err error) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return many.Unwrap()[0]
+	}
+	return err
+}
+
+// Adopt makes the owners that are not there yet.
+func (t *Tx) Adopt(os []Organization, ts []Team, ps []Project) error {
+	absent := func(err error) (bool, error) {
+		if f, ok := errors.AsType[*Fault](err); ok && f.Reason == Missing {
+			return true, nil
+		}
+		return false, err
+	}
+	for i := range os {
+		_, err := organizations().get(t.ctx, t.s, t.tx, os[i].Name)
+		if missing, err := absent(err); err != nil {
+			return err
+		} else if missing {
+			if err := t.CreateOrganization(&os[i]); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range ts {
+		_, err := teams().get(t.ctx, t.s, t.tx, ts[i].Name)
+		if missing, err := absent(err); err != nil {
+			return err
+		} else if missing {
+			if err := t.CreateTeam(&ts[i]); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range ps {
+		_, err := projects().get(t.ctx, t.s, t.tx, ps[i].Name)
+		if missing, err := absent(err); err != nil {
+			return err
+		} else if missing {
+			if err := t.CreateProject(&ps[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
