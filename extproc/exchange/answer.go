@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/content"
 	"github.com/signalbox-ai/signalbox/internal/inflate"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -95,6 +96,8 @@ func (a *Attempt) open() bool {
 	case a.req != nil:
 		s.pipe.reader = a.client.NewReader(a.req, stream)
 		s.pipe.writer = a.server.NewWriter(a.req, x.Stream)
+		s.pipe.said = x.said
+		x.said.Begin()
 	case filter != nil && !x.Stream && !strings.HasPrefix(s.header.Get("content-type"), "application/json"):
 		return false
 	case filter != nil && (stream || !x.Stream):
@@ -357,6 +360,7 @@ type pipe struct {
 	stop    llm.StopReason
 	failed  *llm.Error
 	usage   llm.Usage
+	said    *content.Said // nil: nothing is kept
 }
 
 // feed takes the next plain bytes.
@@ -383,6 +387,7 @@ func (p *pipe) feed(chunk []byte, end bool) error {
 }
 
 func (p *pipe) emit(ev *llm.Event) error {
+	p.said.Event(ev)
 	switch ev.Kind {
 	case llm.EvUsage:
 		p.usage.Merge(ev.Usage)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/content"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
@@ -146,8 +147,8 @@ type Closed struct {
 	First   time.Duration
 	Usage   llm.Usage
 	Source  Source
-	Partial bool // the usage is not that of the whole answer
-	Swept   bool
+	Partial bool          // the usage is not that of the whole answer
+	Said    *content.Said // nil: it is not kept
 }
 
 type nobody struct{}
@@ -275,7 +276,7 @@ func (x *Exchange) close(o Outcome) {
 	}
 	x.core.seen.Closed(Closed{
 		Ticket: &x.Ticket, Last: last, At: x.snap.Providers[last.Provider], Model: o.Model, Tries: n, Ending: ending, Why: o.Why, Status: o.Status,
-		Began: x.start(o), Took: o.Took, First: o.First, Usage: usage, Source: source, Partial: o.Partial, Swept: o.Ending == EndedUnseen,
+		Began: x.start(o), Took: o.Took, First: o.First, Usage: usage, Source: source, Partial: o.Partial, Said: x.said,
 	})
 	x.core.log.Debug("exchange ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "route", x.Route, "model", x.Model, "key", x.Who, "target", last.Target(), "status", o.Status, "ending", ending, "why", o.Why,
 		"attempts", o.Tries, "took", o.Took, "first_byte", o.First, "bytes", o.Sent, "usage_from", source, "input", usage.Input.N, "output", usage.Output.N, "cached", usage.Cached.N, "reasoning", usage.Reasoning.N, "queries", usage.Queries.N, "partial", o.Partial)

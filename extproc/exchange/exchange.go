@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/content"
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
@@ -61,6 +62,7 @@ type Exchange struct {
 	closed   time.Time
 	first    *written         // attempt 1's body, until it is taken
 	sample   *counting.Sample // nil: nothing is learnt from its usage
+	said     *content.Said    // nil: what is said is not kept
 }
 
 // intake is what the plan stage knows before there is a plan.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/signalbox-ai/signalbox/extproc/content"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -263,6 +264,9 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	}
 	if x.snap.Count != nil && x.Op == llm.OpChat {
 		x.sample = x.snap.Count.Sample(x.in.server, p.in, x.snap.Providers[leg.Provider], leg.Model, leg.Like)
+	}
+	if t := x.snap.Trace; t != nil && t.Say && x.Trace.Sampled() {
+		x.said = content.Keep(x.in.server, p.in)
 	}
 	x.attempts = make([]Attempted, len(x.Steps))
 	x.attempts[0].Path = leg.Path

@@ -90,7 +90,7 @@ func (o *Observer) Lost(from, to dialect.Name, n int) {
 
 // Closed implements exchange.Observer.
 func (o *Observer) Closed(c exchange.Closed) {
-	if c.Swept {
+	if c.Ending == exchange.EndedUnseen.String() {
 		o.metrics.Swept(1)
 	} else {
 		o.metrics.LogEntry("request")

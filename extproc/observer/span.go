@@ -36,7 +36,7 @@ var (
 const usual = 1 << 10
 
 // Size implements otlp.Span.
-func (closed) Size() int { return usual }
+func (c closed) Size() int { return usual + c.Said.Size() }
 
 // Size implements otlp.Span.
 func (refusal) Size() int { return usual }
@@ -165,6 +165,7 @@ func (c closed) Span() *spanv1.Span {
 		s.Attributes = append(s.Attributes, otlp.Double("gen_ai.response.time_to_first_chunk", c.First.Seconds()))
 	}
 	s.Attributes = append(s.Attributes, used(&c)...)
+	s.Attributes = append(s.Attributes, said(&c)...)
 	switch c.Ending {
 	case exchange.EndedWell.String():
 	case exchange.EndedByClient.String(), exchange.EndedUnseen.String():
@@ -204,6 +205,21 @@ func used(c *closed) []*commonv1.KeyValue {
 	}
 	if c.Partial {
 		as = append(as, otlp.Bool("signalbox.usage.partial", true))
+	}
+	return as
+}
+
+// said are the attributes of content, where that is kept.
+func said(c *closed) (as []*commonv1.KeyValue) {
+	in, system := c.Said.Input()
+	out, cut := c.Said.Output()
+	for _, a := range []struct{ name, value string }{{"gen_ai.input.messages", in}, {"gen_ai.system_instructions", system}, {"gen_ai.output.messages", out}} {
+		if a.value != "" {
+			as = append(as, otlp.Text(a.name, a.value))
+		}
+	}
+	if cut {
+		as = append(as, otlp.Bool("signalbox.output.cut", true))
 	}
 	return as
 }

@@ -26,6 +26,7 @@ type Tracing struct {
 	Follow bool            // a client's traceparent decides whether its exchange is
 	Sample func() bool     // whether one is that nobody else decides about
 	Toward map[string]bool // providers that get a traceparent
+	Say    bool            // spans hold what was said
 }
 
 // Rules say where tags come from. They do not change.

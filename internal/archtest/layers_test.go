@@ -20,7 +20,7 @@ var layers = []string{
 	"providers/*",
 	"providers/all routing",
 	"routing/policy internal/config/access internal/config/observe",
-	"internal/config extproc/ticket extproc/listing extproc/counting extproc/metering extproc/tagging",
+	"internal/config extproc/ticket extproc/listing extproc/counting extproc/metering extproc/tagging extproc/content",
 	"extproc/exchange internal/config/*",
 	"extproc envoy extproc/observer extproc/books internal/sending internal/translate internal/tokens",
 	"internal/admin internal/app",

@@ -225,6 +225,27 @@ func TestTracesOfExchanges(t *testing.T) {
 	}
 }
 
+func TestContentIsInSpansWhereItIsSwitchedOn(t *testing.T) {
+	c := collector.Start(t)
+	s, _, _ := tracedStack(t, "endpoint: "+c.GRPC, "  traces: { content: true }\n")
+	const prompt = `[{"role":"user","parts":[{"type":"text","content":"Hello"}]}]`
+	for i, stream := range []bool{false, true} {
+		parent, trace := parentOf(50+i, "01")
+		post(t, s.Base+chatPath, chat("plain", stream), parent).want(t, 200)
+		x, attempts := traceOf(t, c, trace, 2)
+		has(t, "direct", x, map[string]any{"gen_ai.input.messages": prompt, "gen_ai.output.messages": nil})
+		has(t, "its attempt", attempts[0], map[string]any{"gen_ai.input.messages": nil})
+		parent, trace = parentOf(60+i, "01")
+		post(t, s.Base+chatPath, chat("over", stream), parent).want(t, 200, "Hello")
+		x, _ = traceOf(t, c, trace, 4)
+		has(t, "translated", x, map[string]any{"gen_ai.input.messages": prompt, "gen_ai.output.messages": `[{"role":"assistant","parts":[{"type":"text","content":"Hello"}],"finish_reason":"stop"}]`})
+	}
+	parent, trace := parentOf(70, "00") // kept because it fails; what was said in it is not
+	post(t, s.Base+chatPath, chat("none", false), parent)
+	x, _ := traceOf(t, c, trace, 3)
+	has(t, "not sampled", x, map[string]any{"gen_ai.input.messages": nil})
+}
+
 func TestNeitherSecretsNorContentAreInSpans(t *testing.T) {
 	for _, protocol := range []string{"grpc", "http"} {
 		c := collector.Start(t)

@@ -172,7 +172,7 @@ func Tracing(t *observe.Telemetry) *tagging.Tracing {
 	}
 	const whole = 1_000_000
 	share, _ := observe.Millionths(t.Traces.Sample) // checked
-	out := &tagging.Tracing{Follow: t.Traces.FollowParent, Sample: func() bool { return mathrand.IntN(whole) < share }, Toward: map[string]bool{}}
+	out := &tagging.Tracing{Follow: t.Traces.FollowParent, Sample: func() bool { return mathrand.IntN(whole) < share }, Toward: map[string]bool{}, Say: t.Traces.Content}
 	for _, p := range t.Traces.Propagate {
 		out.Toward[p] = true
 	}

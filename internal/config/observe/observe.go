@@ -64,7 +64,7 @@ type Traces struct {
 	FollowParent bool     `yaml:"follow_parent" doc:"Lets a client's traceparent decide whether its exchange is traced; otherwise only sample does. The exchange is part of the client's trace either way."`
 	Errors       bool     `yaml:"errors" doc:"Also traces exchanges and attempts that failed, whatever else was decided. The end is known when spans are made."`
 	Propagate    []string `yaml:"propagate" form:"name" max:"1000" doc:"Providers that get a traceparent of ours, so that their spans are below the attempt's. While exchanges are traced, traceparent and tracestate go to no other provider."`
-	Content      bool     `yaml:"content" doc:"Puts prompts into spans, and answers where they visit the service. They go wherever traces go."`
+	Content      bool     `yaml:"content" doc:"Puts what is said into the spans of sampled exchanges: prompts up to 256 KiB, and of answers that are translated the first 64 KiB. Other answers do not pass through the service. It goes wherever traces go."`
 	Queue        int      `yaml:"queue" min:"16" max:"1000000" doc:"Most spans that wait to be sent. Further ones are dropped and counted."`
 }
 

@@ -38,11 +38,17 @@ type SpanOptions struct {
 // Spans is the queue of spans to a collector. Its methods are safe for concurrent use.
 type Spans struct {
 	o     SpanOptions
-	queue chan Span
+	queue chan waiting
 	bytes atomic.Int64
 	stop  chan struct{}
 	once  sync.Once
 	bad   bool // the last request failed: told in the log
+}
+
+// waiting is a span in the queue, with the size that was counted when it came.
+type waiting struct {
+	span Span
+	size int64
 }
 
 // NewSpans makes a queue. Run sends what is in it.
@@ -59,7 +65,7 @@ func NewSpans(o SpanOptions) *Spans {
 	if o.Every <= 0 {
 		o.Every = time.Second
 	}
-	return &Spans{o: o, queue: make(chan Span, o.Queue), stop: make(chan struct{})}
+	return &Spans{o: o, queue: make(chan waiting, o.Queue), stop: make(chan struct{})}
 }
 
 // Add hands a span in, and drops it where the queue is full. It never waits.
@@ -67,7 +73,7 @@ func (s *Spans) Add(x Span) {
 	size := int64(x.Size())
 	if s.bytes.Add(size) <= s.o.Bytes {
 		select {
-		case s.queue <- x:
+		case s.queue <- waiting{x, size}:
 			return
 		default:
 		}
@@ -121,9 +127,9 @@ func (s *Spans) Stop() { s.once.Do(func() { close(s.stop) }) }
 // collect takes a batch off the queue. more is false when the end has come.
 func (s *Spans) collect(ctx context.Context) (batch []*spanv1.Span, more bool) {
 	more = true
-	take := func(x Span) {
-		s.bytes.Add(-int64(x.Size()))
-		batch = append(batch, x.Span())
+	take := func(x waiting) {
+		s.bytes.Add(-x.size)
+		batch = append(batch, x.span.Span())
 	}
 	select { // the first, however long it takes
 	case x := <-s.queue:
