@@ -37,9 +37,7 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if err != nil {
 		return x.refuse(asError(err))
 	}
-	if x.snap.Tags != nil {
-		x.Tags = x.snap.Tags.Read(x.in.head.Get, x.Dialect, head.Doc)
-	}
+	x.Tags = x.snap.Tags.Read(x.in.head.Get, x.Dialect, head.Doc, x.in.who.Tags())
 	if rerr = x.endUser(head); rerr != nil {
 		return x.refuse(rerr)
 	}

@@ -4,6 +4,7 @@
 package tagging
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -51,9 +52,21 @@ func New(headers map[string]string, metadata []string) *Rules {
 	return r
 }
 
-// Read returns the tags of a request, nil where it has none. doc is its body, nil where that is no JSON. What it returns
-// aliases neither.
-func (r *Rules) Read(header func(name string) string, d dialect.Name, doc *jsonx.Doc) map[string]string {
+// Read returns the tags of a request, nil where it has none. doc is its body, nil where that is no JSON; own are the tags
+// of its key, which go before what it says itself. What it returns aliases neither header nor body.
+func (r *Rules) Read(header func(name string) string, d dialect.Name, doc *jsonx.Doc, own map[string]string) map[string]string {
+	if r == nil {
+		return own
+	}
+	tags := r.read(header, d, doc)
+	if tags == nil {
+		return own
+	}
+	maps.Copy(tags, own)
+	return tags
+}
+
+func (r *Rules) read(header func(name string) string, d dialect.Name, doc *jsonx.Doc) map[string]string {
 	var tags map[string]string
 	set := func(name, value string) {
 		if value = clean(value); value == "" {

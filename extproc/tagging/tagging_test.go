@@ -44,7 +44,7 @@ func TestTagsAreReadFromWhatIsConfigured(t *testing.T) {
 		"no UTF-8":                  {map[string]string{"x-feature": "a\xff"}, dialect.OpenAIChat, `{}`, map[string]string{"feature": "a?"}},
 		"too long":                  {map[string]string{"x-feature": "x" + long}, dialect.OpenAIChat, `{}`, map[string]string{"feature": "x" + long[:Longest-2]}},
 	} {
-		got := rules.Read(func(n string) string { return c.headers[n] }, c.dialect, scan(t, c.body))
+		got := rules.Read(func(n string) string { return c.headers[n] }, c.dialect, scan(t, c.body), nil)
 		if d := cmp.Diff(c.want, got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
@@ -53,14 +53,32 @@ func TestTagsAreReadFromWhatIsConfigured(t *testing.T) {
 
 func TestABodyThatIsNoJSONHasNoMetadata(t *testing.T) {
 	rules := New(map[string]string{"feature": "x-feature"}, []string{"team"})
-	got := rules.Read(func(string) string { return "chat" }, dialect.OpenAIAudio, nil)
+	got := rules.Read(func(string) string { return "chat" }, dialect.OpenAIAudio, nil, nil)
 	if d := cmp.Diff(map[string]string{"feature": "chat"}, got); d != "" {
 		t.Error(d)
 	}
 }
 
+func TestTheTagsOfAKeyGoFirst(t *testing.T) {
+	own := map[string]string{"team": "core"}
+	rules := New(map[string]string{"team": "x-team", "feature": "x-feature"}, nil)
+	say := func(n string) string { return map[string]string{"x-team": "somebody else's", "x-feature": "chat"}[n] }
+	if d := cmp.Diff(map[string]string{"team": "core", "feature": "chat"}, rules.Read(say, dialect.OpenAIChat, nil, own)); d != "" {
+		t.Error(d)
+	}
+	silent := func(string) string { return "" }
+	for _, r := range []*Rules{rules, New(nil, nil)} {
+		if d := cmp.Diff(own, r.Read(silent, dialect.OpenAIChat, nil, own)); d != "" {
+			t.Error(d)
+		}
+	}
+	if len(own) != 1 {
+		t.Errorf("the key's tags became %v", own)
+	}
+}
+
 func TestWithoutTagsThereAreNoRules(t *testing.T) {
-	if New(nil, nil) != nil {
+	if r := New(nil, nil); r != nil || r.Read(nil, dialect.OpenAIChat, nil, nil) != nil {
 		t.Error("there are rules")
 	}
 }

@@ -23,7 +23,8 @@ type Key struct {
 	Owner
 	Role    Role
 	Scope   Scope
-	Expires time.Time // zero: never
+	Expires time.Time         // zero: never
+	Tags    map[string]string // of its exchanges, whatever requests say; it does not change
 }
 
 // Identity is who a request is from. The zero value is nobody. It is small and holds nothing secret.
@@ -49,6 +50,14 @@ func (i Identity) KeyID() string {
 		return ""
 	}
 	return i.key.ID
+}
+
+// Tags returns the tags that the key gives its exchanges. They are not to be changed.
+func (i Identity) Tags() map[string]string {
+	if i.key == nil {
+		return nil
+	}
+	return i.key.Tags
 }
 
 // Owner returns whom the exchange is charged to.

@@ -140,7 +140,7 @@ func (d *decoder) checkObservation(c *Config) {
 	for i := range c.Providers {
 		names[i] = c.Providers[i].Name
 	}
-	c.Observation.Check(observe.Report{Fail: d.fail, Bad: func(path string) bool { return d.bad[path] }, Say: d.src.quote, Near: near, CA: authorities}, names)
+	c.Observation.Check(observe.Report{Fail: d.fail, Bad: func(path string) bool { return d.bad[path] }, Say: d.src.quote, Near: near, CA: authorities}, names, c.KeyTags())
 }
 
 // checkProvider checks one provider, and makes an adapter of it to see whether it can be made.

@@ -50,6 +50,9 @@ func describe(c *config.Config) string {
 	for _, k := range keys {
 		fmt.Fprintf(&b, "key %s %x of %s\n", k.Name, k.Hash, strings.Join([]string{k.Organization, k.Team, k.Project}, "/"))
 		fmt.Fprintf(&b, "  role=%s scope=%+v expires=%s\n", k.Role, k.Scope, k.Expires.Format(time.RFC3339))
+		if k.Tags != nil {
+			fmt.Fprintf(&b, "  tags=%v\n", k.Tags)
+		}
 	}
 	for i := range c.Providers {
 		p := &c.Providers[i]

@@ -114,10 +114,11 @@ type Key struct {
 
 // Grant is whom a key belongs to and what it may be used for.
 type Grant struct {
-	Organization string `yaml:"organization" form:"name" zero:"its team's" doc:"The organization that pays, where no team is said."`
-	Team         string `yaml:"team" form:"name" zero:"its project's" doc:"The team that it belongs to."`
-	Project      string `yaml:"project" form:"name" doc:"The project that it is for."`
-	Role         string `yaml:"role" enum:"owner,admin,member,viewer,billing" zero:"member" doc:"What its owner may do. owner, admin and member send requests to models; viewer and billing only read usage and costs."`
+	Organization string            `yaml:"organization" form:"name" zero:"its team's" doc:"The organization that pays, where no team is said."`
+	Team         string            `yaml:"team" form:"name" zero:"its project's" doc:"The team that it belongs to."`
+	Project      string            `yaml:"project" form:"name" doc:"The project that it is for."`
+	Role         string            `yaml:"role" enum:"owner,admin,member,viewer,billing" zero:"member" doc:"What its owner may do. owner, admin and member send requests to models; viewer and billing only read usage and costs."`
+	Tags         map[string]string `yaml:"tags" form:"tag" doc:"Tags of its exchanges, by name. They go before those that requests bring."`
 	Scope        `yaml:",inline"`
 }
 
@@ -133,7 +134,7 @@ type Scope struct {
 
 // key makes the key of a grant, which is checked.
 func (a *Access) key(name string, g *Grant) *auth.Key {
-	k := &auth.Key{ID: name, Name: name, Owner: a.owner(g), Role: auth.RoleMember, Scope: g.scope()}
+	k := &auth.Key{ID: name, Name: name, Owner: a.owner(g), Role: auth.RoleMember, Scope: g.scope(), Tags: g.Tags}
 	if r, ok := auth.ParseRole(g.Role); ok {
 		k.Role = r
 	}

@@ -32,6 +32,17 @@ func (a *Access) Gate(l Live, hops int) (*auth.Gate, error) {
 // Limiter makes the limiter of wrong keys.
 func (f *Failures) Limiter() *auth.Limiter { return auth.NewLimiter(f.Allow, f.Longest, f.Addresses) }
 
+// KeyTags returns the tags that keys of the file give, by where they stand: keys[0].tags.
+func (a *Access) KeyTags() map[string]map[string]string {
+	out := map[string]map[string]string{}
+	for i := range a.Keys {
+		if t := a.Keys[i].Tags; t != nil {
+			out[fmt.Sprintf("keys[%d].tags", i)] = t
+		}
+	}
+	return out
+}
+
 // StaticKeys returns the keys of the file, ready to check.
 func (a *Access) StaticKeys() ([]*auth.Key, error) {
 	keys := make([]*auth.Key, len(a.Keys))

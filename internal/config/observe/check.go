@@ -19,9 +19,18 @@ type Report struct {
 // secrets are headers that hold what must not become a tag.
 var secrets = []string{"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key", "x-amz-security-token"}
 
-// Check finds what no single field shows. providers are the names that there are.
-func (o *Observation) Check(r Report, providers []string) {
+// Check finds what no single field shows. providers are the names that there are, keys the tags of keys by where they
+// stand.
+func (o *Observation) Check(r Report, providers []string, keys map[string]map[string]string) {
 	names := map[string]bool{}
+	for at, tags := range keys {
+		for n := range tags {
+			names[n] = true
+		}
+		if len(tags) > MaxTags {
+			r.Fail(at, "tags: more than %d of them", MaxTags)
+		}
+	}
 	for name, header := range o.Tags.Headers {
 		at := "tags.headers." + name
 		names[name] = true
@@ -35,7 +44,7 @@ func (o *Observation) Check(r Report, providers []string) {
 		}
 		names[m] = true
 	}
-	if len(names) > MaxTags {
+	if len(o.Tags.Headers)+len(o.Tags.Metadata) > MaxTags {
 		r.Fail("tags", "tags: more than %d of them", MaxTags)
 	}
 	t := &o.Telemetry

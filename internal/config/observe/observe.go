@@ -19,7 +19,7 @@ type Observation struct {
 	Log       Log       `yaml:"log" doc:"The program's own log."`
 }
 
-// MaxTags is how many tags an exchange has at most.
+// MaxTags is how many tags an exchange has at most from its request, and how many from its key.
 const MaxTags = 16
 
 // Tags says where tags come from.
