@@ -1,12 +1,14 @@
 package bpe
 
+import "github.com/signalbox-ai/signalbox/tokenizer/heap"
+
 // queue is what merging with a queue of the possible merges needs: time grows with the text's length times
 // its logarithm, whatever the text.
 type queue struct {
 	parts []part
 	next  []uint32 // the part behind, by position; the last one has the number of parts
 	prev  []uint32
-	heap  []uint64 // rank and position of merges, some of which are no longer possible
+	heap  heap.Queue // rank and position of merges, some of which are no longer possible
 }
 
 // queued returns the tokens of p, which begins at offset from. They are good until the queue is used again.
@@ -22,15 +24,9 @@ func (e *Encoding) queued(p []byte, from int, q *queue) []part {
 			q.heap = append(q.heap, uint64(q.parts[i].rank)<<32|uint64(i))
 		}
 	}
-	for i := len(q.heap)/4 + 1; i >= 0; i-- {
-		q.down(i)
-	}
+	q.heap.Init()
 	for len(q.heap) > 0 {
-		top := q.heap[0]
-		last := len(q.heap) - 1
-		q.heap[0] = q.heap[last]
-		q.heap = q.heap[:last]
-		q.down(0)
+		top := q.heap.Pop()
 		if i := uint32(top); q.parts[i].rank == uint32(top>>32) {
 			e.mergeAt(i, n, q)
 		}
@@ -49,13 +45,13 @@ func (e *Encoding) mergeAt(i, n uint32, q *queue) {
 	if after < n {
 		q.prev[after] = i
 		if a.rank = e.pairs.rank(a.id, q.parts[after].id); a.rank != never {
-			q.push(uint64(a.rank)<<32 | uint64(i))
+			q.heap.Push(uint64(a.rank)<<32 | uint64(i))
 		}
 	}
 	if before := q.prev[i]; before < n {
 		b := &q.parts[before]
 		if b.rank = e.pairs.rank(b.id, a.id); b.rank != never {
-			q.push(uint64(b.rank)<<32 | uint64(before))
+			q.heap.Push(uint64(b.rank)<<32 | uint64(before))
 		}
 	}
 }
@@ -67,45 +63,4 @@ func (q *queue) rest(n uint32) []part {
 		out = append(out, q.parts[i])
 	}
 	return out
-}
-
-func (q *queue) push(x uint64) {
-	q.heap = append(q.heap, x)
-	i := len(q.heap) - 1
-	for i > 0 {
-		up := (i - 1) / 4
-		if q.heap[up] <= x {
-			break
-		}
-		q.heap[i] = q.heap[up]
-		i = up
-	}
-	q.heap[i] = x
-}
-
-// down moves what is at i to where nothing below it is less.
-func (q *queue) down(i int) {
-	h := q.heap
-	if i >= len(h) {
-		return
-	}
-	x := h[i]
-	for {
-		first := i*4 + 1
-		if first >= len(h) {
-			break
-		}
-		least := first
-		for k := first + 1; k < min(first+4, len(h)); k++ {
-			if h[k] < h[least] {
-				least = k
-			}
-		}
-		if h[least] >= x {
-			break
-		}
-		h[i] = h[least]
-		i = least
-	}
-	h[i] = x
 }

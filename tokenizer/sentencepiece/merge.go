@@ -3,6 +3,8 @@ package sentencepiece
 import (
 	"math/bits"
 	"unicode/utf8"
+
+	"github.com/signalbox-ai/signalbox/tokenizer/heap"
 )
 
 // never is the rank of a merge that is none.
@@ -168,7 +170,7 @@ type queue struct {
 	parts []part
 	next  []uint32 // the part behind, by position; the last one has the number of parts
 	prev  []uint32
-	heap  []uint64 // rank and position of merges, some of which are no longer possible
+	heap  heap.Queue // rank and position of merges, some of which are no longer possible
 }
 
 // queued merges and counts parts, each of which knows its merge.
@@ -181,16 +183,10 @@ func (m *Model) queued(q *queue, parts []part) int {
 			q.heap = append(q.heap, uint64(parts[i].rank)<<32|uint64(i))
 		}
 	}
-	for i := len(q.heap)/4 + 1; i >= 0; i-- {
-		q.down(i)
-	}
+	q.heap.Init()
 	left := int(n)
 	for len(q.heap) > 0 {
-		top := q.heap[0]
-		last := len(q.heap) - 1
-		q.heap[0] = q.heap[last]
-		q.heap = q.heap[:last]
-		q.down(0)
+		top := q.heap.Pop()
 		at := uint32(top) // the low half
 		if parts[at].rank != uint32(top>>32) {
 			continue
@@ -214,46 +210,7 @@ func (m *Model) queued(q *queue, parts []part) int {
 }
 
 func (q *queue) push(rank, at uint32) {
-	if rank == never {
-		return
+	if rank != never {
+		q.heap.Push(uint64(rank)<<32 | uint64(at))
 	}
-	x := uint64(rank)<<32 | uint64(at)
-	q.heap = append(q.heap, x)
-	i := len(q.heap) - 1
-	for i > 0 {
-		up := (i - 1) / 4
-		if q.heap[up] <= x {
-			break
-		}
-		q.heap[i] = q.heap[up]
-		i = up
-	}
-	q.heap[i] = x
-}
-
-// down moves what is at i to where nothing below it is less.
-func (q *queue) down(i int) {
-	h := q.heap
-	if i >= len(h) {
-		return
-	}
-	x := h[i]
-	for {
-		first := i*4 + 1
-		if first >= len(h) {
-			break
-		}
-		least := first
-		for k := first + 1; k < min(first+4, len(h)); k++ {
-			if h[k] < h[least] {
-				least = k
-			}
-		}
-		if h[least] >= x {
-			break
-		}
-		h[i] = h[least]
-		i = least
-	}
-	h[i] = x
 }
