@@ -37,8 +37,8 @@ func New(to Adder, version string, budget func(id string) *quota.Budget) *Books 
 	return &Books{to: to, version: version, budget: budget}
 }
 
-// Keep implements metering.Books.
-func (b *Books) Keep(e *metering.Ended, c *metering.Charge) {
+// Write implements metering.Books.
+func (b *Books) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 	r := &ledger.Record{
 		Key:  ledger.Key{Organization: e.Party.Organization, ID: metering.ID(e.Hold)},
 		At:   e.Began,
@@ -58,6 +58,17 @@ func (b *Books) Keep(e *metering.Ended, c *metering.Charge) {
 	for i := range e.Attempts {
 		r.Attempts = append(r.Attempts, b.attempt(e, i, &c.Lines[i], began))
 		began += e.Attempts[i].Took
+	}
+	return r
+}
+
+// Keep implements metering.Books.
+func (b *Books) Keep(r *ledger.Record, c *metering.Charge) {
+	if c.Outcome.Over {
+		r.Result.Flags = append(r.Result.Flags, ledger.Overrun)
+	}
+	if c.Lost {
+		r.Result.Flags = append(r.Result.Flags, ledger.Degraded)
 	}
 	if c.Outcome.From == quota.Expired {
 		late(r, c)
@@ -96,12 +107,6 @@ func (b *Books) money(r *ledger.Record, c *metering.Charge) {
 		if is.Budget.Window.Kind != window.Gauge {
 			r.Money.Charges = append(r.Money.Charges, ledger.Charge{Budget: is.Budget.ID, Window: start(is.Budget, r.At), Unit: is.Budget.Unit.String(), Amount: is.Amount})
 		}
-	}
-	if c.Outcome.Over {
-		r.Result.Flags = append(r.Result.Flags, ledger.Overrun)
-	}
-	if c.Lost {
-		r.Result.Flags = append(r.Result.Flags, ledger.Degraded)
 	}
 }
 

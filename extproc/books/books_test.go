@@ -67,7 +67,8 @@ func ended() (*metering.Ended, *metering.Charge) {
 func TestARecordSaysAllOfAnExchange(t *testing.T) {
 	var got pile
 	e, c := ended()
-	books.New(&got, "2026-11-01", budget).Keep(e, c)
+	b := books.New(&got, "2026-11-01", budget)
+	b.Keep(b.Write(e, c), c)
 	target := ledger.Target{Provider: "openai", Kind: "openai", Model: "gpt", Region: "eu"}
 	served := target
 	served.Service = "flex"
@@ -97,7 +98,7 @@ func TestTheSumIsTheTruth(t *testing.T) {
 	b.Lapsed("acme", quota.Lapse{ID: "abc", Parts: []quota.Part{{Budget: "team_money", Kind: 'C', Amount: 500}, {Budget: "key_parallel", Kind: 'G', Amount: 1}, {Budget: "key_requests", Kind: 'S', Amount: 1}}})
 	e, c := ended()
 	c.Outcome = quota.Outcome{From: quota.Expired, To: quota.Settled}
-	b.Keep(e, c)
+	b.Keep(b.Write(e, c), c)
 	if len(got) != 2 || got[0].Result.Status != ledger.Expired || got[0].ID != got[1].ID || got[1].Sequence != 1 || got[1].Cause != "late" {
 		t.Fatalf("got %+v", got)
 	}

@@ -15,9 +15,11 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
+	"github.com/signalbox-ai/signalbox/internal/quota/journal"
 	"github.com/signalbox-ai/signalbox/providers"
 )
 
@@ -65,21 +67,26 @@ type Prompt struct {
 
 // Params of a Meter. Store is needed; zero fields get what a running service uses.
 type Params struct {
-	Store  quota.Store
-	Books  Books
-	Log    *slog.Logger
-	Now    func() time.Time
-	Remote bool // the store is not in this process: exchanges are settled by Run, away from Envoy's streams
+	Store   quota.Store
+	Journal *journal.Journal // lets what was used survive the process; nil: what was reserved is charged after a crash
+	Books   Books
+	Log     *slog.Logger
+	Now     func() time.Time
+	Remote  bool // the store is not in this process
 }
 
 // Books keeps what exchanges used and cost. Its methods must not wait.
 type Books interface {
-	Keep(e *Ended, c *Charge)
+	// Write makes the record of an exchange, and Keep keeps it once the counters were told.
+	Write(e *Ended, c *Charge) *ledger.Record
+	Keep(r *ledger.Record, c *Charge)
+	// Lapsed keeps what was charged because no end was told.
 	Lapsed(organization string, l quota.Lapse)
 }
 
 // Meter is safe for concurrent use.
 type Meter struct {
+	journal *journal.Journal
 	store   quota.Store
 	books   Books
 	log     *slog.Logger
@@ -96,14 +103,17 @@ const waiting = 1 << 16
 
 // New makes a Meter.
 func New(p Params) *Meter {
-	m := &Meter{store: p.Store, books: p.Books, log: p.Log, now: p.Now}
+	m := &Meter{journal: p.Journal, store: p.Store, books: p.Books, log: p.Log, now: p.Now}
+	if p.Journal != nil {
+		m.store = journal.Wrap(p.Store, p.Journal, !p.Remote)
+	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	if m.now == nil {
 		m.now = time.Now
 	}
-	if p.Remote {
+	if p.Remote || p.Journal != nil {
 		m.queue = make(chan *due, waiting)
 	}
 	m.outputs.first, m.sizes.first = 512, 20
@@ -111,7 +121,7 @@ func New(p Params) *Meter {
 	return m
 }
 
-// MayWait reports whether Reserve may wait for a store that is not in this process.
+// MayWait reports whether Reserve may wait, for a store that is not in this process or for the journal's disk.
 func (m *Meter) MayWait() bool { return m.queue != nil }
 
 // Priced says why a step's cost cannot be bounded, or nil: such a step is refused where a limit of money holds.

@@ -12,6 +12,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/memory"
@@ -41,8 +42,11 @@ type books struct {
 	lapses  []quota.Lapse
 }
 
-func (b *books) Keep(_ *metering.Ended, c *metering.Charge) { b.charges = append(b.charges, c) }
-func (b *books) Lapsed(_ string, l quota.Lapse)             { b.lapses = append(b.lapses, l) }
+func (b *books) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
+	return &ledger.Record{Key: ledger.Key{Organization: e.Party.Organization, ID: metering.ID(e.Hold)}, Money: ledger.Money{Cost: ledger.Nano(c.Nano)}}
+}
+func (b *books) Keep(_ *ledger.Record, c *metering.Charge) { b.charges = append(b.charges, c) }
+func (b *books) Lapsed(_ string, l quota.Lapse)            { b.lapses = append(b.lapses, l) }
 
 // facts knows a model of 10,000 tokens that answers with up to 1,000.
 type facts struct{ providers.Adapter }

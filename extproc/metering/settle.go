@@ -7,8 +7,10 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/journal"
 )
 
 // Ended is an exchange that came to its end.
@@ -91,7 +93,7 @@ type Line struct {
 // due is an exchange that waits to be settled.
 type due struct {
 	s quota.Settlement
-	e *Ended
+	r *ledger.Record // nil: nobody keeps books
 	c *Charge
 }
 
@@ -118,12 +120,13 @@ func (m *Meter) Settle(e *Ended) {
 			c.Lost = true
 		}
 	}
-	if len(claims) == 0 {
-		m.keep(e, c)
-		return
+	if len(claims) > 0 {
+		c.Reserved, c.Charged = claims, used(claims, c)
 	}
-	c.Reserved, c.Charged = claims, used(claims, c)
-	d := &due{s: quota.Settlement{Organization: h.organization, ID: h.id, Born: e.Began, Claims: c.Charged, Void: unsent(e)}, e: e, c: c}
+	d := &due{s: quota.Settlement{Organization: e.Party.Organization, ID: h.id, Born: e.Began, Claims: c.Charged, Void: unsent(e)}, c: c}
+	if m.books != nil {
+		d.r = m.books.Write(e, c)
+	}
 	if m.queue == nil {
 		m.settle(context.Background(), d)
 		return
@@ -131,20 +134,54 @@ func (m *Meter) Settle(e *Ended) {
 	select {
 	case m.queue <- d:
 	default:
-		m.log.Warn("too many exchanges wait to be settled: this one is charged when its reservation expires", "exchange", e.ID)
+		m.log.Warn("too many exchanges wait to be settled: this one is charged when its reservation expires", "charge", h.id)
 		c.Lost = true
-		m.keep(e, c)
+		m.keep(d)
 	}
 }
 
 // settle tells the store. Where that is away, what the exchange is charged is known when it is back.
 func (m *Meter) settle(ctx context.Context, d *due) {
+	if len(d.s.Claims) == 0 {
+		m.note(d)
+		m.keep(d)
+		return
+	}
 	m.later.Store(d.s.ID, d)
-	out, err := m.store.Settle(ctx, &d.s)
+	out, err := m.tell(ctx, d)
 	if err == nil && out.Wait {
 		return
 	}
 	m.Settled(&d.s, out, err)
+}
+
+// tell settles, with the record of the ledger in the journal until the ledger has it.
+func (m *Meter) tell(ctx context.Context, d *due) (quota.Outcome, error) {
+	if s, ok := m.store.(*journal.Store); ok && d.r != nil {
+		note, err := d.r.Encode()
+		if err != nil {
+			m.log.Error("a record cannot be written down", "charge", d.s.ID, "error", err)
+		}
+		return s.Use(ctx, &d.s, note)
+	}
+	return m.store.Settle(ctx, &d.s)
+}
+
+// note puts the record of an exchange without limits into the journal.
+func (m *Meter) note(d *due) {
+	if m.journal == nil || d.r == nil {
+		return
+	}
+	note, err := d.r.Encode()
+	if err == nil {
+		err = m.journal.Used(&d.s, note)
+	}
+	if err == nil {
+		err = m.journal.Settled(d.s.Organization, d.s.ID)
+	}
+	if err != nil {
+		m.log.Error("a record is not in the journal", "charge", d.s.ID, "error", err)
+	}
 }
 
 // Settled takes what became of a settlement that waited for its store. One that the store never took is charged when
@@ -159,13 +196,15 @@ func (m *Meter) Settled(s *quota.Settlement, out quota.Outcome, err error) {
 	if err != nil {
 		d.c.Lost = true
 		m.log.Warn("an exchange is charged when its reservation expires", "charge", s.ID, "error", err)
+	} else if m.journal != nil {
+		_ = m.journal.Settled(s.Organization, s.ID) // once is enough, and twice does no harm
 	}
-	m.keep(d.e, d.c)
+	m.keep(d)
 }
 
-func (m *Meter) keep(e *Ended, c *Charge) {
-	if m.books != nil {
-		m.books.Keep(e, c)
+func (m *Meter) keep(d *due) {
+	if d.r != nil {
+		m.books.Keep(d.r, d.c)
 	}
 }
 

@@ -87,7 +87,7 @@ const (
 	touchEvery = hold / 3
 	reapEvery  = 2 * time.Second
 	reapMost   = 1000
-	settlers   = 8
+	settlers   = 128 // each may wait for the disk, together with others
 	settleTime = 2 * time.Second
 )
 

@@ -27,6 +27,7 @@ type Params struct {
 	Spool string        // folder of the spool; "": none
 	Limit int64         // of its bytes; 0: 1 GiB
 	Log   *slog.Logger
+	Kept  func(records []*ledger.Record) // told of records that are in the store or on the disk, or that nobody will ever take; nil: nobody
 }
 
 // Stats are what became of all records, since the start. Whenever nothing is under way,
@@ -201,6 +202,7 @@ func (w *Writer) keep(batch []*ledger.Record) {
 	for len(batch) > 0 {
 		n, err := w.spool.add(batch)
 		w.stats.held.Add(int64(n))
+		w.kept(batch[:n])
 		batch = batch[n:]
 		if err != nil || n == 0 {
 			break
@@ -244,9 +246,11 @@ func (w *Writer) write(batch []*ledger.Record) bool {
 		w.stats.away.Store(false)
 		w.stats.written.Add(int64(n))
 		w.stats.known.Add(int64(len(batch) - n))
+		w.kept(batch)
 		return true
 	case errors.Is(err, book.ErrRejected) && len(batch) == 1:
 		w.stats.rejected.Add(1)
+		w.kept(batch)
 		w.p.Log.Error("a ledger record is refused by the store, and lost", "organization", batch[0].Organization, "exchange", batch[0].ID, "error", err)
 		return true
 	case errors.Is(err, book.ErrRejected): // find the one
@@ -262,6 +266,12 @@ func (w *Writer) write(batch []*ledger.Record) bool {
 	w.again = time.Now().Add(w.pause)
 	w.stats.away.Store(true)
 	return false
+}
+
+func (w *Writer) kept(records []*ledger.Record) {
+	if w.p.Kept != nil && len(records) > 0 {
+		w.p.Kept(records)
+	}
 }
 
 // drain writes what is in the spool to the store, a segment at a time, as long as the store takes it.
