@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/journal"
 )
 
 // opened is a reservation of this process whose end did not come yet.
@@ -122,6 +123,14 @@ func (m *Meter) Run(ctx context.Context, organizations func() []string) {
 func (m *Meter) Upkeep(ctx context.Context, organizations []string) {
 	m.touch(ctx)
 	m.reap(ctx, organizations)
+}
+
+// Resume takes up what a process before this one left in the journal.
+func (m *Meter) Resume(ctx context.Context, left *journal.Left) error {
+	if s, ok := m.store.(*journal.Store); ok {
+		return s.Resume(ctx, left)
+	}
+	return nil
 }
 
 // work settles what waits.

@@ -90,7 +90,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.build.access.Failures = cfg.Auth.Failures.Limiter()
 	a.build.learnt = &counting.Keeper{Path: cfg.Tokenizer.File(), Counter: a.build.count, Log: a.log}
 	a.build.learnt.Restore()
-	if a.build.quotas, err = a.openQuotas(cfg); err != nil {
+	if a.build.accounts, err = a.openAccounts(ctx, cfg); err != nil {
 		return nil, err
 	}
 	if err := a.openMock(cfg); err != nil {
@@ -106,7 +106,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		a.close()
 		return nil, err
 	}
-	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors})})
+	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: a.build.accounts.watch(observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors}))})
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
 	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)
@@ -181,7 +181,7 @@ func (a *App) reload(ctx context.Context) error {
 func (a *App) close() {
 	a.sends.Close()
 	a.creds.pool.Close()
-	a.build.quotas.close()
+	a.build.accounts.close()
 	a.closeMock()
 }
 
@@ -219,6 +219,7 @@ func fixed(old, now *config.Config) error {
 	differs("envoy", old.Envoy == now.Envoy)
 	differs("tokenizer", old.Tokenizer.State == now.Tokenizer.State && maps.Equal(old.Tokenizer.Vocab, now.Tokenizer.Vocab))
 	differs("quota", old.Quota == now.Quota)
+	differs("ledger", old.Ledger == now.Ledger)
 	differs("telemetry, but for traces.sample, follow_parent and propagate,", sending.Same(old.Telemetry, now.Telemetry))
 	differs("auth.failures", old.Auth.Failures == now.Auth.Failures)
 	differs("log", old.Log == now.Log)

@@ -24,13 +24,13 @@ import (
 
 // builder makes snapshots. It fetches secrets and opens nothing else.
 type builder struct {
-	kinds  *providers.Registry
-	mock   *url.URL          // where the embedded mock is served
-	count  *counting.Counter // lives longer than a snapshot: vocabularies stay
-	learnt *counting.Keeper  // of the running program
-	quotas *quotas           // of the running program
-	access access.Live       // of the running program
-	built  int               // snapshots so far: two never share a version
+	kinds    *providers.Registry
+	mock     *url.URL          // where the embedded mock is served
+	count    *counting.Counter // lives longer than a snapshot: vocabularies stay
+	learnt   *counting.Keeper  // of the running program
+	accounts *accounts         // of the running program; nil: nothing is limited or written down
+	access   access.Live       // of the running program
+	built    int               // snapshots so far: two never share a version
 }
 
 // vocabularies makes the set of counters, with the vocabularies that the configuration brings.
@@ -86,8 +86,8 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 	if err != nil {
 		return nil, err
 	}
-	if b.quotas != nil && !table.Empty() {
-		s.Meter, s.Limits = b.quotas.Meter, table
+	if b.accounts != nil && (!table.Empty() || b.accounts.ledger != nil) {
+		s.Meter, s.Limits = b.accounts.Meter, table
 	}
 	s.Keys, err = c.Gate(b.access, c.Envoy.TrustedHops)
 	return s, err

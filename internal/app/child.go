@@ -118,7 +118,7 @@ func (a *App) drainEnvoy(ctx context.Context, c *child) {
 func (a *App) awaitLimits(ctx context.Context) bool {
 	last := ""
 	for {
-		err := a.build.quotas.missing(ctx, a.organizations())
+		err := a.build.accounts.missing(ctx, a.organizations())
 		if err == nil {
 			a.ready.set(func(r *readiness) { r.limits = true })
 			return true

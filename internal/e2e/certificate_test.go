@@ -93,7 +93,7 @@ func upTLS(t *testing.T, providers string) (url, dir string, roots *x509.CertPoo
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p = stack.Start(t, stack.Binary(t), nil, "up", "--config", config)
+	p = stack.Start(t, "/usr/bin/env", nil, "-C", dir, stack.Binary(t), "up", "--config", config)
 	url = "https://127.0.0.1:" + port
 	stack.Eventually(t, time.Minute, "the TLS listener answers", func() error {
 		if err := p.Alive(); err != nil {

@@ -35,11 +35,11 @@ type Stack struct {
 // startup bounds how long anything may take to come up on a busy machine.
 const startup = 60 * time.Second
 
-// Up starts "signalbox up" with a configuration, whose listen and envoy sections are added here.
+// Up starts "signalbox up" in a folder of its own with a configuration, whose listen and envoy sections are added here.
 func Up(t testing.TB, yaml string) *Stack {
 	t.Helper()
 	s := prepare(t, yaml)
-	s.service = Start(t, Binary(t), nil, "up", "--config", s.Config)
+	s.service = Start(t, "/usr/bin/env", nil, "-C", s.Dir, Binary(t), "up", "--config", s.Config)
 	s.ready()
 	return s
 }
@@ -60,7 +60,7 @@ func Apart(t testing.TB, yaml string) *Stack {
 // Serve starts the service of a stack whose service was killed.
 func (s *Stack) Serve() {
 	s.t.Helper()
-	s.service = Start(s.t, Binary(s.t), nil, "serve", "--config", s.Config)
+	s.service = Start(s.t, "/usr/bin/env", nil, "-C", s.Dir, Binary(s.t), "serve", "--config", s.Config)
 }
 
 // Service returns the process of the service, and Envoy that of an Envoy that runs apart.
@@ -92,9 +92,6 @@ func prepare(t testing.TB, yaml string) *Stack {
 	http, admin := FreePort(t), FreePort(t)
 	s := &Stack{t: t, Dir: dir, Config: filepath.Join(dir, "signalbox.yaml"), Base: "http://127.0.0.1:" + http, Admin: "http://127.0.0.1:" + admin}
 	s.listen = fmt.Sprintf("listen: { http: 127.0.0.1:%s, admin: 127.0.0.1:%s, service: unix:%s/s.sock }\nenvoy: { admin: unix:%s/a.sock, concurrency: 2 }\nlog: { level: debug }\n", http, admin, dir, dir)
-	if !strings.Contains(yaml, "\ntokenizer:") { // what is learnt stays in the stack's folder
-		s.listen += fmt.Sprintf("tokenizer: { state: %s/tokens.json }\n", dir)
-	}
 	write(t, s.Config, s.listen+yaml)
 	return s
 }
