@@ -12,6 +12,7 @@ package metering
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
@@ -73,6 +74,7 @@ type Params struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Remote  bool // the store is not in this process
+	Unknown bool // the counters are not known until Known is called: whoever has a limit is refused until then
 }
 
 // Books keeps what exchanges used and cost. Its methods must not wait.
@@ -92,8 +94,9 @@ type Meter struct {
 	log     *slog.Logger
 	now     func() time.Time
 	open    table
-	outputs means     // tokens of answers
-	sizes   means     // bytes of a stream for each of its tokens
+	outputs means // tokens of answers
+	sizes   means // bytes of a stream for each of its tokens
+	unknown atomic.Bool
 	queue   chan *due // nil: settled at once
 	later   sync.Map  // by id: *due whose store is away
 }
@@ -118,8 +121,12 @@ func New(p Params) *Meter {
 	}
 	m.outputs.first, m.sizes.first = 512, 20
 	m.open.init()
+	m.unknown.Store(p.Unknown)
 	return m
 }
+
+// Known says that the counters are known from now on.
+func (m *Meter) Known() { m.unknown.Store(false) }
 
 // MayWait reports whether Reserve may wait, for a store that is not in this process or for the journal's disk.
 func (m *Meter) MayWait() bool { return m.queue != nil }

@@ -315,3 +315,19 @@ func TestEveryReservationEnds(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 }
+
+func TestNobodyWithALimitIsLetInUntilTheCountersAreKnown(t *testing.T) {
+	r := newRig(t, &quota.Budget{ID: "requests", Unit: quota.Requests, Limit: 10})
+	r.Meter = metering.New(metering.Params{Store: r.store, Unknown: true})
+	_, err := r.reserve(t, r.want(1, 1))
+	if e, ok := errors.AsType[*llm.Error](err); !ok || e.Reason != "quota_unavailable" || e.After == 0 {
+		t.Errorf("got %v", err)
+	}
+	if _, err := r.Reserve(context.Background(), r.want(1, 1), metering.Terms{}); err != nil {
+		t.Errorf("a client without limits: %v", err)
+	}
+	r.Known()
+	if _, err := r.reserve(t, r.want(1, 1)); err != nil {
+		t.Errorf("once they are: %v", err)
+	}
+}

@@ -55,6 +55,9 @@ func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) 
 	if len(t.Budgets) == 0 {
 		return Granted{Hold: encode(id, w.Party.Organization, &ask{}, nil, false)}, nil
 	}
+	if m.unknown.Load() {
+		return Granted{}, away(quota.Unknown)
+	}
 	if Unbounded(w.Op) && t.Caps {
 		return Granted{}, &llm.Error{Code: llm.CodeOverQuota, Reason: "unmetered", Op: op,
 			Message: "what " + w.Op.String() + " use cannot be bounded, and a limit of money or tokens holds"}

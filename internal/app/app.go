@@ -18,6 +18,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/extproc/observer"
+	"github.com/signalbox-ai/signalbox/internal/accounts"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
@@ -90,7 +91,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.build.access.Failures = cfg.Auth.Failures.Limiter()
 	a.build.learnt = &counting.Keeper{Path: cfg.Tokenizer.File(), Counter: a.build.count, Log: a.log}
 	a.build.learnt.Restore()
-	if a.build.accounts, err = a.openAccounts(ctx, cfg); err != nil {
+	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Log: a.log, Budget: a.budget}); err != nil {
 		return nil, err
 	}
 	if err := a.openMock(cfg); err != nil {
@@ -106,7 +107,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		a.close()
 		return nil, err
 	}
-	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: a.build.accounts.watch(observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors}))})
+	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: a.build.accounts.Watch(observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors}))})
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
 	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)
@@ -181,7 +182,7 @@ func (a *App) reload(ctx context.Context) error {
 func (a *App) close() {
 	a.sends.Close()
 	a.creds.pool.Close()
-	a.build.accounts.close()
+	a.build.accounts.Close()
 	a.closeMock()
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/extproc/tagging"
+	"github.com/signalbox-ai/signalbox/internal/accounts"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/secret"
@@ -25,12 +26,12 @@ import (
 // builder makes snapshots. It fetches secrets and opens nothing else.
 type builder struct {
 	kinds    *providers.Registry
-	mock     *url.URL          // where the embedded mock is served
-	count    *counting.Counter // lives longer than a snapshot: vocabularies stay
-	learnt   *counting.Keeper  // of the running program
-	accounts *accounts         // of the running program; nil: nothing is limited or written down
-	access   access.Live       // of the running program
-	built    int               // snapshots so far: two never share a version
+	mock     *url.URL           // where the embedded mock is served
+	count    *counting.Counter  // lives longer than a snapshot: vocabularies stay
+	learnt   *counting.Keeper   // of the running program
+	accounts *accounts.Accounts // of the running program; nil: nothing is limited or written down
+	access   access.Live        // of the running program
+	built    int                // snapshots so far: two never share a version
 }
 
 // vocabularies makes the set of counters, with the vocabularies that the configuration brings.
@@ -86,7 +87,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 	if err != nil {
 		return nil, err
 	}
-	if b.accounts != nil && (!table.Empty() || b.accounts.ledger != nil) {
+	if b.accounts != nil && (!table.Empty() || b.accounts.On()) {
 		s.Meter, s.Limits = b.accounts.Meter, table
 	}
 	s.Keys, err = c.Gate(b.access, c.Envoy.TrustedHops)

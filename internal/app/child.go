@@ -10,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/envoy"
 	"github.com/signalbox-ai/signalbox/envoy/binary"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/quota"
 )
 
 // FindEnvoy returns the path of an Envoy, fetching one when there is none.
@@ -118,7 +119,7 @@ func (a *App) drainEnvoy(ctx context.Context, c *child) {
 func (a *App) awaitLimits(ctx context.Context) bool {
 	last := ""
 	for {
-		err := a.build.accounts.missing(ctx, a.organizations())
+		err := a.build.accounts.Missing(ctx, a.organizations())
 		if err == nil {
 			a.ready.set(func(r *readiness) { r.limits = true })
 			return true
@@ -133,4 +134,21 @@ func (a *App) awaitLimits(ctx context.Context) bool {
 		case <-time.After(retry):
 		}
 	}
+}
+
+// organizations are those whose limits must be known.
+func (a *App) organizations() []string {
+	t, err := a.Config().Budgets()
+	if err != nil {
+		return nil
+	}
+	return t.Organizations()
+}
+
+// budget finds a budget of the configuration in use.
+func (a *App) budget(id string) *quota.Budget {
+	if l := a.core.Snapshot().Limits; l != nil {
+		return l.Budget(id)
+	}
+	return nil
 }

@@ -23,6 +23,7 @@ var layers = []string{
 	"internal/config extproc/ticket extproc/listing extproc/counting extproc/metering extproc/tagging extproc/content",
 	"extproc/exchange internal/config/*",
 	"extproc envoy extproc/observer extproc/books internal/sending internal/translate internal/tokens",
+	"internal/accounts",
 	"internal/admin internal/app",
 	"cmd/*",
 }

@@ -123,3 +123,33 @@ func TestWhatEndedIsInTheLedgerThoughTheServiceIsKilled(t *testing.T) {
 		t.Errorf("%d ended, %d records, %d of %d of the key with a budget", served, len(all), money, spent)
 	}
 }
+
+// TestALimitIsNotFreshAfterARestart stops the service in order, and kills it.
+func TestALimitIsNotFreshAfterARestart(t *testing.T) {
+	a := newProvider(t, "a")
+	s := stack.Apart(t, limitedYAML(a.url)+"ledger: { store: \"sqlite:run/ledger.db\" }\n")
+	for range 3 {
+		post(t, s.Base+chatPath, chat("text", false), "authorization: Bearer sk-requests-1").want(t, 200, "")
+	}
+	stack.Eventually(t, 10*time.Second, "all ended", func() error {
+		if n := strings.Count(s.Log(), "exchange ended"); n < 3 {
+			return fmt.Errorf("%d did", n)
+		}
+		return nil
+	})
+	time.Sleep(30 * time.Millisecond) // a round of the journal takes 5
+	for _, end := range []func(){s.Service().Kill, func() { s.Service().Stop() }} {
+		end()
+		s.Serve()
+		stack.Eventually(t, 20*time.Second, "the service refuses", func() error {
+			got, err := send(context.Background(), s.Base+chatPath, chat("text", false), "authorization: Bearer sk-requests-1")
+			switch {
+			case err == nil && got.status == 200:
+				t.Fatal("the limit is fresh")
+			case err == nil && got.status != 429:
+				err = fmt.Errorf("%d: %s", got.status, got.body)
+			}
+			return err
+		})
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -134,9 +133,9 @@ func (s *Store) drop(ctx context.Context, name string) error {
 
 // deleteSums deletes some thousand rows at a time, so that no lock is held for long.
 func (s *Store) deleteSums(ctx context.Context, o *sqltext.Old) error {
-	text := "DELETE FROM ledger_rollups WHERE ctid = ANY(ARRAY(SELECT ctid FROM ledger_rollups WHERE period=$1 AND start<" + strconv.FormatInt(o.Before, 10) + " LIMIT 5000))"
+	text := "DELETE FROM " + o.Table + " WHERE ctid = ANY(ARRAY(SELECT ctid FROM " + o.Table + " WHERE " + o.Where() + " LIMIT 5000))"
 	for {
-		tag, err := s.pool.Exec(ctx, text, string(o.Period))
+		tag, err := s.pool.Exec(ctx, text)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}

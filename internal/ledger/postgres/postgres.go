@@ -129,7 +129,10 @@ func (s *Store) Write(ctx context.Context, records []*ledger.Record) (int, error
 		}
 		n = len(added)
 		rollups, series := book.Gather(added)
-		return addSums(ctx, tx, rollups, series)
+		if err := addSums(ctx, tx, rollups, series); err != nil {
+			return err
+		}
+		return addCharges(ctx, tx, book.Charges(added))
 	})
 	if err != nil {
 		s.forget(err)

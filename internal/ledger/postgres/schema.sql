@@ -24,4 +24,10 @@ CREATE TABLE ledger_rollups (
 	cost bigint NOT NULL, list bigint NOT NULL, saved bigint NOT NULL, unpriced bigint NOT NULL, estimated bigint NOT NULL, took_ms bigint NOT NULL,
 	PRIMARY KEY (period, start, series)
 ) WITH (fillfactor = 70);
+CREATE TABLE ledger_budgets (
+	organization text COLLATE "C" NOT NULL, budget text COLLATE "C" NOT NULL,
+	start bigint NOT NULL, -- of the window, Unix seconds; 0: it has none
+	amount bigint NOT NULL,
+	PRIMARY KEY (organization, budget, start)
+) WITH (fillfactor = 70);
 INSERT INTO ledger_schema VALUES (1);

@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -63,6 +62,12 @@ CREATE TABLE ledger_rollups (
 	input INTEGER NOT NULL, cached INTEGER NOT NULL, written INTEGER NOT NULL, output INTEGER NOT NULL, reasoning INTEGER NOT NULL, searches INTEGER NOT NULL,
 	cost INTEGER NOT NULL, list INTEGER NOT NULL, saved INTEGER NOT NULL, unpriced INTEGER NOT NULL, estimated INTEGER NOT NULL, took_ms INTEGER NOT NULL,
 	PRIMARY KEY (period, start, series)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE ledger_budgets (
+	organization TEXT NOT NULL, budget TEXT NOT NULL,
+	start INTEGER NOT NULL, -- of the window, Unix seconds; 0: it has none
+	amount INTEGER NOT NULL,
+	PRIMARY KEY (organization, budget, start)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO ledger_schema VALUES (1);
 `
@@ -152,6 +157,9 @@ func (s *Store) Write(ctx context.Context, records []*ledger.Record) (int, error
 		return 0, failed(err)
 	}
 	if err := addRollups(ctx, tx, rollups); err != nil {
+		return 0, failed(err)
+	}
+	if err := addCharges(ctx, tx, book.Charges(added)); err != nil {
 		return 0, failed(err)
 	}
 	if err := tx.Commit(); err != nil {
@@ -323,15 +331,7 @@ func (s *Store) Usage(ctx context.Context, q book.Query) ([]book.Row, error) {
 // pages are used again.
 func (s *Store) Prune(ctx context.Context, keep book.Retention, now time.Time) error {
 	for _, p := range sqltext.Expired(keep, now) {
-		where := p.Column + "<" + strconv.FormatInt(p.Before, 10)
-		if p.Period != 0 {
-			where += " AND period='" + string(p.Period) + "'"
-		}
-		key := "rowid"
-		if p.Table == "ledger_rollups" {
-			key = "(period,start,series)"
-		}
-		text := "DELETE FROM " + p.Table + " WHERE " + key + " IN (SELECT " + strings.Trim(key, "()") + " FROM " + p.Table + " WHERE " + where + " LIMIT 5000)"
+		text := "DELETE FROM " + p.Table + " WHERE (" + p.Key + ") IN (SELECT " + p.Key + " FROM " + p.Table + " WHERE " + p.Where() + " LIMIT 5000)"
 		for {
 			n, err := s.delete(ctx, text)
 			if err != nil {

@@ -1,6 +1,7 @@
 package sqltext
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
@@ -11,22 +12,32 @@ type Old struct {
 	Table, Column string
 	Before        int64 // of the column
 	Period        book.Period
+	Key           string // columns that name a row, where rows have no number
+}
+
+// Where is the condition of the rows. A start of 0 is none, and stays.
+func (o *Old) Where() string {
+	w := o.Column + "<" + strconv.FormatInt(o.Before, 10) + " AND " + o.Column + "<>0"
+	if o.Period != 0 {
+		w += " AND period='" + string(o.Period) + "'"
+	}
+	return w
 }
 
 // Expired returns what is older than a retention allows.
 func Expired(keep book.Retention, now time.Time) (out []Old) {
 	if keep.Records > 0 {
-		out = append(out, Old{Table: "ledger_records", Column: "at", Before: now.Add(-keep.Records).UnixMilli()})
+		out = append(out, Old{Table: "ledger_records", Column: "at", Before: now.Add(-keep.Records).UnixMilli(), Key: "rowid"})
 	}
 	for _, p := range [...]struct {
 		period book.Period
 		keep   time.Duration
 	}{{book.Minute, keep.Minutes}, {book.Hour, keep.Hours}, {book.Day, keep.Days}} {
 		if p.keep > 0 {
-			out = append(out, Old{"ledger_rollups", "start", now.Add(-p.keep).Unix(), p.period})
+			out = append(out, Old{"ledger_rollups", "start", now.Add(-p.keep).Unix(), p.period, "period,start,series"})
 		}
 	}
-	return out
+	return append(out, Old{Table: "ledger_budgets", Column: "start", Before: now.Add(-book.KeptCharges).Unix(), Key: "organization,budget,start"})
 }
 
 // start scans a period's start, Unix seconds; 0 is none.

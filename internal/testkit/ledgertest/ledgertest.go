@@ -127,6 +127,7 @@ func Run(t *testing.T, open func(t *testing.T) book.Store) {
 		{"periods are cut at their edges", edges},
 		{"writers at once lose nothing", atOnce},
 		{"what is old is removed", pruning},
+		{"charges of budgets add up", charging},
 		{"texts of others do no harm", hostile},
 		{"a caller that gives up leaves nothing half done", givingUp},
 	} {

@@ -1,0 +1,40 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+)
+
+var _ book.Charger = (*Store)(nil)
+
+func addCharges(ctx context.Context, tx pgx.Tx, charges []book.Charge) error {
+	if len(charges) == 0 {
+		return nil
+	}
+	var organizations, budgets []string
+	var starts, amounts []int64
+	for _, c := range charges {
+		organizations, budgets = append(organizations, c.Organization), append(budgets, c.Budget)
+		starts, amounts = append(starts, c.Window), append(amounts, c.Amount)
+	}
+	_, err := tx.Exec(ctx, "INSERT INTO ledger_budgets AS t (organization,budget,start,amount) SELECT * FROM unnest($1::text[],$2::text[],$3::bigint[],$4::bigint[])"+
+		" ON CONFLICT (organization,budget,start) DO UPDATE SET amount=t.amount+excluded.amount", organizations, budgets, starts, amounts)
+	return err
+}
+
+// Charged implements book.Charger.
+func (s *Store) Charged(ctx context.Context, organization string, since time.Time) (out []book.Charged, err error) {
+	rows, err := s.pool.Query(ctx, "SELECT budget,start,amount FROM ledger_budgets WHERE organization=$1 AND (start=0 OR start>=$2) ORDER BY budget,start", organization, since.Unix())
+	if err != nil {
+		return nil, failed(err)
+	}
+	var c book.Charged
+	if _, err := pgx.ForEachRow(rows, []any{&c.Budget, &c.Window, &c.Amount}, func() error { out = append(out, c); return nil }); err != nil {
+		return nil, failed(err)
+	}
+	return out, nil
+}
