@@ -200,15 +200,21 @@ func (c *Codec) seals(doc *jsonx.Doc, model string, edits []jsonx.Edit) []jsonx.
 	return edits
 }
 
-// sealed reports whether a conversation may hold signatures.
+// sealed reports whether a conversation may hold signatures: whether "thinking_blocks" or "thought_signature" is in it. It
+// goes from one underscore to the next, of which prose has fewer than quotes.
 func sealed(doc *jsonx.Doc) bool {
-	return holds(doc.Body, `_blocks"`, `"thinking_blocks"`) || holds(doc.Body, `_signature"`, `"thought_signature"`)
-}
-
-// holds reports whether a body has a name. Its end is looked for first: a search goes from one first byte to the next,
-// and prose has fewer underscores than quotes.
-func holds(body []byte, end, name string) bool {
-	return bytes.Contains(body, []byte(end)) && bytes.Contains(body, []byte(name))
+	for i, b := 0, doc.Body; ; i++ {
+		n := bytes.IndexByte(b[i:], '_')
+		if n < 0 {
+			return false
+		}
+		i += n
+		before, after := b[:i], b[i+1:]
+		if bytes.HasPrefix(after, []byte(`blocks"`)) && bytes.HasSuffix(before, []byte(`"thinking`)) ||
+			bytes.HasPrefix(after, []byte(`signature"`)) && bytes.HasSuffix(before, []byte(`"thought`)) {
+			return true
+		}
+	}
 }
 
 // Reshapes implements dialect.Reshaper: signatures that one model must not get may be another's.
