@@ -120,7 +120,7 @@ func (m *Meter) claims(w *Want, budgets []*quota.Budget, count bool) (claims []q
 	for _, b := range budgets {
 		c := quota.Claim{Budget: b}
 		out := most.Output
-		if b.Soft {
+		if !strict(b) {
 			out = most.typical
 		}
 		switch b.Unit {

@@ -27,7 +27,7 @@ type Terms struct {
 func (m *Meter) Terms(l Limits, p *Party, model, route string, at []string) Terms {
 	t := Terms{Budgets: l.Find(nil, p, model, route, at)}
 	for _, b := range t.Budgets {
-		if b.Soft || b.Shadow {
+		if !strict(b) {
 			continue
 		}
 		switch b.Unit {
@@ -39,6 +39,10 @@ func (m *Meter) Terms(l Limits, p *Party, model, route string, at []string) Term
 	}
 	return t
 }
+
+// strict reports whether a limit must hold whatever an answer turns out to be: then what is reserved is the most that it
+// can be. Of the others, which are rates, it is what such answers usually are, and the truth is charged.
+func strict(b *quota.Budget) bool { return !b.Soft && !b.Shadow && b.Policy() == quota.Deny }
 
 // Granted is what a reservation gave.
 type Granted struct {

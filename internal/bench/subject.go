@@ -32,13 +32,15 @@ static_resources:
         endpoints: [ { lb_endpoints: [ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: %s } } } } ] } ]
 `
 
-// signalboxConfig has a route for each path, with authentication, metrics and logs as a normal deployment has
-// them. Arguments: address of the clients, of the admin page, folder, hash of the key, address of the provider, who reads usage.
+// signalboxConfig has a route for each path, with authentication, limits, a ledger, metrics and logs as a normal
+// deployment has them. Arguments: address of the clients, of the admin page, folder, hash of the key, address of the provider, who reads usage.
 const signalboxConfig = `
 listen: { http: %[1]s, admin: %[2]s, service: "unix:%[3]s/s.sock" }
 envoy: { admin: "unix:%[3]s/a.sock", concurrency: 1, usage: %[6]s }
 log: { level: info }
-keys: [ { name: bench, hash: "%[4]s" } ]
+keys: [ { name: bench, hash: "%[4]s", limits: { requests_per_minute: 10000000, tokens_per_minute: 1000000000, parallel: 100000 } } ]
+ledger: { store: "sqlite:%[3]s/ledger.db", spool: "%[3]s/spool" }
+quota: { journal: "%[3]s/journal" }
 providers:
   - { name: one, kind: openai, base_url: "http://%[5]s/v1", key: env:BENCH_PROVIDER_KEY }
   - { name: two, kind: openai, base_url: "http://%[5]s/v1", key: env:BENCH_PROVIDER_KEY }
