@@ -1,0 +1,90 @@
+package rerate_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
+	"github.com/signalbox-ai/signalbox/internal/catalog/price"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
+	"github.com/signalbox-ai/signalbox/internal/ledger/sqlite"
+	"github.com/signalbox-ai/signalbox/internal/testkit/ledgertest"
+)
+
+func open(t *testing.T) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "l.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// by prices with dollars for a million tokens, of the model gpt-5.1 alone.
+func by(input, output string) rerate.Pricer {
+	in, _ := price.ParseMillion(input)
+	out, _ := price.ParseMillion(output)
+	c := &price.Card{Rates: price.RatesOf(map[price.Item]price.Rate{price.Input: in, price.Output: out})}
+	return func(at time.Time, a *ledger.Attempt, u cost.Units) (rerate.Price, bool) {
+		return rerate.Price{Bill: cost.Of(c, u, cost.Terms{At: at}), Card: c.Hash(), Version: "test"}, a.Model == "gpt-5.1"
+	}
+}
+
+func TestThePastIsPricedAnewByCorrections(t *testing.T) {
+	s := open(t)
+	noon := ledgertest.Noon()
+	late := ledgertest.Make("b", noon, func(r *ledger.Record) {
+		r.Sequence, r.Cause = 1, "invoice"
+		r.Attempts[0].Units, r.Attempts[0].Bill = ledger.Units{price.Output: 100}, ledger.Bill{Cost: 1_000_000, List: 1_000_000, Lines: []ledger.Line{{Item: "output", Units: 100, Rate: "0.00001", Cost: 1_000_000}}}
+	})
+	refused := ledgertest.Make("c", noon, func(r *ledger.Record) { r.Attempts = nil })
+	other := ledgertest.Make("d", noon, func(r *ledger.Record) { r.Attempts[0].Model = "unknown" })
+	ledgertest.Write(t, s, ledgertest.Make("a", noon), ledgertest.Make("b", noon), late, refused, other)
+
+	// a: 1,000 and 500 cached at 2, 400 and 100 of reasoning at 8: 3 + 4 m$; b has 100 of output more.
+	want := rerate.Report{Exchanges: 4, Corrected: 2, Unpriced: 1, Was: 3*12_500_000 + 1_000_000, Is: 7_000_000 + 7_800_000 + 12_500_000}
+	dry, err := rerate.Run(t.Context(), s, ledgertest.All(), by("2", "8"), true, nil)
+	if err != nil || dry != want {
+		t.Fatalf("dry: got %+v, %v; want %+v", dry, err, want)
+	}
+	if n := len(ledgertest.Read(t, s, ledgertest.All())); n != 5 {
+		t.Fatalf("a dry run left %d records", n)
+	}
+	var told []*ledger.Record
+	got, err := rerate.Run(t.Context(), s, ledgertest.All(), by("2", "8"), false, func(r *ledger.Record) error { told = append(told, r); return nil })
+	if err != nil || got != want || len(told) != 2 {
+		t.Fatalf("got %+v, %v, %d corrections; want %+v", got, err, len(told), want)
+	}
+	if b := told[1]; b.ID != "b" || b.Sequence != 2 || b.Cause != "rerate" || b.Money.Cost != 7_800_000-13_500_000 || b.Attempts[0].Bill.Version != "test" {
+		t.Errorf("the correction of b is %+v", b)
+	}
+	total := ledgertest.Total(t, s)
+	if total.Cost != want.Is || total.Exchanges != 4 || total.Input != 3*1500 {
+		t.Errorf("the sums are %+v", total)
+	}
+	again, err := rerate.Run(t.Context(), s, ledgertest.All(), by("2", "8"), false, nil)
+	if err != nil || again.Corrected != 0 || again.Was != want.Is || again.Is != want.Is {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	back, err := rerate.Run(t.Context(), s, ledgertest.All(), by("3", "9"), false, nil)
+	if err != nil || back.Corrected != 2 || ledgertest.Total(t, s).Cost != back.Is {
+		t.Errorf("with a third card: %+v, %v, the sum is %s", back, err, ledgertest.Total(t, s).Cost)
+	}
+}
+
+func TestManyExchanges(t *testing.T) {
+	s := open(t)
+	var all []*ledger.Record
+	for n := range 1234 {
+		all = append(all, ledgertest.Make(fmt.Sprintf("x%05d", n), ledgertest.Noon().Add(time.Duration(n/7)*time.Second)))
+	}
+	ledgertest.Write(t, s, all...)
+	rep, err := rerate.Run(t.Context(), s, ledgertest.All(), by("1", "1"), false, nil)
+	if err != nil || rep.Corrected != 1234 || ledgertest.Total(t, s).Cost != 1234*2_000_000 {
+		t.Errorf("%+v, %v, the sum is %s", rep, err, ledgertest.Total(t, s).Cost)
+	}
+}
