@@ -26,6 +26,7 @@ type cli struct {
 	Models    modelsCmd    `cmd:"" help:"List known models with limits, abilities and prices."`
 	Replay    replayCmd    `cmd:"" help:"Serve recorded exchanges as a provider."`
 	Keys      keysCmd      `cmd:"" help:"Make client keys and their hashes."`
+	Usage     usageCmd     `cmd:"" help:"Say what was used and what it cost, export it, or price it anew, from the ledger."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 

@@ -1,13 +1,23 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
+	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
+	"github.com/signalbox-ai/signalbox/internal/ledger/stores"
+	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/tokens"
 	"github.com/signalbox-ai/signalbox/internal/translate"
 	"github.com/signalbox-ai/signalbox/providers/all"
@@ -69,4 +79,68 @@ func Models(path string) ([]Model, error) {
 	}
 	slices.SortStableFunc(out, func(a, b Model) int { return strings.Compare(a.Provider, b.Provider) })
 	return out, nil
+}
+
+// Ledger opens the ledger of a configuration file, or the one at an address, which goes first. A file that is not there
+// is not made.
+func Ledger(ctx context.Context, path, address string) (book.Store, error) {
+	var password secret.Ref
+	if path != "" || address == "" {
+		cfg, err := Load(path)
+		if err != nil {
+			return nil, err
+		}
+		if address == "" {
+			address = cfg.Ledger.Store
+		}
+		password = cfg.Ledger.Password
+	}
+	at, err := book.Locate(address)
+	if err != nil {
+		return nil, fmt.Errorf("the ledger's address %w", err)
+	}
+	if at.SQLite != "" {
+		if _, err := os.Stat(at.SQLite); err != nil {
+			return nil, fmt.Errorf("the ledger: %w", err)
+		}
+	}
+	return stores.Open(ctx, address, password)
+}
+
+// Pricer prices attempts of the ledger by the catalog and, where there is a configuration file, by what it says of its
+// providers. Without one, a provider is taken to be of the kind that the record names.
+func Pricer(path string) (rerate.Pricer, error) {
+	providers := map[string]*config.Provider{}
+	if path != "" {
+		cfg, err := Load(path)
+		if err != nil {
+			return nil, err
+		}
+		for i := range cfg.Providers {
+			providers[cfg.Providers[i].Name] = &cfg.Providers[i]
+		}
+	}
+	type priced struct {
+		models   *catalog.Deployment
+		contract *billing.Contract
+	}
+	known := map[string]priced{}
+	return func(at time.Time, a *ledger.Attempt, units cost.Units) (rerate.Price, bool) {
+		p, ok := known[a.Provider+" "+a.Kind]
+		if !ok {
+			if c := providers[a.Provider]; c != nil {
+				p = priced{c.Deployment(), c.Contract()}
+			} else if path == "" {
+				p = priced{models: catalog.NewDeployment(cmp.Or(a.Kind, a.Provider), nil)}
+			}
+			known[a.Provider+" "+a.Kind] = p
+		}
+		m, _ := p.models.Find(a.Model)
+		terms := p.contract.Terms(a.Model, at)
+		terms.Service, terms.Region, terms.Switches, terms.Search = a.Service, a.Priced.Region, a.Priced.Switches, a.Priced.Search
+		if m.Card == nil && !terms.Free && !terms.Ceiling.Stated() {
+			return rerate.Price{}, false
+		}
+		return rerate.Price{Bill: cost.Of(m.Card, units, terms), Card: m.Card.Hash(), Version: catalog.AsOf()}, true
+	}, nil
 }
