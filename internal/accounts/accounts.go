@@ -21,6 +21,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/books"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
+	"github.com/signalbox-ai/signalbox/extproc/observer"
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
@@ -31,9 +32,11 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/quota/guard"
 	"github.com/signalbox-ai/signalbox/internal/quota/journal"
+	"github.com/signalbox-ai/signalbox/internal/quota/measured"
 	"github.com/signalbox-ai/signalbox/internal/quota/memory"
 	"github.com/signalbox-ai/signalbox/internal/quota/redis"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/telemetry"
 )
 
 // Accounts are the limits of a running program, and its books.
@@ -48,6 +51,7 @@ type Accounts struct {
 	ledger  *book.Lazy       // nil: there is none
 	writer  *writer.Writer   // the same
 	books   *books.Books     // the same
+	measures
 }
 
 // Run keeps reservations alive, and the store in mind while it is away.
@@ -56,6 +60,9 @@ func (a *Accounts) Run(ctx context.Context, organizations func() []string) {
 	defer wg.Wait()
 	if a.guard != nil {
 		wg.Go(func() { a.guard.Run(ctx) })
+	}
+	if a.writer != nil && a.count != nil {
+		wg.Go(func() { a.measure(ctx) })
 	}
 	a.Meter.Run(ctx, organizations)
 }
@@ -123,13 +130,14 @@ const closing = 10 * time.Second
 
 // Options of Open.
 type Options struct {
-	Log    *slog.Logger
-	Budget func(id string) *quota.Budget // of the configuration in use; nil where it has none
+	Log     *slog.Logger
+	Budget  func(id string) *quota.Budget // of the configuration in use; nil where it has none
+	Metrics *telemetry.Metrics            // nil: nothing is counted
 }
 
 // Open opens the stores that the configuration names. Its errors are config.Errors.
 func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Accounts, err error) {
-	a := &Accounts{log: o.Log}
+	a := &Accounts{log: o.Log, measures: measures{count: o.Metrics, store: storeOf(cfg)}}
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -159,6 +167,13 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Accounts, err 
 		return nil, config.Errors{cfg.Fault("quota.journal", "journal: "+err.Error())}
 	}
 	p.Journal = a.journal
+	if m := o.Metrics; m != nil {
+		name := "memory"
+		if p.Remote {
+			name = "redis"
+		}
+		p.Store, p.Books = measured.New(p.Store, name, &m.Quota), observer.NewAccounts(&m.Cost, p.Books)
+	}
 	a.Meter = metering.New(p)
 	return a, nil
 }

@@ -91,7 +91,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.build.access.Failures = cfg.Auth.Failures.Limiter()
 	a.build.learnt = &counting.Keeper{Path: cfg.Tokenizer.File(), Counter: a.build.count, Log: a.log}
 	a.build.learnt.Restore()
-	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Log: a.log, Budget: a.budget}); err != nil {
+	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Log: a.log, Budget: a.budget, Metrics: a.metrics}); err != nil {
 		return nil, err
 	}
 	if err := a.openMock(cfg); err != nil {

@@ -28,27 +28,32 @@ type Cost struct {
 	Tags                   map[string]string
 	Nano                   int64 // nano-USD
 	Saved                  int64 // nano-USD that cached input cost less than uncached
-	Unpriced               bool  // a price is unknown: the amounts say nothing
+	Unpriced               bool  // a price is unknown, and not in the amounts
 }
 
 // Charged counts what an exchange cost.
 func (c *CostMeters) Charged(x Cost) {
 	if x.Unpriced {
 		c.unpriced.get(key{x.Provider, x.Model}).Inc()
-		return
 	}
-	dollars(c.cost.get(key{x.Route, x.Provider, x.Model}), x.Nano)
+	if x.Nano > 0 {
+		dollars(c.cost.get(key{x.Route, x.Provider, x.Model}), x.Nano)
+	}
 	if x.Saved > 0 {
 		dollars(c.saved.get(key{x.Provider, x.Model}), x.Saved)
 	}
-	for _, n := range c.tags.names {
+	for i := 0; x.Nano > 0 && i < len(c.tags.names); i++ {
+		n := c.tags.names[i]
 		dollars(c.tags.cost.get(key{n, x.Tags[n]}), x.Nano)
 	}
 }
 
-// Overrun counts nano-USD that were charged beyond a hard limit of a level: organization, team, project, key, …
+// Overrun counts nano-USD that were charged beyond what a hard limit of a level had reserved: organization, team,
+// project, key, end_user.
 func (c *CostMeters) Overrun(level string, nanoUSD int64) {
-	dollars(c.overrun.get(key{level}), nanoUSD)
+	if nanoUSD > 0 {
+		dollars(c.overrun.get(key{level}), nanoUSD)
+	}
 }
 
 func dollars(c prometheus.Counter, nanoUSD int64) {
@@ -120,31 +125,35 @@ func (q *QuotaMeters) Epoch(store string) { q.epoch.get(key{store}).Inc() }
 
 // Up says whether a store answers.
 func (q *QuotaMeters) Up(store string, up bool) {
-	v := 0.0
-	if up {
-		v = 1
+	q.up.get(key{store}).Set(yes(up))
+}
+
+func yes(v bool) float64 {
+	if v {
+		return 1
 	}
-	q.up.get(key{store}).Set(v)
+	return 0
 }
 
 // LedgerMeters count what is written of exchanges.
 type LedgerMeters struct {
-	records                    *family[prometheus.Counter]
-	writes                     *family[prometheus.Observer]
-	queue, lag, spool, pending prometheus.Gauge
-	sync                       prometheus.Observer
-	errors                     *family[prometheus.Counter]
+	records               *family[prometheus.Counter]
+	writes                *family[prometheus.Observer]
+	queue, spool, pending prometheus.Gauge
+	up                    *family[prometheus.Gauge]
+	sync                  prometheus.Observer
+	errors                *family[prometheus.Counter]
 }
 
 func newLedger(k *maker) LedgerMeters {
 	return LedgerMeters{
 		records: k.counterFamily("signalbox_ledger_records_total"), writes: k.histogramFamily("signalbox_ledger_write_duration_seconds"),
-		queue: k.gauge("signalbox_ledger_queue"), lag: k.gauge("signalbox_ledger_lag_seconds"), spool: k.gauge("signalbox_ledger_spool_bytes"),
+		queue: k.gauge("signalbox_ledger_queue"), up: k.gaugeFamily("signalbox_ledger_store_up"), spool: k.gauge("signalbox_ledger_spool_bytes"),
 		sync: k.histogram("signalbox_journal_sync_duration_seconds"), pending: k.gauge("signalbox_journal_pending"), errors: k.counterFamily("signalbox_journal_errors_total"),
 	}
 }
 
-// Records counts n records by what became of them: written, duplicate, spooled or lost.
+// Records counts n records by what became of them: written, duplicate, refused or lost.
 func (l *LedgerMeters) Records(store, result string, n int) {
 	l.records.get(key{store, result}).Add(float64(n))
 }
@@ -154,12 +163,14 @@ func (l *LedgerMeters) Wrote(store, result string, took time.Duration) {
 	l.writes.get(key{store, result}).Observe(took.Seconds())
 }
 
-// Waiting says how many records wait to be written, how old the oldest is, and how many bytes of them lie on disk.
-func (l *LedgerMeters) Waiting(records int, oldest time.Duration, spooled int64) {
+// Waiting says how many records wait to be written, and how many bytes of them lie on disk.
+func (l *LedgerMeters) Waiting(records int, spooled int64) {
 	l.queue.Set(float64(records))
-	l.lag.Set(oldest.Seconds())
 	l.spool.Set(float64(spooled))
 }
+
+// Up says whether a store answers.
+func (l *LedgerMeters) Up(store string, up bool) { l.up.get(key{store}).Set(yes(up)) }
 
 // Synced records a sync of the journal.
 func (l *LedgerMeters) Synced(took time.Duration) { l.sync.Observe(took.Seconds()) }

@@ -132,7 +132,7 @@ func TestTagsThatAreNamedAreCounted(t *testing.T) {
 func TestAccountsAreCounted(t *testing.T) {
 	m := New(prometheus.NewRegistry(), Options{})
 	m.Cost.Charged(Cost{Route: "r", Provider: "p", Model: "m", Nano: 1_250_000_000, Saved: 250_000_000})
-	m.Cost.Charged(Cost{Route: "r", Provider: "p", Model: "new", Unpriced: true, Nano: 5})
+	m.Cost.Charged(Cost{Route: "r", Provider: "p", Model: "new", Unpriced: true})
 	m.Cost.Overrun("team", 1_000_000)
 	m.Quota.Reserved("memory", "granted", time.Microsecond)
 	m.Quota.Settled("redis", "error", time.Millisecond)
@@ -149,7 +149,8 @@ func TestAccountsAreCounted(t *testing.T) {
 	m.Quota.Up("redis", false)
 	m.Ledger.Records("sqlite", "written", 10)
 	m.Ledger.Wrote("sqlite", "ok", time.Millisecond)
-	m.Ledger.Waiting(5, 2*time.Second, 100)
+	m.Ledger.Waiting(5, 100)
+	m.Ledger.Up("sqlite", true)
 	m.Ledger.Synced(time.Millisecond)
 	m.Ledger.Pending(6)
 	m.Ledger.JournalError("full")
@@ -166,10 +167,10 @@ func TestAccountsAreCounted(t *testing.T) {
 		`signalbox_journal_pending 6`,
 		`signalbox_journal_sync_duration_seconds_sum 0.001`,
 		`signalbox_journal_sync_duration_seconds_count 1`,
-		`signalbox_ledger_lag_seconds 2`,
 		`signalbox_ledger_queue 5`,
 		`signalbox_ledger_records_total{result="written",store="sqlite"} 10`,
 		`signalbox_ledger_spool_bytes 100`,
+		`signalbox_ledger_store_up{store="sqlite"} 1`,
 		`signalbox_ledger_write_duration_seconds_sum{result="ok",store="sqlite"} 0.001`,
 		`signalbox_ledger_write_duration_seconds_count{result="ok",store="sqlite"} 1`,
 		`signalbox_overrun_usd_total{level="team"} 0.001`,

@@ -1,0 +1,166 @@
+package observer
+
+import (
+	"maps"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/metering"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/telemetry"
+	"github.com/signalbox-ai/signalbox/internal/telemetry/otlp"
+	"github.com/signalbox-ai/signalbox/internal/testkit/collector"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+)
+
+// sink keeps what is handed in.
+type sink struct{ spans []otlp.Span }
+
+func (s *sink) Add(x otlp.Span) { s.spans = append(s.spans, x) }
+
+const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0"
+
+// traced makes a ticket of an exchange with one target in a trace.
+func traced(sampled string) *ticket.Ticket {
+	return &ticket.Ticket{
+		ID: "exchange-1", Dialect: dialect.OpenAIChat, Asked: ticket.Asked{Op: llm.OpChat, Path: "/v1/chat/completions?beta=1", Model: "smart", Stream: true}, Route: "r", Version: "v",
+		Who: "ci", By: ticket.Charged{Team: "core", User: "u1"}, Tags: map[string]string{"feature": "chat"}, Began: 1_700_000_000_000,
+		Steps: []ticket.Leg{{Provider: "eu", Model: "gpt-5.1"}}, Trace: ticket.NewTrace(parent+sampled, true, nil),
+	}
+}
+
+func at() *providers.Provider {
+	return &providers.Provider{Name: "eu", Kind: "azure", Region: "eu", Base: &url.URL{Scheme: "https", Host: "acme.example"}}
+}
+
+func page(m *telemetry.Metrics) string {
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body.String()
+}
+
+func TestWhatIsSampledOrFailedBecomesASpan(t *testing.T) {
+	began := time.UnixMilli(1_700_000_000_000)
+	for name, c := range map[string]struct {
+		sampled string
+		ending  string
+		errors  bool
+		spans   int
+	}{
+		"sampled":                       {"1", "ok", false, 3},
+		"not sampled":                   {"0", "ok", true, 1}, // the refusal is a failure
+		"not sampled, failed":           {"0", "timeout", true, 2},
+		"not sampled, failed, unwanted": {"0", "timeout", false, 0},
+	} {
+		got := &sink{}
+		o := New(Options{Metrics: telemetry.New(prometheus.NewRegistry(), telemetry.Options{}), Spans: got, Errors: c.errors})
+		k := traced(c.sampled)
+		o.Closed(exchange.Closed{Ticket: k, Last: k.Steps[0], At: at(), Ending: c.ending, Began: began, Took: time.Second})
+		o.Attempt(exchange.AttemptSeen{Ticket: k, N: 1, Provider: "eu", At: at(), Began: began, Took: time.Second})
+		o.Refused(exchange.Refusal{Ticket: k, Code: llm.CodeOverQuota, Status: 429, Began: began})
+		if len(got.spans) != c.spans {
+			t.Errorf("%s: %d spans, want %d", name, len(got.spans), c.spans)
+		}
+	}
+	o := New(Options{Metrics: telemetry.New(prometheus.NewRegistry(), telemetry.Options{})})
+	o.Closed(exchange.Closed{Ticket: traced("1"), Ending: "ok"}) // nobody takes spans
+}
+
+func TestAttributesOfAnExchange(t *testing.T) {
+	k := traced("1")
+	n := llm.Tokens
+	s := closed(exchange.Closed{
+		Ticket: k, Last: k.Steps[0], At: at(), Model: "gpt-5.1-2026-01-01", Tries: 1, Ending: "reset", Why: "reset by the provider", Status: 200,
+		Began: time.UnixMilli(k.Began), Took: 2 * time.Second, First: time.Second / 2, Source: exchange.FromEnvoy, Partial: true,
+		Usage: llm.Usage{Input: n(100), Cached: n(64), CacheWrite: n(0), Output: n(50), Reasoning: n(30)},
+	}).Span()
+	want := map[string]any{
+		"gen_ai.operation.name": "chat", "gen_ai.provider.name": "azure.ai.openai", "gen_ai.request.model": "smart", "gen_ai.response.model": "gpt-5.1-2026-01-01",
+		"gen_ai.request.stream": true, "gen_ai.response.time_to_first_chunk": 0.5, "gen_ai.usage.input_tokens": int64(100), "gen_ai.usage.output_tokens": int64(50),
+		"gen_ai.usage.cache_read.input_tokens": int64(64), "gen_ai.usage.cache_creation.input_tokens": int64(0), "gen_ai.usage.reasoning.output_tokens": int64(30),
+		"http.request.method": "POST", "http.response.status_code": int64(200), "url.path": "/v1/chat/completions", "error.type": "reset",
+		"signalbox.exchange.id": "exchange-1", "signalbox.dialect": "openai-chat", "signalbox.route": "r", "signalbox.outcome": "reset", "signalbox.provider": "eu",
+		"signalbox.target": "eu/gpt-5.1", "signalbox.attempts": int64(1), "signalbox.config.version": "v", "signalbox.usage.source": "envoy", "signalbox.usage.partial": true,
+		"signalbox.organization": "default", "signalbox.team": "core", "signalbox.key": "ci", "signalbox.key.id": "ci", "signalbox.end_user": "u1", "signalbox.tag.feature": "chat",
+	}
+	if d := cmp.Diff(want, collector.Attributes(s.GetAttributes())); d != "" {
+		t.Errorf("attributes (-want +got):\n%s", d)
+	}
+	if s.GetStatus().GetMessage() != "reset by the provider" || s.GetEndTimeUnixNano()-s.GetStartTimeUnixNano() != uint64(2*time.Second) || s.GetFlags() != sampled|hasIsRemote|isRemote {
+		t.Errorf("status %v, flags %x, %d ns", s.GetStatus(), s.GetFlags(), s.GetEndTimeUnixNano()-s.GetStartTimeUnixNano())
+	}
+}
+
+func TestOperationsAndKindsHaveTheConventionsNames(t *testing.T) {
+	for op, want := range map[llm.Op]string{llm.OpChat: "chat", llm.OpComplete: "text_completion", llm.OpEmbed: "embeddings", llm.OpRerank: "rerank"} {
+		if got := operation(op, dialect.OpenAIChat); got != want {
+			t.Errorf("%s is %s, want %s", op, got, want)
+		}
+	}
+	if got := operation(llm.OpChat, dialect.Gemini); got != "generate_content" {
+		t.Errorf("a chat in Gemini's dialect is %s", got)
+	}
+	for kind, want := range map[string]string{"openai": "openai", "anthropic": "anthropic", "bedrock": "aws.bedrock", "vertex": "gcp.vertex_ai", "gemini": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai", "groq": "groq", "vllm": "vllm"} {
+		if got := system(kind); got != want {
+			t.Errorf("%s is %s, want %s", kind, got, want)
+		}
+	}
+}
+
+// books keeps what comes through.
+type books struct{ written, kept, lapsed int }
+
+func (b *books) Write(*metering.Ended, *metering.Charge) *ledger.Record {
+	b.written++
+	return &ledger.Record{}
+}
+func (b *books) Keep(*ledger.Record, *metering.Charge) { b.kept++ }
+func (b *books) Lapsed(string, quota.Lapse)            { b.lapsed++ }
+
+func TestCostsAreCountedOnTheWayToTheBooks(t *testing.T) {
+	m := telemetry.New(prometheus.NewRegistry(), telemetry.Options{Tags: []string{"feature"}})
+	next := &books{}
+	a := NewAccounts(&m.Cost, next)
+	hard := &quota.Budget{Owner: quota.Owner{Level: "team"}, Unit: quota.Money, Limit: 1}
+	soft := &quota.Budget{Owner: quota.Owner{Level: "key"}, Unit: quota.Money, Limit: 1, Soft: true}
+	e := &metering.Ended{Tags: maps.Clone(map[string]string{"feature": "chat"}), Asked: metering.Asked{Route: "r"}, Attempts: []metering.Attempt{{Step: metering.Step{Provider: at(), Model: "gpt"}}, {Step: metering.Step{Provider: at(), Model: "new"}}}}
+	a.Keep(a.Write(e, &metering.Charge{
+		Lines:    []metering.Line{{Bill: cost.Bill{Nano: 3_000_000_000, Saved: 1_000_000_000}}, {Bill: cost.Bill{Flags: cost.Unpriced}}},
+		Reserved: []quota.Claim{{Budget: hard, Amount: 1_000_000_000}, {Budget: soft, Amount: 0}},
+		Charged:  []quota.Claim{{Budget: hard, Amount: 3_000_000_000}, {Budget: soft, Amount: 3_000_000_000}},
+	}), nil)
+	a.Lapsed("acme", quota.Lapse{})
+	got := page(m)
+	for _, want := range []string{
+		`signalbox_cost_usd_total{gen_ai_request_model="gpt",provider="eu",route="r"} 3`,
+		`signalbox_cost_saved_usd_total{gen_ai_request_model="gpt",provider="eu"} 1`,
+		`signalbox_unpriced_total{gen_ai_request_model="new",provider="eu"} 1`,
+		`signalbox_overrun_usd_total{level="team"} 2`,
+		`signalbox_tagged_cost_usd_total{tag="feature",value="chat"} 3`,
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if strings.Contains(got, `overrun_usd_total{level="key"}`) {
+		t.Error("a soft limit was overrun")
+	}
+	if r := NewAccounts(&m.Cost, nil).Write(e, &metering.Charge{}); r != nil {
+		t.Errorf("without books there is the record %+v", r)
+	}
+	if next.written != 1 || next.kept != 1 || next.lapsed != 1 {
+		t.Errorf("the books got %+v", next)
+	}
+}
