@@ -97,12 +97,16 @@ func settle(t testing.TB, s *Store, organization, id string, b *quota.Budget, n 
 func until(t testing.TB, want string, try func() string) time.Duration {
 	t.Helper()
 	began := time.Now()
-	for got := ""; got != want; time.Sleep(5 * time.Millisecond) {
-		if got = try(); time.Since(began) > 20*time.Second {
+	for {
+		got := try()
+		if got == want {
+			return time.Since(began)
+		}
+		if time.Since(began) > 20*time.Second {
 			t.Fatalf("got %q, want %q", got, want)
 		}
+		time.Sleep(5 * time.Millisecond)
 	}
-	return time.Since(began)
 }
 
 // ready waits until an organization's counters are known.

@@ -39,7 +39,7 @@ func TestCluster(t *testing.T) {
 func TestAMasterOfAClusterIsKilled(t *testing.T) {
 	needsLong(t)
 	nodes := servers.StartRedisCluster(t, 3, 1)
-	s, b := live(t, Params{URL: "redis+cluster://" + nodes[1].Addr, Timeout: 200 * time.Millisecond})
+	s, b := live(t, Params{URL: "redis+cluster://" + nodes[1].Addr, Timeout: 200 * time.Millisecond, Alarm: func(o, what string) { t.Log(time.Now().Format("05.000"), o, what) }})
 	var names []string
 	for i := range 12 {
 		names = append(names, "o"+strconv.Itoa(i))
