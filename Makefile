@@ -106,6 +106,12 @@ fmt: ## format the Go source
 gen: ## write again what is generated: the registry of models, the schema and the reference of the configuration, the tables of translation
 	$(GO) generate ./...
 
+.PHONY: proto
+proto: ## write again what is generated from proto/ (the generators are pinned in tools/proto/go.mod)
+	$(GO) tool -modfile=tools/proto/go.mod buf lint proto
+	$(GO) tool -modfile=tools/proto/go.mod buf generate proto --template proto/buf.gen.yaml
+	$(GO) test -count=1 ./internal/admin -run Document -update
+
 .PHONY: golden
 golden: ## write golden files again; read the difference before you commit it
 	$(GO) test -count=1 $$($(call pkgs_with,flag\.Bool.*"update")) -update

@@ -8,10 +8,19 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/auth"
 )
 
-// keysCmd makes client keys.
+// keysCmd makes client keys, and manages those of a store.
 type keysCmd struct {
-	New  keysNewCmd  `cmd:"" help:"Make a new key and print it with its hash."`
-	Hash keysHashCmd `cmd:"" help:"Read a key from standard input and print its hash for the configuration."`
+	New     keysNewCmd  `cmd:"" help:"Make a new key for the configuration file and print it with its hash. It asks no server."`
+	Hash    keysHashCmd `cmd:"" help:"Read a key from standard input and print its hash for the configuration."`
+	Create  keyCreate   `cmd:"" help:"Issue a key."`
+	List    keyList     `cmd:"" help:"List issued keys."`
+	Show    keyShow     `cmd:"" help:"Show one."`
+	Change  keyChange   `cmd:"" help:"Change its name, role, scope or expiry."`
+	Rotate  keyRotate   `cmd:"" help:"Give it a new secret; the one before it goes on for a while."`
+	Disable keyDisable  `cmd:"" help:"Keep it from letting in, until it is enabled."`
+	Enable  keyEnable   `cmd:"" help:"Let it in again."`
+	Revoke  keyRevoke   `cmd:"" help:"End it for good."`
+	Delete  keyDelete   `cmd:"" help:"Delete it."`
 }
 
 type keysNewCmd struct {

@@ -25,9 +25,10 @@ type cli struct {
 	Tokens    tokensCmd    `cmd:"" help:"Count the tokens of texts and requests, without a network."`
 	Models    modelsCmd    `cmd:"" help:"List known models with limits, abilities and prices."`
 	Replay    replayCmd    `cmd:"" help:"Serve recorded exchanges as a provider."`
-	Keys      keysCmd      `cmd:"" help:"Make client keys and their hashes."`
+	Keys      keysCmd      `cmd:"" help:"Make client keys and their hashes, and manage those of a store."`
 	Usage     usageCmd     `cmd:"" help:"Say what was used and what it cost, export it, or price it anew, from the ledger."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Store     storeCmds    `embed:""`
 }
 
 // streams are what a command reads and writes.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+
+	"github.com/signalbox-ai/signalbox/internal/auth"
 )
 
 // readiness says whether requests can be served, and why not.
@@ -61,9 +63,17 @@ func (a *App) WhenReady(f func()) {
 	a.ready.set(func(r *readiness) { r.first = append(r.first, f) })
 }
 
-// admin serves health checks and metrics.
+// api serves the admin API, nil: there is none.
+func (a *App) api() http.Handler {
+	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures)
+}
+
+// admin serves health checks and metrics, and the admin API where there is a store.
 func (a *App) admin() http.Handler {
 	m := http.NewServeMux()
+	if api := a.api(); api != nil {
+		m.Handle("/", api)
+	}
 	m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})

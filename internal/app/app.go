@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"reflect"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/observer"
 	"github.com/signalbox-ai/signalbox/internal/accounts"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/control"
 	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -94,6 +96,10 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Log: a.log, Budget: a.budget, Metrics: a.metrics}); err != nil {
 		return nil, err
 	}
+	if a.build.control, err = control.Open(ctx, cfg, a.log); err != nil {
+		return nil, err
+	}
+	a.build.access.Issued = a.build.control.Issued()
 	if err := a.openMock(cfg); err != nil {
 		return nil, err
 	}
@@ -172,6 +178,9 @@ func (a *App) reload(ctx context.Context) error {
 		}
 		return err
 	}
+	if err := a.build.control.Adopt(ctx, cfg); err != nil {
+		a.log.Error("the owners of the configuration are not in the store", "error", err)
+	}
 	a.core.Swap(snap)
 	time.AfterFunc(linger(a.cfg), a.creds.lease.Release) // running exchanges keep the old snapshot
 	a.cfg, a.creds.lease = cfg, lease
@@ -183,6 +192,7 @@ func (a *App) close() {
 	a.sends.Close()
 	a.creds.pool.Close()
 	a.build.accounts.Close()
+	a.build.control.Close()
 	a.closeMock()
 }
 
@@ -222,6 +232,9 @@ func fixed(old, now *config.Config) error {
 	differs("quota", old.Quota == now.Quota)
 	differs("ledger", old.Ledger == now.Ledger)
 	differs("telemetry, but for traces.sample, follow_parent and propagate,", sending.Same(old.Telemetry, now.Telemetry))
+	differs("listen.control", old.Listen.Control == now.Listen.Control)
+	differs("store", old.Store == now.Store)
+	differs("auth.secrets", reflect.DeepEqual(old.Auth.Secrets, now.Auth.Secrets))
 	differs("auth.failures", old.Auth.Failures == now.Auth.Failures)
 	differs("log", old.Log == now.Log)
 	return errors.Join(errs...)

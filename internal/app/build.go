@@ -15,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/accounts"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
+	"github.com/signalbox-ai/signalbox/internal/control"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -32,6 +33,7 @@ type builder struct {
 	accounts *accounts.Accounts // of the running program; nil: nothing is limited or written down
 	access   access.Live        // of the running program
 	built    int                // snapshots so far: two never share a version
+	control  *control.Control   // of the running program; nil: there is no store
 }
 
 // vocabularies makes the set of counters, with the vocabularies that the configuration brings.

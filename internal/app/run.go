@@ -15,6 +15,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/control"
 )
 
 // group runs the parts of a running App. The first that fails ends all.
@@ -102,7 +103,16 @@ func (a *App) serve(ctx context.Context, g *group) (*http.Server, error) {
 		_, _ = service.Close(), admin.Close()
 		return nil, err
 	}
-	page := &http.Server{Handler: a.admin(), ReadHeaderTimeout: 5 * time.Second}
+	page := &http.Server{Handler: a.admin(), ReadHeaderTimeout: 5 * time.Second, Protocols: control.Protocols()}
+	if api := a.api(); api != nil {
+		local, err := listen(a.cfg.Listen.Control)
+		if err != nil {
+			_, _ = service.Close(), admin.Close()
+			return nil, err
+		}
+		g.start("control", func() error { return a.build.control.Serve(ctx, local, api) })
+		g.start("keys", func() error { a.build.control.Run(ctx); return nil })
+	}
 	g.start("service", func() error { return a.rpc.Serve(service) })
 	g.start("admin", func() error {
 		if err := page.Serve(admin); !errors.Is(err, http.ErrServerClosed) {

@@ -10,7 +10,8 @@ import (
 // and its own sub-packages never import it from a line above. A pattern's * stands for one path element; a
 // plain name wins over a pattern.
 var layers = []string{
-	"internal/llm internal/catalog/price proto/*",
+	"internal/llm internal/catalog/price proto/*/*/*",
+	"proto/*/*/*/*",
 	"internal/jsonx internal/glob internal/secret internal/telemetry internal/inflate envoy/binary extproc/grpcwire internal/catalog/* internal/quota/window tokenizer/text tokenizer/ucd tokenizer/nfc tokenizer/heap",
 	"internal/catalog internal/telemetry/* internal/catalog/billing internal/owner internal/health internal/limits internal/quota internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit tokenizer/vocab tokenizer/scan",
 	"tokenizer/* internal/ledger/book",
@@ -24,7 +25,9 @@ var layers = []string{
 	"extproc/exchange internal/config/*",
 	"extproc envoy extproc/observer extproc/books internal/sending internal/translate internal/tokens",
 	"internal/accounts",
-	"internal/admin internal/app",
+	"internal/admin",
+	"internal/control",
+	"internal/app",
 	"cmd/*",
 }
 

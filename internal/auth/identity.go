@@ -36,6 +36,11 @@ type Identity struct {
 // Authenticated reports whether the identity comes from a Gate.
 func (i Identity) Authenticated() bool { return i.key != nil }
 
+// Anonymous reports whether keys are not asked for.
+func (i Identity) Anonymous() bool {
+	return i.key != nil && i.key.ID == "anonymous" && i.key.Hash == [32]byte{}
+}
+
 // Name returns the name of the client's key, "anonymous" where keys are not asked for, and "" for nobody.
 func (i Identity) Name() string {
 	if i.key == nil {

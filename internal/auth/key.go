@@ -46,6 +46,15 @@ func Generate(env string) (key string, err error) {
 	return body + "_" + checksum(body), nil
 }
 
+// EnvOf returns the word in a key, or the beginning of one, that says where it is for; "": it is of another make.
+func EnvOf(key string) string {
+	parts := strings.Split(key, "_")
+	if len(parts) < 3 || parts[0]+"_" != prefix || !usableEnv(parts[1]) {
+		return ""
+	}
+	return parts[1]
+}
+
 // WellFormed reports what is wrong with a key by its looks alone: its length, its characters and, for a key
 // that Generate made, its form and checksum. Keys of other makes have no form. The error does not show
 // the key.

@@ -97,12 +97,15 @@ func (d *decoder) checkListen(c *Config) {
 		address Address
 	}{{"http", l.HTTP}, {"admin", l.Admin}} {
 		path := "listen." + a.name
-		if !d.bad[path] && !a.address.Loopback() && !c.Asks() && d.nodes["keys"] == nil && d.nodes["auth"] == nil {
+		if !d.bad[path] && !a.address.Loopback() && !c.Asks() && d.nodes["keys"] == nil && d.nodes["auth"] == nil && d.nodes["store"] == nil {
 			d.fail(path, "%s: listening beyond loopback needs keys; add keys, or listen on 127.0.0.1", a.name)
 		}
 	}
 	if !d.bad["listen.service"] && !l.Service.Loopback() {
 		d.fail("listen.service", "service: must be a Unix socket or on loopback, for it gives out providers' credentials")
+	}
+	if _, ok := l.Control.Unix(); !ok && !d.bad["listen.control"] {
+		d.fail("listen.control", "control: must be unix:PATH")
 	}
 	t := l.TLS
 	switch {

@@ -86,7 +86,7 @@ func (d *decoder) form(form, s string) error {
 		if !named.MatchString(strings.NewReplacer("*", "x", "?", "x").Replace(s)) {
 			return errors.New("must be the name of a route, or a pattern of names with * and ?")
 		}
-	case "network", "time", "header", "claim":
+	case "network", "time", "header", "claim", "store":
 		return access.Form(form, s)
 	case "tag", "sample", "attribute":
 		return observe.Form(form, s)

@@ -4,13 +4,16 @@
 package access
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
+	"github.com/signalbox-ai/signalbox/internal/secret"
 )
 
 // Access is the sections at the top level of the file.
@@ -19,6 +22,7 @@ type Access struct {
 	Teams         []Team         `yaml:"teams" max:"10000" doc:"The teams that keys belong to."`
 	Projects      []Project      `yaml:"projects" max:"10000" doc:"The projects of teams."`
 	Keys          []Key          `yaml:"keys" doc:"The keys that clients authenticate with. Without keys anybody who can connect may use Signalbox, and it listens on loopback only."`
+	Store         string         `yaml:"store" form:"store" zero:"none" doc:"Where keys and owners are kept that the admin API manages: sqlite:PATH for one process, a postgres:// URL without a password for many (the password comes from PGPASSWORD or a passfile), or a reference to such a URL (env:NAME, file:PATH). none: there are only those of this file. With a store, clients need keys. See [Keys](keys.md)."`
 	Auth          Auth           `yaml:"auth" doc:"What else proves who a client is, and what happens to those who guess."`
 	EndUser       EndUser        `yaml:"end_user" doc:"Where requests name the user on whose behalf a client asks. It is the client's claim."`
 }
@@ -27,7 +31,17 @@ type Access struct {
 type Auth struct {
 	JWT          []Issuer      `yaml:"jwt" max:"16" doc:"Issuers of tokens (JWT, OIDC) that stand for a key. Envoy verifies them."`
 	Certificates []Certificate `yaml:"certificates" max:"1000" doc:"Clients' certificates that stand for a key, where a request has neither key nor token. Envoy verifies them: the one that Signalbox configures by listen.tls.client_ca, one of your own must set x-forwarded-client-cert and take it from nobody. The first that fits counts."`
+	Secrets      Secrets       `yaml:"secrets" doc:"What protects the store and the admin API, by reference. Changes need a restart."`
 	Failures     Failures      `yaml:"failures" doc:"How addresses are slowed down from which many different wrong keys come."`
+}
+
+// Secrets are the secrets of the store and the admin API.
+type Secrets struct {
+	Admin              secret.Ref   `yaml:"admin" doc:"The token of the administrator, of at least 16 bytes. Without it the admin API is for the local socket, keys and OIDC tokens alone."`
+	Keys               secret.Ref   `yaml:"keys" doc:"What issued keys are hashed with (HMAC-SHA-256), so that the database alone can test no guess. Without it they are kept as SHA-256."`
+	KeysBefore         []secret.Ref `yaml:"keys_before" max:"8" doc:"Those that were in its place before, of keys that are not yet rotated."`
+	ProviderKeys       secret.Ref   `yaml:"provider_keys" doc:"What teams' own provider keys are encrypted with (AES-256-GCM), of at least 16 bytes. Without it none can be kept."`
+	ProviderKeysBefore []secret.Ref `yaml:"provider_keys_before" max:"8" doc:"Those that were in its place before; what they sealed is sealed anew at the start."`
 }
 
 // Issuer is an issuer of tokens.
@@ -82,7 +96,22 @@ func Preset() Access {
 }
 
 // Asks reports whether clients must prove who they are.
-func (a *Access) Asks() bool { return len(a.Keys)+len(a.Auth.JWT)+len(a.Auth.Certificates) > 0 }
+func (a *Access) Asks() bool {
+	return len(a.Keys)+len(a.Auth.JWT)+len(a.Auth.Certificates) > 0 || a.Stores()
+}
+
+// Stores reports whether there is a store.
+func (a *Access) Stores() bool { return a.Store != "" && a.Store != "none" }
+
+// StoreAddress returns where the store is, as store.Open takes it.
+func (a *Access) StoreAddress(ctx context.Context) (string, error) {
+	r, err := secret.Parse(a.Store)
+	if err != nil { // it is no reference, but the address
+		return a.Store, nil
+	}
+	v, err := r.Resolve(ctx)
+	return v.Reveal(), err
+}
 
 // Organization is one that pays.
 type Organization struct {
@@ -186,6 +215,30 @@ func (s *Scope) scope() auth.Scope {
 	return out
 }
 
+// storeForm checks where a store is.
+func storeForm(s string) error {
+	if _, err := secret.Parse(s); err == nil || s == "none" {
+		if strings.HasPrefix(s, "exec:") {
+			return errors.New("a reference to a store is env:NAME or file:PATH")
+		}
+		return nil
+	}
+	if path, ok := strings.CutPrefix(s, "sqlite:"); ok {
+		if path == "" || strings.ContainsAny(path, "?#%") {
+			return errors.New("behind sqlite: the path of a file is due, without ? # %")
+		}
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" {
+		return errors.New("must be sqlite:PATH, a postgres:// URL, or a reference to one")
+	}
+	if _, has := u.User.Password(); has || u.Query().Has("password") {
+		return errors.New("a password does not stand in the file: use PGPASSWORD, passfile, or a reference to the whole URL")
+	}
+	return nil
+}
+
 // ParseTime reads when something ends: a time (RFC 3339), or a day, at whose end it does (UTC). "" is never, the zero
 // time.
 func ParseTime(s string) (time.Time, error) {
@@ -210,6 +263,8 @@ func Form(form, s string) error {
 		_, err = auth.ParseNetwork(s)
 	case "time":
 		_, err = ParseTime(s)
+	case "store":
+		return storeForm(s)
 	case "header":
 		if s == "" || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 			return errors.New("the name of a header has lower-case letters, digits and dashes here")

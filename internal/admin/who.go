@@ -1,0 +1,158 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/store"
+)
+
+// Issuer makes the digests of new keys.
+type Issuer interface{ Digest(key string) auth.Digest }
+
+// Options of a Server.
+type Options struct {
+	Store    *store.Store
+	Keys     Issuer
+	Token    secret.Value      // of the administrator; empty: none lets in
+	Gate     func() *auth.Gate // of clients' keys, which let their owners in by their roles
+	Tokens   *Verifier         // of OIDC tokens; nil: none lets in
+	Failures *auth.Limiter     // of wrong tokens and keys; nil: they are not limited
+	Log      *slog.Logger
+}
+
+// Principal is who asks.
+type Principal struct {
+	Name  string
+	From  string // the address; "": the local socket
+	Root  bool   // may everything: the administrator, or the owner of the local socket
+	Role  auth.Role
+	Owner auth.Owner
+}
+
+type principalKey struct{}
+
+func withPrincipal(ctx context.Context, p *Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, p)
+}
+
+// principalOf returns who asks; nobody where nothing is known.
+func principalOf(ctx context.Context) *Principal {
+	if p, ok := ctx.Value(principalKey{}).(*Principal); ok {
+		return p
+	}
+	return &Principal{}
+}
+
+// peer is what is known of a connection.
+type peer struct {
+	local bool // the local socket, of whose user it is known that it may
+	user  string
+	addr  netip.Addr
+}
+
+type peerKey struct{}
+
+// authenticator finds out who asks.
+type authenticator struct {
+	token    [sha256.Size]byte
+	has      bool
+	gate     func() *auth.Gate
+	tokens   *Verifier
+	failures *auth.Limiter
+}
+
+func newAuthenticator(o *Options) *authenticator {
+	return &authenticator{token: sha256.Sum256([]byte(o.Token.Reveal())), has: !o.Token.Empty(), gate: o.Gate, tokens: o.Tokens, failures: o.Failures}
+}
+
+// Local marks a connection of the local socket, whose user the system has told. It is for http.Server.ConnContext.
+func Local(ctx context.Context, uid int) context.Context {
+	return context.WithValue(ctx, peerKey{}, peer{local: true, user: strconv.Itoa(uid)})
+}
+
+// mark notes the address of a connection.
+func (a *authenticator) mark(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := r.Context().Value(peerKey{}).(peer); !ok {
+			var p peer
+			if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+				p.addr, _ = netip.ParseAddr(host)
+			}
+			r = r.WithContext(context.WithValue(r.Context(), peerKey{}, p))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// nobody is the answer to who is not let in.
+func nobody() error {
+	return connect.NewError(connect.CodeUnauthenticated, errors.New("no valid credential; send the admin token, a key or an OIDC token as authorization: Bearer TOKEN, or use the local socket"))
+}
+
+// authenticate returns who asks.
+func (a *authenticator) authenticate(ctx context.Context, req connect.AnyRequest) (*Principal, error) {
+	from, _ := ctx.Value(peerKey{}).(peer)
+	values := req.Header().Values("authorization")
+	if len(values) == 0 {
+		if from.local {
+			return &Principal{Name: "local:" + from.user, Root: true}, nil
+		}
+		return nil, nobody()
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if token = strings.TrimSpace(token); len(values) > 1 || !strings.EqualFold(scheme, "bearer") || token == "" {
+		return nil, nobody()
+	}
+	now := time.Now()
+	if wait := a.failures.Wait(from.addr, now); wait > 0 {
+		return nil, connect.NewError(connect.CodeResourceExhausted, errors.New("too many different wrong tokens from this address; try again later"))
+	}
+	address := ""
+	if from.addr.IsValid() {
+		address = from.addr.String()
+	}
+	sum := sha256.Sum256([]byte(token))
+	if a.has && subtle.ConstantTimeCompare(sum[:], a.token[:]) == 1 {
+		return &Principal{Name: "admin-token", From: address, Root: true}, nil
+	}
+	r := auth.Request{Now: now, Header: func(name string) []string {
+		switch name {
+		case "authorization":
+			return []string{"Bearer " + token}
+		case "x-forwarded-for":
+			return []string{address}
+		}
+		return nil
+	}}
+	if proof, ok := a.tokens.verify(ctx, token); ok {
+		r.Proof, r.Header = proof, func(string) []string { return nil }
+	}
+	id, err := a.gate().Admit(r)
+	if err != nil || id.Anonymous() {
+		if e, ok := errors.AsType[*llm.Error](err); ok && e.Code == llm.CodeForbidden {
+			return nil, connect.NewError(connect.CodePermissionDenied, errors.New(e.Message))
+		}
+		a.failures.Failed(from.addr, sum, now)
+		return nil, nobody()
+	}
+	name := id.KeyID()
+	if u := id.EndUser(); u != "" {
+		name += "/" + u
+	}
+	return &Principal{Name: name, From: address, Role: id.Role(), Owner: id.Owner()}, nil
+}

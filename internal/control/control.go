@@ -1,0 +1,252 @@
+// Package control joins the store of owners and keys to a running process: it opens what the configuration names, keeps
+// the keys in memory as the store is, and serves the admin API, on the admin address and on the local socket.
+//
+// It does not decide who may what; internal/admin does.
+package control
+
+import (
+	"cmp"
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/signalbox-ai/signalbox/internal/admin"
+	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/store"
+)
+
+// Control is an open store with its index of keys. A nil Control is that of a configuration without a store.
+type Control struct {
+	store  *store.Store
+	issued *auth.Directory
+	follow *store.Follower
+	token  secret.Value
+	verify *admin.Verifier
+	log    *slog.Logger
+}
+
+// Open opens the store that the configuration names; nil: it names none. Owners that the file lists are put into the
+// store, so that keys can be issued for them. Errors of the configuration are config.Errors.
+func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Control, error) {
+	if !cfg.Stores() {
+		return nil, nil
+	}
+	c := &Control{log: log}
+	s := &cfg.Auth.Secrets
+	peppers, err := resolve(ctx, s.Keys, s.KeysBefore)
+	if err != nil {
+		return nil, fault(cfg, "auth.secrets.keys", err)
+	}
+	c.issued = auth.NewDirectory(peppers...)
+	var o store.Options
+	if o.Sealer, err = sealer(ctx, s.ProviderKeys, s.ProviderKeysBefore); err != nil {
+		return nil, fault(cfg, "auth.secrets.provider_keys", err)
+	}
+	if t := s.Admin; t != "" {
+		if c.token, err = t.Resolve(ctx); err == nil && len(c.token.Reveal()) < 16 {
+			err = errors.New("the admin token must have at least 16 bytes")
+		}
+		if err != nil {
+			return nil, fault(cfg, "auth.secrets.admin", err)
+		}
+	}
+	if c.verify, err = verifier(ctx, cfg); err != nil {
+		return nil, err
+	}
+	address, err := cfg.StoreAddress(ctx)
+	if err == nil {
+		c.store, err = store.Open(ctx, address, o)
+	}
+	if err != nil {
+		return nil, fault(cfg, "store", err)
+	}
+	c.follow = &store.Follower{Store: c.store, Issued: c.issued, Log: log}
+	if err := errors.Join(c.adopt(ctx, cfg), c.reseal(ctx, o.Sealer), c.follow.Load(ctx)); err != nil {
+		c.Close()
+		return nil, fault(cfg, "store", err)
+	}
+	return c, nil
+}
+
+// fault places an error in the file.
+func fault(cfg *config.Config, path string, err error) error {
+	return config.Errors{cfg.Fault(path, err.Error())}
+}
+
+// resolve fetches a secret and those that were in its place before. Without the first there is none.
+func resolve(ctx context.Context, now secret.Ref, before []secret.Ref) ([]secret.Value, error) {
+	if now == "" {
+		return nil, nil
+	}
+	var all []secret.Value
+	for _, r := range append([]secret.Ref{now}, before...) {
+		v, err := r.Resolve(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+func sealer(ctx context.Context, now secret.Ref, before []secret.Ref) (*store.Sealer, error) {
+	all, err := resolve(ctx, now, before)
+	if err != nil || all == nil {
+		return nil, err
+	}
+	return store.NewSealer(all...)
+}
+
+// verifier makes what verifies OIDC tokens on the admin address, where no Envoy does.
+func verifier(ctx context.Context, cfg *config.Config) (*admin.Verifier, error) {
+	var issuers []admin.TokenIssuer
+	for i := range cfg.Auth.JWT {
+		j := &cfg.Auth.JWT[i]
+		if j.Header != "" { // another Envoy's, which is not here
+			continue
+		}
+		t := admin.TokenIssuer{Name: j.Name, Issuer: j.Issuer, Audiences: j.Audiences, URL: j.JWKS}
+		if j.JWKSFile != "" {
+			keys, err := publicKeys(j.JWKSFile)
+			if err != nil {
+				return nil, fault(cfg, fmt.Sprintf("auth.jwt[%d].jwks_file", i), err)
+			}
+			t.Keys = keys
+		}
+		issuers = append(issuers, t)
+	}
+	return admin.NewVerifier(context.WithoutCancel(ctx), issuers), nil
+}
+
+// publicKeys reads a JWKS.
+func publicKeys(path string) ([]crypto.PublicKey, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var set jose.JSONWebKeySet
+	if err := jsonx.Decode(b, &set); err != nil {
+		return nil, fmt.Errorf("not a JSON Web Key Set: %w", err)
+	}
+	var keys []crypto.PublicKey
+	for i := range set.Keys {
+		if k := set.Keys[i].Key; set.Keys[i].IsPublic() {
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
+}
+
+// adopt puts the owners of the file into the store.
+func (c *Control) adopt(ctx context.Context, cfg *config.Config) error {
+	var orgs []store.Organization
+	var ts []store.Team
+	var ps []store.Project
+	for i := range cfg.Organizations {
+		orgs = append(orgs, store.Organization{Name: cfg.Organizations[i].Name})
+	}
+	if len(orgs) == 0 {
+		orgs = append(orgs, store.Organization{Name: auth.DefaultOrganization})
+	}
+	for i := range cfg.Teams {
+		t := &cfg.Teams[i]
+		ts = append(ts, store.Team{Name: t.Name, Organization: cmp.Or(t.Organization, orgs[0].Name)})
+	}
+	for i := range cfg.Projects {
+		ps = append(ps, store.Project{Name: cfg.Projects[i].Name, Team: cfg.Projects[i].Team})
+	}
+	return c.store.Change(ctx, store.Actor{Name: "configuration"}, func(tx *store.Tx) error {
+		return tx.Adopt(orgs, ts, ps)
+	})
+}
+
+// reseal seals anew what a secret sealed that was replaced.
+func (c *Control) reseal(ctx context.Context, s *store.Sealer) error {
+	if s == nil {
+		return nil
+	}
+	return c.store.Change(ctx, store.Actor{Name: "configuration"}, func(tx *store.Tx) error {
+		n, err := tx.Reseal()
+		if err == nil && n > 0 {
+			c.log.Info("provider keys sealed anew", "count", n)
+		}
+		return err
+	})
+}
+
+// Adopt puts the owners of a new configuration into the store.
+func (c *Control) Adopt(ctx context.Context, cfg *config.Config) error {
+	if c == nil {
+		return nil
+	}
+	return c.adopt(ctx, cfg)
+}
+
+// Issued returns the index of the keys that the store has issued, nil: there is no store.
+func (c *Control) Issued() *auth.Directory {
+	if c == nil {
+		return nil
+	}
+	return c.issued
+}
+
+// Run keeps the index as the store is, until the context ends.
+func (c *Control) Run(ctx context.Context) {
+	if c != nil {
+		c.follow.Run(ctx)
+	}
+}
+
+// Close closes the store.
+func (c *Control) Close() {
+	if c != nil {
+		_ = c.store.Close()
+	}
+}
+
+// Handler returns what serves the admin API, nil: there is none. gate is that of the configuration in use.
+func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter) http.Handler {
+	if c == nil {
+		return nil
+	}
+	return admin.New(admin.Options{Store: c.store, Keys: c.issued, Token: c.token, Gate: gate, Tokens: c.verify, Failures: failures, Log: c.log}).Handler()
+}
+
+// Serve serves the admin API on the local socket until the context ends. Only the user of the process, and root, get in.
+func (c *Control) Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			if uid, ok := userOf(conn); ok && (uid == os.Geteuid() || uid == 0) {
+				return admin.Local(ctx, uid)
+			}
+			return ctx
+		},
+	}
+	s.Protocols = Protocols()
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Protocols are HTTP/1.1 and, for gRPC, HTTP/2 without TLS.
+func Protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
