@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -321,5 +322,34 @@ func TestSecretsWithinParamsAreRefs(t *testing.T) {
 	}
 	if refs := (&config.Provider{}).ParamRefs(); refs != nil {
 		t.Errorf("no params have %v", refs)
+	}
+}
+
+// What docs/quotas.md shows can be used as it stands there.
+func TestTheExamplesOfQuotasAreValid(t *testing.T) {
+	text, err := os.ReadFile("../../docs/quotas.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```yaml\n")[1:]
+	if len(blocks) != 2 {
+		t.Fatalf("%d examples", len(blocks))
+	}
+	var whole string
+	for _, b := range blocks {
+		b, _, _ = strings.Cut(b, "```")
+		whole += strings.ReplaceAll(b, "file:/run/secrets/redis", "env:REDIS_PASSWORD") // a file is looked at
+	}
+	c, err := config.Parse("quotas.yaml", []byte(whole), kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := c.Budgets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := table.Find(nil, &budgets.Party{Organization: "acme", Team: "core", Key: "ci", EndUser: "u"}, "gpt-5.1", "r", []string{"openai"})
+	if len(got) != 8 {
+		t.Errorf("got %d budgets", len(got))
 	}
 }

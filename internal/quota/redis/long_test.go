@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/quotatest"
+	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/testkit/servers"
 )
 
@@ -102,4 +104,29 @@ func TestASentinelFailsOver(t *testing.T) {
 	master.Kill()
 	took := until(t, "0 left", func() string { return ask(s, "acme", fmt.Sprint("b", time.Now().UnixNano()), small, 1) })
 	t.Logf("away for %v", took)
+}
+
+// clusterAccount is what docs/quotas.md tells operators to add in a cluster.
+const clusterAccount = account + " +cluster|slots +cluster|shards +cluster|nodes +command"
+
+func TestTheDocumentedAccountIsEnoughInACluster(t *testing.T) {
+	needsLong(t)
+	nodes := servers.StartRedisCluster(t, 3, 0)
+	for _, n := range nodes {
+		if _, err := n.Do(append([]string{"ACL", "SETUSER", "signalbox"}, strings.Fields(clusterAccount)...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, _ := live(t, Params{URL: "redis+cluster://signalbox@" + nodes[0].Addr, Password: func(context.Context) (secret.Value, error) { return secret.New("hunter2"), nil }})
+	for i := range 6 {
+		name := fmt.Sprint("o", i)
+		ready(t, s, name)
+		if got := ask(s, name, "a", life, 1); got != "ok" {
+			t.Errorf("got %q", got)
+		}
+		settle(t, s, name, "a", life, 1)
+	}
+	if err := s.Ready(context.Background()); err != nil {
+		t.Error(err)
+	}
 }
