@@ -11,6 +11,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 )
 
@@ -64,6 +65,9 @@ func (r *rig) setup(c *command) bool {
 		r.config.aliases[args[0]] = args[1]
 	case "client":
 		r.client(args)
+	case "own":
+		r.config.own[auth.Provision{Team: args[0], Provider: args[1]}] = secret.New(args[2])
+		r.secrets[args[2]] = args[1]
 	case "counting":
 		r.config.counts = true
 	case "limit":

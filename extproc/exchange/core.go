@@ -132,6 +132,26 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
+// ownKey begins the id of a key that a team has brought.
+const ownKey = "team:"
+
+// keys returns a planner's view of a provider's keys: the team's own where it has brought one, and then no other, for
+// what it asks for is not the gateway's to pay.
+func (x *Exchange) keys() func(provider, model string, n int) ([]string, bool) {
+	pool := x.snap.keys(x.core.rests, x.in.began)
+	team := x.By.Team
+	if team == "" {
+		return pool
+	}
+	return func(provider, model string, n int) ([]string, bool) {
+		if _, own := x.snap.Keys.Own(team, provider); !own {
+			return pool(provider, model, n)
+		}
+		until, cooling := x.core.rests.Cooling(health.Subject{Provider: provider, Key: ownKey + team, Model: model}, x.in.began)
+		return []string{ownKey + team}, !cooling || !until.After(x.in.began)
+	}
+}
+
 // keys returns a planner's view of a provider's keys.
 func (s *Snapshot) keys(rests *health.Cooldowns, now time.Time) func(provider, model string, n int) ([]string, bool) {
 	return func(provider, model string, n int) ([]string, bool) {

@@ -210,6 +210,11 @@ func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, c dialect.Client,
 		return nil, err
 	}
 	key, ok := p.Keys.Find(l.Key)
+	if team, own := strings.CutPrefix(l.Key, ownKey); own {
+		if key.Secret, ok = x.snap.Keys.Own(team, l.Provider); !ok {
+			return nil, &llm.Error{Code: llm.CodeCredential, Op: "exchange.key", Message: "the team's key of " + l.Provider + " was taken away"}
+		}
+	}
 	if !ok && p.Keys.Len() > 0 { // a reload took it away: any other of the provider's
 		ids, _ := p.Keys.Pick(1, func(string) (time.Time, bool) { return time.Time{}, false })
 		key, _ = p.Keys.Find(ids[0])

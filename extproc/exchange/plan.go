@@ -57,7 +57,7 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	}
 	plan, err := route.Plan(routing.View{
 		Model:  model,
-		Keys:   x.snap.keys(x.core.rests, x.in.began),
+		Keys:   x.keys(),
 		Draw:   x.core.draw,
 		Usable: p.usable,
 	})

@@ -176,7 +176,7 @@ func (x *Exchange) count(p *planner, route *routing.Route, model string) (Reply,
 		return Reply{}, false
 	}
 	plan, err := route.Plan(routing.View{
-		Model: model, Keys: x.snap.keys(x.core.rests, x.in.began), Draw: x.core.draw,
+		Model: model, Keys: x.keys(), Draw: x.core.draw,
 		Usable: func(t routing.Target) (bool, string) { return x.snap.Providers[t.Provider] != nil && x.mayGo(t), "" },
 	})
 	if err != nil {

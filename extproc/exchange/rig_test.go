@@ -47,6 +47,7 @@ type config struct {
 	routes    []*routing.Route
 	aliases   map[string]string
 	clients   []*auth.Key
+	own       map[auth.Provision]secret.Value // provider keys of teams
 	counts    bool
 	meter     *metering.Meter
 	limits    metering.Limits
@@ -57,7 +58,7 @@ type config struct {
 
 func newRig(t testing.TB) *rig {
 	return &rig{t: t, stale: true, secrets: map[string]string{}, config: config{
-		providers: map[string]*providers.Provider{}, aliases: map[string]string{}, maxBody: 1 << 20, maxAnswer: 1 << 20,
+		providers: map[string]*providers.Provider{}, aliases: map[string]string{}, own: map[auth.Provision]secret.Value{}, maxBody: 1 << 20, maxAnswer: 1 << 20,
 	}}
 }
 
@@ -76,7 +77,9 @@ func (r *rig) snapshot() *exchange.Snapshot {
 	c.version++
 	keys := auth.Open(auth.Options{})
 	if len(c.clients) > 0 {
-		keys = auth.NewGate(c.clients, auth.Options{})
+		brought := &auth.Provided{}
+		brought.Replace(maps.Clone(c.own))
+		keys = auth.NewGate(c.clients, auth.Options{Provided: brought})
 	}
 	ps := map[string]*providers.Provider{}
 	maps.Copy(ps, c.providers)

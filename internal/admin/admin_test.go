@@ -168,7 +168,7 @@ func TestWhatAnAdministratorDoes(t *testing.T) {
 	}
 	r.want(root, "TeamService/ListProviderKeys", `{}`, 200, `core:openai`)
 	r.want(root, "BudgetService/CreateBudget", `{"level":"team","owner":"core","unit":"money","amount":"500000000000","per":"month","alertAt":[50,100]}`, 200, `"id":"team_core_money_month_"`)
-	r.want(root, "BudgetService/UpdateBudget", `{"id":"team_core_money_month_","updateMask":"amount","amount":"0"}`, 200)
+	r.want(root, "BudgetService/UpdateBudget", `{"id":"team_core_money_month_","updateMask":"amount","amount":"0"}`, 400, "amount: from 1")
 	r.want(root, "BudgetService/CreateBudget", `{"level":"team","owner":"core","unit":"euro","per":"month"}`, 400, "unit")
 	r.want(root, "ProjectService/UpdateProject", `{"name":"search","title":"Search"}`, 200, `"Search"`)
 	r.want(root, "OrganizationService/ListOrganizations", `{}`, 200, `"acme"`, `"globex"`)

@@ -99,7 +99,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.build.control, err = control.Open(ctx, cfg, a.log); err != nil {
 		return nil, err
 	}
-	a.build.access.Issued = a.build.control.Issued()
+	a.build.access.Issued, a.build.access.Provided = a.build.control.Issued(), a.build.control.Provided()
 	if err := a.openMock(cfg); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/control"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -85,15 +86,29 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 	}
 	b.built++
 	s.Version = hex.EncodeToString(version.Sum(nil)[:4]) + "-" + strconv.Itoa(b.built)
-	table, err := c.Budgets()
-	if err != nil {
+	if err := b.limit(ctx, s, c); err != nil {
 		return nil, err
 	}
+	var err error
+	s.Keys, err = c.Gate(b.access, c.Envoy.TrustedHops)
+	return s, err
+}
+
+// limit puts the limits of the configuration and of the store into a snapshot.
+func (b *builder) limit(ctx context.Context, s *exchange.Snapshot, c *config.Config) error {
+	kept, err := b.control.Owned(ctx)
+	if err != nil {
+		return fmt.Errorf("the store's budgets: %w", err)
+	}
+	table, err := budgets.New(append(c.Owned(), kept...))
+	if err != nil {
+		return err
+	}
+	s.Meter, s.Limits = nil, nil
 	if b.accounts != nil && (!table.Empty() || b.accounts.On()) {
 		s.Meter, s.Limits = b.accounts.Meter, table
 	}
-	s.Keys, err = c.Gate(b.access, c.Envoy.TrustedHops)
-	return s, err
+	return nil
 }
 
 // provider makes one provider with its credentials. The ID of a credential is its reference, which may be
@@ -136,4 +151,23 @@ func keyID(r secret.Ref) string {
 		return "key-" + hex.EncodeToString(sum[:4])
 	}
 	return string(r)
+}
+
+// relimit puts the store's budgets into the snapshot in use. On an error the limits stay as they were.
+func (a *App) relimit(ctx context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := *a.core.Snapshot()
+	if err := a.build.limit(ctx, &s, a.cfg); err != nil {
+		a.log.Error("the budgets of the store are not in place; limits stay as they were", "error", err)
+		return
+	}
+	a.core.Swap(&s)
+	var known bool
+	a.ready.set(func(r *readiness) { known = r.limits })
+	if known { // an organization without limits until now may be new to the counters
+		if err := a.build.accounts.Missing(ctx, a.organizations()); err != nil {
+			a.log.Error("the counters of limits are not known", "error", err)
+		}
+	}
 }

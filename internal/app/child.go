@@ -11,6 +11,7 @@ import (
 	"github.com/signalbox-ai/signalbox/envoy/binary"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 )
 
 // FindEnvoy returns the path of an Envoy, fetching one when there is none.
@@ -138,11 +139,10 @@ func (a *App) awaitLimits(ctx context.Context) bool {
 
 // organizations are those whose limits must be known.
 func (a *App) organizations() []string {
-	t, err := a.Config().Budgets()
-	if err != nil {
-		return nil
+	if t, ok := a.core.Snapshot().Limits.(*budgets.Table); ok {
+		return t.Organizations()
 	}
-	return t.Organizations()
+	return nil
 }
 
 // budget finds a budget of the configuration in use.

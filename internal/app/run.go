@@ -111,7 +111,7 @@ func (a *App) serve(ctx context.Context, g *group) (*http.Server, error) {
 			return nil, err
 		}
 		g.start("control", func() error { return a.build.control.Serve(ctx, local, api) })
-		g.start("keys", func() error { a.build.control.Run(ctx); return nil })
+		g.start("keys", func() error { a.build.control.Run(ctx, a.relimit); return nil })
 	}
 	g.start("service", func() error { return a.rpc.Serve(service) })
 	g.start("admin", func() error {

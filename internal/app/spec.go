@@ -48,7 +48,7 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 		s.AnswerHeaders = s.AnswerHeaders || r.Show
 	}
 	if table, err := c.Budgets(); err == nil {
-		s.Limited = !table.Empty()
+		s.Limited = !table.Empty() || c.Stores()
 	}
 	s.Deadlines.Attempt, s.Deadlines.Linger = linger(c), linger(c)
 	for i := range c.Providers {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/secret"
 )
 
 const op = "auth"
@@ -34,12 +35,21 @@ type Gate struct {
 // Options of a Gate.
 type Options struct {
 	Issued       *Directory    // keys of a store; nil: there are none
+	Provided     *Provided     // keys of providers that teams have brought; nil: there are none
 	Issuers      []Issuer      // of tokens that Envoy has verified
 	Certificates []Certificate // of clients, which Envoy has verified; the first that fits counts
 	Failures     *Limiter      // nil: wrong keys are not limited
 	Hops         int           // proxies in front of Envoy whose x-forwarded-for is believed
 	UserHeader   string        // the header that names the end user; "": none does
 	UserFields   []string      // members of the body that name the end user, as metadata.user_id; the first that is there counts
+}
+
+// Own returns the key of a provider that a team has brought; ok is false where it has none.
+func (g *Gate) Own(team, provider string) (key secret.Value, ok bool) {
+	if g == nil {
+		return key, false
+	}
+	return g.Provided.Find(team, provider)
 }
 
 // NewGate makes a gate for keys. Of two keys with the same hash the first counts.
@@ -70,7 +80,7 @@ type Request struct {
 // for one that is, but not from where it comes or not with such claims, and with CodeRateLimited for an address from
 // which too many wrong keys came.
 func (g *Gate) Admit(r Request) (Identity, error) {
-	p, err := FromHeaders(r.Header)
+	p, err := readHeaders(r.Header)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -91,7 +101,7 @@ func (g *Gate) Admit(r Request) (Identity, error) {
 }
 
 // identify finds out who asks: by key, by token or, where there is neither, by certificate.
-func (g *Gate) identify(r Request, p Presented) (Identity, error) {
+func (g *Gate) identify(r Request, p presented) (Identity, error) {
 	switch {
 	case g == nil:
 		return Identity{}, p.fault()
@@ -148,7 +158,7 @@ func (g *Gate) certificate(r Request) (Identity, bool) {
 }
 
 // check finds the key that was presented.
-func (g *Gate) check(r Request, p Presented) (Identity, error) {
+func (g *Gate) check(r Request, p presented) (Identity, error) {
 	if p.kind != aKey {
 		return Identity{}, p.fault()
 	}
@@ -177,7 +187,7 @@ func (g *Gate) check(r Request, p Presented) (Identity, error) {
 }
 
 // fault says what is wrong where no key was presented.
-func (p Presented) fault() error {
+func (p presented) fault() error {
 	switch p.kind {
 	case nothing:
 		return denied("no API key; send it as authorization: Bearer KEY or in one of " + strings.Join(keyHeaders, ", "))

@@ -96,7 +96,7 @@ func TestWhoIsLetIn(t *testing.T) {
 		{"longer", headers{"x-api-key": {strings.Repeat("k", 513)}}, "invalid x-api-key: the key is longer than 512 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if p, err := FromHeaders(tt.in.get); err != nil && p != (Presented{}) {
+			if p, err := readHeaders(tt.in.get); err != nil && p != (presented{}) {
 				t.Error("a credential came with an error")
 			}
 			who, err := keys.Admit(Request{Header: tt.in.get})
@@ -129,7 +129,7 @@ func TestWithoutKeysOnlyOpenLetsIn(t *testing.T) {
 // The dummy that an unknown key is compared with must not become a key, whatever stands in the set.
 func TestTheZeroHashLetsNobodyIn(t *testing.T) {
 	for _, keys := range []*Gate{NewGate(nil, Options{}), NewGate([]*Key{hashed(t, "alice", "key-a")}, Options{})} {
-		if key, err := keys.check(Request{Header: headers{}.get}, Presented{kind: aKey}); err == nil || key.Authenticated() {
+		if key, err := keys.check(Request{Header: headers{}.get}, presented{kind: aKey}); err == nil || key.Authenticated() {
 			t.Errorf("got %v, %v", key, err)
 		}
 	}
@@ -171,7 +171,7 @@ func TestParseHash(t *testing.T) {
 }
 
 func TestPresentedIsNeverPrinted(t *testing.T) {
-	p, err := FromHeaders(headers{"x-api-key": {"key-a"}}.get)
+	p, err := readHeaders(headers{"x-api-key": {"key-a"}}.get)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestPresentedIsNeverPrinted(t *testing.T) {
 	}
 }
 
-func FuzzFromHeaders(f *testing.F) {
+func FuzzReadHeaders(f *testing.F) {
 	f.Add("Bearer k", "", "k", "", "", byte(0))
 	f.Add("Bearer a b", "Bearer c", "", "x", "", byte(1))
 	f.Add("Basic abc", "", "kéy", "\x00", "k", byte(2))
@@ -228,7 +228,7 @@ func sent(h headers, key string) bool {
 }
 
 func TestAKeyAmongWebSocketProtocols(t *testing.T) {
-	p, err := FromHeaders(func(name string) []string {
+	p, err := readHeaders(func(name string) []string {
 		if name == "sec-websocket-protocol" {
 			return []string{"realtime, openai-insecure-api-key.sk-browser", "openai-beta.realtime-v1"}
 		}
@@ -237,7 +237,7 @@ func TestAKeyAmongWebSocketProtocols(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same, err := FromHeaders(func(name string) []string {
+	same, err := readHeaders(func(name string) []string {
 		if name == "authorization" {
 			return []string{"Bearer sk-browser"}
 		}

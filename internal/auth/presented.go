@@ -22,27 +22,27 @@ const (
 	aKey
 )
 
-// Presented is the credential of a request. The zero value is none. It holds the key's hash, never the key.
-type Presented struct {
+// presented is the credential of a request. The zero value is none. It holds the key's hash, never the key.
+type presented struct {
 	kind  kind
 	token bool // it looks like a JSON web token
 	sum   [sha256.Size]byte
 }
 
 // Format hides the hash for every verb.
-func (p Presented) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
+func (p presented) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
 
-// FromHeaders reads the credential: authorization: Bearer KEY, x-api-key, api-key, x-goog-api-key, a
+// readHeaders reads the credential: authorization: Bearer KEY, x-api-key, api-key, x-goog-api-key, a
 // WebSocket protocol that holds a key, or the key in a query to Gemini's paths (get's ":path"). get
 // returns all values of a header by its lower-case name. The same key may come in several headers. Two
 // that differ, a second authorization header, or a key that cannot be one are an *llm.Error with
 // CodeInvalid. No credential, and one of another scheme, are left to Check: Open does not ask for any.
-func FromHeaders(get func(name string) []string) (Presented, error) {
-	var p Presented
+func readHeaders(get func(name string) []string) (presented, error) {
+	var p presented
 	var from string
 	values := get(authorization)
 	if len(values) > 1 {
-		return Presented{}, llm.Invalid(authorization, "the authorization header was sent more than once")
+		return presented{}, llm.Invalid(authorization, "the authorization header was sent more than once")
 	}
 	for _, v := range values {
 		scheme, key, _ := strings.Cut(strings.Trim(v, " \t"), " ")
@@ -54,26 +54,26 @@ func FromHeaders(get func(name string) []string) (Presented, error) {
 			continue
 		}
 		if err := p.add(&from, authorization, key); err != nil {
-			return Presented{}, err
+			return presented{}, err
 		}
 	}
 	for _, name := range keyHeaders {
 		for _, v := range get(name) {
 			if err := p.add(&from, name, v); err != nil {
-				return Presented{}, err
+				return presented{}, err
 			}
 		}
 	}
 	for _, v := range get(":path") {
 		if err := p.fromQuery(&from, v); err != nil {
-			return Presented{}, err
+			return presented{}, err
 		}
 	}
 	for _, v := range get(protocols) {
 		for one := range strings.SplitSeq(v, ",") {
 			if key, ok := strings.CutPrefix(strings.TrimSpace(one), protocolKey); ok {
 				if err := p.add(&from, protocols, key); err != nil {
-					return Presented{}, err
+					return presented{}, err
 				}
 			}
 		}
@@ -85,7 +85,7 @@ func FromHeaders(get func(name string) []string) (Presented, error) {
 const queryKey = "key"
 
 // fromQuery reads the key of a request to Gemini's paths from the query.
-func (p *Presented) fromQuery(from *string, path string) error {
+func (p *presented) fromQuery(from *string, path string) error {
 	path, query, found := strings.Cut(path, "?")
 	if !found || !strings.HasPrefix(path, "/v1beta/") && path != "/v1/models" && !strings.HasPrefix(path, "/v1/models/") {
 		return nil
@@ -130,7 +130,7 @@ func WithoutKey(list string) (rest string, with bool) {
 }
 
 // add takes one more credential. An empty one is none. from is the header of those before.
-func (p *Presented) add(from *string, name, key string) error {
+func (p *presented) add(from *string, name, key string) error {
 	key = strings.Trim(key, " \t")
 	if key == "" {
 		return nil
@@ -141,7 +141,7 @@ func (p *Presented) add(from *string, name, key string) error {
 	sum := sha256.Sum256([]byte(key))
 	switch {
 	case p.kind == nothing:
-		*p, *from = Presented{kind: aKey, token: strings.HasPrefix(key, "eyJ") && strings.Count(key, ".") == 2, sum: sum}, name
+		*p, *from = presented{kind: aKey, token: strings.HasPrefix(key, "eyJ") && strings.Count(key, ".") == 2, sum: sum}, name
 	case p.kind == otherScheme || p.sum != sum:
 		if *from == name {
 			return llm.Invalid(name, "the header was sent twice with different keys")

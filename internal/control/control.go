@@ -31,6 +31,8 @@ type Control struct {
 	store  *store.Store
 	issued *auth.Directory
 	follow *store.Follower
+	brings *auth.Provided
+	limits func(context.Context) // called when budgets may have changed; nil: nobody asks
 	token  secret.Value
 	verify *admin.Verifier
 	log    *slog.Logger
@@ -42,7 +44,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Control, 
 	if !cfg.Stores() {
 		return nil, nil
 	}
-	c := &Control{log: log}
+	c := &Control{log: log, brings: &auth.Provided{}}
 	s := &cfg.Auth.Secrets
 	peppers, err := resolve(ctx, s.Keys, s.KeysBefore)
 	if err != nil {
@@ -71,8 +73,8 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Control, 
 	if err != nil {
 		return nil, fault(cfg, "store", err)
 	}
-	c.follow = &store.Follower{Store: c.store, Issued: c.issued, Log: log}
-	if err := errors.Join(c.adopt(ctx, cfg), c.reseal(ctx, o.Sealer), c.follow.Load(ctx)); err != nil {
+	c.follow = &store.Follower{Store: c.store, Issued: c.issued, Log: log, Changed: c.changed}
+	if err := errors.Join(c.adopt(ctx, cfg), c.reseal(ctx, o.Sealer), c.follow.Load(ctx), c.bring(ctx)); err != nil {
 		c.Close()
 		return nil, fault(cfg, "store", err)
 	}
@@ -201,9 +203,42 @@ func (c *Control) Issued() *auth.Directory {
 	return c.issued
 }
 
-// Run keeps the index as the store is, until the context ends.
-func (c *Control) Run(ctx context.Context) {
+// Provided returns the index of the provider keys that teams have brought, nil: there is no store.
+func (c *Control) Provided() *auth.Provided {
+	if c == nil {
+		return nil
+	}
+	return c.brings
+}
+
+// bring reads the provider keys of teams.
+func (c *Control) bring(ctx context.Context) error {
+	all, err := c.store.OpenProviderKeys(ctx)
+	if err != nil {
+		return err
+	}
+	c.brings.Replace(all)
+	return nil
+}
+
+// changed takes up what was changed in the store, but for keys, which the follower does. An error leaves the change to
+// be read again.
+func (c *Control) changed(ctx context.Context, kind store.Kind) error {
+	switch kind {
+	case store.KindProviderKey:
+		return c.bring(ctx)
+	case store.KindBudget, store.KindKey:
+		if c.limits != nil {
+			c.limits(ctx)
+		}
+	}
+	return nil
+}
+
+// Run keeps what is in memory as the store is, until the context ends. limits is called when budgets may have changed.
+func (c *Control) Run(ctx context.Context, limits func(context.Context)) {
 	if c != nil {
+		c.limits = limits
 		c.follow.Run(ctx)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,8 +91,8 @@ const poll = 250 * time.Millisecond
 // Follower keeps indexes in memory as the store is. Its functions are called by one goroutine.
 type Follower struct {
 	Store   *Store
-	Issued  *auth.Directory            // nil: keys are not followed
-	Changed func(kind Kind, id string) // called for every change; nil: nobody asks
+	Issued  *auth.Directory                            // nil: keys are not followed
+	Changed func(ctx context.Context, kind Kind) error // called once for each kind of what changed; nil: nobody asks
 	Log     *slog.Logger
 	seq     int64
 }
@@ -150,7 +152,7 @@ func (f *Follower) catchUp(ctx context.Context) error {
 		if err != nil || len(changes) == 0 {
 			return err
 		}
-		seen := map[string]bool{}
+		seen, kinds := map[string]bool{}, map[Kind]bool{}
 		for _, c := range changes {
 			if c.Kind == KindKey && f.Issued != nil && !seen[c.Object] {
 				seen[c.Object] = true
@@ -160,8 +162,14 @@ func (f *Follower) catchUp(ctx context.Context) error {
 				}
 				f.Issued.Change(c.Object, now)
 			}
-			if f.Changed != nil {
-				f.Changed(c.Kind, c.Object)
+			kinds[c.Kind] = true
+		}
+		for _, k := range slices.Sorted(maps.Keys(kinds)) {
+			if f.Changed == nil {
+				break
+			}
+			if err := f.Changed(ctx, k); err != nil {
+				return err
 			}
 		}
 		f.seq = changes[len(changes)-1].Seq

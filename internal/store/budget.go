@@ -14,7 +14,7 @@ type Budget struct {
 	Level   string `json:"level"`          // organization, team, project, key or end_user
 	Owner   string `json:"owner"`          // its name; of a key its id; of end users whom they ask: the key's id
 	Unit    string `json:"unit"`           // requests, tokens_in, tokens_out, tokens, money (nano-USD) or parallel
-	Amount  int64  `json:"amount,string"`  // 0 to 2^53−1
+	Amount  int64  `json:"amount,string"`  // 1 to 2^53−1
 	Per     string `json:"per"`            // second, minute, hour, day, week, month, total; "" for parallel
 	Zone    string `json:"zone,omitzero"`  // of days, weeks and months, as Europe/Berlin; "": UTC
 	Model   string `json:"model,omitzero"` // a name or pattern; "": all models together
@@ -64,8 +64,8 @@ func (b *Budget) check() error {
 	} else if err := one("per", b.Per, "second", "minute", "hour", "day", "week", "month", "total"); err != nil {
 		return err
 	}
-	if b.Amount < 0 || b.Amount > mostAmount {
-		return fault(Invalid, "amount", "amount: from 0 to %d", int64(mostAmount))
+	if b.Amount < 1 || b.Amount > mostAmount {
+		return fault(Invalid, "amount", "amount: from 1 to %d", int64(mostAmount))
 	}
 	if b.Zone != "" {
 		if b.Per != "day" && b.Per != "week" && b.Per != "month" {

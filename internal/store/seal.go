@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 )
 
@@ -158,6 +159,33 @@ func (s *Store) OpenProviderKey(ctx context.Context, team, provider string) (sec
 		return secret.Value{}, fmt.Errorf("the provider key %s: %w", k.ID, err)
 	}
 	return secret.New(string(plain)), nil
+}
+
+// OpenProviderKeys decrypts all teams' keys, for an index in memory.
+func (s *Store) OpenProviderKeys(ctx context.Context) (map[auth.Provision]secret.Value, error) {
+	out := map[auth.Provision]secret.Value{}
+	if s.sealer == nil {
+		return out, nil
+	}
+	p := Page{Size: mostPage}
+	for {
+		all, next, err := s.ProviderKeys(ctx, "", p)
+		if err != nil {
+			return nil, err
+		}
+		for i := range all {
+			k := &all[i]
+			plain, _, err := s.sealer.open(k.sealed, k.about())
+			if err != nil {
+				return nil, fmt.Errorf("the provider key %s: %w", k.ID, err)
+			}
+			out[auth.Provision{Team: k.Team, Provider: k.Provider}] = secret.New(string(plain))
+		}
+		if next == "" {
+			return out, nil
+		}
+		p.After = next
+	}
 }
 
 // Reseal seals again what was sealed with a secret that is no longer the first, and returns how many that were.

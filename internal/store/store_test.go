@@ -337,17 +337,17 @@ func budgets(t *testing.T, at func(store.Options) *rig) {
 	}
 	for field, bad := range map[string]store.Budget{
 		"level":    {Level: "world", Owner: "core", Unit: "money", Per: "day"},
-		"owner":    {Level: "team", Owner: "nobody", Unit: "money", Per: "day"},
+		"owner":    {Level: "team", Owner: "nobody", Unit: "money", Amount: 1, Per: "day"},
 		"unit":     {Level: "team", Owner: "core", Unit: "euro", Per: "day"},
 		"per":      {Level: "team", Owner: "core", Unit: "money", Per: "year"},
 		"amount":   {Level: "team", Owner: "core", Unit: "money", Per: "day", Amount: 1 << 53},
-		"zone":     {Level: "team", Owner: "core", Unit: "money", Per: "day", Zone: "Mars/Olympus"},
-		"alert_at": {Level: "team", Owner: "core", Unit: "money", Per: "day", AlertAt: []int{80, 50}},
+		"zone":     {Level: "team", Owner: "core", Unit: "money", Amount: 1, Per: "day", Zone: "Mars/Olympus"},
+		"alert_at": {Level: "team", Owner: "core", Unit: "money", Amount: 1, Per: "day", AlertAt: []int{80, 50}},
 	} {
 		r.refused(store.Invalid, field, func(tx *store.Tx) error { return tx.CreateBudget(&bad) })
 	}
 	r.refused(store.Exists, "", func(tx *store.Tx) error {
-		return tx.CreateBudget(&store.Budget{Level: "team", Owner: "core", Unit: "money", Per: "month", Model: "gpt-5*"})
+		return tx.CreateBudget(&store.Budget{Level: "team", Owner: "core", Unit: "money", Amount: 1, Per: "month", Model: "gpt-5*"})
 	})
 	r.change(func(tx *store.Tx) error { return tx.DeleteBudget(b.ID, 2) })
 }
@@ -529,10 +529,11 @@ func following(t *testing.T, at func(store.Options) *rig) {
 	other := at(store.Options{Now: time.Now})
 	var mu sync.Mutex
 	var seen []string
-	f := &store.Follower{Store: other.Store, Issued: d, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Changed: func(kind store.Kind, id string) {
+	f := &store.Follower{Store: other.Store, Issued: d, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Changed: func(_ context.Context, kind store.Kind) error {
 		mu.Lock()
 		defer mu.Unlock()
-		seen = append(seen, string(kind)+" "+id)
+		seen = append(seen, string(kind))
+		return nil
 	}}
 	if err := f.Load(context.Background()); err != nil {
 		t.Fatal(err)
@@ -578,7 +579,7 @@ func following(t *testing.T, at func(store.Options) *rig) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if want := []string{"key " + k.ID, "key " + k.ID, "key " + k.ID}; !cmp.Equal(seen, want) {
+	if want := []string{"key", "key", "key"}; !cmp.Equal(seen, want) {
 		t.Errorf("told of %v, want %v", seen, want)
 	}
 }

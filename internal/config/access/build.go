@@ -10,12 +10,13 @@ import (
 // Live is what outlives a version of the configuration.
 type Live struct {
 	Issued   *auth.Directory // nil: there is no store
+	Provided *auth.Provided  // nil: the same
 	Failures *auth.Limiter
 }
 
 // Gate makes what lets clients in. hops is the number of proxies in front of Envoy that are believed.
 func (a *Access) Gate(l Live, hops int) (*auth.Gate, error) {
-	o := auth.Options{Issued: l.Issued, Hops: hops, UserHeader: a.EndUser.Header, UserFields: a.EndUser.Body, Issuers: a.issuers(), Certificates: a.certificates()}
+	o := auth.Options{Issued: l.Issued, Provided: l.Provided, Hops: hops, UserHeader: a.EndUser.Header, UserFields: a.EndUser.Body, Issuers: a.issuers(), Certificates: a.certificates()}
 	if !a.Auth.Failures.Off {
 		o.Failures = l.Failures
 	}
