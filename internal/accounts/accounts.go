@@ -51,6 +51,7 @@ type Accounts struct {
 	ledger  *book.Lazy       // nil: there is none
 	writer  *writer.Writer   // the same
 	books   *books.Books     // the same
+	kept    book.Retention
 	measures
 }
 
@@ -63,6 +64,9 @@ func (a *Accounts) Run(ctx context.Context, organizations func() []string) {
 	}
 	if a.writer != nil && a.count != nil {
 		wg.Go(func() { a.measure(ctx) })
+	}
+	if a.ledger != nil {
+		wg.Go(func() { a.retain(ctx, a.kept) })
 	}
 	a.Meter.Run(ctx, organizations)
 }
@@ -208,7 +212,7 @@ func (a *Accounts) openLedger(ctx context.Context, cfg *config.Config, budget fu
 	if err != nil {
 		return err
 	}
-	a.ledger = store
+	a.ledger, a.kept = store, cfg.Ledger.Retention.Keep()
 	a.writer, err = writer.New(writer.Params{Store: a.ledger, Spool: cfg.Ledger.Folder(), Limit: int64(cfg.Ledger.SpoolSize), Log: a.log, Kept: a.written})
 	a.books = books.New(a.writer, catalog.AsOf(), budget)
 	return err

@@ -215,3 +215,20 @@ func TestClaimsCoverEveryFailover(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkOf(b *testing.B) {
+	c := &price.Card{Rates: rates(b, "input 2.5 output 15 cache_read 0.25"), Tiers: []price.Tier{{Above: 272_000, Rates: rates(b, "input 5 output 22.5 cache_read 0.5")}}}
+	u := cost.Units{price.Input: 1000, price.CacheRead: 4000, price.Output: 500, price.Reasoning: 320, price.PerRequest: 1}
+	b.ReportAllocs()
+	for b.Loop() {
+		cost.Of(c, u, cost.Terms{Paid: 900})
+	}
+}
+
+func BenchmarkBound(b *testing.B) {
+	c := &price.Card{Rates: rates(b, "input 2.5 output 15 cache_read 0.25"), Tiers: []price.Tier{{Above: 272_000, Rates: rates(b, "input 5 output 22.5 cache_read 0.5")}}}
+	b.ReportAllocs()
+	for b.Loop() {
+		cost.Bound(c, cost.Ask{Input: 5000, Output: 1000}, cost.Terms{Paid: 900})
+	}
+}
