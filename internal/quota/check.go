@@ -14,7 +14,7 @@ const op = "quota.reserve"
 const maxHold = 7 * 24 * time.Hour
 
 // word reports whether a name has only lower-case letters, digits and what extra has, begins with a letter or
-// digit, and is at most most bytes long.
+// digit, and has no more than most bytes.
 func word(s, extra string, most int) bool {
 	if s == "" || len(s) > most {
 		return false

@@ -201,7 +201,7 @@ type Store interface {
 	Settle(ctx context.Context, s *Settlement) (Outcome, error)
 	// Touch lets open reservations live for hold from now, and returns the ids that are not open.
 	Touch(ctx context.Context, organization string, ids []string, hold time.Duration) ([]string, error)
-	// Reap charges what has expired, at most most reservations, and drops the memory of what ended long ago.
+	// Reap charges what has expired, no more than most reservations, and drops the memory of what ended long ago.
 	Reap(ctx context.Context, organization string, most int) ([]Lapse, error)
 	// Peek returns the counters of budgets.
 	Peek(ctx context.Context, organization string, budgets []*Budget) ([]Counter, error)
@@ -215,7 +215,7 @@ type Rebuilder interface {
 }
 
 // Errors of stores.
-var (
+var ( //nolint:revive // they read with their package: quota.Unknown
 	Unavailable = errors.New("quota: the store does not answer")
 	Unknown     = errors.New("quota: the counters are not known; they must be rebuilt")
 	Behind      = errors.New("quota: this process's clock is a whole window behind the store's")

@@ -8,7 +8,7 @@ import (
 // syncData brings a file's content to disk, and its length, but not its times.
 func syncData(f *os.File) error {
 	for {
-		if err := syscall.Fdatasync(int(f.Fd())); err != syscall.EINTR { //nolint:errorlint // system calls return the number itself
+		if err := syscall.Fdatasync(int(f.Fd())); err != syscall.EINTR {
 			return err
 		}
 	}

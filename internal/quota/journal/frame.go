@@ -72,9 +72,9 @@ func text(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// define appends a budget's definition: all that a store needs to settle by it.
-func define(dst []byte, number int, b *quota.Budget) []byte {
-	dst = binary.AppendUvarint(append(dst, byte(lineBudget)), uint64(number))
+// define writes a budget's definition: all that a store needs to settle by it.
+func define(number int, b *quota.Budget) []byte {
+	dst := binary.AppendUvarint([]byte{byte(lineBudget)}, uint64(number))
 	dst = text(dst, b.ID)
 	dst = append(dst, byte(b.Unit), byte(b.Window.Kind))
 	dst = binary.AppendVarint(dst, b.Limit)
@@ -87,9 +87,9 @@ func define(dst []byte, number int, b *quota.Budget) []byte {
 	return text(dst, zone)
 }
 
-// encode appends a line. number gives the numbers of its budgets.
-func (l *line) encode(dst []byte, number func(*quota.Budget) int) []byte {
-	dst = text(text(append(dst, byte(l.kind)), l.organization), l.id)
+// encode writes a line. number gives the numbers of its budgets.
+func (l *line) encode(number func(*quota.Budget) int) []byte {
+	dst := text(text([]byte{byte(l.kind)}, l.organization), l.id)
 	if l.kind != lineReserved && l.kind != lineUsed {
 		return dst
 	}

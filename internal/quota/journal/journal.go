@@ -194,7 +194,7 @@ func (j *Journal) add(l *line, wait bool) error {
 		j.mu.Unlock()
 		return errFull
 	}
-	body := l.encode(nil, j.number)
+	body := l.encode(j.number)
 	if len(body) > longest {
 		j.mu.Unlock()
 		return fmt.Errorf("journal: a line of %d bytes is over %d", len(body), longest)
@@ -224,7 +224,7 @@ func (j *Journal) number(b *quota.Budget) int {
 	n := len(j.budgets)
 	j.budgets[b.ID] = n
 	at := len(j.defined)
-	j.defined = frame(j.defined, define(nil, n, b))
+	j.defined = frame(j.defined, define(n, b))
 	j.buffer = append(j.buffer, j.defined[at:]...)
 	return n
 }

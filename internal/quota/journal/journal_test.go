@@ -126,13 +126,13 @@ func TestTwoProcessesNeverWriteOneJournal(t *testing.T) {
 func TestABrokenEndIsPassedOver(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		model := map[string]string{} // by id: how far it is
-		whole := frame(frame(nil, define(nil, 0, money)), define(nil, 1, rate))
+		whole := frame(frame(nil, define(0, money)), define(1, rate))
 		states := []map[string]string{{}}
 		sizes := []int{len(whole)}
 		for range rapid.IntRange(1, 20).Draw(rt, "lines") {
 			l := line{kind: rapid.SampledFrom([]kind{lineReserved, lineUsed, lineSettled, lineWritten}).Draw(rt, "kind"), organization: "acme", id: rapid.StringMatching("[a-d]").Draw(rt, "id")}
 			l.claims = []quota.Claim{{Budget: rapid.SampledFrom([]*quota.Budget{money, rate}).Draw(rt, "budget"), Amount: 1}}
-			whole = frame(whole, l.encode(nil, func(b *quota.Budget) int { return map[*quota.Budget]int{money: 0, rate: 1}[b] }))
+			whole = frame(whole, l.encode(func(b *quota.Budget) int { return map[*quota.Budget]int{money: 0, rate: 1}[b] }))
 			model[l.id] = follow(model[l.id], l.kind)
 			states, sizes = append(states, clone(model)), append(sizes, len(whole))
 		}
@@ -474,7 +474,7 @@ func FuzzDecode(f *testing.F) {
 		{kind: lineUsed, organization: "acme", id: "a", claims: []quota.Claim{{Budget: money, Amount: 7}}, void: true},
 		{kind: lineSettled, organization: "acme", id: "a"},
 	} {
-		f.Add(frame(frame(nil, define(nil, 0, money)), l.encode(nil, number)))
+		f.Add(frame(frame(nil, define(0, money)), l.encode(number)))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		budgets := map[uint64]*quota.Budget{}
@@ -495,7 +495,7 @@ func FuzzDecode(f *testing.F) {
 			for k, v := range budgets {
 				numbers[v] = int(k)
 			}
-			again, err := decode(l.encode(nil, func(b *quota.Budget) int { return numbers[b] }), budgets)
+			again, err := decode(l.encode(func(b *quota.Budget) int { return numbers[b] }), budgets)
 			if err != nil || again.id != l.id || len(again.claims) != len(l.claims) || !slices.Equal(again.note, l.note) {
 				t.Fatalf("got %+v, %v, want %+v", again, err, l)
 			}

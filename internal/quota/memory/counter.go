@@ -28,7 +28,7 @@ func (c *counter) at(b *quota.Budget, now time.Time, ms int64) {
 
 // window returns the start of the window that holds now; never one before the last used.
 func (c *counter) window(now int64) int64 {
-	w := int64(0)
+	var w int64
 	switch c.kind {
 	case 'C':
 		if w = c.bounds.A; now >= c.bounds.B {

@@ -50,7 +50,7 @@ func length(b *quota.Budget) int64 { return b.Window.Length.Milliseconds() }
 
 // begin is the start of the current window.
 func (m *model) begin(b *quota.Budget, c quota.Counter) int64 {
-	w := int64(0)
+	var w int64
 	switch b.Window.Kind {
 	case window.Fixed, window.Sliding:
 		w = m.ms() / length(b) * length(b)
@@ -110,7 +110,7 @@ func (m *model) reserve(id string, claims []quota.Claim, force bool) string {
 		b := cl.Budget
 		c := m.counter(b)
 		if b.Window.Kind == window.Pace {
-			refusal := ""
+			var refusal string
 			if c, refusal = m.pace(b, c, cl.Amount, force); refusal != "" {
 				return refusal
 			}

@@ -166,16 +166,17 @@ func (b *bench) peek(id string) string {
 		return word(err)
 	}
 	c := all[0]
-	s := fmt.Sprintf("used %d, reserved %d", c.Used, c.Reserved)
+	var s strings.Builder
+	fmt.Fprintf(&s, "used %d, reserved %d", c.Used, c.Reserved)
 	for _, more := range []struct {
 		name string
 		n    int64
 	}{{"before", c.Previous}, {"late", c.Late}, {"over", c.Over}} {
 		if more.n != 0 {
-			s += fmt.Sprintf(", %s %d", more.name, more.n)
+			fmt.Fprintf(&s, ", %s %d", more.name, more.n)
 		}
 	}
-	return s
+	return s.String()
 }
 
 // want compares.

@@ -61,7 +61,7 @@ type Store struct {
 
 	eras     sync.Map // organization → *eras
 	rebuilds sync.WaitGroup
-	life     context.Context
+	life     context.Context //nolint:containedctx // ends with the store, whose rebuilds outlive the calls that begin them
 	end      context.CancelFunc
 	calls    atomic.Uint64
 	clock    string // key suffix of a fake clock, for tests; "": Redis's own

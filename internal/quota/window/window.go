@@ -130,7 +130,7 @@ func (w Window) calendar(now time.Time, zone *time.Location) Bounds {
 			at := begin(zone)(step(n)).UnixMilli()
 			n++
 			// A zone that crosses the date line leaves a day out: then two begin at once.
-			if i == 0 || at > out[i-1] {
+			if i == 0 || at > out[i-1] { //nolint:gosec // i is not 0 there
 				out[i] = at
 				break
 			}
