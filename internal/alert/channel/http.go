@@ -1,0 +1,138 @@
+package channel
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/secret"
+)
+
+// webhook posts the message, signed as Standard Webhooks says (https://www.standardwebhooks.com): of id, time and body,
+// so that a receiver can tell what is ours, what is old, and what it has already.
+func (s *Settings) webhook(ctx context.Context, m *Message) *Failure {
+	u, f := s.address(ctx)
+	if f != nil {
+		return f
+	}
+	body := m.JSON()
+	at := strconv.FormatInt(time.Now().Unix(), 10)
+	head := http.Header{"Webhook-Id": {m.ID}, "Webhook-Timestamp": {at}}
+	if s.Webhook.Secret != "" {
+		v, err := s.Webhook.Secret.Resolve(ctx)
+		if err != nil {
+			return passing("the webhook's secret: %w", err)
+		}
+		key, err := signingKey(v)
+		if err != nil {
+			return final("the webhook's secret: %w", err)
+		}
+		head.Set("Webhook-Signature", sign(key, m.ID, at, body))
+	}
+	return post(ctx, u, s.Webhook.CA, head, body)
+}
+
+func (s *Settings) address(ctx context.Context) (*url.URL, *Failure) {
+	if s.Webhook.URL != "" {
+		u, err := parseURL(s.Webhook.URL)
+		if err != nil {
+			return nil, final("the webhook's url %w", err)
+		}
+		return u, nil
+	}
+	return s.resolve(ctx, s.Webhook.SecretURL)
+}
+
+func (s *Settings) resolve(ctx context.Context, r secret.Ref) (*url.URL, *Failure) {
+	v, err := r.Resolve(ctx)
+	if err != nil {
+		return nil, passing("the channel's address: %w", err)
+	}
+	u, err := s.secretURL(v)
+	if err != nil {
+		return nil, final("%w", err)
+	}
+	return u, nil
+}
+
+// sign returns the header of a signature.
+func sign(key []byte, id, at string, body []byte) string {
+	h := hmac.New(sha256.New, key)
+	_, _ = io.WriteString(h, id+"."+at+".")
+	_, _ = h.Write(body)
+	return "v1," + base64.StdEncoding.EncodeToString(h.Sum(nil))
+}
+
+// signingKey reads the key of signatures: bytes as they are, or base64 behind whsec_.
+func signingKey(v secret.Value) ([]byte, error) {
+	text, encoded := strings.CutPrefix(v.Reveal(), "whsec_")
+	if !encoded {
+		return []byte(v.Reveal()), nil
+	}
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(key) == 0 {
+		return nil, errors.New("behind whsec_ stands base64")
+	}
+	return key, nil
+}
+
+func (s *Settings) slack(ctx context.Context, m *Message) *Failure {
+	u, f := s.resolve(ctx, s.Slack.URL)
+	if f != nil {
+		return f
+	}
+	return post(ctx, u, s.Slack.CA, http.Header{}, m.slack())
+}
+
+// post sends JSON. Redirects are not followed: they would carry the alert to where nobody said it should go.
+func post(ctx context.Context, u *url.URL, ca string, head http.Header, body []byte) *Failure {
+	conf, err := trust(ca, "")
+	if err != nil {
+		return final("the authorities: %w", err)
+	}
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true, DisableKeepAlives: true}
+	defer t.CloseIdleConnections()
+	c := http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return final("the channel's address makes no request")
+	}
+	q.Header = head
+	q.Header.Set("Content-Type", "application/json")
+	q.Header.Set("User-Agent", "signalbox")
+	r, err := c.Do(q)
+	if err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok { // it repeats the address
+			err = e.Err
+		}
+		return passing("no answer: %w", err)
+	}
+	defer r.Body.Close()                                       //nolint:errcheck // nothing is left to do
+	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 64<<10)) // what it says may repeat a secret
+	return judge(r)
+}
+
+func judge(r *http.Response) *Failure {
+	switch {
+	case r.StatusCode/100 == 2:
+		return nil
+	case r.StatusCode/100 == 3:
+		return final("answered %d: redirects are not followed", r.StatusCode)
+	case r.StatusCode == http.StatusTooManyRequests || r.StatusCode == http.StatusRequestTimeout || r.StatusCode/100 == 5:
+		f := passing("answered %d", r.StatusCode)
+		if n, err := strconv.Atoi(r.Header.Get("Retry-After")); err == nil && n > 0 {
+			f.After = min(time.Duration(n), 3600) * time.Second
+		}
+		return f
+	}
+	return final("answered %d", r.StatusCode)
+}
