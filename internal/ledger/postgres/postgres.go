@@ -88,7 +88,7 @@ func (s *Store) migrate(ctx context.Context) error {
 			return err
 		}
 		if !there {
-			_, err := tx.Exec(ctx, schema)
+			_, err := tx.Exec(ctx, schema+notices)
 			return err
 		}
 		var have int
@@ -98,7 +98,12 @@ func (s *Store) migrate(ctx context.Context) error {
 		if have != version {
 			return fmt.Errorf("the schema is of version %d, this program knows %d: use a program that is as new as the database", have, version)
 		}
-		return nil
+		// Making what is there already would need rights that a service may not have.
+		if err := tx.QueryRow(ctx, "SELECT to_regclass('ledger_notices') IS NOT NULL").Scan(&there); err != nil || there {
+			return err
+		}
+		_, err := tx.Exec(ctx, notices)
+		return err
 	})
 }
 

@@ -72,6 +72,13 @@ CREATE TABLE ledger_budgets (
 INSERT INTO ledger_schema VALUES (1);
 `
 
+// notices came later. What does not know it is not disturbed, so that the version is the same.
+const notices = `CREATE TABLE IF NOT EXISTS ledger_notices (
+	organization TEXT NOT NULL, id TEXT NOT NULL,
+	height INTEGER NOT NULL, at INTEGER NOT NULL, said INTEGER NOT NULL,
+	PRIMARY KEY (organization, id)
+) STRICT, WITHOUT ROWID`
+
 // Open opens or makes the file. The folder is made where it is missing. It holds who asked for what, so nobody else
 // may read it.
 func Open(ctx context.Context, path string) (*Store, error) {
@@ -120,7 +127,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	}
 	if n == 0 {
-		if _, err := tx.ExecContext(ctx, schema); err != nil {
+		if _, err := tx.ExecContext(ctx, schema+notices); err != nil {
 			return err
 		}
 		return tx.Commit()
@@ -132,7 +139,10 @@ func (s *Store) migrate(ctx context.Context) error {
 	if have != version {
 		return fmt.Errorf("the schema is of version %d, this program knows %d: use a program that is as new as the file", have, version)
 	}
-	return nil
+	if _, err := tx.ExecContext(ctx, notices); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // Close closes the file.

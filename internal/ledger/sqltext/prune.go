@@ -37,7 +37,8 @@ func Expired(keep book.Retention, now time.Time) (out []Old) {
 			out = append(out, Old{"ledger_rollups", "start", now.Add(-p.keep).Unix(), p.period, "period,start,series"})
 		}
 	}
-	return append(out, Old{Table: "ledger_budgets", Column: "start", Before: now.Add(-book.KeptCharges).Unix(), Key: "organization,budget,start"})
+	return append(out, Old{Table: "ledger_budgets", Column: "start", Before: now.Add(-book.KeptCharges).Unix(), Key: "organization,budget,start"},
+		Old{Table: "ledger_notices", Column: "at", Before: now.Add(-KeptNotices).Unix(), Key: "organization,id"})
 }
 
 // start scans a period's start, Unix seconds; 0 is none.

@@ -128,6 +128,7 @@ func Run(t *testing.T, open func(t *testing.T) book.Store) {
 		{"writers at once lose nothing", atOnce},
 		{"what is old is removed", pruning},
 		{"charges of budgets add up", charging},
+		{"a notice is said once", noticing},
 		{"texts of others do no harm", hostile},
 		{"a caller that gives up leaves nothing half done", givingUp},
 	} {
