@@ -96,6 +96,7 @@ type Meter struct {
 	open    table
 	outputs means // tokens of answers
 	sizes   means // bytes of a stream for each of its tokens
+	remote  bool
 	unknown atomic.Bool
 	queue   chan *due // nil: settled at once
 	later   sync.Map  // by id: *due whose store is away
@@ -106,7 +107,7 @@ const waiting = 1 << 16
 
 // New makes a Meter.
 func New(p Params) *Meter {
-	m := &Meter{journal: p.Journal, store: p.Store, books: p.Books, log: p.Log, now: p.Now}
+	m := &Meter{remote: p.Remote, journal: p.Journal, store: p.Store, books: p.Books, log: p.Log, now: p.Now}
 	if p.Journal != nil {
 		m.store = journal.Wrap(p.Store, p.Journal, !p.Remote)
 	}

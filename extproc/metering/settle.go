@@ -2,6 +2,7 @@ package metering
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
@@ -127,7 +128,7 @@ func (m *Meter) Settle(e *Ended) {
 	if m.books != nil {
 		d.r = m.books.Write(e, c)
 	}
-	if m.queue == nil {
+	if m.queue == nil || !m.remote && !slices.ContainsFunc(d.s.Claims, func(c quota.Claim) bool { return strict(c.Budget) }) {
 		m.settle(context.Background(), d)
 		return
 	}
@@ -174,7 +175,7 @@ func (m *Meter) note(d *due) {
 	}
 	note, err := d.r.Encode()
 	if err == nil {
-		err = m.journal.Used(&d.s, note)
+		err = m.journal.Noted(&d.s, note)
 	}
 	if err == nil {
 		err = m.journal.Settled(d.s.Organization, d.s.ID)

@@ -213,7 +213,7 @@ func (a *Accounts) openLedger(ctx context.Context, cfg *config.Config, budget fu
 		return err
 	}
 	a.ledger, a.kept = store, cfg.Ledger.Retention.Keep()
-	a.writer, err = writer.New(writer.Params{Store: a.ledger, Spool: cfg.Ledger.Folder(), Limit: int64(cfg.Ledger.SpoolSize), Log: a.log, Kept: a.written})
+	a.writer, err = writer.New(writer.Params{Store: a.ledger, Spool: cfg.Ledger.Folder(), Limit: int64(cfg.Ledger.SpoolSize), Every: time.Second, Log: a.log, Kept: a.written})
 	a.books = books.New(a.writer, catalog.AsOf(), budget)
 	return err
 }

@@ -18,16 +18,27 @@ import (
 type Nano int64
 
 // String writes dollars.
-func (n Nano) String() string {
-	sign, v := "", uint64(n)
+func (n Nano) String() string { return string(n.append(nil)) }
+
+func (n Nano) append(b []byte) []byte {
+	v := uint64(n)
 	if n < 0 {
-		sign, v = "-", -uint64(n)
+		b, v = append(b, '-'), -v
 	}
-	s := sign + strconv.FormatUint(v/1e9, 10)
-	if frac := v % 1e9; frac > 0 {
-		s += "." + strings.TrimRight(fmt.Sprintf("%09d", frac), "0")
+	b = strconv.AppendUint(b, v/1e9, 10)
+	frac := v % 1e9
+	if frac == 0 {
+		return b
 	}
-	return s
+	b = append(b, ".000000000"...)
+	for at := len(b) - 1; frac > 0; at-- {
+		b[at] = '0' + byte(frac%10)
+		frac /= 10
+	}
+	for b[len(b)-1] == '0' {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 // MarshalText writes dollars.
@@ -134,9 +145,6 @@ func FlagsOf(f cost.Flags) (out []Flag) {
 	}
 	return out
 }
-
-// Encode writes a record as one line of JSON without its end.
-func (r *Record) Encode() ([]byte, error) { return jsonx.Encode(r) }
 
 // Decode reads a record.
 func Decode(line []byte) (*Record, error) {

@@ -25,7 +25,8 @@ import (
 type Params struct {
 	Dir     string        // made where it is missing; of one process at a time
 	Segment int64         // bytes after which a new segment begins; 64 MiB
-	Delay   time.Duration // until lines that nobody waits for are on disk; 5 ms
+	Delay   time.Duration // until lines that nobody waits for are the kernel's, so that the process may die; 20 ms
+	Lag     time.Duration // until these are on disk, so that the machine may; 1 s
 	Batch   int           // or until there are so many; 64
 	Ledger  bool          // whether a line is kept until the ledger has it, too
 	Forget  time.Duration // after which a reservation without an end is another's to charge; 24 hours
@@ -47,6 +48,8 @@ type Journal struct {
 	entries int // that there were
 	active  *segment
 	old     []*segment // oldest first
+	lagging bool       // lines were written that are not on disk yet
+	due     bool       // they must be now
 	done    chan struct{}
 }
 
@@ -75,6 +78,7 @@ type entry struct {
 // round is lines that go to disk together.
 type round struct {
 	urgent bool
+	waited bool // somebody waits until it is on disk
 	over   chan struct{}
 	err    error
 }
@@ -90,7 +94,10 @@ func (p *Params) defaults() {
 		p.Segment = 64 << 20
 	}
 	if p.Delay <= 0 {
-		p.Delay = 5 * time.Millisecond
+		p.Delay = 20 * time.Millisecond
+	}
+	if p.Lag <= 0 {
+		p.Lag = time.Second
 	}
 	if p.Batch <= 0 {
 		p.Batch = 64
@@ -144,7 +151,11 @@ func (j *Journal) Close() error {
 	j.wake.Broadcast()
 	j.mu.Unlock()
 	<-j.done
-	err := errors.Join(j.failed, j.active.file.Close())
+	var late error
+	if j.lagging {
+		late = syncData(j.active.file)
+	}
+	err := errors.Join(j.failed, late, j.active.file.Close())
 	j.lock.Close()
 	return err
 }
@@ -166,6 +177,11 @@ func (j *Journal) Reserved(r *quota.Request, note []byte, wait bool) error {
 // after a crash.
 func (j *Journal) Used(s *quota.Settlement, note []byte) error {
 	return j.add(&line{kind: lineUsed, organization: s.Organization, id: s.ID, born: s.Born, void: s.Void, claims: s.Claims, note: note}, true)
+}
+
+// Noted is Used for what may be lost when the machine loses its power: it does not wait.
+func (j *Journal) Noted(s *quota.Settlement, note []byte) error {
+	return j.add(&line{kind: lineUsed, organization: s.Organization, id: s.ID, born: s.Born, void: s.Void, claims: s.Claims, note: note}, false)
 }
 
 // Settled notes that the store knows how an exchange ended, or that it was refused.
@@ -204,6 +220,7 @@ func (j *Journal) add(l *line, wait bool) error {
 	j.note(l, j.active)
 	at := j.round
 	at.urgent = at.urgent || wait || j.lines >= j.p.Batch
+	at.waited = at.waited || wait
 	if at.urgent || j.lines == 1 {
 		j.wake.Broadcast()
 	}

@@ -47,6 +47,10 @@ func (j *Journal) begin(number int) error {
 		return fmt.Errorf("the journal's folder: %w", err)
 	}
 	if j.active != nil {
+		if j.lagging {
+			_ = syncData(j.active.file) // what failed is said by the next
+			j.lagging = false
+		}
 		j.active.file.Close()
 		j.old = append(j.old, j.active)
 	}
@@ -80,13 +84,25 @@ func (j *Journal) write() {
 	defer close(j.done)
 	for {
 		b, stop := j.gather()
-		if len(b.lines) > 0 {
+		switch {
+		case len(b.lines) > 0:
 			err := j.put(b)
 			j.finish(b, err)
 			if err != nil && !stop {
 				time.Sleep(again)
 			}
 			stop = stop && err != nil
+		case j.lagging:
+			if err := j.catchUp(); err != nil {
+				j.p.Alarm(err)
+				if err := j.rotate(); err != nil {
+					j.p.Alarm(err)
+				}
+			}
+		default:
+			j.mu.Lock()
+			j.due = false
+			j.mu.Unlock()
 		}
 		if stop {
 			j.mu.Lock()
@@ -102,8 +118,11 @@ func (j *Journal) write() {
 func (j *Journal) gather() (b batch, stop bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for len(j.buffer) == 0 && !j.closed {
+	for len(j.buffer) == 0 && !j.closed && !j.due {
 		j.wake.Wait()
+	}
+	if j.due && len(j.buffer) == 0 {
+		return batch{}, j.closed
 	}
 	if !j.round.urgent && !j.closed {
 		timer := time.AfterFunc(j.p.Delay, func() {
@@ -130,24 +149,45 @@ func (j *Journal) gather() (b batch, stop bool) {
 // put writes and syncs. After an error the file is suspect: what it says it has may not be on disk. The lines then
 // go to a new one whole, with the budgets that they name.
 func (j *Journal) put(b batch) error {
-	err := j.append(b.lines)
+	err := j.append(b.lines, b.round.waited)
 	if err == nil {
 		return nil
 	}
 	if berr := j.rotate(); berr != nil {
 		return errors.Join(err, berr)
 	}
-	return j.append(slices.Concat(b.defined, b.lines))
+	return j.append(slices.Concat(b.defined, b.lines), b.round.waited)
 }
 
-func (j *Journal) append(lines []byte) error {
+func (j *Journal) append(lines []byte, sync bool) error {
 	s := j.active
 	n, err := s.file.Write(lines)
 	s.size += int64(n)
 	if err != nil {
 		return err
 	}
-	return syncData(s.file)
+	if sync {
+		return j.catchUp()
+	}
+	if !j.lagging {
+		j.lagging = true
+		time.AfterFunc(j.p.Lag, func() {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			j.due = true
+			j.wake.Broadcast()
+		})
+	}
+	return nil
+}
+
+// catchUp brings to disk what was written. Only the writer calls it.
+func (j *Journal) catchUp() error {
+	j.lagging = false
+	j.mu.Lock()
+	j.due = false
+	j.mu.Unlock()
+	return syncData(j.active.file)
 }
 
 func (j *Journal) rotate() error {

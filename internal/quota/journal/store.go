@@ -56,8 +56,8 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 	return g, refusal, err
 }
 
-// Settle ends a reservation. It is on disk before the store is told; a disk that fails does not keep the store from
-// being told.
+// Settle ends a reservation. Of hard limits it is on disk before the store is told; a disk that fails does not keep the
+// store from being told.
 func (s *Store) Settle(ctx context.Context, in *quota.Settlement) (quota.Outcome, error) {
 	return s.Use(ctx, in, nil)
 }
@@ -67,7 +67,11 @@ func (s *Store) Use(ctx context.Context, in *quota.Settlement, note []byte) (quo
 	if err := in.Check(); err != nil {
 		return quota.Outcome{}, err
 	}
-	_ = s.journal.Used(in, note) // Params.Alarm has been told
+	if hard(in.Claims) {
+		_ = s.journal.Used(in, note) // Params.Alarm has been told
+	} else {
+		_ = s.journal.Noted(in, note)
+	}
 	out, err := s.store.Settle(ctx, in)
 	if err == nil && !out.Wait || errors.Is(err, quota.Misuse) {
 		_ = s.journal.Settled(in.Organization, in.ID)
