@@ -34,9 +34,8 @@ type Snapshot struct {
 	MaxHeader int   // fields of a request's header; 0: any number
 	MaxAnswer int64 // bytes of an answer that has to be collected
 
-	Count  *counting.Counter // nil: no prompt is counted here
-	Meter  *metering.Meter   // nil: nothing is limited or charged
-	Limits metering.Limits   // where there is a Meter
+	Count *counting.Counter // nil: no prompt is counted here
+	Metered
 
 	tagging.Marks // zero: exchanges have no tags, and are not traced
 
@@ -44,10 +43,17 @@ type Snapshot struct {
 	waits bool                 // signing for one of the providers may
 }
 
+// Metered is what holds clients to limits.
+type Metered struct {
+	Meter  *metering.Meter // nil: nothing is limited or charged
+	Limits metering.Limits // where there is a Meter
+	Slow   bool            // reserving may wait, for a store that is not in this process or for a disk
+}
+
 // MayWait reports whether what makes a request, Head, Body, Request or Bare, may wait for a credential, or for the
 // store of limits.
 func (x *Exchange) MayWait() bool {
-	return x.snap.waits || x.snap.Meter != nil && x.snap.Meter.MayWait()
+	return x.snap.waits || x.snap.Slow
 }
 
 // MayWait reports whether Request or Bare may wait for a credential.

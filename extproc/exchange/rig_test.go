@@ -95,7 +95,7 @@ func (r *rig) snapshot() *exchange.Snapshot {
 	return &exchange.Snapshot{
 		Count:   count,
 		Version: "config-" + itoa(c.version), Table: routing.NewTable(c.routes, c.aliases), Providers: ps, Registry: all.Kinds(),
-		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer, Meter: c.meter, Limits: c.limits,
+		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer, Metered: exchange.Metered{Meter: c.meter, Limits: c.limits},
 	}
 }
 

@@ -129,9 +129,6 @@ func New(p Params) *Meter {
 // Known says that the counters are known from now on.
 func (m *Meter) Known() { m.unknown.Store(false) }
 
-// MayWait reports whether Reserve may wait, for a store that is not in this process or for the journal's disk.
-func (m *Meter) MayWait() bool { return m.queue != nil }
-
 // Priced says why a step's cost cannot be bounded, or nil: such a step is refused where a limit of money holds.
 func (m *Meter) Priced(s *Step, at time.Time) *llm.Error {
 	c := s.Provider.Contract

@@ -107,6 +107,7 @@ func (b *builder) limit(ctx context.Context, s *exchange.Snapshot, c *config.Con
 	s.Meter, s.Limits = nil, nil
 	if b.accounts != nil && (!table.Empty() || b.accounts.On()) {
 		s.Meter, s.Limits = b.accounts.Meter, table
+		s.Slow = c.Quota.Remote() || table.Strict()
 	}
 	return nil
 }

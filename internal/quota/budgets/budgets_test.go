@@ -117,6 +117,9 @@ func TestWhichBudgetsHold(t *testing.T) {
 	if tb.Budget("nothing") != nil || (*Table)(nil).Budget("x") != nil || !(*Table)(nil).Empty() || tb.Empty() {
 		t.Error("an unknown id, or a table without budgets")
 	}
+	if !tb.Strict() || table(t, acme()[4:]).Strict() {
+		t.Error("limits of money must hold whatever happens, those of requests need not")
+	}
 	if got := tb.Organizations(); !slices.Equal(got, []string{"acme"}) {
 		t.Errorf("got %v", got)
 	}

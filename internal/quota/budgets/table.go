@@ -75,6 +75,18 @@ func New(owners []Owned) (*Table, error) {
 	return t, nil
 }
 
+// Strict reports whether any limit must hold whatever happens: then what is reserved of it goes to disk first.
+func (t *Table) Strict() bool {
+	for _, rules := range t.owners {
+		for _, r := range rules {
+			if !r.budget.Soft && !r.budget.Shadow && r.budget.Policy() == quota.Deny {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // names are those that tell an owner from all others.
 func (o *Owned) names() []string {
 	switch o.Level {
