@@ -21,7 +21,8 @@ type debt struct {
 	doubt      bool // void it only in case that it was reserved
 }
 
-// add lets a settlement wait; ok is false where there is no room. One in doubt gives way.
+// add lets a settlement wait; ok is false where there is no room. One in doubt gives way, and does not take the place of
+// one that is known.
 func (d *debts) add(s *quota.Settlement, doubt bool) (ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -30,7 +31,9 @@ func (d *debts) add(s *quota.Settlement, doubt bool) (ok bool) {
 	}
 	key := [2]string{s.Organization, s.ID}
 	if e := d.byID[key]; e != nil {
-		e.Value = &debt{s, doubt}
+		if !doubt || e.Value.(*debt).doubt {
+			e.Value = &debt{s, doubt}
+		}
 		return true
 	}
 	if d.list.Len() >= d.most {

@@ -49,10 +49,11 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 		return quota.Grant{}, nil, fmt.Errorf("%w: the journal's disk fails: %w", quota.Unavailable, err)
 	}
 	g, refusal, err := s.store.Reserve(ctx, r)
-	if refusal != nil || errors.Is(err, quota.Misuse) {
+	if refusal != nil || err != nil {
+		// Nothing goes ahead. What a store reserved without an answer expires in it; were the line kept, a restart
+		// would reserve, and in the end charge, every request that was refused while the store was away.
 		_ = s.journal.Settled(r.Organization, r.ID)
 	}
-	// After any other error it may be reserved: the line stays, and what is not used by then expires.
 	return g, refusal, err
 }
 
