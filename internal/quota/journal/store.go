@@ -34,8 +34,9 @@ func hard(claims []quota.Claim) bool {
 	return false
 }
 
-// Reserve admits all claims or none. Where the disk fails, hard limits admit nothing: what they admitted would be
-// forgotten by a crash.
+// Reserve admits all claims or none. What was admitted is noted before the answer, and nothing else is: a line of what the
+// store refused, or did not answer to, would be reserved and in the end charged by a restart that finds it alone. Where
+// the disk fails, hard limits admit nothing: what they admitted would be forgotten by a crash.
 func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *quota.Refusal, error) {
 	if err := r.Check(); err != nil {
 		return quota.Grant{}, nil, err
@@ -44,17 +45,19 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 	if failed := s.journal.Failed(); failed != nil && strict {
 		return quota.Grant{}, nil, fmt.Errorf("%w: the journal's disk fails: %w", quota.Unavailable, failed)
 	}
+	g, refusal, err := s.store.Reserve(ctx, r)
+	if err != nil || refusal != nil || g.State != quota.Pending {
+		return g, refusal, err
+	}
 	if err := s.journal.Reserved(r, nil, s.durable && strict); err != nil && strict {
 		_ = s.journal.Settled(r.Organization, r.ID)
+		if !g.Again {
+			void := quota.Settlement{Organization: r.Organization, ID: r.ID, Born: s.journal.p.Now(), Void: true, Claims: r.Claims}
+			_, _ = s.store.Settle(context.WithoutCancel(ctx), &void) // what is not voided expires
+		}
 		return quota.Grant{}, nil, fmt.Errorf("%w: the journal's disk fails: %w", quota.Unavailable, err)
 	}
-	g, refusal, err := s.store.Reserve(ctx, r)
-	if refusal != nil || err != nil {
-		// Nothing goes ahead. What a store reserved without an answer expires in it; were the line kept, a restart
-		// would reserve, and in the end charge, every request that was refused while the store was away.
-		_ = s.journal.Settled(r.Organization, r.ID)
-	}
-	return g, refusal, err
+	return g, nil, nil
 }
 
 // Settle ends a reservation. Of hard limits it is on disk before the store is told; a disk that fails does not keep the

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
@@ -16,15 +17,23 @@ func (silent) Reserve(context.Context, *quota.Request) (quota.Grant, *quota.Refu
 	return quota.Grant{}, nil, quota.Unavailable
 }
 
-func TestWhatWasRefusedWhileTheStoreWasAwayIsNotReservedAfterACrash(t *testing.T) {
+func TestWhatWasNotAdmittedIsNotReservedAfterACrash(t *testing.T) {
 	dir := t.TempDir()
 	j, _ := reopen(t, dir)
-	s := Wrap(silent{memory.New(memory.Params{})}, j, true)
-	if _, _, err := s.Reserve(context.Background(), request("refused", quota.Claim{Budget: money, Amount: 5})); !errors.Is(err, quota.Unavailable) {
+	store := memory.New(memory.Params{})
+	if _, _, err := Wrap(silent{store}, j, true).Reserve(context.Background(), request("away", quota.Claim{Budget: money, Amount: 5})); !errors.Is(err, quota.Unavailable) {
 		t.Fatal(err)
 	}
-	must(t, j.Close())
-	if _, left := reopen(t, dir); left.describe() != "" {
+	s := Wrap(store, j, true)
+	if _, no, err := s.Reserve(context.Background(), request("over", quota.Claim{Budget: money, Amount: 101})); no == nil || err != nil {
+		t.Fatal(no, err)
+	}
+	if _, no, err := s.Reserve(context.Background(), request("running", quota.Claim{Budget: money, Amount: 5})); no != nil || err != nil {
+		t.Fatal(no, err)
+	}
+	crashed := t.TempDir() // what another process would find if this one ended here
+	must(t, os.CopyFS(crashed, os.DirFS(dir)))
+	if _, left := reopen(t, crashed); left.describe() != "open running money 5" {
 		t.Errorf("left: %s", left.describe())
 	}
 }
