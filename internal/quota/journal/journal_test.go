@@ -68,7 +68,10 @@ func settlement(id string, all ...quota.Claim) *quota.Settlement {
 	return &quota.Settlement{Organization: "acme", ID: id, Born: time.UnixMilli(1_700_000_000_000), Claims: all}
 }
 
-func must(t testing.TB, errs ...error) {
+func must(t interface {
+	Helper()
+	Fatal(args ...any)
+}, errs ...error) {
 	t.Helper()
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)

@@ -104,10 +104,17 @@ func (s *Store) Peek(ctx context.Context, organization string, budgets []*quota.
 
 // Resume brings a store up to what a process before this one left: it settles what was used, and reserves again what
 // was reserved, to expire unless its end is told yet. What cannot be done now stays in the journal.
+//
+// A store that ends with the process has been set to what the ledger has, with Left.Unwritten written into it: there
+// what has a note for the ledger is counted already.
 func (s *Store) Resume(ctx context.Context, left *Left) error {
 	var errs error
 	for i := range left.Unsettled {
 		in := &left.Unsettled[i].Settlement
+		if s.durable && s.journal.p.Ledger && len(left.Unsettled[i].Note) > 0 {
+			_ = s.journal.Settled(in.Organization, in.ID)
+			continue
+		}
 		out, err := s.store.Settle(ctx, in)
 		if err == nil && !out.Wait || errors.Is(err, quota.Misuse) {
 			_ = s.journal.Settled(in.Organization, in.ID)
