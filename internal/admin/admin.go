@@ -143,7 +143,7 @@ func write[Req proto.Message, T any, Res message[T]](ctx context.Context, s *Ser
 			if res, err = f(tx); err != nil {
 				return nil, err
 			}
-			kept := Res(proto.CloneOf(res))
+			kept := proto.CloneOf(res)
 			if strip != nil {
 				strip(kept)
 			}

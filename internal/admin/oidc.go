@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,12 +72,5 @@ func (v *Verifier) verify(ctx context.Context, token string) (p auth.Proof, ok b
 }
 
 func (v *verifier) meant(audience []string) bool {
-	for _, a := range audience {
-		for _, b := range v.audiences {
-			if a == b {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(v.audiences, a) })
 }

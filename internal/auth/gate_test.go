@@ -140,9 +140,9 @@ func TestWrongKeysSlowAnAddressDown(t *testing.T) {
 	if w := l.Wait(a, now); w != 0 {
 		t.Errorf("waits %s for what is free", w)
 	}
-	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+	for i, want := range []int{1, 2, 4, 8, 16, 32, 60, 60} {
 		fail(byte(10 + i))
-		if w := l.Wait(a, now); w != want*time.Second {
+		if w := l.Wait(a, now); w != time.Duration(want)*time.Second {
 			t.Errorf("wrong key %d: waits %s, want %ds", 4+i, w, want)
 		}
 	}

@@ -74,11 +74,11 @@ func (s *Store) Key(ctx context.Context, id string) (Key, error) {
 func (s *Store) key(ctx context.Context, q querier, id string) (Key, error) {
 	k, err := keys().get(ctx, s, q, id)
 	if f, ok := errors.AsType[*Fault](err); ok && f.Reason == Missing {
-		var real string
-		if q.QueryRowContext(ctx, s.engine.bind("SELECT id FROM api_keys WHERE name = ?"), id).Scan(&real) != nil {
+		var named string
+		if q.QueryRowContext(ctx, s.engine.bind("SELECT id FROM api_keys WHERE name = ?"), id).Scan(&named) != nil {
 			return k, err
 		}
-		k, err = keys().get(ctx, s, q, real)
+		k, err = keys().get(ctx, s, q, named)
 	}
 	if err != nil {
 		return k, err

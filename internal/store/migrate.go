@@ -50,7 +50,7 @@ func steps(engine string) ([]migration, error) {
 }
 
 // schemaLock serialises replicas that start at once (PostgreSQL's advisory locks; the number is ours).
-const schemaLock = 0x5160a1b0
+const schemaLock = "SELECT pg_advisory_xact_lock(1365287344)"
 
 // migrate brings the schema up and verifies what is there. A schema that is newer than this program, or whose steps are
 // not those that this program knows, is refused: nobody knows what it means.
@@ -65,7 +65,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	defer func() { _ = tx.Rollback() }()
 	if s.engine.name() == "postgres" {
-		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock("+strconv.Itoa(schemaLock)+")"); err != nil {
+		if _, err := tx.ExecContext(ctx, schemaLock); err != nil {
 			return err
 		}
 	}

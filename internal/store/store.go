@@ -112,7 +112,7 @@ type Actor struct {
 type Tx struct {
 	s     *Store
 	tx    *sql.Tx
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // a Tx is of one call of Change, and ends with it
 	actor Actor
 	now   time.Time
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -529,7 +528,7 @@ func following(t *testing.T, at func(store.Options) *rig) {
 	other := at(store.Options{Now: time.Now})
 	var mu sync.Mutex
 	var seen []string
-	f := &store.Follower{Store: other.Store, Issued: d, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Changed: func(_ context.Context, kind store.Kind) error {
+	f := &store.Follower{Store: other.Store, Issued: d, Log: slog.New(slog.DiscardHandler), Changed: func(_ context.Context, kind store.Kind) error {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, string(kind))

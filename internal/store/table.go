@@ -31,7 +31,6 @@ type table[T any] struct {
 	read    func(*T) error // after scan; nil: nothing is left to do
 	id      func(*T) string
 	stamp   func(*T) *Stamp
-	belongs string // the field and column whose object must exist, "": none
 }
 
 const stamps = "created, changed, version"
