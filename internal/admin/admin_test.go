@@ -252,6 +252,24 @@ func TestWhoMayWhat(t *testing.T) {
 	}
 }
 
+// A name that another organization uses tells nothing, and is free.
+func TestNamesOfKeysAreEachOrganizationsOwn(t *testing.T) {
+	r := newRig(t)
+	r.want(root, "KeyService/CreateKey", `{"name":"app","team":"other"}`, 200)
+	r.want(r.keys["admin"], "KeyService/GetKey", `{"id":"app"}`, 404)
+	r.want(r.keys["admin"], "KeyService/CreateKey", `{"name":"app","team":"core"}`, 200)
+	r.want(r.keys["admin"], "KeyService/CreateKey", `{"name":"app","team":"core"}`, 409)
+	r.want(r.keys["admin"], "KeyService/GetKey", `{"id":"app"}`, 200, `"acme"`)
+	r.want(r.keys["admin"], "KeyService/DisableKey", `{"id":"app"}`, 200, `"acme"`)
+	r.want(r.keys["admin"], "KeyService/RotateKey", `{"id":"app"}`, 200, `"acme"`)
+	r.want(r.keys["admin"], "BudgetService/CreateBudget", `{"level":"key","owner":"app","unit":"requests","amount":"5","per":"minute"}`, 200)
+	r.want(r.keys["admin"], "AuditService/ListChanges", `{"kind":"key","object":"app"}`, 200, `"rotate"`)
+	r.want(root, "KeyService/GetKey", `{"id":"app"}`, 400, "use the id")
+	r.want(r.keys["admin"], "KeyService/RevokeKey", `{"id":"app"}`, 200)
+	r.want(r.keys["admin"], "KeyService/DeleteKey", `{"id":"app"}`, 200)
+	r.want(root, "KeyService/GetKey", `{"id":"app"}`, 200, `"globex"`, `"active"`)
+}
+
 func TestWhoIsLetIn(t *testing.T) {
 	r := newRig(t)
 	r.want("", "TeamService/ListTeams", `{}`, 401, "unauthenticated")

@@ -132,6 +132,18 @@ func (s *Server) budgetPlace(ctx context.Context, level, owner string) (place, e
 	return s.place(ctx, store.KindKey, owner)
 }
 
+// keyID is the id of a key that is named by id or name: a tenant's names are its organization's.
+func (s *Server) keyID(ctx context.Context, id string) string {
+	p := principalOf(ctx)
+	if p.Root || p.Owner.Organization == "" {
+		return id
+	}
+	if own, err := s.store.KeyNamed(ctx, p.Owner.Organization, id); err == nil && own != "" {
+		return own
+	}
+	return id
+}
+
 // may reports why who asks may not read, or change, an object.
 func (s *Server) may(ctx context.Context, kind store.Kind, id string, change bool) error {
 	p := principalOf(ctx)

@@ -19,6 +19,9 @@ type budgets struct{ *Server }
 
 // CreateBudget implements adminv1connect.BudgetServiceHandler.
 func (s budgets) CreateBudget(ctx context.Context, r *v1.CreateBudgetRequest) (*v1.Budget, error) {
+	if r.Level == "key" || r.Level == "end_user" {
+		r.Owner = s.keyID(ctx, r.Owner)
+	}
 	if who := principalOf(ctx); !who.Root {
 		at, err := s.budgetPlace(ctx, r.Level, r.Owner)
 		if err != nil || !who.reaches(at) {
@@ -49,6 +52,9 @@ func (s budgets) ListBudgets(ctx context.Context, r *v1.ListBudgetsRequest) (*v1
 	p, err := page(r.Page)
 	if err != nil {
 		return nil, err
+	}
+	if r.Level == "key" || r.Level == "end_user" {
+		r.Owner = s.keyID(ctx, r.Owner)
 	}
 	if who := principalOf(ctx); !who.Root {
 		if r.Level == "" || r.Owner == "" {
@@ -112,6 +118,9 @@ type changes struct{ *Server }
 func (s changes) ListChanges(ctx context.Context, r *v1.ListChangesRequest) (*v1.ListChangesResponse, error) {
 	if r.Page.GetSize() < 0 {
 		return nil, invalid("page.size", "from 0 to 1000")
+	}
+	if store.Kind(r.Kind) == store.KindKey {
+		r.Object = s.keyID(ctx, r.Object)
 	}
 	if who := principalOf(ctx); !who.Root {
 		if r.Kind == "" || r.Object == "" {

@@ -77,6 +77,7 @@ func (s keys) mayIssue(ctx context.Context, p *Principal, r *v1.CreateKeyRequest
 
 // GetKey implements adminv1connect.KeyServiceHandler.
 func (s keys) GetKey(ctx context.Context, r *v1.GetRequest) (*v1.Key, error) {
+	r.Id = s.keyID(ctx, r.Id)
 	if err := s.may(ctx, store.KindKey, r.Id, false); err != nil {
 		return nil, err
 	}
@@ -104,6 +105,7 @@ func (s keys) UpdateKey(ctx context.Context, r *v1.UpdateKeyRequest) (*v1.Key, e
 	if err != nil {
 		return nil, err
 	}
+	r.Id = s.keyID(ctx, r.Id)
 	if err := s.may(ctx, store.KindKey, r.Id, true); err != nil {
 		return nil, err
 	}
@@ -133,6 +135,7 @@ func (s keys) UpdateKey(ctx context.Context, r *v1.UpdateKeyRequest) (*v1.Key, e
 
 // change changes a key.
 func (s keys) change(ctx context.Context, r proto.Message, id string, version int64, action string, f func(*store.Key) error) (*v1.Key, error) {
+	id = s.keyID(ctx, id)
 	if err := s.may(ctx, store.KindKey, id, true); err != nil {
 		return nil, err
 	}
@@ -144,6 +147,7 @@ func (s keys) change(ctx context.Context, r proto.Message, id string, version in
 
 // RotateKey implements adminv1connect.KeyServiceHandler.
 func (s keys) RotateKey(ctx context.Context, r *v1.RotateKeyRequest) (*v1.CreateKeyResponse, error) {
+	r.Id = s.keyID(ctx, r.Id)
 	if err := s.may(ctx, store.KindKey, r.Id, true); err != nil {
 		return nil, err
 	}
@@ -192,6 +196,7 @@ func (s keys) EnableKey(ctx context.Context, r *v1.ChangeRequest) (*v1.Key, erro
 
 // RevokeKey implements adminv1connect.KeyServiceHandler.
 func (s keys) RevokeKey(ctx context.Context, r *v1.ChangeRequest) (*v1.Key, error) {
+	r.Id = s.keyID(ctx, r.Id)
 	if err := s.may(ctx, store.KindKey, r.Id, true); err != nil {
 		return nil, err
 	}
@@ -203,6 +208,7 @@ func (s keys) RevokeKey(ctx context.Context, r *v1.ChangeRequest) (*v1.Key, erro
 
 // DeleteKey implements adminv1connect.KeyServiceHandler.
 func (s keys) DeleteKey(ctx context.Context, r *v1.DeleteRequest) (*v1.DeleteResponse, error) {
+	r.Id = s.keyID(ctx, r.Id)
 	return s.remove(ctx, store.KindKey, r, (*store.Tx).DeleteKey)
 }
 

@@ -66,7 +66,27 @@ func keys() *table[Key] {
 	}
 }
 
-// Key reads a key by its id or name.
+// KeyNamed returns the id of the key that has a name in an organization, "": there is none.
+func (s *Store) KeyNamed(ctx context.Context, organization, name string) (string, error) {
+	return s.named(ctx, s.db, organization, name)
+}
+
+// named finds the one key of a name: within an organization, or of all where that is "".
+func (s *Store) named(ctx context.Context, q querier, organization, name string) (string, error) {
+	where, args := "name = ?", []any{name}
+	if organization != "" {
+		where, args = where+" AND organization = ?", append(args, organization)
+	}
+	var id string
+	var n int
+	err := q.QueryRowContext(ctx, s.engine.bind("SELECT coalesce(min(id), ''), count(*) FROM api_keys WHERE "+where), args...).Scan(&id, &n)
+	if n > 1 {
+		return "", fault(Invalid, "id", "id: %d keys have this name, in different organizations; use the id", n)
+	}
+	return id, err
+}
+
+// Key reads a key by its id, or by its name where only one organization has a key of it.
 func (s *Store) Key(ctx context.Context, id string) (Key, error) {
 	return s.key(ctx, s.db, id)
 }
@@ -74,8 +94,11 @@ func (s *Store) Key(ctx context.Context, id string) (Key, error) {
 func (s *Store) key(ctx context.Context, q querier, id string) (Key, error) {
 	k, err := keys().get(ctx, s, q, id)
 	if f, ok := errors.AsType[*Fault](err); ok && f.Reason == Missing {
-		var named string
-		if q.QueryRowContext(ctx, s.engine.bind("SELECT id FROM api_keys WHERE name = ?"), id).Scan(&named) != nil {
+		named, problem := s.named(ctx, q, "", id)
+		switch {
+		case problem != nil:
+			return k, problem
+		case named == "":
 			return k, err
 		}
 		k, err = keys().get(ctx, s, q, named)

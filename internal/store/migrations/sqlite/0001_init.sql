@@ -22,7 +22,7 @@ CREATE INDEX projects_team ON projects (team);
 
 CREATE TABLE api_keys (
   id TEXT PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
   organization TEXT NOT NULL REFERENCES organizations (name),
   team TEXT REFERENCES teams (name),
   project TEXT REFERENCES projects (name),
@@ -32,6 +32,7 @@ CREATE TABLE api_keys (
   expires BIGINT NOT NULL,
   created BIGINT NOT NULL, changed BIGINT NOT NULL, version BIGINT NOT NULL
 );
+CREATE UNIQUE INDEX api_keys_name ON api_keys (organization, name);
 CREATE INDEX api_keys_team ON api_keys (team);
 CREATE INDEX api_keys_project ON api_keys (project);
 
