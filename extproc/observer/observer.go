@@ -74,8 +74,7 @@ func (o *Observer) Attempt(a exchange.AttemptSeen) {
 	if t := a.Ticket; t != nil {
 		failed := a.Code != llm.CodeNone
 		m.Trace = o.example(t.Trace, failed)
-		c := call(t, t.Steps[a.N-1], a.At)
-		m.Call = &c
+		m.Call = call(t, t.Steps[a.N-1], a.At)
 		if o.keeps(t.Trace, failed) {
 			o.spans.Add(attempt(a))
 		}
@@ -96,10 +95,9 @@ func (o *Observer) Closed(c exchange.Closed) {
 		o.metrics.LogEntry("request")
 	}
 	t, failed := c.Ticket, c.Ending != exchange.EndedWell.String()
-	asked := call(t, c.Last, c.At)
 	e := telemetry.Exchange{
 		Route: t.Route, Dialect: string(t.Dialect), Outcome: c.Ending, Took: c.Took, First: c.First,
-		Call: &asked, Tags: t.Tags, Trace: o.example(t.Trace, failed),
+		Call: call(t, c.Last, c.At), Tags: t.Tags, Trace: o.example(t.Trace, failed),
 	}
 	if failed {
 		e.Error = c.Ending
@@ -108,7 +106,7 @@ func (o *Observer) Closed(c exchange.Closed) {
 		e.Output = c.Usage.Output.N
 	}
 	o.metrics.Exchange(&e)
-	o.metrics.Usage(&asked, string(c.Source), &c.Usage, t.Tags)
+	o.metrics.Usage(&e.Call, string(c.Source), &c.Usage, t.Tags)
 	if o.keeps(t.Trace, failed) {
 		o.spans.Add(closed(c))
 	}

@@ -13,6 +13,30 @@ import (
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
 
+// traces is what the table does not say.
+const traces = `## Traces
+
+With ` + "`telemetry.otlp`" + ` every exchange becomes a span of kind SERVER, and every attempt below it one of kind CLIENT. They are
+made when the exchange has ended, from what Envoy's log entries say, on the direct path too; nothing waits for them. An exchange
+is part of its client's trace (` + "`traceparent`" + `). The client's sampled flag decides whether it is traced, or ` + "`traces.sample`" + `; with
+` + "`traces.errors`" + ` what failed is traced in any case. Providers of ` + "`traces.propagate`" + ` get a traceparent below the attempt's span;
+to others neither traceparent nor tracestate goes while exchanges are traced. Every log line of an exchange has its ` + "`trace_id`" + `.
+
+Attributes are those of OpenTelemetry's conventions for generative AI and HTTP, such as ` + "`gen_ai.operation.name`, `gen_ai.provider.name`, `gen_ai.request.model`, `gen_ai.usage.*`, `server.address`, `error.type`" + `; the rest is ` + "`signalbox.*`" + `:
+exchange.id (the request's x-request-id), route, dialect, outcome, target, attempts, provider, region, path, usage.source, organization,
+team, project, key, end_user, and ` + "`signalbox.tag.*`" + `. The exchange has the model as the client named it and the usage; an attempt has the
+provider's model and address. ` + "`gen_ai.response.model`" + ` is known where Envoy's own filter reads the usage: whole answers of OpenAI's,
+Anthropic's and Gemini's APIs. Spans hold no secret, and nothing of the conversation unless ` + "`traces.content`" + ` is on: then prompts
+up to 256 KiB, and the first 64 KiB of answers that are translated; other answers do not pass through the service.
+
+An attempt whose log entry reaches another process than the one that planned its exchange has no span; the exchange has one.
+What waits to be sent is bounded (` + "`traces.queue`" + `, and 64 MiB); what finds no room, or what the collector does not take within a minute, is
+dropped and counted in ` + "`signalbox_telemetry_dropped_total`" + `.
+
+` + "`deploy/grafana/signalbox.json`" + ` is a dashboard, and ` + "`deploy/prometheus/alerts.yaml`" + ` has alert rules; both load as they are.
+
+`
+
 // page is what users read of the table.
 func page() string {
 	var b strings.Builder
@@ -47,6 +71,7 @@ Only what is known is counted: usage that nobody reported is in no metric of tok
 			b.WriteString("\n")
 		}
 	}
+	b.WriteString(traces)
 	b.WriteString("## Labels\n\n| Prometheus | OpenTelemetry | open | |\n|---|---|---|---|\n")
 	for _, l := range labels {
 		open := ""

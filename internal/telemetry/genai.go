@@ -72,31 +72,31 @@ func newOutcomes(k *maker, v *prometheus.HistogramVec, at key) outcomes {
 }
 
 // served counts an exchange.
-func (g *genAIMeters) served(e *Exchange) {
-	c := e.Call
+func (g *genAIMeters) served(e *Exchange, trace string) {
+	c := &e.Call
 	v := g.server.get(key{c.Operation, c.System, c.Model, e.Route})
-	observe(v.took.of(e.Error), e.Took.Seconds(), e.Trace)
+	observe(v.took.of(e.Error), e.Took.Seconds(), trace)
 	if !c.Stream || e.Error != "" || e.First <= 0 {
 		return
 	}
-	observe(v.first.get(), e.First.Seconds(), e.Trace)
+	observe(v.first.get(), e.First.Seconds(), trace)
 	if e.Output > 1 && e.Took > e.First {
-		observe(v.each.get(), (e.Took-e.First).Seconds()/float64(e.Output-1), e.Trace)
+		observe(v.each.get(), (e.Took-e.First).Seconds()/float64(e.Output-1), trace)
 	}
 }
 
 // called counts an attempt.
-func (g *genAIMeters) called(a *Attempt) {
-	c, code := a.Call, ""
+func (g *genAIMeters) called(a *Attempt, trace string) {
+	c, code := &a.Call, ""
 	if a.Code != llm.CodeNone {
 		code = a.Code.String()
 	}
 	v := g.client.get(key{c.Operation, c.System, c.Model, c.Provider})
 	if a.Took > 0 {
-		observe(v.took.of(code), a.Took.Seconds(), a.Trace)
+		observe(v.took.of(code), a.Took.Seconds(), trace)
 	}
 	if c.Stream && code == "" && a.First > 0 {
-		observe(v.first.get(), a.First.Seconds(), a.Trace)
+		observe(v.first.get(), a.First.Seconds(), trace)
 	}
 }
 

@@ -29,8 +29,8 @@ func lines(t *testing.T, m *Metrics, prefixes ...string) []string {
 
 func TestMetricsOfTheConventionsForGenerativeAI(t *testing.T) {
 	m := New(prometheus.NewRegistry(), Options{})
-	stream := &Call{Operation: "chat", System: "aws.bedrock", Model: "nova", Provider: "eu", Stream: true}
-	whole := &Call{Operation: "embeddings", System: "openai", Model: "small", Provider: "openai"}
+	stream := Call{Operation: "chat", System: "aws.bedrock", Model: "nova", Provider: "eu", Stream: true}
+	whole := Call{Operation: "embeddings", System: "openai", Model: "small", Provider: "openai"}
 	m.Exchange(&Exchange{Route: "r", Dialect: "d", Outcome: "ok", Took: 3 * time.Second, First: time.Second, Output: 101, Call: stream})
 	m.Exchange(&Exchange{Route: "r", Dialect: "d", Outcome: "timeout", Error: "timeout", Took: 5 * time.Second, First: time.Second, Output: 7, Call: stream})
 	m.Exchange(&Exchange{Route: "r", Dialect: "d", Outcome: "ok", Took: time.Second, First: time.Second, Output: 9, Call: whole})
@@ -39,8 +39,8 @@ func TestMetricsOfTheConventionsForGenerativeAI(t *testing.T) {
 	m.Attempt(&Attempt{Provider: "eu", Path: "direct", Took: 2 * time.Second, First: time.Second / 2, Call: stream})
 	m.Attempt(&Attempt{Provider: "openai", Path: "direct", Took: time.Second / 4, First: time.Second / 4, Call: whole})
 	m.Attempt(&Attempt{Provider: "openai", Path: "direct"})
-	m.Usage(stream, "envoy", &llm.Usage{Input: llm.Tokens(1000), Output: llm.Tokens(101)}, nil)
-	m.Usage(whole, "envoy", &llm.Usage{Input: llm.Tokens(8)}, nil)
+	m.Usage(&stream, "envoy", &llm.Usage{Input: llm.Tokens(1000), Output: llm.Tokens(101)}, nil)
+	m.Usage(&whole, "envoy", &llm.Usage{Input: llm.Tokens(8)}, nil)
 
 	const nova, small = `gen_ai_operation_name="chat",gen_ai_provider_name="aws.bedrock",gen_ai_request_model="nova"`, `gen_ai_operation_name="embeddings",gen_ai_provider_name="openai",gen_ai_request_model="small"`
 	want := []string{
@@ -77,7 +77,7 @@ func TestMetricsOfTheConventionsForGenerativeAI(t *testing.T) {
 func TestModelsThatClientsMakeUpAreCountedTogether(t *testing.T) {
 	m := New(prometheus.NewRegistry(), Options{Values: 10})
 	for i := range 200 {
-		m.Exchange(&Exchange{Route: "r", Outcome: "ok", Took: time.Second, Call: &Call{Operation: "chat", System: "openai", Model: fmt.Sprint("m", i)}})
+		m.Exchange(&Exchange{Route: "r", Outcome: "ok", Took: time.Second, Call: Call{Operation: "chat", System: "openai", Model: fmt.Sprint("m", i)}})
 	}
 	got := lines(t, m, "gen_ai_server_request_duration_seconds_count")
 	if len(got) != 11 {
@@ -203,7 +203,7 @@ func TestAccountsAreCounted(t *testing.T) {
 func TestExemplarsPointToTraces(t *testing.T) {
 	m := New(prometheus.NewRegistry(), Options{})
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-	c := &Call{Operation: "chat", System: "openai", Model: "m", Provider: "p", Stream: true}
+	c := Call{Operation: "chat", System: "openai", Model: "m", Provider: "p", Stream: true}
 	m.Exchange(&Exchange{Route: "r", Outcome: "ok", Took: 2 * time.Second, First: time.Second, Output: 2, Call: c, Trace: trace})
 	m.Exchange(&Exchange{Route: "unsampled", Outcome: "ok", Took: 2 * time.Second, Call: c})
 	m.Attempt(&Attempt{Provider: "p", Took: time.Second, First: time.Second, Call: c, Trace: trace})
@@ -227,5 +227,21 @@ func TestExemplarsPointToTraces(t *testing.T) {
 		if !found[want] {
 			t.Errorf("%s has no exemplar", want)
 		}
+	}
+}
+
+func TestExemplarsAreThinnedOutButForWhatIsRare(t *testing.T) {
+	var c chooser
+	n := 0
+	for range 1000 {
+		if c.pick("trace", 200*time.Millisecond) != "" {
+			n++
+		}
+	}
+	if n < 1 || n > 50 {
+		t.Errorf("%d of 1000 exemplars at once", n)
+	}
+	if c.pick("trace", time.Hour) == "" || c.pick("trace", time.Minute) == "" || c.pick("", 5*time.Minute) != "" {
+		t.Error("what is rare has no exemplar, or what has no trace has one")
 	}
 }

@@ -3,6 +3,8 @@ package telemetry
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -101,6 +103,29 @@ type later struct {
 func (l *later) get() prometheus.Observer {
 	l.once.Do(func() { l.o = l.make() })
 	return l.o
+}
+
+// chooser thins out exemplars: a page shows the last one of each bucket, and each costs more than all else that is
+// counted of an exchange. Every duration that is rare has one.
+type chooser struct{ next [16]atomic.Int64 } // by bucket of exchangeBuckets, when another is due, in Unix nanoseconds
+
+const often = 100 * time.Millisecond
+
+// pick returns the trace where an exemplar is due.
+func (c *chooser) pick(trace string, took time.Duration) string {
+	if trace == "" {
+		return ""
+	}
+	i := 0
+	for s := took.Seconds(); i < len(exchangeBuckets) && s > exchangeBuckets[i]; {
+		i++
+	}
+	now := time.Now().UnixNano()
+	due := c.next[i].Load()
+	if now < due || !c.next[i].CompareAndSwap(due, now+int64(often)) {
+		return ""
+	}
+	return trace
 }
 
 // observe records a value. trace is the id of the trace that it is an example of; "": of none.

@@ -55,6 +55,9 @@ type exchangeMeters struct {
 	took  prometheus.Observer
 }
 
+// examples choose the traces that exchanges and attempts are examples of.
+type examples struct{ served, called chooser }
+
 // selfMeters are about the service itself.
 type selfMeters struct {
 	plans        prometheus.Observer
@@ -64,6 +67,7 @@ type selfMeters struct {
 	reloads      *family[prometheus.Counter]
 	entries      *family[prometheus.Counter]
 	authFailures *family[prometheus.Counter]
+	examples
 }
 
 // New makes the metrics of the table and registers them, with those of the Go runtime and the process, at r.
@@ -90,11 +94,10 @@ func New(r *prometheus.Registry, o Options) *Metrics {
 	m.losses = k.counterFamily("signalbox_losses_total")
 	m.genAI = newGenAI(k)
 	m.tags = newTags(k, o.Tags)
-	build, _ := k.gauges("signalbox_build_info")
-	m.self = selfMeters{
-		plans: k.histogram("signalbox_plan_duration_seconds"), live: k.gauge("signalbox_live_exchanges"), swept: k.counter("signalbox_swept_total"), build: build,
-		reloads: k.counterFamily("signalbox_reload_total"), entries: k.counterFamily("signalbox_log_entries_total"), authFailures: k.counterFamily("signalbox_auth_failures_total"),
-	}
+	m.self.plans, m.self.live, m.self.swept = k.histogram("signalbox_plan_duration_seconds"), k.gauge("signalbox_live_exchanges"), k.counter("signalbox_swept_total")
+	m.self.build, _ = k.gauges("signalbox_build_info")
+	m.self.reloads, m.self.entries = k.counterFamily("signalbox_reload_total"), k.counterFamily("signalbox_log_entries_total")
+	m.self.authFailures = k.counterFamily("signalbox_auth_failures_total")
 	m.Cost, m.Quota, m.Ledger, m.Export = newCost(k, m), newQuota(k), newLedger(k), newExport(k)
 	return m
 }
@@ -131,7 +134,7 @@ type Exchange struct {
 	First   time.Duration     // to the first byte of the answer; 0: not known, or no stream
 	Error   string            // class of the error, a word of the caller's closed set; "": it went well
 	Output  int64             // tokens of the answer; 0: not known
-	Call    *Call             // what was asked for; nil: it was refused before that was known
+	Call    Call              // what was asked for; zero: it was refused before that was known
 	Tags    map[string]string // its own
 	Trace   string            // id of its trace, where that is kept; "": no exemplar
 }
@@ -147,11 +150,12 @@ type Call struct {
 
 // Exchange counts an exchange that ended.
 func (m *Metrics) Exchange(e *Exchange) {
+	trace := m.self.served.pick(e.Trace, e.Took)
 	v := m.exchanges.get(key{e.Route, e.Dialect, e.Outcome})
 	v.total.Inc()
-	observe(v.took, e.Took.Seconds(), e.Trace)
-	if e.Call != nil {
-		m.genAI.served(e)
+	observe(v.took, e.Took.Seconds(), trace)
+	if e.Call.Operation != "" {
+		m.genAI.served(e, trace)
 	}
 	m.tags.exchange(e.Tags, e.Outcome)
 }
@@ -163,18 +167,19 @@ type Attempt struct {
 	Path     string        // direct, watched, worked or listened
 	Took     time.Duration // 0: not known
 	First    time.Duration // from its start to the first byte of the answer; 0: none came
-	Call     *Call         // nil: not known
+	Call     Call          // zero: not known
 	Trace    string        // as an Exchange's
 }
 
 // Attempt counts an attempt that ended.
 func (m *Metrics) Attempt(a *Attempt) {
 	m.attempts.get(key{a.Provider, a.Code.String(), a.Path}).Inc()
+	trace := m.self.called.pick(a.Trace, a.Took)
 	if a.First > 0 {
-		observe(m.firstByte.get(key{a.Provider}), a.First.Seconds(), a.Trace)
+		observe(m.firstByte.get(key{a.Provider}), a.First.Seconds(), trace)
 	}
-	if a.Call != nil {
-		m.genAI.called(a)
+	if a.Call.Operation != "" {
+		m.genAI.called(a, trace)
 	}
 }
 

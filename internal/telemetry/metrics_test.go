@@ -180,8 +180,8 @@ func TestCountingAllocatesNothing(t *testing.T) {
 		"logentry": func() { m.LogEntry("request") },
 		"unnamed":  func() { m.Exchange(&Exchange{Outcome: "ok"}) },
 		"genai": func() {
-			m.Exchange(&Exchange{Route: "support", Dialect: "openai-chat", Outcome: "ok", Took: time.Second, First: time.Millisecond, Output: 10, Call: &call})
-			m.Attempt(&Attempt{Provider: "claude", Path: "direct", Took: time.Second, First: time.Millisecond, Call: &call})
+			m.Exchange(&Exchange{Route: "support", Dialect: "openai-chat", Outcome: "ok", Took: time.Second, First: time.Millisecond, Output: 10, Call: call})
+			m.Attempt(&Attempt{Provider: "claude", Path: "direct", Took: time.Second, First: time.Millisecond, Call: call})
 			m.Usage(&call, "envoy", &usage, nil)
 		},
 	} {

@@ -254,7 +254,7 @@ func TestMetricsReachTheCollector(t *testing.T) {
 			at = c.HTTP
 		}
 		m := telemetry.New(prometheus.NewRegistry(), telemetry.Options{})
-		call := &telemetry.Call{Operation: "chat", System: "openai", Model: "gpt", Provider: "own", Stream: true}
+		call := telemetry.Call{Operation: "chat", System: "openai", Model: "gpt", Provider: "own", Stream: true}
 		m.Exchange(&telemetry.Exchange{Route: "r", Dialect: "d", Outcome: "ok", Took: 300 * time.Millisecond, First: 100 * time.Millisecond, Call: call, Trace: "4bf92f3577b34da6a3ce929d0e0e4736"})
 		m.Exchange(&telemetry.Exchange{Route: "r", Dialect: "d", Outcome: "ok", Took: time.Hour, Call: call})
 		m.Live(3)
