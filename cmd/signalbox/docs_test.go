@@ -89,6 +89,7 @@ var said = []struct {
 	{"docs/models.md", "signalbox models", listsModels},
 	{"docs/tokens.md", "signalbox tokens", countsTokens},
 	{"docs/providers.md", "from anthropic import", python},
+	{"docs/ledger.md", "signalbox usage", asksTheLedger},
 }
 
 // TestEveryCommandOfTheDocumentsWorks runs each block as a reader would, in a folder that looks like the
