@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,6 +103,37 @@ func (b *Budget) owner(t *Tx) error {
 		b.Owner = k.ID
 	}
 	return needs("owner", err)
+}
+
+// budgetsOf are the ids of an owner's budgets.
+func (t *Tx) budgetsOf(owner string, levels ...string) ([]string, error) {
+	var ids []string
+	for _, level := range levels {
+		rows, err := t.tx.QueryContext(t.ctx, t.s.engine.bind("SELECT id FROM budgets WHERE level = ? AND owner = ? ORDER BY id"), level, owner)
+		if err != nil {
+			return nil, err
+		}
+		for rows.Next() {
+			var id string
+			if err := rows.Scan(&id); err != nil {
+				return nil, errors.Join(err, rows.Close())
+			}
+			ids = append(ids, id)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// unlimited refuses to delete an owner that has budgets: one that is made anew under its name would have them too.
+func (t *Tx) unlimited(level, owner string) error {
+	ids, err := t.budgetsOf(owner, level)
+	if err == nil && len(ids) > 0 {
+		return fault(InUse, "", "%d budgets belong to it", len(ids))
+	}
+	return err
 }
 
 // Budget reads one.

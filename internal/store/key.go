@@ -302,7 +302,7 @@ func (t *Tx) RevokeKey(id string, version int64) (Key, error) {
 	return k, err
 }
 
-// DeleteKey deletes a key. The audit log and the ledger keep what they have of it.
+// DeleteKey deletes a key, and its budgets. The audit log and the ledger keep what they have of it.
 func (t *Tx) DeleteKey(id string, version int64) error {
 	k, err := t.s.key(t.ctx, t.tx, id)
 	if err != nil {
@@ -310,6 +310,15 @@ func (t *Tx) DeleteKey(id string, version int64) error {
 	}
 	if _, err := t.exec("DELETE FROM api_key_secrets WHERE api_key = ?", k.ID); err != nil {
 		return err
+	}
+	limits, err := t.budgetsOf(k.ID, "key", "end_user")
+	if err != nil {
+		return err
+	}
+	for _, id := range limits {
+		if err := budgets().remove(t, id, 0); err != nil {
+			return err
+		}
 	}
 	return keys().remove(t, k.ID, version)
 }

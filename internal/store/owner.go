@@ -112,6 +112,9 @@ func (t *Tx) UpdateOrganization(name string, version int64, change func(*Organiz
 
 // DeleteOrganization deletes one without teams and keys.
 func (t *Tx) DeleteOrganization(name string, version int64) error {
+	if err := t.unlimited("organization", name); err != nil {
+		return err
+	}
 	return organizations().remove(t, name, version, condition{"teams.organization", "teams"}, condition{"api_keys.organization", "keys"})
 }
 
@@ -148,6 +151,9 @@ func (t *Tx) UpdateTeam(name string, version int64, change func(*Team) error) (T
 
 // DeleteTeam deletes one without projects, keys and provider keys.
 func (t *Tx) DeleteTeam(name string, version int64) error {
+	if err := t.unlimited("team", name); err != nil {
+		return err
+	}
 	return teams().remove(t, name, version, condition{"projects.team", "projects"}, condition{"api_keys.team", "keys"}, condition{"provider_keys.team", "provider keys"})
 }
 
@@ -184,6 +190,9 @@ func (t *Tx) UpdateProject(name string, version int64, change func(*Project) err
 
 // DeleteProject deletes one without keys.
 func (t *Tx) DeleteProject(name string, version int64) error {
+	if err := t.unlimited("project", name); err != nil {
+		return err
+	}
 	return projects().remove(t, name, version, condition{"api_keys.project", "keys"})
 }
 

@@ -348,7 +348,19 @@ func budgets(t *testing.T, at func(store.Options) *rig) {
 	r.refused(store.Exists, "", func(tx *store.Tx) error {
 		return tx.CreateBudget(&store.Budget{Level: "team", Owner: "core", Unit: "money", Amount: 1, Per: "month", Model: "gpt-5*"})
 	})
-	r.change(func(tx *store.Tx) error { return tx.DeleteBudget(b.ID, 2) })
+	r.change(func(tx *store.Tx) error { return tx.DeleteProject("search", 0) })
+	r.refused(store.InUse, "", func(tx *store.Tx) error { return tx.DeleteTeam("core", 0) })
+	r.change(func(tx *store.Tx) error { return errors.Join(tx.DeleteBudget(b.ID, 2), tx.DeleteTeam("core", 0)) })
+	k, _ := r.issue(auth.NewDirectory(), store.Key{Name: "app", Team: "edge"})
+	r.change(func(tx *store.Tx) error {
+		return errors.Join(
+			tx.CreateBudget(&store.Budget{Level: "key", Owner: "app", Unit: "requests", Amount: 5, Per: "minute"}),
+			tx.CreateBudget(&store.Budget{Level: "end_user", Owner: k.ID, Unit: "requests", Amount: 5, Per: "minute"}),
+			tx.DeleteKey("app", 0))
+	})
+	if all, _, err := r.Budgets(ctx, "", "", store.Page{}); err != nil || len(all) != 0 {
+		t.Errorf("left of a deleted key: %v, %v", all, err)
+	}
 }
 
 func providerKeys(t *testing.T, at func(store.Options) *rig) {
