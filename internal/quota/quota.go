@@ -215,9 +215,9 @@ type Rebuilder interface {
 }
 
 // Errors of stores.
-var ( //nolint:revive // they read with their package: quota.Unknown
-	Unavailable = errors.New("quota: the store does not answer")
-	Unknown     = errors.New("quota: the counters are not known; they must be rebuilt")
-	Behind      = errors.New("quota: this process's clock is a whole window behind the store's")
-	Misuse      = errors.New("quota: the call is not well-formed")
+var (
+	Unavailable = errors.New("quota: the store does not answer")                                 //nolint:revive // as quota.Unavailable
+	Unknown     = errors.New("quota: the counters are not known; they must be rebuilt")          //nolint:revive // as quota.Unknown
+	Behind      = errors.New("quota: this process's clock is a whole window behind the store's") //nolint:revive // as quota.Behind
+	Misuse      = errors.New("quota: the call is not well-formed")                               //nolint:revive // as quota.Misuse
 )
