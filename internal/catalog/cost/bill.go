@@ -38,7 +38,7 @@ func Of(c *price.Card, u Units, t Terms) Bill {
 		}
 	}
 	q := at(c, u.Prompt(), &t)
-	by, flags := factors(c, &t)
+	by, flags := factors(make([]uint64, 0, most+1), c, &t)
 	if c != nil {
 		b.Flags |= flags
 	}

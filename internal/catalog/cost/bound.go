@@ -1,8 +1,6 @@
 package cost
 
 import (
-	"slices"
-
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 )
 
@@ -32,28 +30,20 @@ type Limit struct {
 // Fees are taken at their maximum. For all units within the ask, and the same terms, Of is never more.
 func Bound(c *price.Card, a Ask, t Terms) Limit {
 	var l Limit
-	by, flags := factors(c, &t)
+	var byBuf [most + 1]uint64
+	by, flags := factors(byBuf[:0], c, &t)
 	if c != nil {
 		l.Flags |= flags
 	}
 	if t.Paid > 0 {
 		by = append(by, uint64(t.Paid))
 	}
-	in := []price.Item{price.Input, price.CacheRead}
-	if a.Writes || a.WritesHour {
-		in = append(in, price.CacheWrite)
-	}
-	if a.WritesHour {
-		in = append(in, price.CacheWrite1h)
-	}
-	if a.AudioIn {
-		in = append(in, price.AudioInput, price.AudioCacheRead)
-	}
-	out := []price.Item{price.Output, price.Reasoning}
-	if a.AudioOut {
-		out = append(out, price.AudioOutput)
-	}
-	quotes := quotes(c, a.Input, &t)
+	var inBuf, outBuf [6]price.Item
+	in, out := a.items(inBuf[:0], outBuf[:0])
+	plain := t
+	plain.Service = ""
+	var buf [6]quote
+	quotes := quotes(buf[:0], c, a.Input, &t, &plain)
 	add := func(sum wide, n int64, items ...price.Item) wide {
 		if n = min(max(n, 0), Max); n == 0 {
 			return sum
@@ -76,29 +66,53 @@ func Bound(c *price.Card, a Ask, t Terms) Limit {
 	return l
 }
 
-// quotes returns the quotes of every context tier that a prompt of up to a length can be in, at the service
-// tier asked for and at the standard one.
-func quotes(c *price.Card, longest int64, t *Terms) (out []quote) {
-	lengths := []int64{0, max(longest, 0)}
-	if c != nil {
-		for _, tier := range c.Tiers {
-			lengths = append(lengths, tier.Above+1, tier.UpTo, tier.UpTo+1)
-		}
+// items appends what a token of the prompt, and one of the answer, may be charged as.
+func (a *Ask) items(in, out []price.Item) (_, _ []price.Item) {
+	in = append(in, price.Input, price.CacheRead)
+	if a.Writes || a.WritesHour {
+		in = append(in, price.CacheWrite)
 	}
-	slices.Sort(lengths)
-	lengths = slices.Compact(lengths)
-	plain := *t
-	plain.Service = ""
-	for _, n := range lengths {
-		if n > longest && n > 0 {
-			break
+	if a.WritesHour {
+		in = append(in, price.CacheWrite1h)
+	}
+	if a.AudioIn {
+		in = append(in, price.AudioInput, price.AudioCacheRead)
+	}
+	out = append(out, price.Output, price.Reasoning)
+	if a.AudioOut {
+		out = append(out, price.AudioOutput)
+	}
+	return in, out
+}
+
+// quotes appends the quotes of every context tier that a prompt of up to a length can be in, at the service tier asked
+// for and at the standard one.
+func quotes(dst []quote, c *price.Card, longest int64, t, plain *Terms) []quote {
+	add := func(n int64) {
+		if n < 0 || n > max(longest, 0) {
+			return
 		}
-		out = append(out, at(c, n, t))
+		dst = append(dst, at(c, n, t))
 		if serviceOf(t.Service) != standard {
-			out = append(out, at(c, n, &plain))
+			dst = append(dst, at(c, n, plain))
 		}
 	}
-	return out
+	add(0)
+	if longest > 0 {
+		add(longest)
+	}
+	if c != nil { // at each end of a tier, since between them nothing changes
+		for i := range c.Tiers {
+			if above := c.Tiers[i].Above; above < Max {
+				add(above + 1)
+			}
+			if upTo := c.Tiers[i].UpTo; upTo > 0 && upTo < Max {
+				add(upTo)
+				add(upTo + 1)
+			}
+		}
+	}
+	return dst
 }
 
 // dearest returns the highest rate of any of the items.

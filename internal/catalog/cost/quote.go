@@ -240,8 +240,9 @@ func scale(v, up, base price.Rate) price.Rate {
 	return n
 }
 
-// factors returns the thousandths that multiply the whole price, and whether a switch is not on the card.
-func factors(c *price.Card, t *Terms) (out []uint64, flags Flags) {
+// factors appends the thousandths that multiply the whole price, and says whether a switch is not on the card.
+func factors(dst []uint64, c *price.Card, t *Terms) (out []uint64, flags Flags) {
+	out = dst
 	find := func(region bool, name string) bool {
 		if c == nil {
 			return false
