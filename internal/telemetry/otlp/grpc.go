@@ -42,10 +42,11 @@ func newGRPC(o Options, security *tls.Config) (*overGRPC, error) {
 }
 
 func (t *overGRPC) send(ctx context.Context, s signal, hs []Header, request, reply proto.Message) error {
+	pairs := make([]string, 0, 2*len(hs))
 	for _, h := range hs {
-		ctx = metadata.AppendToOutgoingContext(ctx, h.Name, h.Value.Reveal())
+		pairs = append(pairs, h.Name, h.Value.Reveal())
 	}
-	err := t.conn.Invoke(ctx, s.method, request, reply)
+	err := t.conn.Invoke(metadata.AppendToOutgoingContext(ctx, pairs...), s.method, request, reply)
 	if err == nil {
 		return nil
 	}
