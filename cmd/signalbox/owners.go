@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"io"
 	"strconv"
+	"strings"
 
 	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
 	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
@@ -103,6 +106,70 @@ type teamsCmd struct {
 	Show   teamShow   `cmd:"" help:"Show one."`
 	Change teamChange `cmd:"" help:"Change its title."`
 	Delete teamDelete `cmd:"" help:"Delete one without projects, keys and provider keys."`
+
+	ProviderKeys providerKeysCmd `cmd:"" help:"Manage teams' own keys of providers."`
+}
+
+// providerKeysCmd manages teams' own keys of providers.
+type providerKeysCmd struct {
+	Set    providerKeySet    `cmd:"" help:"Read a team's key of a provider from standard input and keep it, encrypted."`
+	List   providerKeyList   `cmd:"" help:"List them, without the keys."`
+	Delete providerKeyDelete `cmd:"" help:"Delete one: the gateway's keys are used again."`
+}
+
+type providerKeySet struct {
+	apiFlags
+	Team     string `arg:"" help:"The team."`
+	Provider string `arg:"" help:"The provider's name in the configuration."`
+}
+
+// Run reads the key so that it stands in no history and no process list.
+func (c *providerKeySet) Run(s streams) error {
+	line, err := bufio.NewReader(s.in).ReadString('\n')
+	key := strings.TrimSpace(line)
+	if key == "" {
+		return errors.Join(errors.New("no key on the first line of standard input"), ignoreEnd(err))
+	}
+	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsClient.SetProviderKey, &v1.SetProviderKeyRequest{Team: c.Team, Provider: c.Provider, Key: key}, func(w io.Writer, k *v1.ProviderKey) {
+		fieldLines(w, "id", k.Id, "key", k.Hint, "version", strconv.FormatInt(k.Stamp.GetVersion(), 10))
+	})
+}
+
+// ignoreEnd is err, but for the end of what is read.
+func ignoreEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+type providerKeyList struct {
+	apiFlags
+	pageFlags
+	Team string `help:"Of this team."`
+}
+
+// Run asks the admin API.
+func (c *providerKeyList) Run(s streams) error {
+	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsClient.ListProviderKeys, &v1.ListProviderKeysRequest{Page: c.page(), Team: c.Team}, func(w io.Writer, r *v1.ListProviderKeysResponse) {
+		var rows [][]string
+		for _, k := range r.ProviderKeys {
+			rows = append(rows, []string{k.Id, k.Team, k.Provider, k.Hint, day(k.Stamp.GetChanged())})
+		}
+		columns(w, "ID TEAM PROVIDER KEY CHANGED", rows)
+		more(w, r.NextToken)
+	})
+}
+
+type providerKeyDelete struct {
+	apiFlags
+	ID      string `arg:"" help:"Its id, TEAM:PROVIDER."`
+	Version int64  `help:"The version that is meant; 0: any."`
+}
+
+// Run asks the admin API.
+func (c *providerKeyDelete) Run(s streams) error {
+	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsClient.DeleteProviderKey, &v1.DeleteRequest{Id: c.ID, Version: c.Version}, done(c.ID))
 }
 
 func showTeam(w io.Writer, t *v1.Team) {
