@@ -52,6 +52,14 @@ func (d *debts) drop(organization, id string) {
 	}
 }
 
+// known reports whether a settlement waits that is not in doubt.
+func (d *debts) known(organization, id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.byID[[2]string{organization, id}]
+	return e != nil && !e.Value.(*debt).doubt
+}
+
 func (d *debts) remove(e *list.Element) {
 	s := d.list.Remove(e).(*debt).settlement
 	delete(d.byID, [2]string{s.Organization, s.ID})

@@ -103,6 +103,46 @@ func (g *Guard) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 		return quota.Grant{}, nil, err
 	}
 	o := g.of(r.Organization)
+	if r.Force {
+		h, ok := g.expect(o, r)
+		if !ok {
+			return quota.Grant{State: quota.Settled, Again: true}, nil, nil
+		}
+		grant, refusal, err := g.reserve(ctx, o, r)
+		if err != nil || refusal != nil || grant.State != quota.Pending {
+			o.forget(r.ID, h)
+		}
+		return grant, refusal, err
+	}
+	return g.reserve(ctx, o, r)
+}
+
+// expect makes a reservation known that may be over already, before the store is told of it: an end that comes meanwhile
+// finds it. It is false where the end waits for the store.
+func (g *Guard) expect(o *organization, r *quota.Request) (*held, bool) {
+	if g.debts.known(r.Organization, r.ID) {
+		return nil, false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	h := o.open[r.ID]
+	if h == nil {
+		h = &held{claims: slices.Clone(r.Claims), until: g.p.Now().Add(2 * r.Hold)}
+		o.open[r.ID] = h
+	}
+	return h, true
+}
+
+// forget drops an open reservation, unless another took its place.
+func (o *organization) forget(id string, h *held) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.open[id] == h {
+		delete(o.open, id)
+	}
+}
+
+func (g *Guard) reserve(ctx context.Context, o *organization, r *quota.Request) (quota.Grant, *quota.Refusal, error) {
 	if !o.breaker.allows(g.p.Now()) {
 		return g.without(ctx, o, r, quota.Unavailable)
 	}
@@ -136,7 +176,10 @@ func (g *Guard) putBackNow(ctx context.Context, o *organization) error {
 func (o *organization) keep(r *quota.Request, h *held, levels []quota.Level, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.open[r.ID] == nil {
+	switch old := o.open[r.ID]; {
+	case old != nil && r.Force:
+		old.absent, old.local = old.absent || h.absent, old.local || h.local
+	case old == nil && !r.Force: // of one that was expected the end was told meanwhile
 		h.claims, h.until = slices.Clone(r.Claims), now.Add(2*r.Hold)
 		o.open[r.ID] = h
 	}

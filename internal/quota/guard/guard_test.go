@@ -24,6 +24,7 @@ type flaky struct {
 	epoch string
 	known string // the epoch that a caller has taken up
 	calls int
+	then  func() // called once, between a reservation and its answer
 }
 
 func (f *flaky) state() error {
@@ -44,6 +45,10 @@ func (f *flaky) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 		return quota.Grant{}, nil, quota.Unknown
 	}
 	g, no, err := f.Store.Reserve(ctx, r)
+	if then := f.then; then != nil {
+		f.then = nil
+		then()
+	}
 	if f.lossy {
 		return quota.Grant{}, nil, quota.Unavailable
 	}
