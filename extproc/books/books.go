@@ -1,7 +1,7 @@
 // Package books writes down what exchanges used and cost: each end, refusal and expiry becomes a record of the
 // ledger.
 //
-//	metering.Meter ─ Keep, Lapsed ─┐
+//	metering.Meter ─ Keep ─────────┐
 //	exchange.Core ─ Refused ───────┴─► ledger.Record ─► Writer, behind the traffic
 //
 // It computes nothing and waits for nothing. A request that nobody was let in for has no owner, and no record.
@@ -161,7 +161,7 @@ func status(e *metering.Ended) ledger.Status {
 }
 
 // Lapsed implements metering.Books.
-func (b *Books) Lapsed(organization string, l quota.Lapse) {
+func (b *Books) Lapsed(organization string, l quota.Lapse) *ledger.Record {
 	r := &ledger.Record{Key: ledger.Key{Organization: organization, ID: l.ID}, At: time.Now(), Result: ledger.Result{Status: ledger.Expired}}
 	for _, p := range l.Parts {
 		c := ledger.Charge{Budget: p.Budget, Window: p.Start / 1000, Amount: p.Amount}
@@ -177,7 +177,7 @@ func (b *Books) Lapsed(organization string, l quota.Lapse) {
 			r.Money.Charges = append(r.Money.Charges, c)
 		}
 	}
-	b.to.Add(r)
+	return r
 }
 
 // owner is what a budget says of who had a reservation: the narrowest of them says most.

@@ -95,7 +95,7 @@ func TestARecordSaysAllOfAnExchange(t *testing.T) {
 func TestTheSumIsTheTruth(t *testing.T) {
 	var got pile
 	b := books.New(&got, "v", budget)
-	b.Lapsed("acme", quota.Lapse{ID: "abc", Parts: []quota.Part{{Budget: "team_money", Kind: 'C', Amount: 500}, {Budget: "key_parallel", Kind: 'G', Amount: 1}, {Budget: "key_requests", Kind: 'S', Amount: 1}}})
+	b.Keep(b.Lapsed("acme", quota.Lapse{ID: "abc", Parts: []quota.Part{{Budget: "team_money", Kind: 'C', Amount: 500}, {Budget: "key_parallel", Kind: 'G', Amount: 1}, {Budget: "key_requests", Kind: 'S', Amount: 1}}}), &metering.Charge{})
 	e, c := ended()
 	c.Outcome = quota.Outcome{From: quota.Expired, To: quota.Settled}
 	b.Keep(b.Write(e, c), c)

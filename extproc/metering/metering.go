@@ -82,8 +82,8 @@ type Books interface {
 	// Write makes the record of an exchange, and Keep keeps it once the counters were told.
 	Write(e *Ended, c *Charge) *ledger.Record
 	Keep(r *ledger.Record, c *Charge)
-	// Lapsed keeps what was charged because no end was told.
-	Lapsed(organization string, l quota.Lapse)
+	// Lapsed makes the record of what was charged because no end was told.
+	Lapsed(organization string, l quota.Lapse) *ledger.Record
 }
 
 // Meter is safe for concurrent use.

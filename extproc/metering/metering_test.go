@@ -46,7 +46,10 @@ func (b *books) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 	return &ledger.Record{Key: ledger.Key{Organization: e.Party.Organization, ID: metering.ID(e.Hold)}, Money: ledger.Money{Cost: ledger.Nano(c.Nano)}}
 }
 func (b *books) Keep(_ *ledger.Record, c *metering.Charge) { b.charges = append(b.charges, c) }
-func (b *books) Lapsed(_ string, l quota.Lapse)            { b.lapses = append(b.lapses, l) }
+func (b *books) Lapsed(_ string, l quota.Lapse) *ledger.Record {
+	b.lapses = append(b.lapses, l)
+	return &ledger.Record{Key: ledger.Key{Organization: "default", ID: l.ID}}
+}
 
 // facts knows a model of 10,000 tokens that answers with up to 1,000.
 type facts struct{ providers.Adapter }

@@ -177,12 +177,12 @@ func (m *Meter) reap(ctx context.Context, organizations []string) {
 		lapses, err := m.store.Reap(ctx, o, reapMost)
 		if err != nil {
 			m.log.Warn("expired reservations cannot be charged yet", "organization", o, "error", err)
-			continue
 		}
 		for _, l := range lapses {
 			m.log.Warn("a reservation expired and is charged whole", "exchange", l.ID)
 			if m.books != nil {
-				m.books.Lapsed(o, l)
+				// It goes by the journal, as an end does: whoever charged it is the only one who knows.
+				m.settle(ctx, &due{s: quota.Settlement{Organization: o, ID: l.ID, Born: m.now()}, r: m.books.Lapsed(o, l), c: &Charge{}})
 			}
 		}
 	}

@@ -50,8 +50,9 @@ func (a *Accounts) Keep(r *ledger.Record, c *metering.Charge) {
 }
 
 // Lapsed implements metering.Books.
-func (a *Accounts) Lapsed(organization string, l quota.Lapse) {
-	if a.next != nil {
-		a.next.Lapsed(organization, l)
+func (a *Accounts) Lapsed(organization string, l quota.Lapse) *ledger.Record {
+	if a.next == nil {
+		return nil
 	}
+	return a.next.Lapsed(organization, l)
 }

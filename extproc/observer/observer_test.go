@@ -127,7 +127,10 @@ func (b *books) Write(*metering.Ended, *metering.Charge) *ledger.Record {
 	return &ledger.Record{}
 }
 func (b *books) Keep(*ledger.Record, *metering.Charge) { b.kept++ }
-func (b *books) Lapsed(string, quota.Lapse)            { b.lapsed++ }
+func (b *books) Lapsed(string, quota.Lapse) *ledger.Record {
+	b.lapsed++
+	return nil
+}
 
 func TestCostsAreCountedOnTheWayToTheBooks(t *testing.T) {
 	m := telemetry.New(prometheus.NewRegistry(), telemetry.Options{Tags: []string{"feature"}})

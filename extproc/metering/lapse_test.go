@@ -1,0 +1,58 @@
+package metering_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/extproc/metering"
+	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/journal"
+)
+
+// halting charges what expired, and then fails.
+type halting struct{ quota.Store }
+
+func (h halting) Reap(ctx context.Context, organization string, most int) ([]quota.Lapse, error) {
+	l, _ := h.Store.Reap(ctx, organization, most)
+	return l, quota.Unavailable
+}
+
+// TestWhatWasChargedAtExpiryIsWrittenDown has a store that fails after it charged, and a process that is killed before the
+// ledger has the record: nobody else would ever write it.
+func TestWhatWasChargedAtExpiryIsWrittenDown(t *testing.T) {
+	r := newRig(t, &quota.Budget{ID: "money", Unit: quota.Money, Limit: 1_000_000_000})
+	dir := t.TempDir()
+	j, _, err := journal.Open(journal.Params{Dir: dir, Ledger: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	r.Meter = metering.New(metering.Params{Store: halting{r.store}, Journal: j, Books: &r.books, Now: func() time.Time { return r.now }})
+	g, err := r.reserve(t, r.want(100, 50))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.now = r.now.Add(time.Hour)
+	r.Upkeep(context.Background(), []string{"default"})
+	id := metering.ID(g.Hold)
+	if len(r.books.lapses) != 1 || r.books.lapses[0].ID != id {
+		t.Fatalf("expired: %+v", r.books.lapses)
+	}
+	if err := j.Used(&quota.Settlement{Organization: "default", ID: "another", Born: r.now}, nil); err != nil { // on disk with all before it
+		t.Fatal(err)
+	}
+	killed := t.TempDir()
+	if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	after, left, err := journal.Open(journal.Params{Dir: killed, Ledger: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer after.Close()
+	if len(left.Open) != 0 || len(left.Unwritten) == 0 || left.Unwritten[0].Settlement.ID != id || len(left.Unwritten[0].Note) == 0 {
+		t.Errorf("left: %+v", left)
+	}
+}
