@@ -41,6 +41,7 @@ var beside = []struct{ pattern, why string }{
 	{"internal/quota/quotatest", "the contract of quota stores"},
 	{"internal/conformance/*", "proves with other people's programs"},
 	{"internal/e2e", "proves on a real Envoy"},
+	{"internal/e2e/proof", "proves on real Envoys and databases"},
 	{"internal/bench", "measures from outside"},
 	{"internal/bench/*", "measures from outside"},
 	{"internal/catalog/gen", "writes the embedded registry"},

@@ -28,6 +28,7 @@ type Stack struct {
 
 	t       testing.TB
 	listen  string // the listen and envoy sections
+	command string // of the service: up or serve
 	service *Process
 	envoy   *Process // when it runs apart from the service
 }
@@ -39,7 +40,8 @@ const startup = 60 * time.Second
 func Up(t testing.TB, yaml string) *Stack {
 	t.Helper()
 	s := prepare(t, yaml)
-	s.service = Start(t, "/usr/bin/env", nil, "-C", s.Dir, Binary(t), "up", "--config", s.Config)
+	s.command = "up"
+	s.Serve()
 	s.ready()
 	return s
 }
@@ -48,6 +50,7 @@ func Up(t testing.TB, yaml string) *Stack {
 func Apart(t testing.TB, yaml string) *Stack {
 	t.Helper()
 	s := prepare(t, yaml)
+	s.command = "serve"
 	s.Serve()
 	bootstrap := filepath.Join(s.Dir, "bootstrap.yaml")
 	write(t, bootstrap, Output(t, Binary(t), "envoy", "bootstrap", "--config", s.Config))
@@ -57,11 +60,14 @@ func Apart(t testing.TB, yaml string) *Stack {
 	return s
 }
 
-// Serve starts the service of a stack whose service was killed.
+// Serve starts the service of a stack whose service was killed, with its Envoy if that is its child.
 func (s *Stack) Serve() {
 	s.t.Helper()
-	s.service = Start(s.t, "/usr/bin/env", nil, "-C", s.Dir, Binary(s.t), "serve", "--config", s.Config)
+	s.service = Start(s.t, "/usr/bin/env", nil, "-C", s.Dir, Binary(s.t), s.command, "--config", s.Config)
 }
+
+// Ready returns nil once the service says that it is ready.
+func (s *Stack) Ready() error { return get(s.Admin + "/readyz") }
 
 // Service returns the process of the service, and Envoy that of an Envoy that runs apart.
 func (s *Stack) Service() *Process { return s.service }
