@@ -270,6 +270,7 @@ func TestTheDefaultConfigurationComesFromTheEnvironment(t *testing.T) {
 	} {
 		t.Setenv("OPENAI_API_KEY", tt.openai)
 		t.Setenv("ANTHROPIC_API_KEY", tt.anthropic)
+		t.Chdir(t.TempDir()) // the default has a ledger
 		a, err := New(t.Context(), Options{Errors: &buffer{}})
 		if err != nil {
 			t.Fatal(err)

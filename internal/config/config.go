@@ -266,6 +266,7 @@ func Parse(name string, data []byte, kinds *providers.Registry) (*Config, error)
 func Default(kinds *providers.Registry, lookupEnv func(string) (string, bool)) *Config {
 	c := &Config{}
 	c.preset()
+	c.Ledger.Store = "sqlite:run/ledger.db"
 	for _, name := range kinds.Names() {
 		k, _ := kinds.Kind(name)
 		p := Provider{Name: k.Name, Kind: k.Name}
