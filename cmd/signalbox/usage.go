@@ -116,7 +116,7 @@ func (c *usageReportCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close() //nolint:errcheck // it was only read
+	defer store.Close()
 	q := book.Query{Filter: filter, By: c.By, Limit: c.Limit}
 	switch c.Every {
 	case "minute":
@@ -238,7 +238,7 @@ func (c *usageExportCmd) Run(s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	defer store.Close() //nolint:errcheck // it was only read
+	defer store.Close()
 	if c.Out == "-" {
 		return exportTo(ctx, s.out, store, filter, c.Shape, format)
 	}
@@ -280,7 +280,7 @@ func (c *usageRerateCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close() //nolint:errcheck // what was written is on the disk
+	defer store.Close()
 	each := func(r *ledger.Record) error {
 		if !c.JSON {
 			return nil

@@ -181,11 +181,3 @@ type Line struct {
 func (r *Record) Compare(o *Record) int {
 	return cmp.Or(r.At.Compare(o.At), r.Key.Compare(o.Key))
 }
-
-// last returns the attempt that the exchange ended with, or an empty one.
-func (r *Record) last() Attempt {
-	if len(r.Attempts) == 0 {
-		return Attempt{}
-	}
-	return r.Attempts[len(r.Attempts)-1]
-}

@@ -1,6 +1,10 @@
 package cost
 
-import "github.com/signalbox-ai/signalbox/internal/catalog/price"
+import (
+	"slices"
+
+	"github.com/signalbox-ai/signalbox/internal/catalog/price"
+)
 
 // Bill is what one attempt costs, in nano-USD. The zero Bill costs nothing.
 type Bill struct {
@@ -44,7 +48,7 @@ func Of(c *price.Card, u Units, t Terms) Bill {
 	}
 	paid := by
 	if t.Paid > 0 {
-		paid = append(by[:len(by):len(by)], uint64(t.Paid))
+		paid = slices.Concat(by, []uint64{uint64(t.Paid)})
 	}
 	var sum, uncached wide
 	var done int64

@@ -21,7 +21,7 @@ func addCharges(ctx context.Context, tx pgx.Tx, charges []book.Charge) error {
 		organizations, budgets = append(organizations, c.Organization), append(budgets, c.Budget)
 		starts, amounts = append(starts, c.Window), append(amounts, c.Amount)
 	}
-	_, err := tx.Exec(ctx, "INSERT INTO ledger_budgets AS t (organization,budget,start,amount) SELECT * FROM unnest($1::text[],$2::text[],$3::bigint[],$4::bigint[])"+
+	_, err := tx.Exec(ctx, "INSERT INTO ledger_budgets AS t (organization,budget,start,amount) SELECT organization,budget,start,amount FROM unnest($1::text[],$2::text[],$3::bigint[],$4::bigint[]) AS u(organization,budget,start,amount)"+
 		" ON CONFLICT (organization,budget,start) DO UPDATE SET amount=t.amount+excluded.amount", organizations, budgets, starts, amounts)
 	return err
 }

@@ -226,7 +226,7 @@ func addSums(ctx context.Context, tx pgx.Tx, rollups []book.Rollup, series []boo
 	for _, c := range columns {
 		set = append(set, c+"=t."+c+"+excluded."+c)
 	}
-	text = "INSERT INTO ledger_rollups AS t (" + strings.Join(all, ",") + ") SELECT * FROM unnest(" + arrays("::text[]"+strings.Repeat(",::bigint[]", len(numbers))) + ")" +
+	text = "INSERT INTO ledger_rollups AS t (" + strings.Join(all, ",") + ") SELECT " + strings.Join(all, ",") + " FROM unnest(" + arrays("::text[]"+strings.Repeat(",::bigint[]", len(numbers))) + ") AS u(" + strings.Join(all, ",") + ")" +
 		" ON CONFLICT (period,start,series) DO UPDATE SET " + strings.Join(set, ",")
 	_, err := tx.Exec(ctx, text, args...)
 	return err

@@ -4,6 +4,7 @@ package rerate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,23 +30,31 @@ type Pricer func(at time.Time, a *ledger.Attempt, units cost.Units) (p Price, ok
 
 // Report says what was found.
 type Report struct {
-	Exchanges int // that were looked at
+	Exchanges int // with attempts, that were looked at
 	Corrected int // that cost otherwise
 	Unpriced  int // attempts that the pricer knows no price of
 	Was, Is   ledger.Nano
 }
 
-// Run prices the exchanges that fit. Corrections are written to the store, unless dry is set, and given to each, which
+// ErrRaced is that somebody else wrote corrections of the same exchanges meanwhile. What was written is whole; another
+// run does the rest.
+var ErrRaced = errors.New("others correct the same exchanges at the same time: run it again")
+
+// Run prices the exchanges that fit; of conditions on provider, model or region, the attempts that fit. Corrections are written to the store, unless dry is set, and given to each, which
 // may be nil. A second run with the same prices finds nothing to correct.
 func Run(ctx context.Context, s book.Store, q book.Filter, price Pricer, dry bool, each func(*ledger.Record) error) (Report, error) {
 	var rep Report
 	var batch, whole []*ledger.Record
+	fits := ofAttempts(&q)
 	flush := func() error {
 		if dry || len(batch) == 0 {
 			batch = batch[:0]
 			return nil
 		}
-		_, err := s.Write(ctx, batch)
+		n, err := s.Write(ctx, batch)
+		if err == nil && n < len(batch) {
+			err = ErrRaced
+		}
 		batch = batch[:0]
 		return err
 	}
@@ -53,7 +62,7 @@ func Run(ctx context.Context, s book.Store, q book.Filter, price Pricer, dry boo
 		if len(whole) == 0 {
 			return nil
 		}
-		r := rep.correct(whole, price)
+		r := rep.correct(whole, price, fits)
 		whole = whole[:0]
 		if r == nil {
 			return nil
@@ -89,6 +98,36 @@ func Run(ctx context.Context, s book.Store, q book.Filter, price Pricer, dry boo
 	return rep, nil
 }
 
+// ofAttempts takes the conditions on attempts out of a filter and returns them. A store keeps a record by its last
+// attempt, which in a correction may be another than in its exchange: all records of an exchange must be read.
+func ofAttempts(q *book.Filter) func(*ledger.Attempt) bool {
+	var own, rest []book.Where
+	for _, w := range q.Where {
+		switch w.Dimension {
+		case "provider", "model", "region":
+			own = append(own, w)
+		default:
+			rest = append(rest, w)
+		}
+	}
+	q.Where = rest
+	return func(a *ledger.Attempt) bool {
+		for _, w := range own {
+			v := a.Provider
+			switch w.Dimension {
+			case "model":
+				v = a.Model
+			case "region":
+				v = a.Region
+			}
+			if !slices.Contains(w.Values, v) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
 // net is what all records of an exchange say of one attempt.
 type net struct {
 	ledger.Attempt
@@ -119,7 +158,11 @@ func attemptsOf(records []*ledger.Record) (out []*net) {
 }
 
 // correct returns the correction that the records of one exchange need, or nil.
-func (rep *Report) correct(records []*ledger.Record, price Pricer) *ledger.Record {
+func (rep *Report) correct(records []*ledger.Record, price Pricer, fits func(*ledger.Attempt) bool) *ledger.Record {
+	attempts := slices.DeleteFunc(attemptsOf(records), func(n *net) bool { return !fits(&n.Attempt) })
+	if len(attempts) == 0 {
+		return nil
+	}
 	rep.Exchanges++
 	first, last := records[0], 0
 	for _, r := range records {
@@ -129,7 +172,7 @@ func (rep *Report) correct(records []*ledger.Record, price Pricer) *ledger.Recor
 		Key: ledger.Key{Organization: first.Organization, ID: first.ID, Sequence: last + 1}, At: first.At, Cause: Cause,
 		Who: first.Who, Tags: first.Tags, Asked: first.Asked, Result: ledger.Result{Status: first.Result.Status},
 	}
-	for _, n := range attemptsOf(records) {
+	for _, n := range attempts {
 		rep.Was += n.cost
 		u := cost.Units(n.Units)
 		p, ok := Price{}, !slices.ContainsFunc(u[:], func(v int64) bool { return v < 0 })

@@ -1,6 +1,7 @@
 package rerate_test
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
 	"github.com/signalbox-ai/signalbox/internal/ledger/sqlite"
 	"github.com/signalbox-ai/signalbox/internal/testkit/ledgertest"
@@ -46,7 +48,7 @@ func TestThePastIsPricedAnewByCorrections(t *testing.T) {
 	ledgertest.Write(t, s, ledgertest.Make("a", noon), ledgertest.Make("b", noon), late, refused, other)
 
 	// a: 1,000 and 500 cached at 2, 400 and 100 of reasoning at 8: 3 + 4 m$; b has 100 of output more.
-	want := rerate.Report{Exchanges: 4, Corrected: 2, Unpriced: 1, Was: 3*12_500_000 + 1_000_000, Is: 7_000_000 + 7_800_000 + 12_500_000}
+	want := rerate.Report{Exchanges: 3, Corrected: 2, Unpriced: 1, Was: 3*12_500_000 + 1_000_000, Is: 7_000_000 + 7_800_000 + 12_500_000}
 	dry, err := rerate.Run(t.Context(), s, ledgertest.All(), by("2", "8"), true, nil)
 	if err != nil || dry != want {
 		t.Fatalf("dry: got %+v, %v; want %+v", dry, err, want)
@@ -73,6 +75,36 @@ func TestThePastIsPricedAnewByCorrections(t *testing.T) {
 	back, err := rerate.Run(t.Context(), s, ledgertest.All(), by("3", "9"), false, nil)
 	if err != nil || back.Corrected != 2 || ledgertest.Total(t, s).Cost != back.Is {
 		t.Errorf("with a third card: %+v, %v, the sum is %s", back, err, ledgertest.Total(t, s).Cost)
+	}
+}
+
+// A correction of the first of two attempts has another last attempt than its exchange.
+func TestAttemptsAreChosenEachForItself(t *testing.T) {
+	s := open(t)
+	ledgertest.Write(t, s, ledgertest.Make("a", ledgertest.Noon(), func(r *ledger.Record) {
+		b := r.Attempts[0]
+		b.Number, b.Provider = 2, "second"
+		r.Attempts = append(r.Attempts, b)
+	}))
+	for _, provider := range []string{"openai", "second", "openai", "second"} {
+		q := ledgertest.All()
+		q.Where = []book.Where{{Dimension: "provider", Values: []string{provider}}}
+		if _, err := rerate.Run(t.Context(), s, q, by("2", "8"), false, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := ledgertest.Read(t, s, ledgertest.All())
+	if len(all) != 3 || all[2].Sequence != 2 || ledgertest.Total(t, s).Cost != 14_000_000 {
+		t.Errorf("%d records, the sum is %s", len(all), ledgertest.Total(t, s).Cost)
+	}
+	raced := func(at time.Time, a *ledger.Attempt, u cost.Units) (rerate.Price, bool) {
+		other := *all[2]
+		other.Sequence = 3
+		ledgertest.Write(t, s, &other)
+		return by("3", "9")(at, a, u)
+	}
+	if _, err := rerate.Run(t.Context(), s, ledgertest.All(), raced, false, nil); !errors.Is(err, rerate.ErrRaced) {
+		t.Errorf("got %v", err)
 	}
 }
 

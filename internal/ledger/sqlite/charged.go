@@ -18,7 +18,7 @@ func addCharges(ctx context.Context, tx *sql.Tx, charges []book.Charge) error {
 	if err != nil {
 		return err
 	}
-	defer st.Close() //nolint:errcheck // the transaction's end closes it too
+	defer st.Close()
 	for _, c := range charges {
 		if _, err := st.ExecContext(ctx, c.Organization, c.Budget, c.Window, c.Amount); err != nil {
 			return err
@@ -33,7 +33,7 @@ func (s *Store) Charged(ctx context.Context, organization string, since time.Tim
 	if err != nil {
 		return nil, failed(err)
 	}
-	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	defer rows.Close()
 	for rows.Next() {
 		var c book.Charged
 		if err := rows.Scan(&c.Budget, &c.Window, &c.Amount); err != nil {

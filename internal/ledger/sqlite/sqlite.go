@@ -189,11 +189,11 @@ const maxKnown = 100_000
 
 func insert(ctx context.Context, tx *sql.Tx, records []*ledger.Record) ([]*ledger.Record, error) {
 	columns := sqltext.RecordColumns()
-	st, err := tx.PrepareContext(ctx, "INSERT INTO ledger_records ("+strings.Join(columns, ",")+") VALUES ("+marks(len(columns))+") ON CONFLICT DO NOTHING")
+	st, err := tx.PrepareContext(ctx, into("ledger_records", columns, "NOTHING"))
 	if err != nil {
 		return nil, err
 	}
-	defer st.Close() //nolint:errcheck // the transaction's end closes it too
+	defer st.Close()
 	added := make([]*ledger.Record, 0, len(records))
 	values := make([]any, 0, len(columns))
 	for _, r := range records {
@@ -215,11 +215,11 @@ func insert(ctx context.Context, tx *sql.Tx, records []*ledger.Record) ([]*ledge
 
 func (s *Store) addSeries(ctx context.Context, tx *sql.Tx, series []book.Identified) (fresh []int64, err error) {
 	columns := sqltext.SeriesColumns()
-	st, err := tx.PrepareContext(ctx, "INSERT INTO ledger_series ("+strings.Join(columns, ",")+") VALUES ("+marks(len(columns))+") ON CONFLICT DO NOTHING")
+	st, err := tx.PrepareContext(ctx, into("ledger_series", columns, "NOTHING"))
 	if err != nil {
 		return nil, err
 	}
-	defer st.Close() //nolint:errcheck // the transaction's end closes it too
+	defer st.Close()
 	values := make([]any, 0, len(columns))
 	for i := range series {
 		if s.known[series[i].ID] {
@@ -240,11 +240,11 @@ func addRollups(ctx context.Context, tx *sql.Tx, rollups []book.Rollup) error {
 	for _, c := range columns {
 		set = append(set, c+"="+c+"+excluded."+c)
 	}
-	st, err := tx.PrepareContext(ctx, "INSERT INTO ledger_rollups (period,start,series,"+strings.Join(columns[:], ",")+") VALUES ("+marks(3+len(columns))+") ON CONFLICT DO UPDATE SET "+strings.Join(set, ","))
+	st, err := tx.PrepareContext(ctx, into("ledger_rollups", append([]string{"period", "start", "series"}, columns[:]...), "UPDATE SET "+strings.Join(set, ",")))
 	if err != nil {
 		return err
 	}
-	defer st.Close() //nolint:errcheck // the transaction's end closes it too
+	defer st.Close()
 	values := make([]any, 0, 3+len(columns))
 	for i := range rollups {
 		r := &rollups[i]
@@ -259,7 +259,11 @@ func addRollups(ctx context.Context, tx *sql.Tx, rollups []book.Rollup) error {
 	return nil
 }
 
-func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
+// into writes an INSERT of one row, and what is done where its key is there.
+func into(table string, columns []string, conflict string) string {
+	marks := strings.TrimSuffix(strings.Repeat("?,", len(columns)), ",")
+	return "INSERT INTO " + table + " (" + strings.Join(columns, ",") + ") VALUES (" + marks + ") ON CONFLICT DO " + conflict
+}
 
 // failed tells errors of the data from those of the file.
 func failed(err error) error {
@@ -292,7 +296,7 @@ func (s *Store) Records(ctx context.Context, q book.Filter, f func(*ledger.Recor
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // its error is that of rows.Err
+	defer rows.Close()
 	for rows.Next() {
 		var data sql.RawBytes
 		if err := rows.Scan(&data); err != nil {
@@ -322,7 +326,7 @@ func (s *Store) Usage(ctx context.Context, q book.Query) ([]book.Row, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // its error is that of rows.Err
+	defer rows.Close()
 	var out []book.Row
 	for rows.Next() {
 		row := book.Row{Group: make([]string, len(q.By))}

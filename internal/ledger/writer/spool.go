@@ -160,7 +160,7 @@ func (s *spool) oldest() (records []*ledger.Record, damaged int64, err error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("ledger spool: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	in := bufio.NewReaderSize(f, 1<<16)
 	var at int64
 	for {
