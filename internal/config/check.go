@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/alert/channel"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -51,9 +52,35 @@ func (d *decoder) check(c *Config) {
 			d.fail(at, "%s: %s", field, message)
 		}
 	})
+	d.checkAlerts(c)
 	d.checkVocab(c.Tokenizer.Vocab)
 	if !c.Envoy.Admin.Loopback() && !d.bad["envoy.admin"] {
 		d.fail("envoy.admin", "admin: Envoy's admin interface must be a Unix socket or on loopback")
+	}
+}
+
+// checkAlerts checks who is told of what.
+func (d *decoder) checkAlerts(c *Config) {
+	unique(d, "alerts.channels", "channel", c.Alerts.Channels, func(s channel.Settings) string { return s.Name })
+	if c.Alerts.On() && !c.Ledger.On() && !d.within("ledger") {
+		d.fail("alerts", "alerts: are made of what the ledger has, and there is none; add one, as ledger: { store: \"sqlite:run/ledger.db\" }")
+	}
+	c.Alerts.Check(func(path, message string) {
+		if at := "alerts." + path; !d.within(at) {
+			d.fail(at, "%s", message)
+		}
+	})
+	for i := range c.Alerts.Channels {
+		s := &c.Alerts.Channels[i]
+		for kind, ca := range map[string]string{"webhook": s.Webhook.CA, "slack": s.Slack.CA, "email": s.Email.CA} {
+			at := fmt.Sprintf("alerts.channels[%d].%s.ca", i, kind)
+			if ca == "" || d.bad[at] {
+				continue
+			}
+			if err := authorities(ca); err != nil {
+				d.fail(at, "ca: %v", err)
+			}
+		}
 	}
 }
 

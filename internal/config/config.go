@@ -20,6 +20,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/alert"
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
@@ -136,6 +137,7 @@ type Limits struct {
 type Accounting struct {
 	Quota  budgets.Service `yaml:"quota" doc:"What counts the limits of organizations, teams, projects and keys. See [Quotas](quotas.md)."`
 	Ledger Ledger          `yaml:"ledger" doc:"Where it is kept what was used and what it cost. See [The ledger](ledger.md)."`
+	Alerts alert.Settings  `yaml:"alerts" doc:"Who is told of limits that are nearly used up, of spending out of the ordinary, and of keys that end. See [Alerts](alerts.md)."`
 }
 
 // Ledger is where records of exchanges are kept.
@@ -214,6 +216,7 @@ func (c *Config) preset() {
 	c.Quota = budgets.Preset()
 	c.Observation.Preset()
 	c.Ledger = Ledger{Store: "none", Spool: "run/ledger-spool", SpoolSize: 1 << 30, Retention: Retention{Records: 90, Minutes: 7, Hours: 400}}
+	c.Alerts = alert.Preset()
 	c.Drain = 30 * time.Second
 }
 

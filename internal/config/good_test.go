@@ -44,6 +44,15 @@ func describe(c *config.Config) string {
 	if c.Tags.Any() {
 		fmt.Fprintf(&b, "tags %+v\ntelemetry %+v\n", c.Tags, c.Telemetry)
 	}
+	if c.Alerts.On() {
+		fmt.Fprintf(&b, "alerts every=%v anomalies_from=%s expiry_days=%d\n", c.Alerts.Every, c.Alerts.Anomalies, c.Alerts.Expiry)
+		for _, s := range c.Alerts.Channels {
+			fmt.Fprintf(&b, "  channel %s %s %+v\n", s.Name, s.Kind(), s)
+		}
+		for _, r := range c.Alerts.Rules {
+			fmt.Fprintf(&b, "  rule %+v\n", r)
+		}
+	}
 	keys, err := c.StaticKeys()
 	if err != nil {
 		fmt.Fprintln(&b, err)

@@ -144,6 +144,7 @@ func (c *Config) Files() []string {
 		add(f)
 	}
 	out = append(out, c.Telemetry.Files()...)
+	out = append(out, c.Alerts.Files()...)
 	for i := range c.Auth.JWT {
 		add(c.Auth.JWT[i].JWKSFile)
 		add(c.Auth.JWT[i].CA)

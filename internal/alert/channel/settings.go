@@ -117,7 +117,6 @@ func (e *Email) check(fail func(path, message string)) {
 	host, port, err := net.SplitHostPort(e.Server)
 	if n, bad := strconv.ParseUint(port, 10, 16); e.Server != "" && (err != nil || bad != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@")) {
 		fail("email.server", "server: write HOST:PORT, as smtp.example.com:587")
-		return
 	}
 	address := func(path, s string) {
 		if a, err := mail.ParseAddress(s); s != "" && (err != nil || a.Address == "" || strings.ContainsAny(s, "\r\n")) {
@@ -133,7 +132,7 @@ func (e *Email) check(fail func(path, message string)) {
 		fail("email", "user and password belong together")
 	case e.mode() == "none" && e.User != "":
 		fail("email.tls", "tls: without it no password is sent")
-	case e.mode() == "none" && e.Server != "" && !near(host):
+	case e.mode() == "none" && host != "" && !near(host):
 		fail("email.tls", "tls: none sends mail unencrypted; it is for loopback and private addresses")
 	}
 }

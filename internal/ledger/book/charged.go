@@ -22,6 +22,8 @@ type Charger interface {
 	// Charged returns the sums of an organization's budgets whose windows begin at a time or later, and of those
 	// without windows, in the order of budget and window.
 	Charged(ctx context.Context, organization string, since time.Time) ([]Charged, error)
+	// ChargedOf does so for some budgets.
+	ChargedOf(ctx context.Context, organization string, budgets []string, since time.Time) ([]Charged, error)
 }
 
 // Charge is a Charged of an organization.
@@ -59,4 +61,13 @@ func (l *Lazy) Charged(ctx context.Context, organization string, since time.Time
 		return nil, err
 	}
 	return s.(Charger).Charged(ctx, organization, since)
+}
+
+// ChargedOf implements Charger.
+func (l *Lazy) ChargedOf(ctx context.Context, organization string, budgets []string, since time.Time) ([]Charged, error) {
+	s, err := l.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.(Charger).ChargedOf(ctx, organization, budgets, since)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/ledger/sqltext"
 )
 
 var _ book.Charger = (*Store)(nil)
@@ -27,8 +28,20 @@ func addCharges(ctx context.Context, tx pgx.Tx, charges []book.Charge) error {
 }
 
 // Charged implements book.Charger.
-func (s *Store) Charged(ctx context.Context, organization string, since time.Time) (out []book.Charged, err error) {
-	rows, err := s.pool.Query(ctx, "SELECT budget,start,amount FROM ledger_budgets WHERE organization=$1 AND (start=0 OR start>=$2) ORDER BY budget,start", organization, since.Unix())
+func (s *Store) Charged(ctx context.Context, organization string, since time.Time) ([]book.Charged, error) {
+	return s.charged(ctx, sqltext.Charged(flavor(), organization, nil, since))
+}
+
+// ChargedOf implements book.Charger.
+func (s *Store) ChargedOf(ctx context.Context, organization string, budgets []string, since time.Time) ([]book.Charged, error) {
+	if len(budgets) == 0 {
+		return nil, nil
+	}
+	return s.charged(ctx, sqltext.Charged(flavor(), organization, budgets, since))
+}
+
+func (s *Store) charged(ctx context.Context, st sqltext.Statement) (out []book.Charged, err error) {
+	rows, err := s.pool.Query(ctx, st.SQL, st.Args...)
 	if err != nil {
 		return nil, failed(err)
 	}

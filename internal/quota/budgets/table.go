@@ -124,6 +124,63 @@ func (t *Table) Organizations() []string {
 	return slices.Compact(out)
 }
 
+// Listed is a budget with all that it counts.
+type Listed struct {
+	Party                     // whose it is
+	Budget                    *quota.Budget
+	Models, Routes, Providers []string // as the rule has them; of one that is for each of something, the one
+}
+
+// Listed returns the budgets that there are, in the order of their ids. Of a rule that is for each of something they are
+// those that Find has met.
+func (t *Table) Listed() []Listed {
+	if t.Empty() {
+		return nil
+	}
+	var out []Listed
+	for _, rules := range t.owners {
+		for _, r := range rules {
+			if r.one != nil {
+				out = append(out, Listed{r.party(), r.one, r.models, r.routes, r.providers})
+			}
+		}
+	}
+	t.mu.RLock()
+	for e, b := range t.each {
+		l := Listed{e.rule.party(), b, e.rule.models, e.rule.routes, e.rule.providers}
+		l.EndUser = e.user
+		for _, one := range []struct {
+			of string
+			to *[]string
+		}{{e.model, &l.Models}, {e.route, &l.Routes}, {e.provider, &l.Providers}} {
+			if one.of != "" {
+				*one.to = []string{one.of}
+			}
+		}
+		if e.key != "" {
+			l.Key = e.key
+		}
+		out = append(out, l)
+	}
+	t.mu.RUnlock()
+	slices.SortFunc(out, func(a, b Listed) int { return strings.Compare(a.Budget.ID, b.Budget.ID) })
+	return out
+}
+
+// party is the owner of the rule.
+func (r *rule) party() Party {
+	p := Party{Organization: r.owner[1]}
+	switch n := r.owner[2:]; r.owner[0] {
+	case "team":
+		p.Team = n[0]
+	case "project":
+		p.Team, p.Project = n[0], n[1]
+	case "key":
+		p.Key = n[0]
+	}
+	return p
+}
+
 // Find appends the budgets that hold for an exchange of a party: of a model as the client named it, on a route, at
 // any of the providers. They come from the organization down to the key.
 func (t *Table) Find(dst []*quota.Budget, p *Party, model, route string, providers []string) []*quota.Budget {

@@ -36,6 +36,11 @@ func charging(t *testing.T, s book.Store) {
 	if got, want := read(time.Unix(0, 0)), fmt.Sprintf("[{a %d 3} {a %d 120} {life 0 7}]", before, month); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	for want, ids := range map[string][]string{fmt.Sprintf("[{a %d 120}]", month): {"a", "nothing"}, "[{life 0 7}]": {"life"}, "[]": {}} {
+		if got, err := s.(book.Charger).ChargedOf(t.Context(), organization, ids, time.Unix(month, 0)); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("of %v got %v, %v, want %s", ids, got, err, want)
+		}
+	}
 	if err := s.Prune(t.Context(), book.Retention{}, Noon().Add(60*24*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
