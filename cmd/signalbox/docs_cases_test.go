@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,6 +127,24 @@ func translates(t *testing.T, p *place, b block) {
 	}
 }
 
+// testsChannel runs the block with a channel that takes the test.
+func testsChannel(t *testing.T, p *place, b block) {
+	got := make(chan string, 1)
+	slack := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- string(body)
+	}))
+	defer slack.Close()
+	t.Setenv("SLACK_WEBHOOK", slack.URL)
+	must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(p.ports(mockOnly)+"ledger: { store: \"sqlite:run/ledger.db\" }\nalerts: { channels: [ { name: ops, slack: { url: env:SLACK_WEBHOOK } } ] }\n"), 0o600))
+	if out := p.shell(t, b, ""); out != "ops: taken\n" {
+		t.Errorf("it prints %q", out)
+	}
+	if s := <-got; !strings.Contains(s, "Nothing has happened") {
+		t.Errorf("Slack got %s", s)
+	}
+}
+
 func TestTheExamplesAreValid(t *testing.T) {
 	files, err := filepath.Glob(root + "/deploy/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -141,7 +162,11 @@ func TestTheExamplesAreValid(t *testing.T) {
 		example, err := os.ReadFile(f)
 		must(t, err)
 		for _, m := range regexp.MustCompile(`env:([A-Z0-9_]+)`).FindAllSubmatch(example, -1) { // what it takes for granted
-			t.Setenv(string(m[1]), `{"type":"authorized_user","client_id":"a","client_secret":"b","refresh_token":"c"}`)
+			value := `{"type":"authorized_user","client_id":"a","client_secret":"b","refresh_token":"c"}`
+			if strings.HasSuffix(string(m[1]), "_WEBHOOK") {
+				value = "https://hooks.example.com/x"
+			}
+			t.Setenv(string(m[1]), value)
 		}
 		if out := stack.Output(t, stack.Binary(t), "check", f); !strings.Contains(out, " is valid: ") {
 			t.Errorf("%s: %s", f, out)

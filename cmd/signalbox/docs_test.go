@@ -89,6 +89,7 @@ var said = []struct {
 	{"docs/models.md", "signalbox models", listsModels},
 	{"docs/tokens.md", "signalbox tokens", countsTokens},
 	{"docs/providers.md", "from anthropic import", python},
+	{"docs/alerts.md", "signalbox alerts test", testsChannel},
 	{"docs/ledger.md", "signalbox usage", asksTheLedger},
 }
 

@@ -27,6 +27,7 @@ type cli struct {
 	Replay    replayCmd    `cmd:"" help:"Serve recorded exchanges as a provider."`
 	Keys      keysCmd      `cmd:"" help:"Make client keys and their hashes, and manage those of a store."`
 	Usage     usageCmd     `cmd:"" help:"Say what was used and what it cost, export it, or price it anew, from the ledger."`
+	Alerts    alertsCmd    `cmd:"" help:"Test the channels of alerts."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 	Store     storeCmds    `embed:""`
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os/signal"
@@ -134,4 +136,52 @@ func version() string {
 		return b.Main.Version
 	}
 	return "devel"
+}
+
+type translateCmd struct {
+	Batch bool `help:"Read many records, one a line, and write one result a line."`
+}
+
+// Run translates one record, or a batch of them.
+func (c *translateCmd) Run(s streams) error {
+	t := app.Translator()
+	if c.Batch {
+		return t.Batch(context.Background(), s.in, s.out)
+	}
+	one, err := io.ReadAll(s.in)
+	if err != nil {
+		return fmt.Errorf("reading standard input: %w", err)
+	}
+	one = bytes.TrimSpace(one)
+	if len(one) == 0 {
+		return fmt.Errorf("no record on standard input")
+	}
+	b, err := t.One(context.Background(), one)
+	if err == nil {
+		_, err = s.out.Write(append(b, '\n'))
+	}
+	return err
+}
+
+// alertsCmd is for the channels of alerts.
+type alertsCmd struct {
+	Test alertsTestCmd `cmd:"" help:"Send a test to a channel of alerts."`
+}
+
+type alertsTestCmd struct {
+	Name string `arg:"" optional:"" help:"The channel's name in the configuration; all of them, if not said."`
+	fromFile
+}
+
+// Run sends a test and says what came of it.
+func (c *alertsTestCmd) Run(s streams) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	return app.TestAlert(ctx, c.path(), c.Name, func(name string, err error) {
+		if err != nil {
+			fmt.Fprintf(s.out, "%s: %v\n", name, err)
+			return
+		}
+		fmt.Fprintf(s.out, "%s: taken\n", name)
+	})
 }

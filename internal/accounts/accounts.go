@@ -221,6 +221,9 @@ func (a *Accounts) openLedger(ctx context.Context, cfg *config.Config, budget fu
 // On reports whether exchanges are written down.
 func (a *Accounts) On() bool { return a.ledger != nil }
 
+// Ledger returns where exchanges are written down, or nil.
+func (a *Accounts) Ledger() *book.Lazy { return a.ledger }
+
 // watched is an observer that has refusals written down, too.
 type watched struct {
 	exchange.Observer

@@ -53,13 +53,13 @@ const lapse = 24 * time.Hour
 
 func event(k *auth.Key, what, severity string, now time.Time) *Alert {
 	a := &Alert{Party: budgets.Party{Organization: k.Organization, Team: k.Team, Project: k.Project, Key: k.Name}}
-	a.Message = channel.Message{ID: "key/" + k.Name + "/" + what, At: now, Kind: "key", Severity: severity}
+	a.Message = channel.Message{ID: "key/" + k.ID + "/" + what, At: now, Kind: "key", Severity: severity}
 	return a
 }
 
 // endings finds keys that end soon, or did within a day.
 func endings(s *State, now time.Time) (out []*Alert) {
-	for _, k := range s.Keys {
+	for _, k := range slices.Concat(s.Keys, s.Issued) {
 		if k.Expires.IsZero() {
 			continue
 		}

@@ -54,7 +54,8 @@ type Params struct {
 type State struct {
 	Settings *Settings
 	Table    *budgets.Table // nil: there are no limits
-	Keys     []*auth.Key
+	Keys     []*auth.Key    // of the configuration
+	Issued   []*auth.Key    // of a store, whose audit log says how they change
 }
 
 // Watcher finds alerts and has them delivered.

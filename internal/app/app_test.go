@@ -49,6 +49,12 @@ type rig struct {
 // newRig makes an App that is not run. DIR in the configuration stands for the folder.
 func newRig(t *testing.T, yaml string) *rig {
 	t.Helper()
+	return newRigWith(t, yaml, nil)
+}
+
+// newRigWith also writes files into the folder.
+func newRigWith(t *testing.T, yaml string, files map[string]string) *rig {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "sb") // short: a socket's path holds about a hundred bytes
 	if err != nil {
 		t.Fatal(err)
@@ -56,6 +62,9 @@ func newRig(t *testing.T, yaml string) *rig {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	r := &rig{t: t, dir: dir, file: filepath.Join(dir, "signalbox.yaml"), log: &buffer{}}
 	r.write("key", "swordfish-1")
+	for name, text := range files {
+		r.write(name, text)
+	}
 	r.write("signalbox.yaml", yaml)
 	if r.App, err = New(t.Context(), Options{Path: r.file, Errors: r.log, Version: "test"}); err != nil {
 		t.Fatal(err)

@@ -99,6 +99,22 @@ func (d *Directory) Len() int {
 	return int(d.held.Load())
 }
 
+// All returns the keys, each once.
+func (d *Directory) All() (out []*Key) {
+	if d == nil {
+		return nil
+	}
+	seen := map[string]bool{}
+	d.live.Range(func(_, v any) bool {
+		if i, ok := v.(*Issued); ok && !seen[i.Key.ID] {
+			seen[i.Key.ID] = true
+			out = append(out, i.Key)
+		}
+		return true
+	})
+	return out
+}
+
 // find returns the key of a SHA-256, or nil.
 func (d *Directory) find(sum [sha256.Size]byte, now time.Time) *Key {
 	if d.Len() == 0 {

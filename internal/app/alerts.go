@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/alert"
+	"github.com/signalbox-ai/signalbox/internal/alert/channel"
+	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
+)
+
+// alert reads the ledger for what somebody should look at, until the context ends.
+func (a *App) alert(ctx context.Context) {
+	ledger := a.build.accounts.Ledger()
+	if ledger == nil {
+		return // without one, no alerts are configured, and that only changes with a restart
+	}
+	w := alert.New(alert.Params{Ledger: ledger, Sender: &channel.Sender{}, Log: a.log})
+	w.Run(ctx, func() alert.State {
+		cfg, snap := a.Config(), a.core.Snapshot()
+		s := alert.State{Settings: &cfg.Alerts, Issued: a.build.access.Issued.All()}
+		s.Table, _ = snap.Limits.(*budgets.Table) // there may be no limits
+		if cfg.Alerts.On() {
+			s.Keys, _ = cfg.StaticKeys() // they were read before
+		}
+		return s
+	})
+}
+
+// probeAlerts fetches the secrets of channels: a fault should show now, and not when an alert is due.
+func probeAlerts(ctx context.Context, c *config.Config) (faults config.Errors) {
+	for i := range c.Alerts.Channels {
+		if path, err := c.Alerts.Channels[i].Probe(ctx); err != nil {
+			faults = append(faults, c.Fault(fmt.Sprintf("alerts.channels[%d].%s", i, path), err.Error()))
+		}
+	}
+	return faults
+}
+
+// TestAlert sends an alert that says it is a test to a channel of the configuration at path, "" being all of them. It
+// calls each with the name and what came of it, and returns an error where one failed.
+func TestAlert(ctx context.Context, path, name string, each func(name string, err error)) error {
+	cfg, err := Load(path)
+	if err != nil {
+		return err
+	}
+	if name != "" && cfg.Alerts.Channel(name) == nil || !cfg.Alerts.On() {
+		if name == "" {
+			return errors.New("the configuration has no channels of alerts")
+		}
+		return fmt.Errorf("the configuration has no channel %q of alerts", name)
+	}
+	failed := 0
+	for i := range cfg.Alerts.Channels {
+		c := &cfg.Alerts.Channels[i]
+		if name != "" && c.Name != name {
+			continue
+		}
+		now := time.Now()
+		err := (&channel.Sender{}).Deliver(ctx, c, &channel.Message{
+			ID: fmt.Sprintf("test-%x", now.UnixNano()), Kind: "test", Severity: "info", At: now,
+			Title: "Signalbox can reach the channel " + c.Name, Text: "This is a test. Nothing has happened.",
+		})
+		if each(c.Name, err); err != nil {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of the channels did not take it", failed)
+	}
+	return nil
+}
