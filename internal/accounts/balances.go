@@ -3,12 +3,14 @@ package accounts
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/journal"
 	"github.com/signalbox-ai/signalbox/internal/quota/window"
 )
 
@@ -94,6 +96,9 @@ func (a *Accounts) recall(ctx context.Context, organizations []string) error {
 			records = records[n:]
 		}
 		a.left.Unwritten = nil
+		if err := a.dropEnded(ctx); err != nil {
+			return fmt.Errorf("the ledger does not say what ended: %w", err)
+		}
 	}
 	if a.local == nil {
 		return nil
@@ -107,5 +112,31 @@ func (a *Accounts) recall(ctx context.Context, organizations []string) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// dropEnded drops, of what the process before this one had open, what the ledger has a record of: another replica heard
+// its end, or charged it when it expired. A store that forgot that would take it for new, and it would be charged twice.
+func (a *Accounts) dropEnded(ctx context.Context) error {
+	type key struct{ organization, id string }
+	ids := map[string][]string{}
+	for i := range a.left.Open {
+		r := &a.left.Open[i].Request
+		ids[r.Organization] = append(ids[r.Organization], r.ID)
+	}
+	ended := map[key]bool{}
+	for organization, list := range ids {
+		known, err := a.ledger.Known(ctx, organization, list)
+		if err != nil {
+			return err
+		}
+		for _, id := range known {
+			ended[key{organization, id}] = true
+			if err := a.journal.Settled(organization, id); err != nil {
+				return err
+			}
+		}
+	}
+	a.left.Open = slices.DeleteFunc(a.left.Open, func(r journal.Reservation) bool { return ended[key{r.Request.Organization, r.Request.ID}] })
 	return nil
 }

@@ -189,4 +189,9 @@ func TestACrashBeforeTheEndIsChargedWholeUntilTheTruthComes(t *testing.T) {
 	three := begin(t, dir, "three")
 	three.know()
 	three.want(both, 200_000, 0)
+
+	crash(t, dir, "one", "four") // of which nobody ever told the first
+	four := begin(t, dir, "four")
+	four.know()
+	four.want(both, 200_000, 0)
 }

@@ -26,6 +26,12 @@ type Charger interface {
 	ChargedOf(ctx context.Context, organization string, budgets []string, since time.Time) ([]Charged, error)
 }
 
+// Knower is a store that tells which exchanges it has.
+type Knower interface {
+	// Known returns those ids of an organization's exchanges that have a record; corrections do not count.
+	Known(ctx context.Context, organization string, ids []string) ([]string, error)
+}
+
 // Charge is a Charged of an organization.
 type Charge struct {
 	Organization string
@@ -70,4 +76,13 @@ func (l *Lazy) ChargedOf(ctx context.Context, organization string, budgets []str
 		return nil, err
 	}
 	return s.(Charger).ChargedOf(ctx, organization, budgets, since)
+}
+
+// Known implements Knower.
+func (l *Lazy) Known(ctx context.Context, organization string, ids []string) ([]string, error) {
+	s, err := l.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.(Knower).Known(ctx, organization, ids)
 }

@@ -10,7 +10,10 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger/sqltext"
 )
 
-var _ book.Charger = (*Store)(nil)
+var (
+	_ book.Charger = (*Store)(nil)
+	_ book.Knower  = (*Store)(nil)
+)
 
 func addCharges(ctx context.Context, tx pgx.Tx, charges []book.Charge) error {
 	if len(charges) == 0 {
@@ -47,6 +50,19 @@ func (s *Store) charged(ctx context.Context, st sqltext.Statement) (out []book.C
 	}
 	var c book.Charged
 	if _, err := pgx.ForEachRow(rows, []any{&c.Budget, &c.Window, &c.Amount}, func() error { out = append(out, c); return nil }); err != nil {
+		return nil, failed(err)
+	}
+	return out, nil
+}
+
+// Known implements book.Knower.
+func (s *Store) Known(ctx context.Context, organization string, ids []string) (out []string, err error) {
+	rows, err := s.pool.Query(ctx, "SELECT id FROM ledger_records WHERE organization=$1 AND sequence=0 AND id=ANY($2)", organization, ids)
+	if err != nil {
+		return nil, failed(err)
+	}
+	var id string
+	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error { out = append(out, id); return nil }); err != nil {
 		return nil, failed(err)
 	}
 	return out, nil

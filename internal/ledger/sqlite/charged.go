@@ -3,13 +3,18 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/sqltext"
 )
 
-var _ book.Charger = (*Store)(nil)
+var (
+	_ book.Charger = (*Store)(nil)
+	_ book.Knower  = (*Store)(nil)
+)
 
 func addCharges(ctx context.Context, tx *sql.Tx, charges []book.Charge) error {
 	if len(charges) == 0 {
@@ -58,4 +63,35 @@ func (s *Store) charged(ctx context.Context, st sqltext.Statement) (out []book.C
 		return nil, failed(err)
 	}
 	return out, nil
+}
+
+// Known implements book.Knower.
+func (s *Store) Known(ctx context.Context, organization string, ids []string) (out []string, err error) {
+	for chunk := range slices.Chunk(ids, 500) {
+		args := []any{organization}
+		for _, id := range chunk {
+			args = append(args, id)
+		}
+		if out, err = s.ids(ctx, out, "SELECT id FROM ledger_records WHERE organization=? AND sequence=0 AND id IN (?"+strings.Repeat(",?", len(chunk)-1)+")", args); err != nil {
+			return nil, failed(err)
+		}
+	}
+	return out, nil
+}
+
+// ids appends what a query for one text finds.
+func (s *Store) ids(ctx context.Context, out []string, query string, args []any) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
 }

@@ -50,4 +50,8 @@ func charging(t *testing.T, s book.Store) {
 	if got, err := s.(book.Charger).Charged(t.Context(), "another", time.Unix(0, 0)); err != nil || len(got) > 0 {
 		t.Errorf("another organization has %v, %v", got, err)
 	}
+	known, err := s.(book.Knower).Known(t.Context(), organization, []string{first.ID, "nobody"})
+	if err != nil || len(known) != 1 || known[0] != first.ID {
+		t.Errorf("known: %v, %v", known, err)
+	}
 }
