@@ -80,6 +80,10 @@ type organization struct {
 	known map[string]remaining
 }
 
+// reaped is how long after its time a reservation may still be there in the store. Put back later than that, it would be
+// charged once more.
+const reaped = 5 * time.Second
+
 // held is an open reservation.
 type held struct {
 	claims []quota.Claim
@@ -127,7 +131,7 @@ func (g *Guard) expect(o *organization, r *quota.Request) (*held, bool) {
 	defer o.mu.Unlock()
 	h := o.open[r.ID]
 	if h == nil {
-		h = &held{claims: slices.Clone(r.Claims), until: g.p.Now().Add(2 * r.Hold)}
+		h = &held{claims: slices.Clone(r.Claims), until: g.p.Now().Add(r.Hold + reaped)}
 		o.open[r.ID] = h
 	}
 	return h, true
@@ -180,7 +184,7 @@ func (o *organization) keep(r *quota.Request, h *held, levels []quota.Level, now
 	case old != nil && r.Force:
 		old.absent, old.local = old.absent || h.absent, old.local || h.local
 	case old == nil && !r.Force: // of one that was expected the end was told meanwhile
-		h.claims, h.until = slices.Clone(r.Claims), now.Add(2*r.Hold)
+		h.claims, h.until = slices.Clone(r.Claims), now.Add(r.Hold+reaped)
 		o.open[r.ID] = h
 	}
 	for i := range levels {
@@ -247,7 +251,7 @@ func (g *Guard) Touch(ctx context.Context, name string, ids []string, hold time.
 	o.mu.Lock()
 	for _, id := range ids {
 		if h := o.open[id]; h != nil {
-			h.until = now.Add(2 * hold)
+			h.until = now.Add(hold + reaped)
 		}
 	}
 	o.mu.Unlock()

@@ -57,3 +57,19 @@ func TestWhatEndsWhileItIsTakenUpIsNotPutBack(t *testing.T) {
 		})
 	}
 }
+
+// What nobody lets live on expires in the store, and whoever charges it there need not be this process.
+func TestWhatHasExpiredIsNotPutBack(t *testing.T) {
+	r := newRig(t)
+	r.want(r.reserve("a", "money 60"), "ok")
+	r.pass(time.Minute + reaped + time.Second)
+	r.want(r.reserve("b", "money 5"), "ok")
+	day := r.now.Truncate(24 * time.Hour).UnixMilli()
+	r.store.Store = memory.New(memory.Params{Now: func() time.Time { return r.now }})
+	if err := r.store.Rebuild(context.Background(), "acme", []quota.Balance{{Budget: "money", Kind: 'C', Start: day, Used: 60}}); err != nil {
+		t.Fatal(err)
+	}
+	r.store.epoch = "t:2"
+	r.pass(time.Second)
+	r.want(r.peek("money"), "used 60, reserved 5")
+}

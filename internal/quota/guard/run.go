@@ -107,7 +107,7 @@ func (g *Guard) putBack(ctx context.Context, o *organization) error {
 	now := g.p.Now()
 	for id, h := range all {
 		o.mu.Lock()
-		hold := max(h.until.Sub(now)/2, time.Second).Truncate(time.Millisecond)
+		hold := max(h.until.Sub(now)-reaped, time.Second).Truncate(time.Millisecond)
 		o.mu.Unlock()
 		_, _, err := g.p.Store.Reserve(ctx, &quota.Request{Organization: o.name, ID: id, Claims: h.claims, Hold: hold, Force: true})
 		if err != nil && !errors.Is(err, quota.Misuse) {
