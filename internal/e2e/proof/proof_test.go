@@ -40,26 +40,61 @@ func duration(t *testing.T) time.Duration {
 	return d
 }
 
-// TestMoneyAddsUpWhateverIsKilled has 64 clients spend the budgets of six organizations through four services. A
-// service is killed every few seconds, a master of the cluster in the middle, and later everything in Redis is lost.
-// When all is quiet: no budget was overspent, by the provider's own ledger; nothing stays reserved; and Redis, the
-// ledger and the provider agree.
-func TestMoneyAddsUpWhateverIsKilled(t *testing.T) {
+func needsLong(t *testing.T) {
+	t.Helper()
 	if os.Getenv("SIGNALBOX_QUOTA_LONG") != "1" {
 		t.Skip("make test-quota runs it")
 	}
+}
+
+// TestMoneyAddsUpWhateverIsKilled has 64 clients spend the budgets of six organizations through four services. A
+// service is killed every few seconds, and a master of the cluster in the middle. When all is quiet no budget was
+// overspent, by the provider's own ledger; nothing stays reserved; and Redis, the ledger and the provider agree.
+func TestMoneyAddsUpWhateverIsKilled(t *testing.T) {
+	needsLong(t)
 	w := newWorld(t)
 	total := duration(t)
+	kills := 0
+	w.spend(total, func(ctx context.Context) { kills = w.chaos(ctx, total*2/5) })
+	if kills < services {
+		t.Error("this is too little to prove anything")
+	}
+	t.Logf("%d services were killed", kills)
+	w.check()
+}
+
+// TestMoneyIsKeptThoughRedisLosesEverything empties the cluster under the same load. A record that is on its way to the
+// ledger for longer than a rebuild waits is not counted, which docs/quotas.md says: a few may be.
+func TestMoneyIsKeptThoughRedisLosesEverything(t *testing.T) {
+	needsLong(t)
+	w := newWorld(t)
+	w.slack = 3
+	w.spend(duration(t)/2, func(ctx context.Context) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(duration(t) / 5):
+		}
+		for _, n := range w.nodes {
+			_, _ = n.Do("FLUSHALL") // replicas refuse
+		}
+		<-ctx.Done()
+	})
+	w.check()
+}
+
+// spend has clients spend for a time while something happens, and waits until all is settled.
+func (w *world) spend(total time.Duration, happens func(context.Context)) {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), total)
 	defer cancel()
 	wg := w.load(ctx, clients)
-	kills := w.chaos(ctx, total)
+	happens(ctx)
 	wg.Wait()
 	w.allReady()
-	t.Logf("%s of load: %d requests, %d served, %d over budget, %d refused while something was away, %d broken off; %d services killed",
-		total, w.sent.Load(), w.served.Load(), w.refused.Load(), w.away.Load(), w.broken.Load(), kills)
-	if w.served.Load() < 500 || w.refused.Load() == 0 || kills < services {
-		t.Error("this is too little to prove anything")
+	w.t.Logf("%s of load: %d requests, %d served, %d over budget, %d refused while something was away, %d broken off",
+		total, w.sent.Load(), w.served.Load(), w.refused.Load(), w.away.Load(), w.broken.Load())
+	if w.served.Load() < 500 || w.refused.Load() == 0 {
+		w.t.Error("this is too little to prove anything")
 	}
 	begin := time.Now()
 	err := w.quiet()
@@ -67,36 +102,25 @@ func TestMoneyAddsUpWhateverIsKilled(t *testing.T) {
 		time.Sleep(time.Second)
 	}
 	if err != nil {
-		t.Errorf("%s after the load: %v", settled, err) // and what else is wrong may say why
-	} else {
-		t.Logf("all is settled %s after the load", time.Since(begin).Round(time.Second))
+		w.t.Errorf("%s after the load: %v", settled, err) // and what else is wrong may say why
+		return
 	}
-	w.check()
+	w.t.Logf("all is settled %s after the load", time.Since(begin).Round(time.Second))
 }
 
-// chaos kills until the context ends, and returns how many services.
-func (w *world) chaos(ctx context.Context, total time.Duration) (kills int) {
+// chaos kills services until the context ends, and after a time a master. It returns how many services.
+func (w *world) chaos(ctx context.Context, master time.Duration) (kills int) {
 	begin := time.Now()
-	killed, flushed := false, false
-	for ; ; kills++ {
+	for killed := false; ; kills++ {
 		select {
 		case <-ctx.Done():
 			return kills
 		case <-time.After(killEvery):
 		}
-		switch passed := time.Since(begin); {
-		case !killed && passed > total*2/5:
+		if passed := time.Since(begin); !killed && passed > master {
 			killed = true
 			w.nodes[0].Kill()
 			w.t.Logf("a master of Redis is killed after %s", passed.Round(time.Second))
-		case !flushed && passed > total*7/10:
-			flushed = true
-			w.allReady() // what a service does not know that is down, nobody could tell Redis
-			w.t.Logf("everything in Redis is lost after %s", time.Since(begin).Round(time.Second))
-			for _, n := range w.nodes[1:] {
-				_, _ = n.Do("FLUSHALL") // replicas refuse
-			}
-			time.Sleep(killEvery)
 		}
 		s := w.stacks[kills%services]
 		s.Service().Kill()
@@ -126,6 +150,16 @@ func (w *world) each(f func(organization, name string, b *quota.Budget)) {
 	}
 }
 
+func drift(a, b int64) int64 { return max(a-b, b-a) }
+
+// largest is more than one exchange takes of a budget.
+func largest(b *quota.Budget) int64 {
+	if b.Unit == quota.Money {
+		return 3_000_000
+	}
+	return 800
+}
+
 // quiet says what is not settled yet.
 func (w *world) quiet() (err error) {
 	charged, _ := w.books()
@@ -136,7 +170,7 @@ func (w *world) quiet() (err error) {
 			err = errors.Join(err, e)
 		case c[0].Reserved != 0:
 			err = errors.Join(err, fmt.Errorf("%s: %d are reserved", name, c[0].Reserved))
-		case b.Unit != quota.Parallel && c[0].Used != charged[o+"/"+b.ID]:
+		case b.Unit != quota.Parallel && drift(c[0].Used, charged[o+"/"+b.ID]) > w.slack*largest(b):
 			err = errors.Join(err, fmt.Errorf("%s: Redis counts %d, the ledger has %d", name, c[0].Used, charged[o+"/"+b.ID]))
 		}
 	})

@@ -46,6 +46,7 @@ type world struct {
 	url      string           // of it
 	ledger   string           // URL
 	stacks   []*stack.Stack
+	slack    int64 // exchanges by which Redis and the ledger may differ
 
 	served, refused, away, broken, sent atomic.Int64
 }
