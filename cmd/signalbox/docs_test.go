@@ -90,6 +90,7 @@ var said = []struct {
 	{"docs/tokens.md", "signalbox tokens", countsTokens},
 	{"docs/providers.md", "from anthropic import", python},
 	{"docs/alerts.md", "signalbox alerts test", testsChannel},
+	{"docs/alerts.md", "signalbox usage forecast", forecasts},
 	{"docs/ledger.md", "signalbox usage", asksTheLedger},
 }
 

@@ -22,9 +22,10 @@ import (
 
 // usageCmd asks the ledger. It reads the database itself, beside a service that writes it.
 type usageCmd struct {
-	Report usageReportCmd `cmd:"" default:"withargs" help:"Add up what was used and what it cost."`
-	Export usageExportCmd `cmd:"" help:"Write the records of exchanges to a file for other programs."`
-	Rerate usageRerateCmd `cmd:"" help:"Price past exchanges with today's catalog and configuration, and write the differences as corrections."`
+	Report   usageReportCmd   `cmd:"" default:"withargs" help:"Add up what was used and what it cost."`
+	Export   usageExportCmd   `cmd:"" help:"Write the records of exchanges to a file for other programs."`
+	Forecast usageForecastCmd `cmd:"" help:"Look to the end of a day, week or month: what will have been used, and when a limit is reached."`
+	Rerate   usageRerateCmd   `cmd:"" help:"Price past exchanges with today's catalog and configuration, and write the differences as corrections."`
 }
 
 // ledgerFlags say which ledger and which part of it.

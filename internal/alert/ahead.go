@@ -122,7 +122,7 @@ func (w *Watcher) read(ctx context.Context, v *view, end time.Time) error {
 				s = spend.NewSeries(end.Add(-spend.Reach-time.Hour), end)
 				v.hours[g] = s
 			}
-			s.Set(rows[i].Start, sums(v.unit, &rows[i].Sums))
+			s.Set(rows[i].Start, Used(v.unit, &rows[i].Sums))
 		}
 		from = until
 	}
@@ -177,7 +177,7 @@ func (w *Watcher) recent(ctx context.Context, v *view, from, until time.Time) (m
 	rows, err := w.Ledger.Usage(ctx, book.Query{Filter: book.Filter{From: from, Until: until, Where: v.where}, By: v.by})
 	out := make(map[string]int64, len(rows))
 	for i := range rows {
-		out[group(rows[i].Group)] = sums(v.unit, &rows[i].Sums)
+		out[group(rows[i].Group)] = Used(v.unit, &rows[i].Sums)
 	}
 	return out, err
 }

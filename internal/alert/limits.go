@@ -222,8 +222,8 @@ func since(from time.Time) string {
 	return " since " + from.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-// sums returns what of a row counts for a unit.
-func sums(u quota.Unit, s *book.Sums) int64 {
+// Used returns what of the sums of the ledger counts for a unit.
+func Used(u quota.Unit, s *book.Sums) int64 {
 	switch u {
 	case quota.Requests:
 		return s.Exchanges
