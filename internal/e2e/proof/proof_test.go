@@ -162,7 +162,10 @@ func largest(b *quota.Budget) int64 {
 
 // quiet says what is not settled yet.
 func (w *world) quiet() (err error) {
-	charged, _ := w.books()
+	charged, all := w.books()
+	if n := w.missing(all); n > 0 {
+		err = fmt.Errorf("%d requests that were billed have no record", n)
+	}
 	w.each(func(o, name string, b *quota.Budget) {
 		c, e := w.counters(o, []*quota.Budget{b})
 		switch {
@@ -175,6 +178,26 @@ func (w *world) quiet() (err error) {
 		}
 	})
 	return err
+}
+
+// missing counts the requests that were billed, and neither have a record nor can be among those that expired.
+func (w *world) missing(all []*ledger.Record) int {
+	have, expired := map[string]bool{}, 0
+	for _, r := range all {
+		have[r.Tags["number"]] = have[r.Tags["number"]] || r.Result.Status != ledger.Refused
+		if r.Result.Status == ledger.Expired {
+			expired++
+		}
+	}
+	w.provider.mu.Lock()
+	defer w.provider.mu.Unlock()
+	n := -expired
+	for text := range w.provider.bills {
+		if f := strings.Fields(text); !have[f[0]+" "+f[1]] {
+			n++
+		}
+	}
+	return n
 }
 
 // check compares the provider's ledger with what was charged, and prints the figures.
