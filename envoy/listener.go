@@ -240,7 +240,7 @@ func tokens(s *Spec) []*hcmv3.HttpFilter {
 		return nil
 	}
 	c := &jwtv3.JwtAuthentication{Providers: map[string]*jwtv3.JwtProvider{}}
-	var any []*jwtv3.JwtRequirement
+	var either []*jwtv3.JwtRequirement
 	for i := range s.Identity.Issuers {
 		n := &s.Identity.Issuers[i]
 		p := &jwtv3.JwtProvider{
@@ -262,13 +262,13 @@ func tokens(s *Spec) []*hcmv3.HttpFilter {
 			}}
 		}
 		c.Providers[n.Name] = p
-		any = append(any, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_ProviderName{ProviderName: n.Name}})
+		either = append(either, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_ProviderName{ProviderName: n.Name}})
 	}
-	any = append(any, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_AllowMissingOrFailed{AllowMissingOrFailed: &emptypb.Empty{}}})
+	either = append(either, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_AllowMissingOrFailed{AllowMissingOrFailed: &emptypb.Empty{}}})
 	c.Rules = []*jwtv3.RequirementRule{{
 		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
 		RequirementType: &jwtv3.RequirementRule_Requires{Requires: &jwtv3.JwtRequirement{
-			RequiresType: &jwtv3.JwtRequirement_RequiresAny{RequiresAny: &jwtv3.JwtRequirementOrList{Requirements: any}},
+			RequiresType: &jwtv3.JwtRequirement_RequiresAny{RequiresAny: &jwtv3.JwtRequirementOrList{Requirements: either}},
 		}},
 	}}
 	return []*hcmv3.HttpFilter{filter(NamespaceToken, c)}

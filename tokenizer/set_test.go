@@ -136,7 +136,7 @@ func TestAnEstimateSaysWhatItIs(t *testing.T) {
 func TestNoTextHasMoreTokensThanItsBound(t *testing.T) {
 	texts := []string{"", "a", "A. B. C. D. E. f g h i", "\x7f\n\t\n", strings.Repeat("Z ", 500), strings.Repeat("é\u0301!", 300), strings.Repeat("🙂a", 200), "{\"a\":[1,2,3]}"}
 	s := NewSet(nil)
-	for _, f := range append(families[:len(families):len(families)], unknownFamily) {
+	for _, f := range append(slices.Clip(families), unknownFamily) {
 		name, _, _ := strings.Cut(f.models, " ")
 		c := s.For(f.kinds, strings.TrimSuffix(name, "*"))
 		for _, text := range texts {

@@ -58,7 +58,7 @@ func (c *usageForecastCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close() //nolint:errcheck // it was only read
+	defer store.Close()
 	all, err := c.look(ctx, store, q, ask, from)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ type halting struct{ quota.Store }
 
 func (h halting) Reap(ctx context.Context, organization string, most int) ([]quota.Lapse, error) {
 	l, _ := h.Store.Reap(ctx, organization, most)
-	return l, quota.Unavailable
+	return l, quota.ErrUnavailable
 }
 
 // TestWhatWasChargedAtExpiryIsWrittenDown has a store that fails after it charged, and a process that is killed before the

@@ -60,7 +60,7 @@ func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) 
 		return Granted{Hold: encode(id, w.Party.Organization, &ask{}, nil, false)}, nil
 	}
 	if m.unknown.Load() {
-		return Granted{}, away(quota.Unknown)
+		return Granted{}, away(quota.ErrUnknown)
 	}
 	if Unbounded(w.Op) && t.Caps {
 		return Granted{}, &llm.Error{Code: llm.CodeOverQuota, Reason: "unmetered", Op: op,
@@ -78,7 +78,7 @@ func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) 
 		g, no, err = m.store.Reserve(ctx, &r)
 	}
 	switch {
-	case errors.Is(err, quota.Misuse):
+	case errors.Is(err, quota.ErrMisuse):
 		return Granted{}, internal(err)
 	case err != nil:
 		return Granted{}, away(err)

@@ -124,7 +124,7 @@ func (c *scene) spend(at time.Time, dollars []float64) {
 
 func (c *scene) watcher() *Watcher {
 	sender := &channel.Sender{Pause: func(context.Context, time.Duration) error { return nil }}
-	return New(Params{Ledger: c.store, Sender: sender, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	return New(Params{Ledger: c.store, Sender: sender, Log: slog.New(slog.DiscardHandler)})
 }
 
 func (c *scene) look(w *Watcher, now time.Time, want ...string) {

@@ -40,10 +40,10 @@ next:
 // CheckNames says whether an organization's name and an exchange's id can stand in keys of a store.
 func CheckNames(organization, id string) error {
 	if !word(organization, "._-", 64) {
-		return fmt.Errorf("%w: the organization's name", Misuse)
+		return fmt.Errorf("%w: the organization's name", ErrMisuse)
 	}
 	if !word(id, "._:#-", 64) {
-		return fmt.Errorf("%w: the exchange's id", Misuse)
+		return fmt.Errorf("%w: the exchange's id", ErrMisuse)
 	}
 	return nil
 }
@@ -52,16 +52,16 @@ func CheckNames(organization, id string) error {
 func (b *Budget) Check() error {
 	switch {
 	case b == nil:
-		return fmt.Errorf("%w: no budget", Misuse)
+		return fmt.Errorf("%w: no budget", ErrMisuse)
 	case !word(b.ID, "_", 80):
-		return fmt.Errorf("%w: a budget's id has lower-case letters, digits and underscores", Misuse)
+		return fmt.Errorf("%w: a budget's id has lower-case letters, digits and underscores", ErrMisuse)
 	case b.Unit.String() == "unknown":
-		return fmt.Errorf("%w: budget %s has no unit", Misuse, b.ID)
+		return fmt.Errorf("%w: budget %s has no unit", ErrMisuse, b.ID)
 	case b.Limit < 0 || b.Limit > Max:
-		return fmt.Errorf("%w: the limit of budget %s is out of range", Misuse, b.ID)
+		return fmt.Errorf("%w: the limit of budget %s is out of range", ErrMisuse, b.ID)
 	}
 	if err := b.Window.Check(); err != nil {
-		return fmt.Errorf("%w: budget %s: %w", Misuse, b.ID, err)
+		return fmt.Errorf("%w: budget %s: %w", ErrMisuse, b.ID, err)
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func (r *Request) Check() error {
 		return err
 	}
 	if r.Hold < time.Millisecond || r.Hold > maxHold {
-		return fmt.Errorf("%w: the time to hold is out of range", Misuse)
+		return fmt.Errorf("%w: the time to hold is out of range", ErrMisuse)
 	}
 	return checkClaims(r.Claims)
 }
@@ -91,16 +91,16 @@ const maxClaims = 64
 
 func checkClaims(claims []Claim) error {
 	if len(claims) > maxClaims {
-		return fmt.Errorf("%w: over %d budgets in one call", Misuse, maxClaims)
+		return fmt.Errorf("%w: over %d budgets in one call", ErrMisuse, maxClaims)
 	}
 	for i := range claims {
 		c := &claims[i]
 		if c.Budget == nil || c.Amount < 0 || c.Amount > Max {
-			return fmt.Errorf("%w: the amount of claim %d is out of range", Misuse, i)
+			return fmt.Errorf("%w: the amount of claim %d is out of range", ErrMisuse, i)
 		}
 		for j := range i {
 			if claims[j].Budget == c.Budget || claims[j].Budget.ID == c.Budget.ID {
-				return fmt.Errorf("%w: two claims of budget %s", Misuse, c.Budget.ID)
+				return fmt.Errorf("%w: two claims of budget %s", ErrMisuse, c.Budget.ID)
 			}
 		}
 	}

@@ -191,8 +191,8 @@ type Counter struct {
 	Over     int64 // used beyond reservations
 }
 
-// Store counts. Its methods may be called at the same time. Their errors are Unavailable, Unknown, Behind or
-// Misuse, or wrap one; after an error other than Misuse a reservation may or may not exist: repeating the call
+// Store counts. Its methods may be called at the same time. Their errors are ErrUnavailable, ErrUnknown, ErrBehind or
+// ErrMisuse, or wrap one; after an error other than ErrMisuse a reservation may or may not exist: repeating the call
 // with the same id is safe, and so is settling it.
 type Store interface {
 	// Reserve admits all claims or none. Of a refusal, or an error, the Grant does not count.
@@ -216,8 +216,8 @@ type Rebuilder interface {
 
 // Errors of stores.
 var (
-	Unavailable = errors.New("quota: the store does not answer")                                 //nolint:revive // as quota.Unavailable
-	Unknown     = errors.New("quota: the counters are not known; they must be rebuilt")          //nolint:revive // as quota.Unknown
-	Behind      = errors.New("quota: this process's clock is a whole window behind the store's") //nolint:revive // as quota.Behind
-	Misuse      = errors.New("quota: the call is not well-formed")                               //nolint:revive // as quota.Misuse
+	ErrUnavailable = errors.New("quota: the store does not answer")
+	ErrUnknown     = errors.New("quota: the counters are not known; they must be rebuilt")
+	ErrBehind      = errors.New("quota: this process's clock is a whole window behind the store's")
+	ErrMisuse      = errors.New("quota: the call is not well-formed")
 )

@@ -111,11 +111,11 @@ func TestWhatIsNoBudget(t *testing.T) {
 	} {
 		b := good
 		spoil(&b)
-		if err := b.Check(); !errors.Is(err, Misuse) {
+		if err := b.Check(); !errors.Is(err, ErrMisuse) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if err := (*Budget)(nil).Check(); !errors.Is(err, Misuse) {
+	if err := (*Budget)(nil).Check(); !errors.Is(err, ErrMisuse) {
 		t.Errorf("none: got %v", err)
 	}
 }

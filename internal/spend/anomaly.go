@@ -103,7 +103,7 @@ func BurnOf(hour, six, limit int64, length time.Duration) Burn {
 	return Burn{Hour: whole(100 * float64(hour) / pace), Six: whole(100 * float64(six) / 6 / pace)}
 }
 
-// Severity: both over 10 times the pace is for now, both over 3 times for today. One of them alone is a short burst, or
+// Severity says how soon somebody should look: both over 10 times the pace is for now, both over 3 times for today. One of them alone is a short burst, or
 // one that is over.
 func (b Burn) Severity() Severity {
 	switch both := min(b.Hour, b.Six); {

@@ -98,7 +98,7 @@ func (p *profile) blocks(parts []float64) (out []block) {
 
 // draw returns what the hours that are left may bring together, sorted.
 func (p *profile) draw(parts []float64) []float64 {
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // draws of a forecast, the same each time
+	rng := rand.New(rand.NewPCG(1, 2))
 	spread := p.uncertain(len(parts))
 	blocks := p.blocks(parts)
 	totals := make([]float64, draws)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,19 +107,23 @@ func (b *Budget) owner(t *Tx) error {
 // budgetsOf are the ids of an owner's budgets.
 func (t *Tx) budgetsOf(owner string, levels ...string) ([]string, error) {
 	var ids []string
-	for _, level := range levels {
+	each := func(level string) error {
 		rows, err := t.tx.QueryContext(t.ctx, t.s.engine.bind("SELECT id FROM budgets WHERE level = ? AND owner = ? ORDER BY id"), level, owner)
 		if err != nil {
-			return nil, err
+			return err
 		}
+		defer rows.Close()
 		for rows.Next() {
 			var id string
 			if err := rows.Scan(&id); err != nil {
-				return nil, errors.Join(err, rows.Close())
+				return err
 			}
 			ids = append(ids, id)
 		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return rows.Err()
+	}
+	for _, level := range levels {
+		if err := each(level); err != nil {
 			return nil, err
 		}
 	}

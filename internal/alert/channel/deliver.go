@@ -58,7 +58,7 @@ func (s *Sender) Deliver(ctx context.Context, to *Settings, m *Message) error {
 		if !f.Again {
 			return f
 		}
-		wait += time.Duration(rand.Int64N(int64(wait))) //nolint:gosec // spreads tries
+		wait += time.Duration(rand.Int64N(int64(wait)))
 		if err := s.pause(ctx, max(wait, min(f.After, longest))); err != nil {
 			return errors.Join(f, err)
 		}

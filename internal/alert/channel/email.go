@@ -22,7 +22,7 @@ func (e *Email) send(ctx context.Context, m *Message) *Failure {
 	if f != nil {
 		return f
 	}
-	defer c.Close() //nolint:errcheck // after Quit it is closed
+	defer c.Close()
 	if e.User != "" {
 		v, err := e.Password.Resolve(ctx)
 		if err != nil {
@@ -122,11 +122,12 @@ func (e *Email) mail(m *Message) []byte {
 	}
 	b.WriteString("\r\n")
 	q := quotedprintable.NewWriter(&b)
-	text := m.Title + "\n\n" + m.Text + "\n\n"
+	var text strings.Builder
+	text.WriteString(m.Title + "\n\n" + m.Text + "\n\n")
 	for _, f := range m.Facts {
-		text += clean(f.Name+": "+f.Value) + "\n"
+		text.WriteString(clean(f.Name+": "+f.Value) + "\n")
 	}
-	_, _ = q.Write([]byte(strings.ReplaceAll(text, "\n", "\r\n")))
+	_, _ = q.Write([]byte(strings.ReplaceAll(text.String(), "\n", "\r\n")))
 	_ = q.Close()
 	return b.Bytes()
 }

@@ -116,7 +116,7 @@ func post(ctx context.Context, u *url.URL, ca string, head http.Header, body []b
 		}
 		return passing("no answer: %w", err)
 	}
-	defer r.Body.Close()                                       //nolint:errcheck // nothing is left to do
+	defer r.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 64<<10)) // what it says may repeat a secret
 	return judge(r)
 }
@@ -130,7 +130,7 @@ func judge(r *http.Response) *Failure {
 	case r.StatusCode == http.StatusTooManyRequests || r.StatusCode == http.StatusRequestTimeout || r.StatusCode/100 == 5:
 		f := passing("answered %d", r.StatusCode)
 		if n, err := strconv.Atoi(r.Header.Get("Retry-After")); err == nil && n > 0 {
-			f.After = min(time.Duration(n), 3600) * time.Second
+			f.After = min(time.Duration(n)*time.Second, time.Hour)
 		}
 		return f
 	}

@@ -125,8 +125,8 @@ func section(b *strings.Builder, f field, rows []field) {
 
 // limited reports whether entries have limits of their own.
 func limited(t reflect.Type) bool {
-	for i := range t.NumField() {
-		if f := t.Field(i); f.Anonymous && f.Type == reflect.TypeFor[budgets.Settings]() {
+	for f := range t.Fields() {
+		if f.Anonymous && f.Type == reflect.TypeFor[budgets.Settings]() {
 			return true
 		}
 	}

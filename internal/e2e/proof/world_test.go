@@ -184,7 +184,7 @@ func (w *world) budgets(i, k int) []*quota.Budget {
 // counters reads what Redis has counted. It changes nothing there.
 func (w *world) counters(organization string, of []*quota.Budget) ([]quota.Counter, error) {
 	s, err := redis.New(redis.Params{URL: w.url, Source: func(context.Context, string) ([]quota.Balance, error) {
-		return nil, quota.Unavailable
+		return nil, quota.ErrUnavailable
 	}})
 	if err != nil {
 		return nil, err

@@ -85,7 +85,7 @@ func (s *Store) ids(ctx context.Context, out []string, query string, args []any)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err says what went wrong
+	defer rows.Close()
 	for rows.Next() {
 		var id string
 		if err := rows.Scan(&id); err != nil {

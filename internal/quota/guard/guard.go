@@ -101,7 +101,7 @@ func (g *Guard) of(name string) *organization {
 }
 
 // Reserve admits all claims or none: by the store, or by the budgets' policies while it is away. Its error is then
-// quota.Unavailable or quota.Unknown, and nothing stays reserved.
+// quota.ErrUnavailable or quota.ErrUnknown, and nothing stays reserved.
 func (g *Guard) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *quota.Refusal, error) {
 	if err := r.Check(); err != nil {
 		return quota.Grant{}, nil, err
@@ -148,15 +148,15 @@ func (o *organization) forget(id string, h *held) {
 
 func (g *Guard) reserve(ctx context.Context, o *organization, r *quota.Request) (quota.Grant, *quota.Refusal, error) {
 	if !o.breaker.allows(g.p.Now()) {
-		return g.without(ctx, o, r, quota.Unavailable)
+		return g.without(ctx, o, r, quota.ErrUnavailable)
 	}
 	grant, refusal, err := g.p.Store.Reserve(ctx, r)
-	if errors.Is(err, quota.Unknown) && g.putBackNow(ctx, o) == nil {
+	if errors.Is(err, quota.ErrUnknown) && g.putBackNow(ctx, o) == nil {
 		grant, refusal, err = g.p.Store.Reserve(ctx, r)
 	}
 	g.judge(o, err)
 	switch {
-	case errors.Is(err, quota.Unavailable) || errors.Is(err, quota.Unknown):
+	case errors.Is(err, quota.ErrUnavailable) || errors.Is(err, quota.ErrUnknown):
 		// It may have been reserved all the same.
 		g.debts.add(&quota.Settlement{Organization: r.Organization, ID: r.ID, Born: g.p.Now(), Void: true, Claims: slices.Clone(r.Claims)}, true)
 		return g.without(ctx, o, r, err)
@@ -195,7 +195,7 @@ func (o *organization) keep(r *quota.Request, h *held, levels []quota.Level, now
 // judge tells the breaker how a call went. A store that answers but does not know its counters is there.
 func (g *Guard) judge(o *organization, err error) {
 	now := g.p.Now()
-	if !errors.Is(err, quota.Unavailable) {
+	if !errors.Is(err, quota.ErrUnavailable) {
 		if o.breaker.success(now) {
 			o.mu.Lock()
 			o.epoch = "" // what was admitted meanwhile is put in
@@ -224,11 +224,11 @@ func (g *Guard) Settle(ctx context.Context, s *quota.Settlement) (quota.Outcome,
 	}
 	g.debts.drop(s.Organization, s.ID) // what it was to be voided for is settled by this
 	if !o.breaker.allows(g.p.Now()) {
-		return g.later(s, quota.Unavailable)
+		return g.later(s, quota.ErrUnavailable)
 	}
 	out, err := g.p.Store.Settle(ctx, s)
 	g.judge(o, err)
-	if errors.Is(err, quota.Unavailable) || errors.Is(err, quota.Unknown) {
+	if errors.Is(err, quota.ErrUnavailable) || errors.Is(err, quota.ErrUnknown) {
 		return g.later(s, err)
 	}
 	return out, err
@@ -256,7 +256,7 @@ func (g *Guard) Touch(ctx context.Context, name string, ids []string, hold time.
 	}
 	o.mu.Unlock()
 	if !o.breaker.allows(now) {
-		return nil, quota.Unavailable
+		return nil, quota.ErrUnavailable
 	}
 	lost, err := g.p.Store.Touch(ctx, name, ids, hold)
 	g.judge(o, err)
@@ -267,7 +267,7 @@ func (g *Guard) Touch(ctx context.Context, name string, ids []string, hold time.
 func (g *Guard) Reap(ctx context.Context, name string, most int) ([]quota.Lapse, error) {
 	o := g.of(name)
 	if !o.breaker.allows(g.p.Now()) {
-		return nil, quota.Unavailable
+		return nil, quota.ErrUnavailable
 	}
 	out, err := g.p.Store.Reap(ctx, name, most)
 	g.judge(o, err)
@@ -278,7 +278,7 @@ func (g *Guard) Reap(ctx context.Context, name string, most int) ([]quota.Lapse,
 func (g *Guard) Peek(ctx context.Context, name string, budgets []*quota.Budget) ([]quota.Counter, error) {
 	o := g.of(name)
 	if !o.breaker.allows(g.p.Now()) {
-		return nil, quota.Unavailable
+		return nil, quota.ErrUnavailable
 	}
 	out, err := g.p.Store.Peek(ctx, name, budgets)
 	g.judge(o, err)

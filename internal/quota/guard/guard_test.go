@@ -32,7 +32,7 @@ func (f *flaky) state() error {
 	defer f.mu.Unlock()
 	f.calls++
 	if f.away {
-		return fmt.Errorf("%w: test", quota.Unavailable)
+		return fmt.Errorf("%w: test", quota.ErrUnavailable)
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func (f *flaky) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 		return quota.Grant{}, nil, err
 	}
 	if f.known != f.epoch {
-		return quota.Grant{}, nil, quota.Unknown
+		return quota.Grant{}, nil, quota.ErrUnknown
 	}
 	g, no, err := f.Store.Reserve(ctx, r)
 	if then := f.then; then != nil {
@@ -50,7 +50,7 @@ func (f *flaky) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 		then()
 	}
 	if f.lossy {
-		return quota.Grant{}, nil, quota.Unavailable
+		return quota.Grant{}, nil, quota.ErrUnavailable
 	}
 	return g, no, err
 }
@@ -67,7 +67,7 @@ func (f *flaky) Epoch(context.Context, string) (string, error) {
 		return "", err
 	}
 	if f.epoch == "" {
-		return "", quota.Unknown
+		return "", quota.ErrUnknown
 	}
 	f.known = f.epoch
 	return f.epoch, nil
@@ -126,9 +126,9 @@ func (r *rig) list(s string) (out []quota.Claim) {
 func (r *rig) reserve(id, claims string) string {
 	g, no, err := r.Reserve(context.Background(), &quota.Request{Organization: "acme", ID: id, Claims: r.list(claims), Hold: time.Minute})
 	switch {
-	case errors.Is(err, quota.Unavailable):
+	case errors.Is(err, quota.ErrUnavailable):
 		return "unavailable"
-	case errors.Is(err, quota.Unknown):
+	case errors.Is(err, quota.ErrUnknown):
 		return "unknown"
 	case err != nil:
 		return err.Error()

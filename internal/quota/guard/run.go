@@ -94,7 +94,7 @@ func (g *Guard) putBack(ctx context.Context, o *organization) error {
 	o.mu.Lock()
 	if o.back {
 		o.mu.Unlock()
-		return quota.Unknown
+		return quota.ErrUnknown
 	}
 	o.back = true
 	all := maps.Clone(o.open)
@@ -110,7 +110,7 @@ func (g *Guard) putBack(ctx context.Context, o *organization) error {
 		hold := max(h.until.Sub(now)-reaped, time.Second).Truncate(time.Millisecond)
 		o.mu.Unlock()
 		_, _, err := g.p.Store.Reserve(ctx, &quota.Request{Organization: o.name, ID: id, Claims: h.claims, Hold: hold, Force: true})
-		if err != nil && !errors.Is(err, quota.Misuse) {
+		if err != nil && !errors.Is(err, quota.ErrMisuse) {
 			return fmt.Errorf("putting back what is open: %w", err)
 		}
 		g.present(ctx, o, id, h)
@@ -155,7 +155,7 @@ func (g *Guard) pay(ctx context.Context) {
 		}
 		out, err := g.p.Store.Settle(ctx, s)
 		g.judge(o, err)
-		if errors.Is(err, quota.Unavailable) || errors.Is(err, quota.Unknown) {
+		if errors.Is(err, quota.ErrUnavailable) || errors.Is(err, quota.ErrUnknown) {
 			away[s.Organization] = true
 			continue
 		}

@@ -298,14 +298,14 @@ func TestWhileTheDiskFailsHardLimitsAdmitNothing(t *testing.T) {
 	}
 	must(t, os.Rename(dir, dir+".away"))
 	j.active.file.Close()
-	if _, _, err := s.Reserve(ctx, request("a", m)); !errors.Is(err, quota.Unavailable) {
+	if _, _, err := s.Reserve(ctx, request("a", m)); !errors.Is(err, quota.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if err := <-alarms; err == nil {
 		t.Error("the alarm says that the disk works")
 	}
 	began := time.Now()
-	if _, _, err := s.Reserve(ctx, request("b", m)); !errors.Is(err, quota.Unavailable) {
+	if _, _, err := s.Reserve(ctx, request("b", m)); !errors.Is(err, quota.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if g, _, err := s.Reserve(ctx, request("c", n)); err != nil || g.State != quota.Pending {

@@ -43,7 +43,7 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 	}
 	strict := hard(r.Claims)
 	if failed := s.journal.Failed(); failed != nil && strict {
-		return quota.Grant{}, nil, fmt.Errorf("%w: the journal's disk fails: %w", quota.Unavailable, failed)
+		return quota.Grant{}, nil, fmt.Errorf("%w: the journal's disk fails: %w", quota.ErrUnavailable, failed)
 	}
 	g, refusal, err := s.store.Reserve(ctx, r)
 	if err != nil || refusal != nil || g.State != quota.Pending {
@@ -55,7 +55,7 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 			void := quota.Settlement{Organization: r.Organization, ID: r.ID, Born: s.journal.p.Now(), Void: true, Claims: r.Claims}
 			_, _ = s.store.Settle(context.WithoutCancel(ctx), &void) // what is not voided expires
 		}
-		return quota.Grant{}, nil, fmt.Errorf("%w: the journal's disk fails: %w", quota.Unavailable, err)
+		return quota.Grant{}, nil, fmt.Errorf("%w: the journal's disk fails: %w", quota.ErrUnavailable, err)
 	}
 	return g, nil, nil
 }
@@ -77,7 +77,7 @@ func (s *Store) Use(ctx context.Context, in *quota.Settlement, note []byte) (quo
 		_ = s.journal.Noted(in, note)
 	}
 	out, err := s.store.Settle(ctx, in)
-	if err == nil && !out.Wait || errors.Is(err, quota.Misuse) {
+	if err == nil && !out.Wait || errors.Is(err, quota.ErrMisuse) {
 		_ = s.journal.Settled(in.Organization, in.ID)
 	}
 	return out, err
@@ -116,7 +116,7 @@ func (s *Store) Resume(ctx context.Context, left *Left) error {
 			continue
 		}
 		out, err := s.store.Settle(ctx, in)
-		if err == nil && !out.Wait || errors.Is(err, quota.Misuse) {
+		if err == nil && !out.Wait || errors.Is(err, quota.ErrMisuse) {
 			_ = s.journal.Settled(in.Organization, in.ID)
 		}
 		errs = errors.Join(errs, err)
@@ -125,7 +125,7 @@ func (s *Store) Resume(ctx context.Context, left *Left) error {
 		r := left.Open[i].Request
 		r.Force = true
 		g, _, err := s.store.Reserve(ctx, &r)
-		if err == nil && g.Again && g.State != quota.Pending || errors.Is(err, quota.Misuse) {
+		if err == nil && g.Again && g.State != quota.Pending || errors.Is(err, quota.ErrMisuse) {
 			_ = s.journal.Settled(r.Organization, r.ID) // it ended, and the store knows how
 		}
 		errs = errors.Join(errs, err)

@@ -14,14 +14,14 @@ import (
 type silent struct{ quota.Store }
 
 func (silent) Reserve(context.Context, *quota.Request) (quota.Grant, *quota.Refusal, error) {
-	return quota.Grant{}, nil, quota.Unavailable
+	return quota.Grant{}, nil, quota.ErrUnavailable
 }
 
 func TestWhatWasNotAdmittedIsNotReservedAfterACrash(t *testing.T) {
 	dir := t.TempDir()
 	j, _ := reopen(t, dir)
 	store := memory.New(memory.Params{})
-	if _, _, err := Wrap(silent{store}, j, true).Reserve(context.Background(), request("away", quota.Claim{Budget: money, Amount: 5})); !errors.Is(err, quota.Unavailable) {
+	if _, _, err := Wrap(silent{store}, j, true).Reserve(context.Background(), request("away", quota.Claim{Budget: money, Amount: 5})); !errors.Is(err, quota.ErrUnavailable) {
 		t.Fatal(err)
 	}
 	s := Wrap(store, j, true)

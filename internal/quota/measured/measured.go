@@ -83,6 +83,6 @@ func (s *Store) Reap(ctx context.Context, organization string, most int) ([]quot
 	if n := len(l); n > 0 {
 		s.count.Expired(n)
 	}
-	s.count.Up(s.name, !errors.Is(err, quota.Unavailable))
+	s.count.Up(s.name, !errors.Is(err, quota.ErrUnavailable))
 	return l, err
 }

@@ -26,10 +26,12 @@ func (g gone) Reserve(context.Context, *quota.Request) (quota.Grant, *quota.Refu
 	if g.away {
 		return quota.Grant{State: quota.Pending, Away: true}, nil, nil
 	}
-	return quota.Grant{}, nil, quota.Unavailable
+	return quota.Grant{}, nil, quota.ErrUnavailable
 }
 
-func (gone) Reap(context.Context, string, int) ([]quota.Lapse, error) { return nil, quota.Unavailable }
+func (gone) Reap(context.Context, string, int) ([]quota.Lapse, error) {
+	return nil, quota.ErrUnavailable
+}
 
 func TestWhatAStoreDoesIsCounted(t *testing.T) {
 	m := telemetry.New(prometheus.NewRegistry(), telemetry.Options{})

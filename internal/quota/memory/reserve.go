@@ -70,7 +70,7 @@ func (o *organization) look(r *quota.Request, i int, now time.Time, ms int64) (v
 		return v, refuse(claim, i, max(0, limit-v.full), v.reset), nil
 	}
 	if c.Reserved+claim.Amount > quota.Max {
-		return v, nil, fmt.Errorf("%w: more is reserved of budget %s than can be counted", quota.Misuse, b.ID)
+		return v, nil, fmt.Errorf("%w: more is reserved of budget %s than can be counted", quota.ErrMisuse, b.ID)
 	}
 	return v, nil, nil
 }

@@ -25,11 +25,11 @@ func (s *Store) Settle(_ context.Context, in *quota.Settlement) (quota.Outcome, 
 		return quota.Outcome{From: rec.state, To: rec.state, Seq: o.seq}, nil
 	}
 	if len(rec.parts) != len(in.Claims) {
-		return quota.Outcome{}, fmt.Errorf("%w: %d budgets were reserved, not %d", quota.Misuse, len(rec.parts), len(in.Claims))
+		return quota.Outcome{}, fmt.Errorf("%w: %d budgets were reserved, not %d", quota.ErrMisuse, len(rec.parts), len(in.Claims))
 	}
 	for i, p := range rec.parts {
 		if b := in.Claims[i].Budget; p.counter.id != b.ID || p.counter.kind != b.Window.Kind.Letter() {
-			return quota.Outcome{}, fmt.Errorf("%w: budget %s was not reserved at this place", quota.Misuse, b.ID)
+			return quota.Outcome{}, fmt.Errorf("%w: budget %s was not reserved at this place", quota.ErrMisuse, b.ID)
 		}
 	}
 	out := quota.Outcome{From: rec.state, To: quota.Settled}

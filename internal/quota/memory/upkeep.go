@@ -11,7 +11,7 @@ import (
 // Touch extends open reservations.
 func (s *Store) Touch(_ context.Context, name string, ids []string, hold time.Duration) ([]string, error) {
 	if hold < time.Millisecond {
-		return nil, fmt.Errorf("%w: the time to hold is out of range", quota.Misuse)
+		return nil, fmt.Errorf("%w: the time to hold is out of range", quota.ErrMisuse)
 	}
 	var lost []string
 	o := s.of(name)

@@ -136,7 +136,7 @@ func outcome(o quota.Outcome) string {
 
 // word is the sentinel of an error.
 func word(err error) string {
-	for name, is := range map[string]error{"unavailable": quota.Unavailable, "unknown": quota.Unknown, "behind": quota.Behind, "misuse": quota.Misuse} {
+	for name, is := range map[string]error{"unavailable": quota.ErrUnavailable, "unknown": quota.ErrUnknown, "behind": quota.ErrBehind, "misuse": quota.ErrMisuse} {
 		if errors.Is(err, is) {
 			return name
 		}

@@ -139,7 +139,7 @@ func (s *Store) turned(organization string, was *era, name string) error {
 }
 
 func unknown(organization string) error {
-	return fmt.Errorf("%w: organization %s", quota.Unknown, organization)
+	return fmt.Errorf("%w: organization %s", quota.ErrUnknown, organization)
 }
 
 func (s *Store) drop(organization string, was *era) {

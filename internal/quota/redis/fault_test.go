@@ -72,9 +72,9 @@ func live(t testing.TB, p Params) (*Store, *book) {
 func ask(s *Store, organization, id string, b *quota.Budget, n int64) string {
 	g, refusal, err := s.Reserve(context.Background(), &quota.Request{Organization: organization, ID: id, Claims: []quota.Claim{{Budget: b, Amount: n}}, Hold: time.Minute})
 	switch {
-	case errors.Is(err, quota.Unknown):
+	case errors.Is(err, quota.ErrUnknown):
 		return "unknown"
-	case errors.Is(err, quota.Unavailable):
+	case errors.Is(err, quota.ErrUnavailable):
 		return "unavailable"
 	case err != nil:
 		return err.Error()
@@ -284,7 +284,7 @@ func TestRedisIsAwayAtTheStart(t *testing.T) {
 	if got := ask(s, "acme", "a", life, 1); got != "unavailable" {
 		t.Errorf("got %q", got)
 	}
-	if err := s.Ready(context.Background()); !errors.Is(err, quota.Unavailable) {
+	if err := s.Ready(context.Background()); !errors.Is(err, quota.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	r.Start()
@@ -357,7 +357,7 @@ func TestAPasswordThatChangesIsTakenUp(t *testing.T) {
 	ready(t, s, "acme")
 	wrong, _ := live(t, Params{URL: "redis://" + r.Addr, Password: func(context.Context) (secret.Value, error) { return secret.New("canary-secret"), nil }})
 	_, _, err := wrong.Reserve(context.Background(), &quota.Request{Organization: "acme", ID: "x", Claims: []quota.Claim{{Budget: life}}, Hold: time.Minute})
-	if !errors.Is(err, quota.Unavailable) || strings.Contains(err.Error(), "canary") {
+	if !errors.Is(err, quota.ErrUnavailable) || strings.Contains(err.Error(), "canary") {
 		t.Errorf("got %v", err)
 	}
 }

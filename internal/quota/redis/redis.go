@@ -147,5 +147,5 @@ func (s *Store) away(err error) error {
 	if c, ok := (*s.client.Load()).(*goredis.ClusterClient); ok {
 		c.ReloadState(s.life)
 	}
-	return fmt.Errorf("%w: %w", quota.Unavailable, err)
+	return fmt.Errorf("%w: %w", quota.ErrUnavailable, err)
 }

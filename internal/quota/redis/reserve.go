@@ -59,19 +59,19 @@ func (s *Store) granted(r *quota.Request, e *era, before int64, out reply) (quot
 	case "DENY":
 		i := int(out.number(2)) - 1
 		if i < 0 || i >= len(r.Claims) {
-			return quota.Grant{}, nil, fmt.Errorf("%w: a reply names no claim", quota.Unavailable)
+			return quota.Grant{}, nil, fmt.Errorf("%w: a reply names no claim", quota.ErrUnavailable)
 		}
 		c := r.Claims[i]
 		return quota.Grant{}, &quota.Refusal{Index: i, Budget: c.Budget, Amount: c.Amount, Left: out.number(3), Wait: time.Duration(out.number(4)) * time.Millisecond}, nil
 	case "DUP":
 		if len(out.at(2)) < 2 {
-			return quota.Grant{}, nil, fmt.Errorf("%w: a record has another form", quota.Unavailable)
+			return quota.Grant{}, nil, fmt.Errorf("%w: a record has another form", quota.ErrUnavailable)
 		}
 		g := quota.Grant{State: quota.State(out[2][1]), Again: true, Seq: out.number(3)}
 		return g, nil, s.fence(r.Organization, e, before, g.Seq, false)
 	case "OK":
 		if len(out) != 5+3*len(r.Claims) {
-			return quota.Grant{}, nil, fmt.Errorf("%w: a reply has another form", quota.Unavailable)
+			return quota.Grant{}, nil, fmt.Errorf("%w: a reply has another form", quota.ErrUnavailable)
 		}
 		g := quota.Grant{State: quota.Pending, Seq: out.number(3), Levels: r.Levels[:0]}
 		for i := range r.Claims {
@@ -79,7 +79,7 @@ func (s *Store) granted(r *quota.Request, e *era, before int64, out reply) (quot
 		}
 		return g, nil, s.fence(r.Organization, e, before, g.Seq, true)
 	}
-	return quota.Grant{}, nil, fmt.Errorf("%w: a reply has another form", quota.Unavailable)
+	return quota.Grant{}, nil, fmt.Errorf("%w: a reply has another form", quota.ErrUnavailable)
 }
 
 // level reads how a budget stands: of a pace what is left and microseconds until it is whole, of the others

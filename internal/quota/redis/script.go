@@ -91,13 +91,13 @@ func (s *Store) read(v []any, id string) (reply, error) {
 		text, ok := x.(string)
 		if !ok {
 			s.renew()
-			return nil, fmt.Errorf("%w: a reply has another form", quota.Unavailable)
+			return nil, fmt.Errorf("%w: a reply has another form", quota.ErrUnavailable)
 		}
 		r[i] = text
 	}
 	if len(r) < 2 || r[1] != id {
 		s.renew()
-		return nil, fmt.Errorf("%w: a reply belongs to another call", quota.Unavailable)
+		return nil, fmt.Errorf("%w: a reply belongs to another call", quota.ErrUnavailable)
 	}
 	return r, nil
 }
@@ -109,9 +109,9 @@ type reply []string
 func (r reply) fault() error {
 	switch r[0] {
 	case "ARG":
-		return fmt.Errorf("%w: refused by the script, argument %s", quota.Misuse, r.at(2))
+		return fmt.Errorf("%w: refused by the script, argument %s", quota.ErrMisuse, r.at(2))
 	case "CLOCK":
-		return fmt.Errorf("%w: budget %s", quota.Behind, r.at(2))
+		return fmt.Errorf("%w: budget %s", quota.ErrBehind, r.at(2))
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (s *Store) settled(in *quota.Settlement, e *era, before int64, out reply) (
 		return quota.Outcome{}, s.turned(in.Organization, e, out.at(2))
 	}
 	if len(out) < 4 || len(out[2]) != 1 {
-		return quota.Outcome{}, fmt.Errorf("%w: a reply has another form", quota.Unavailable)
+		return quota.Outcome{}, fmt.Errorf("%w: a reply has another form", quota.ErrUnavailable)
 	}
 	o := quota.Outcome{From: quota.State(out[2][0]), Seq: out.number(3)}
 	o.To = o.From
@@ -70,7 +70,7 @@ func (s *Store) settled(in *quota.Settlement, e *era, before int64, out reply) (
 			o.To = quota.Voided
 		}
 	default:
-		return quota.Outcome{}, fmt.Errorf("%w: a reply has another form", quota.Unavailable)
+		return quota.Outcome{}, fmt.Errorf("%w: a reply has another form", quota.ErrUnavailable)
 	}
 	return o, s.fence(in.Organization, e, before, o.Seq, out[0] == "OK")
 }

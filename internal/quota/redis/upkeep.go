@@ -19,7 +19,7 @@ const page = 200
 // Touch extends open reservations.
 func (s *Store) Touch(ctx context.Context, organization string, ids []string, hold time.Duration) ([]string, error) {
 	if hold < time.Millisecond {
-		return nil, fmt.Errorf("%w: the time to hold is out of range", quota.Misuse)
+		return nil, fmt.Errorf("%w: the time to hold is out of range", quota.ErrMisuse)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.p.Patience)
 	defer cancel()

@@ -49,9 +49,7 @@ func StartPostgres(t testing.TB, settings ...string) *Postgres {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	conf := []string{"listen_addresses='127.0.0.1'", "port=" + strconv.Itoa(p.Port), "unix_socket_directories=''", "fsync=off", "max_connections=100", "shared_buffers=32MB"}
-	for _, s := range settings {
-		conf = append(conf, s)
-	}
+	conf = append(conf, settings...)
 	f, err := os.OpenFile(filepath.Join(dir, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
