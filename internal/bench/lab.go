@@ -54,6 +54,7 @@ func (l *lab) rows(ctx context.Context, only string) ([]*row, error) {
 		{row{name: "upstream", title: "upstream alone", whole: "none", stream: "none", usage: true}, func(_ context.Context, r *row) error { r.addr = l.upstream.addr(); return nil }},
 		{row{name: "bare", title: "bare Envoy", whole: "none", stream: "none", usage: true}, l.bare},
 		{row{name: "direct", title: "direct", whole: "direct", stream: "direct", usage: true, path: "direct"}, l.signalbox},
+		{row{name: "plain", title: "direct, no limits, no ledger", whole: "direct", stream: "direct", usage: true, path: "direct", keeps: plain}, l.signalbox},
 		{row{name: "parsed", title: "direct, usage by Envoy", whole: "direct", stream: "direct", usage: true, path: "direct", reads: "envoy"}, l.signalbox},
 		{row{name: "watched", title: "watched", whole: "watched", stream: "watched", usage: true, path: "watched"}, l.signalbox},
 		{row{name: "worked", title: "worked: translation", whole: "worked", stream: "worked", usage: true, path: "worked"}, l.signalbox},
@@ -153,7 +154,7 @@ func (l *lab) configure(ctx context.Context, r *row) (string, error) {
 		return "", err
 	}
 	file := filepath.Join(dir, "signalbox.yaml")
-	text := fmt.Appendf(nil, signalboxConfig, r.addr, r.admin, dir, auth.HashKey(l.key), l.upstream.addr(), cmp.Or(r.reads, "tail"))
+	text := fmt.Appendf(nil, signalboxConfig, r.addr, r.admin, dir, auth.HashKey(l.key), l.upstream.addr(), cmp.Or(r.reads, "tail"), fmt.Sprintf(cmp.Or(r.keeps, kept), dir, auth.HashKey(l.key)))
 	return file, os.WriteFile(file, text, 0o600)
 }
 

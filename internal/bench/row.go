@@ -20,6 +20,7 @@ type row struct {
 	usage          bool   // streams ask for usage
 	path           string // that every exchange must take; "": no Signalbox
 	reads          string // envoy.usage; "": the default
+	keeps          string // who is limited and what is kept; "": as in a normal deployment
 	envoy, service *process
 }
 

@@ -33,15 +33,13 @@ static_resources:
 `
 
 // signalboxConfig has a route for each path, with authentication, limits, a ledger, metrics and logs as a normal
-// deployment has them. Arguments: address of the clients, of the admin page, folder, hash of the key, address of the provider, who reads usage.
+// deployment has them. Arguments: address of the clients, of the admin page, folder, hash of the key, address of the provider, who reads usage,
+// and who is limited and what is kept.
 const signalboxConfig = `
 listen: { http: %[1]s, admin: %[2]s, service: "unix:%[3]s/s.sock" }
 envoy: { admin: "unix:%[3]s/a.sock", concurrency: 1, usage: %[6]s }
 log: { level: info }
-keys: [ { name: bench, hash: "%[4]s", limits: { requests_per_minute: 10000000, tokens_per_minute: 1000000000, parallel: 100000 } } ]
-ledger: { store: "sqlite:%[3]s/ledger.db", spool: "%[3]s/spool" }
-quota: { journal: "%[3]s/journal" }
-providers:
+%[7]sproviders:
   - { name: one, kind: openai, base_url: "http://%[5]s/v1", key: env:BENCH_PROVIDER_KEY }
   - { name: two, kind: openai, base_url: "http://%[5]s/v1", key: env:BENCH_PROVIDER_KEY }
   - { name: three, kind: openai, base_url: "http://%[5]s/v1", key: env:BENCH_PROVIDER_KEY }
@@ -63,3 +61,13 @@ routes:
     targets: [ one/*, two/*, three/* ]
     usage: exact
 `
+
+// kept is a client with limits, and a ledger; plain has neither. Arguments: folder, hash of the key.
+const (
+	kept = `keys: [ { name: bench, hash: "%[2]s", limits: { requests_per_minute: 10000000, tokens_per_minute: 1000000000, parallel: 100000 } } ]
+ledger: { store: "sqlite:%[1]s/ledger.db", spool: "%[1]s/spool" }
+quota: { journal: "%[1]s/journal" }
+`
+	plain = `keys: [ { name: bench, hash: "%[2]s" } ] # nothing is kept in %[1]s
+`
+)
