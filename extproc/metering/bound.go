@@ -79,6 +79,9 @@ func (w *Want) prompt(s *Step, count bool) int64 {
 
 // ask returns what the exchange can use at a step.
 func (m *Meter) ask(w *Want, s *Step, count bool) ask {
+	if w.Op == llm.OpCount {
+		return ask{} // nobody bills for counting
+	}
 	n := int64(max(w.N, 1))
 	a := ask{Ask: cost.Ask{Input: w.prompt(s, count), Writes: w.Op == llm.OpChat, WritesHour: w.Op == llm.OpChat}}
 	if answers(w.Op) {

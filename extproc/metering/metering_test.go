@@ -334,3 +334,23 @@ func TestNobodyWithALimitIsLetInUntilTheCountersAreKnown(t *testing.T) {
 		t.Errorf("once they are: %v", err)
 	}
 }
+
+func TestCountingTokensCostsNothing(t *testing.T) {
+	money := &quota.Budget{ID: "money", Unit: quota.Money, Limit: 1}
+	r := newRig(t, money, &quota.Budget{ID: "tokens", Unit: quota.TokensIn, Limit: 1}, &quota.Budget{ID: "requests", Unit: quota.Requests, Limit: 1})
+	w := r.want(4000, 0)
+	w.Op = llm.OpCount
+	g, err := r.reserve(t, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := r.ended(g.Hold, 900, 0)
+	e.Op = llm.OpCount
+	r.Settle(e)
+	if c := r.counter(t, money); c.Used != 0 || c.Reserved != 0 || r.books.charges[0].Prompt != 0 {
+		t.Errorf("got %+v and %+v", c, r.books.charges[0])
+	}
+	if _, err := r.reserve(t, w); err == nil {
+		t.Error("a request is a request, and one was the limit")
+	}
+}
