@@ -354,3 +354,23 @@ func TestCountingTokensCostsNothing(t *testing.T) {
 		t.Error("a request is a request, and one was the limit")
 	}
 }
+
+// TestALimitOfAProviderIsChargedWhatWasUsedThere: an exchange may go to either of two, and fails over from one.
+func TestALimitOfAProviderIsChargedWhatWasUsedThere(t *testing.T) {
+	unit := func(id string, u quota.Unit, target string) *quota.Budget {
+		return &quota.Budget{ID: id, Unit: u, Limit: 1 << 40, Target: target}
+	}
+	here, there, all := unit("here", quota.Requests, "provider:p"), unit("there", quota.Requests, "provider:q"), unit("all", quota.Requests, "")
+	money, other := unit("money", quota.Money, "provider:p"), unit("other", quota.Money, "provider:q")
+	r := newRig(t, here, there, all, money, other)
+	g, err := r.reserve(t, r.want(4000, 500))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Settle(r.ended(g.Hold, 900, 70))
+	for b, want := range map[*quota.Budget]int64{here: 1, there: 0, all: 1, money: 1_600_000, other: 0} {
+		if c := r.counter(t, b); c.Used != want || c.Reserved != 0 {
+			t.Errorf("%s: %+v, want %d", b.ID, c, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package metering
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
@@ -125,7 +126,7 @@ func (m *Meter) Settle(e *Ended) {
 		}
 	}
 	if len(claims) > 0 {
-		c.Reserved, c.Charged = claims, used(claims, c)
+		c.Reserved, c.Charged = claims, used(claims, e, c)
 	}
 	d := &due{s: quota.Settlement{Organization: e.Party.Organization, ID: h.id, Born: e.Began, Claims: c.Charged, Void: unsent(e)}, c: c}
 	if m.books != nil {
@@ -222,24 +223,31 @@ func unsent(e *Ended) bool {
 	return true
 }
 
-// used is what an exchange takes of each of its budgets.
-func used(claims []quota.Claim, c *Charge) []quota.Claim {
+// used is what an exchange takes of each of its budgets: of one for a provider, what was used there.
+func used(claims []quota.Claim, e *Ended, c *Charge) []quota.Claim {
 	out := make([]quota.Claim, len(claims))
 	for i := range claims {
 		b := claims[i].Budget
 		out[i].Budget = b
-		var n int64
+		tried, prompt, answer, nano := int64(1), c.Prompt, c.Answer, c.Nano
+		if name, ok := strings.CutPrefix(b.Target, "provider:"); ok {
+			tried, prompt, answer, nano = 0, 0, 0, 0
+			for k := range c.Lines {
+				if e.Attempts[k].Provider.Name == name {
+					tried, prompt, answer, nano = 1, prompt+c.Lines[k].Units.Prompt(), answer+c.Lines[k].Units.Answer(), nano+c.Lines[k].Bill.Nano
+				}
+			}
+		}
+		n := tried
 		switch b.Unit {
-		case quota.Requests, quota.Parallel:
-			n = 1
 		case quota.TokensIn:
-			n = c.Prompt
+			n = prompt
 		case quota.TokensOut:
-			n = c.Answer
+			n = answer
 		case quota.Tokens:
-			n = c.Prompt + c.Answer
+			n = prompt + answer
 		case quota.Money:
-			n = c.Nano
+			n = nano
 		}
 		out[i].Amount = min(n, quota.Max)
 	}
