@@ -51,7 +51,7 @@ func (l *lab) once(ctx context.Context, w io.Writer, rows []*row, rec *record) e
 
 // crowd starts a row afresh, opens many streams, and reads its memory before and meanwhile.
 func (l *lab) crowd(ctx context.Context, old *row, rec *record) ([]string, error) {
-	r := &row{name: old.name + "-open", title: old.title, key: old.key, stream: old.stream, usage: old.usage, path: "worked"}
+	r := &row{name: old.name + "-open", title: old.title, key: old.key, stream: old.stream, usage: old.usage, path: "worked", reads: old.reads, keeps: old.keeps}
 	if r.path = old.path; old.stream != old.whole {
 		r.whole = ""
 	}
