@@ -341,6 +341,34 @@ func TestRunEndsWellAndLeavesNothing(t *testing.T) {
 	}
 }
 
+// Who sees the admin address served uses the others at once. Where none can be opened, the first that is tried is named.
+func TestTheAdminAddressIsOpenedLast(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	const stored = "store: sqlite:DIR/store.db\nproviders: [ { name: mock, kind: mock } ]\n"
+	at := func(service, control string) string {
+		return "listen: { http: 127.0.0.1:8099, admin: \"" + taken.Addr().String() + "\", service: \"unix:DIR/" + service + "\", control: \"unix:DIR/" + control + "\" }\n" + stored
+	}
+	for want, text := range map[string]string{
+		"key/s.sock":          at("key/s.sock", "key/c.sock"), // key is a file
+		"key/c.sock":          at("s.sock", "key/c.sock"),
+		taken.Addr().String(): at("s.sock", "c.sock"),
+	} {
+		r := newRig(t, text)
+		if err := r.Run(t.Context(), false); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want what is said of %s", err, want)
+		}
+		for _, left := range []string{"s.sock", "c.sock"} {
+			if _, err := os.Stat(filepath.Join(r.dir, left)); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s is left behind: %v", left, err)
+			}
+		}
+	}
+}
+
 func TestWhatCannotBeBuiltIsSaidWithItsPlace(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "signalbox.yaml")

@@ -84,15 +84,35 @@ func (a *App) Run(ctx context.Context, withEnvoy bool) error {
 	}
 }
 
-// serve opens the sockets and starts everything but Envoy.
-func (a *App) serve(ctx context.Context, g *group) (*http.Server, error) {
-	service, err := listen(a.cfg.Listen.Service)
-	if err != nil {
-		return nil, err
+// serve opens the sockets and starts everything but Envoy. The admin address is opened last: who finds it served finds
+// the others too.
+func (a *App) serve(ctx context.Context, g *group) (_ *http.Server, err error) {
+	var opened []net.Listener
+	defer func() {
+		for _, l := range opened {
+			if err != nil {
+				_ = l.Close()
+			}
+		}
+	}()
+	open := func(addr config.Address) net.Listener {
+		if err != nil {
+			return nil
+		}
+		var l net.Listener
+		if l, err = listen(addr); err == nil {
+			opened = append(opened, l)
+		}
+		return l
 	}
-	admin, err := listen(a.cfg.Listen.Admin)
+	service := open(a.cfg.Listen.Service)
+	api := a.api()
+	var local net.Listener
+	if api != nil {
+		local = open(a.cfg.Listen.Control)
+	}
+	admin := open(a.cfg.Listen.Admin)
 	if err != nil {
-		_ = service.Close()
 		return nil, err
 	}
 	spec, err := a.spec(a.cfg)
@@ -100,16 +120,10 @@ func (a *App) serve(ctx context.Context, g *group) (*http.Server, error) {
 		err = a.xds.Set(ctx, spec, a.core.Snapshot().Version)
 	}
 	if err != nil {
-		_, _ = service.Close(), admin.Close()
 		return nil, err
 	}
 	page := &http.Server{Handler: a.admin(), ReadHeaderTimeout: 5 * time.Second, Protocols: control.Protocols()}
-	if api := a.api(); api != nil {
-		local, err := listen(a.cfg.Listen.Control)
-		if err != nil {
-			_, _ = service.Close(), admin.Close()
-			return nil, err
-		}
+	if api != nil {
 		g.start("control", func() error { return a.build.control.Serve(ctx, local, api) })
 		g.start("keys", func() error { a.build.control.Run(ctx, a.relimit); return nil })
 	}
