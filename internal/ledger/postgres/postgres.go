@@ -58,7 +58,7 @@ func Open(ctx context.Context, p Params) (*Store, error) {
 		c.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
 	if p.Password != nil {
-		c.BeforeConnect = func(ctx context.Context, cc *pgx.ConnConfig) error {
+		c.BeforeConnect = func(ctx context.Context, cc *pgx.ConnConfig) (err error) { // of several connections at once
 			cc.Password, err = p.Password(ctx)
 			return err
 		}

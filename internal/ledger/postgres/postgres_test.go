@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,12 +147,29 @@ func TestAServerThatComesAndGoesLosesNothing(t *testing.T) {
 func TestPasswordsAndAddresses(t *testing.T) {
 	pg := servers.StartPostgres(t)
 	url := pg.Database()
-	asked := 0
-	s, err := postgres.Open(t.Context(), postgres.Params{URL: url, Password: func(context.Context) (string, error) { asked++; return "hunter2", nil }})
-	if err != nil || asked == 0 {
-		t.Fatalf("%v, asked %d times", err, asked)
+	var asked atomic.Int64
+	s, err := postgres.Open(t.Context(), postgres.Params{URL: url, Password: func(context.Context) (string, error) {
+		if asked.Add(1) > 1 {
+			time.Sleep(50 * time.Millisecond) // until the others are asked for theirs
+		}
+		return "hunter2", nil
+	}})
+	if err != nil || asked.Load() == 0 {
+		t.Fatalf("%v, asked %d times", err, asked.Load())
 	}
 	defer s.Close()
+	var wg sync.WaitGroup
+	for range 4 { // each on a connection of its own
+		wg.Go(func() {
+			if _, err := s.Known(t.Context(), "acme", []string{"a"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if asked.Load() < 2 {
+		t.Error("all went over one connection")
+	}
 	for _, bad := range []string{"mysql://x", "postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable&connect_timeout=1", "postgres://%zz:hunter2@"} {
 		if _, err := postgres.Open(t.Context(), postgres.Params{URL: bad}); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", bad, err)
