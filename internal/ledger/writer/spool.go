@@ -43,10 +43,12 @@ const (
 	maxFrame     = 16 << 20
 )
 
-var errFull = errors.New("the spool is full")
+var (
+	errFull = errors.New("the spool is full")
+	errNone = errors.New("there is no spool")
+)
 
-// openSpool opens a folder, made where it is missing, with what is left from before. "" is no spool: everything is
-// over its limit.
+// openSpool opens a folder, made where it is missing, with what is left from before. "" is no spool, and keeps nothing.
 func openSpool(dir string, limit int64) (*spool, error) {
 	s := &spool{dir: dir, limit: limit, next: 1}
 	if dir == "" {
@@ -86,8 +88,11 @@ func (s *spool) path(n int) string { return filepath.Join(s.dir, fmt.Sprintf("%0
 func (s *spool) empty() bool { return len(s.segs) == 0 }
 
 // add appends records and syncs them. It returns how many it kept: those from there on are over the limit, or the
-// disk took no more. What it returns as kept is on the disk.
+// disk took no more, which err says. What it returns as kept is on the disk.
 func (s *spool) add(records []*ledger.Record) (kept int, err error) {
+	if s.dir == "" {
+		return 0, errNone
+	}
 	var buf []byte
 	room := s.limit - s.size
 	for _, r := range records {
@@ -95,7 +100,7 @@ func (s *spool) add(records []*ledger.Record) (kept int, err error) {
 		if err != nil {
 			break // it cannot be kept anywhere; the rest is tried again
 		}
-		if int64(len(buf)+head+len(data)) > room || s.dir == "" {
+		if int64(len(buf)+head+len(data)) > room {
 			break
 		}
 		buf = binary.BigEndian.AppendUint32(buf, uint32(len(data)))

@@ -188,35 +188,36 @@ func (w *Writer) idle() time.Duration {
 	return max(time.Until(w.again), time.Millisecond)
 }
 
+func byKey(records []*ledger.Record) {
+	slices.SortFunc(records, func(a, b *ledger.Record) int { return a.Key.Compare(b.Key) })
+}
+
 // keep writes a batch, into the store or, while that is away, into the spool.
 func (w *Writer) keep(batch []*ledger.Record) {
 	for _, r := range batch {
 		r.Normalize()
 	}
-	slices.SortFunc(batch, func(a, b *ledger.Record) int { return a.Key.Compare(b.Key) })
+	byKey(batch)
 	if w.pause == 0 || !time.Now().Before(w.again) || w.p.Spool == "" {
-		if w.write(batch) {
+		if batch = batch[w.write(batch):]; len(batch) == 0 {
 			return
 		}
 	}
-	for len(batch) > 0 {
-		n, err := w.spool.add(batch)
-		w.stats.held.Add(int64(n))
-		w.kept(batch[:n])
-		batch = batch[n:]
-		if err != nil || n == 0 {
-			break
-		}
-	}
+	n, err := w.spool.add(batch)
+	w.stats.held.Add(int64(n))
 	w.stats.inSpool.Store(w.spool.size)
-	if len(batch) > 0 && !w.patient(batch) {
-		w.lose(len(batch), "the store is away and the spool takes no more")
+	w.kept(batch[:n])
+	if err == nil {
+		return
+	}
+	if batch = w.patient(batch[n:]); len(batch) > 0 {
+		w.lose(len(batch), "the store is away, and "+err.Error())
 	}
 }
 
 // patient keeps on trying the store with a batch that has no other place, as long as the queue has room for what comes
-// meanwhile and nobody wants the writer to end.
-func (w *Writer) patient(batch []*ledger.Record) bool {
+// meanwhile and nobody wants the writer to end. It returns what the store did not take.
+func (w *Writer) patient(batch []*ledger.Record) []*ledger.Record {
 	for len(w.queue) < cap(w.queue)*9/10 {
 		w.mu.RLock()
 		closed := w.closed
@@ -225,15 +226,19 @@ func (w *Writer) patient(batch []*ledger.Record) bool {
 			break
 		}
 		time.Sleep(min(w.p.Retry, max(time.Until(w.again), time.Millisecond)))
-		if !time.Now().Before(w.again) && w.write(batch) {
-			return true
+		if time.Now().Before(w.again) {
+			continue
+		}
+		if batch = batch[w.write(batch):]; len(batch) == 0 {
+			return nil
 		}
 	}
-	return w.write(batch)
+	return batch[w.write(batch):]
 }
 
-// write writes to the store. It returns false where the store is away; a half of the batch may be there then.
-func (w *Writer) write(batch []*ledger.Record) bool {
+// write writes to the store. It returns how many of the batch, from its first on, are there or were refused: not all
+// where the store is away.
+func (w *Writer) write(batch []*ledger.Record) int {
 	ctx, cancel := context.WithTimeout(context.Background(), w.p.Wait)
 	n, err := w.p.Store.Write(ctx, batch)
 	cancel()
@@ -247,15 +252,18 @@ func (w *Writer) write(batch []*ledger.Record) bool {
 		w.stats.written.Add(int64(n))
 		w.stats.known.Add(int64(len(batch) - n))
 		w.kept(batch)
-		return true
+		return len(batch)
 	case errors.Is(err, book.ErrRejected) && len(batch) == 1:
 		w.stats.rejected.Add(1)
 		w.kept(batch)
 		w.p.Log.Error("a ledger record is refused by the store, and lost", "organization", batch[0].Organization, "exchange", batch[0].ID, "error", err)
-		return true
+		return 1
 	case errors.Is(err, book.ErrRejected): // find the one
 		half := len(batch) / 2
-		return w.write(batch[:half]) && w.write(batch[half:])
+		if n = w.write(batch[:half]); n == half {
+			n += w.write(batch[half:])
+		}
+		return n
 	}
 	if w.pause == 0 {
 		w.p.Log.Warn("the ledger's store does not take records: they are kept aside until it does", "error", err)
@@ -265,7 +273,7 @@ func (w *Writer) write(batch []*ledger.Record) bool {
 	}
 	w.again = time.Now().Add(w.pause)
 	w.stats.away.Store(true)
-	return false
+	return 0
 }
 
 func (w *Writer) kept(records []*ledger.Record) {
@@ -286,16 +294,17 @@ func (w *Writer) drain() {
 		w.again = time.Now().Add(64 * w.p.Retry)
 		return
 	}
+	byKey(records) // all of them, so that past means the same ones the next time
 	for batch := range slices.Chunk(records[min(w.past, len(records)):], w.p.Batch) {
-		slices.SortFunc(batch, func(a, b *ledger.Record) int { return a.Key.Compare(b.Key) })
-		if !w.write(batch) {
-			return
-		}
-		w.past += len(batch)
+		n := w.write(batch)
+		w.past += n
 		if before {
-			w.stats.added.Add(int64(len(batch)))
+			w.stats.added.Add(int64(n))
 		} else {
-			w.stats.held.Add(-int64(len(batch)))
+			w.stats.held.Add(-int64(n))
+		}
+		if n < len(batch) {
+			return
 		}
 	}
 	if damaged > 0 {

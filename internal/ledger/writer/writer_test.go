@@ -70,6 +70,13 @@ func (s *store) count() int {
 	return len(s.have)
 }
 
+// wrote returns the ids of all batches.
+func (s *store) wrote() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return fmt.Sprint(s.batches)
+}
+
 func start(t *testing.T, p writer.Params) *writer.Writer {
 	t.Helper()
 	w, err := writer.New(p)
@@ -105,12 +112,12 @@ func TestBatchesAreWrittenInTheOrderOfIDs(t *testing.T) {
 			w.Add(ledgertest.Make(id, ledgertest.Noon()))
 		}
 		synctest.Wait()
-		if got := fmt.Sprint(s.batches); got != "[[a b c]]" {
+		if got := s.wrote(); got != "[[a b c]]" {
 			t.Errorf("got %s", got)
 		}
 		time.Sleep(201 * time.Millisecond) // a batch that does not fill
 		synctest.Wait()
-		if got := fmt.Sprint(s.batches); got != "[[a b c] [d e]]" {
+		if got := s.wrote(); got != "[[a b c] [d e]]" {
 			t.Errorf("got %s", got)
 		}
 		w.Add(ledgertest.Make("a", ledgertest.Noon()))
@@ -288,6 +295,36 @@ func TestOneRefusedRecordHoldsUpNoOther(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 	})
+}
+
+// A batch of which the store refused one and took a half before it went away: each record counts once.
+func TestAHalfThatWasWrittenIsNotWrittenAgain(t *testing.T) {
+	for name, spooled := range map[string]bool{"of what was just added": false, "of the spool": true} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore()
+				s.takes = 1
+				s.away = spooled
+				w := start(t, writer.Params{Store: s, Batch: 4, Spool: dir})
+				add(w, 0, 3)
+				w.Add(ledgertest.Make("y", ledgertest.Noon(), func(r *ledger.Record) { r.Organization = "bad" }))
+				synctest.Wait()
+				if spooled {
+					s.set(false)
+				}
+				time.Sleep(time.Minute) // the half is taken, and then nothing
+				if st := w.Stats(); !st.Away || st.Written != 2 || st.Held != 2 {
+					t.Errorf("with a half of it: %+v", st)
+				}
+				s.set(false)
+				time.Sleep(time.Minute)
+				if st := end(t, w); st.Written != 3 || st.Known != 0 || st.Rejected != 1 || st.Held != 0 {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
 }
 
 func TestAddNeverWaits(t *testing.T) {
