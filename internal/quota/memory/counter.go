@@ -95,8 +95,12 @@ func (c *counter) pace(amount, now int64) (arrival, left, wait int64) {
 	return from + amount*c.bounds.A, left, 0
 }
 
-// past reports whether nothing that the counter has can count again.
+// past reports whether nothing that the counter has can count again. Of one that was put back and not asked for since,
+// nobody knows when its window ends.
 func (c *counter) past(now int64) bool {
+	if c.budget == nil {
+		return false
+	}
 	switch c.kind {
 	case 'F', 'S':
 		return now >= c.Start+2*c.bounds.A

@@ -64,3 +64,38 @@ func TestCountersOfPastWindowsAreDropped(t *testing.T) {
 		t.Errorf("got %v", n)
 	}
 }
+
+// Of a counter that a ledger put back nobody knows how long its window is before its budget is asked for.
+func TestCountersThatWerePutBackStayUntilTheyAreAsked(t *testing.T) {
+	ctx := context.Background()
+	now := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
+	s := New(Params{Now: func() time.Time { return now }})
+	var balances []quota.Balance
+	for i := range many {
+		balances = append(balances,
+			quota.Balance{Budget: fmt.Sprint("month", i), Kind: 'C', Start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli(), Used: 7},
+			quota.Balance{Budget: fmt.Sprint("fixed", i), Kind: 'F', Start: now.Truncate(time.Hour).UnixMilli(), Used: 7})
+	}
+	if err := s.Rebuild(ctx, "acme", balances); err != nil {
+		t.Fatal(err)
+	}
+	for range 2000 {
+		if _, err := s.Reap(ctx, "acme", 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	month, hour := window.Window{Kind: window.Month}, window.Window{Kind: window.Fixed, Length: time.Hour}
+	for i := range many {
+		claims := []quota.Claim{
+			{Budget: &quota.Budget{ID: fmt.Sprint("month", i), Unit: quota.Requests, Limit: 10, Window: month}},
+			{Budget: &quota.Budget{ID: fmt.Sprint("fixed", i), Unit: quota.Requests, Limit: 10, Window: hour}},
+		}
+		g, no, err := s.Reserve(ctx, &quota.Request{Organization: "acme", ID: fmt.Sprint("x", i), Claims: claims, Hold: time.Minute})
+		if no != nil || err != nil {
+			t.Fatal(no, err)
+		}
+		if g.Levels[0].Used != 7 || g.Levels[1].Used != 7 {
+			t.Fatalf("owner %d: got %+v, and the ledger has 7 of both", i, g.Levels)
+		}
+	}
+}
