@@ -12,11 +12,12 @@ import (
 
 // segment is a file of the journal.
 type segment struct {
-	number int
-	path   string
-	file   *os.File // of the one that is written
-	size   int64
-	live   int // exchanges whose first line is in it
+	number  int
+	path    string
+	file    *os.File // of the one that is written
+	size    int64
+	live    int  // exchanges whose first line is in it
+	suspect bool // a write or sync failed: it may end in half a line, behind which nothing is read
 }
 
 // name returns the file's name of a segment.
@@ -44,13 +45,10 @@ func (j *Journal) begin(number int) error {
 	}
 	if err := syncDir(j.p.Dir); err != nil {
 		f.Close()
+		_ = os.Remove(path) // the next attempt makes it anew
 		return fmt.Errorf("the journal's folder: %w", err)
 	}
 	if j.active != nil {
-		if j.lagging {
-			_ = syncData(j.active.file) // what failed is said by the next
-			j.lagging = false
-		}
 		j.active.file.Close()
 		j.old = append(j.old, j.active)
 	}
@@ -75,8 +73,9 @@ const again = time.Second
 // batch is what goes to disk at once.
 type batch struct {
 	lines   []byte
-	defined []byte // all budgets that the lines may name
+	defined []byte // all budgets that these and later lines may name
 	round   *round
+	sync    bool // whether it must be on disk, and not only the kernel's
 }
 
 // write brings lines to disk until the journal is closed. While one batch is synced, the next gathers.
@@ -94,10 +93,7 @@ func (j *Journal) write() {
 			stop = stop && err != nil
 		case j.lagging:
 			if err := j.catchUp(); err != nil {
-				j.p.Alarm(err)
-				if err := j.rotate(); err != nil {
-					j.p.Alarm(err)
-				}
+				j.p.Alarm(err) // what comes next goes to a new segment
 			}
 		default:
 			j.mu.Lock()
@@ -136,7 +132,7 @@ func (j *Journal) gather() (b batch, stop bool) {
 		}
 		timer.Stop()
 	}
-	b = batch{j.buffer, j.defined, j.round}
+	b = batch{lines: j.buffer, defined: j.defined, round: j.round, sync: j.round.waited || j.due}
 	j.buffer, j.lines, j.round = nil, 0, newRound()
 	if j.active.size+int64(len(b.lines)) >= j.p.Segment {
 		// The lines after these go to the next segment, where their budgets must be defined.
@@ -146,17 +142,18 @@ func (j *Journal) gather() (b batch, stop bool) {
 	return b, j.closed
 }
 
-// put writes and syncs. After an error the file is suspect: what it says it has may not be on disk. The lines then
-// go to a new one whole, with the budgets that they name.
-func (j *Journal) put(b batch) error {
-	err := j.append(b.lines, b.round.waited)
-	if err == nil {
-		return nil
+// put writes a batch. After an error the file is suspect: what it says it has may not be on disk. The lines then go to a
+// new one whole, with the budgets that they name.
+func (j *Journal) put(b batch) (err error) {
+	if !j.active.suspect {
+		if err = j.append(b.lines, b.sync); err == nil {
+			return nil
+		}
 	}
-	if berr := j.rotate(); berr != nil {
-		return errors.Join(err, berr)
+	if rerr := j.rotate(); rerr != nil {
+		return errors.Join(err, rerr)
 	}
-	return j.append(slices.Concat(b.defined, b.lines), b.round.waited)
+	return j.append(slices.Concat(b.defined, b.lines), b.sync)
 }
 
 func (j *Journal) append(lines []byte, sync bool) error {
@@ -164,6 +161,7 @@ func (j *Journal) append(lines []byte, sync bool) error {
 	n, err := s.file.Write(lines)
 	s.size += int64(n)
 	if err != nil {
+		s.suspect = true
 		return err
 	}
 	if sync {
@@ -187,10 +185,16 @@ func (j *Journal) catchUp() error {
 	j.mu.Lock()
 	j.due = false
 	j.mu.Unlock()
-	return syncData(j.active.file)
+	err := syncData(j.active.file)
+	j.active.suspect = j.active.suspect || err != nil
+	return err
 }
 
+// rotate goes on to a new segment.
 func (j *Journal) rotate() error {
+	if j.lagging { // before the lock, which callers wait for
+		_ = j.catchUp() // what failed is said by the next
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.forget()
