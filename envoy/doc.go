@@ -16,8 +16,10 @@
 //	                               attempt 1 where it is 0. Stage work: all others; it gets the request's
 //	                               stored body
 //	            "signalbox.usage"  token usage of the answer: where x-signalbox-usage is tail, what the answer
-//	                               says of it, as its bytes (usage.lua); where it is none, nothing; else
-//	                               Envoy's own filter, into typed metadata
+//	                               says of it, as its bytes (usage.lua); where it is none, nothing; where it
+//	                               is refusals, that of the two which the answer is for, and of one with the
+//	                               status 400 whether it refuses a key (refusal.lua); else Envoy's own filter,
+//	                               into typed metadata
 //	            "signalbox.clean"  content-length back in, everything of ours out
 //	          ─► provider
 //

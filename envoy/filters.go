@@ -75,8 +75,12 @@ func attempt(s *Spec) proto.Message {
 const (
 	usageTail     = "tail"     // the service, from what is kept of the answer
 	usageNone     = "none"     // the service, which sees the whole answer
-	usageRefusals = "refusals" // of streams the service, of whole answers Envoy; one with the status 400 may refuse a key
+	usageRefusals = "refusals" // of whole chats Envoy, of all else the service; an answer with the status 400 may refuse a key
 )
+
+// wholeChats are in the paths at which providers answer a chat in one piece, of those whose dialect Envoy's own filter
+// reads and that refuse keys with 400.
+func wholeChats() []string { return []string{":generateContent", "/chat/completions", "/responses"} }
 
 //go:embed usage.lua
 var usageScript string
@@ -99,7 +103,7 @@ func usage(s *Spec) proto.Message {
 	// so that there is none to choose by.
 	later := further(byAnswer(":status", map[string]*onMatch{"400": script(refusalScript)},
 		further(byAnswer("content-type", map[string]*onMatch{"text/event-stream": byService},
-			further(forPath(":stream", byService, byEnvoy)))))) // Gemini's streams may come as a JSON document
+			further(forPath(wholeChats(), byEnvoy, byService)))))) // Gemini's streams may come as a JSON document
 	paths := make(map[string]*onMatch)
 	for _, path := range [...]string{"0", "1", "2", "3"} {
 		paths[path] = byEnvoy
@@ -290,21 +294,20 @@ func input(name string, m proto.Message) *xdscorev3.TypedExtensionConfig {
 	return &xdscorev3.TypedExtensionConfig{Name: name, TypedConfig: packed(m)}
 }
 
-// forPath chooses by whether the path of a request holds something.
-func forPath(part string, yes, no *onMatch) *xdsmatcherv3.Matcher {
-	return &xdsmatcherv3.Matcher{
-		MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: &xdsmatcherv3.Matcher_MatcherList{
-			Matchers: []*xdsmatcherv3.Matcher_MatcherList_FieldMatcher{{OnMatch: yes, Predicate: &xdsmatcherv3.Matcher_MatcherList_Predicate{
-				MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_{SinglePredicate: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate{
-					Input: input(":path", &matcherv3.HttpRequestHeaderMatchInput{HeaderName: ":path"}),
-					Matcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{
-						ValueMatch: &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_Contains{Contains: part}},
-					},
-				}},
-			}}},
-		}},
-		OnNoMatch: no,
+// forPath chooses by whether the path of a request holds one of some parts.
+func forPath(parts []string, yes, no *onMatch) *xdsmatcherv3.Matcher {
+	list := &xdsmatcherv3.Matcher_MatcherList{}
+	for _, part := range parts {
+		list.Matchers = append(list.Matchers, &xdsmatcherv3.Matcher_MatcherList_FieldMatcher{OnMatch: yes, Predicate: &xdsmatcherv3.Matcher_MatcherList_Predicate{
+			MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_{SinglePredicate: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate{
+				Input: input(":path", &matcherv3.HttpRequestHeaderMatchInput{HeaderName: ":path"}),
+				Matcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{
+					ValueMatch: &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_Contains{Contains: part}},
+				},
+			}},
+		}})
 	}
+	return &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: list}, OnNoMatch: no}
 }
 
 // further goes on choosing.

@@ -59,8 +59,8 @@ func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
 // answer or it states none, "tail" where we read it from what Envoy keeps, "" where Envoy does. Envoy parses every piece
 // of a stream, and knows the conversations of four dialects.
 //
-// "refusals" leaves it to Envoy, which then also looks whether an answer with the status 400 refuses a key: of streams
-// we read the usage, of other answers Envoy.
+// "refusals" leaves it to Envoy, which then also looks whether an answer with the status 400 refuses a key: of whole
+// chats Envoy reads the usage, of all else we.
 func (x *Exchange) meter(l ticket.Leg) string {
 	c, _ := x.codec(l)
 	if l.Path < ticket.Worked && x.masks(l) {

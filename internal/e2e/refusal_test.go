@@ -40,6 +40,10 @@ func TestRefusalsOfKeysWithStatus400(t *testing.T) {
 				_, _ = io.WriteString(w, piece)
 				w.(http.Flusher).Flush() //nolint:forcetypeassert // the server's own
 			}
+		case strings.HasSuffix(r.URL.Path, "/embeddings"):
+			_, _ = io.WriteString(w, `{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5]}],"model":"m","usage":{"prompt_tokens":7,"total_tokens":7}}`)
+		case strings.HasSuffix(r.URL.Path, "/completions"):
+			_, _ = io.WriteString(w, `{"id":"c","object":"text_completion","created":1,"model":"m","choices":[{"index":0,"text":"Hi","finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":9,"total_tokens":16}}`)
 		case stream:
 			w.Header().Set("content-type", "text/event-stream")
 			_, _ = io.WriteString(w, "data: "+right+"\n\n")
@@ -53,10 +57,12 @@ providers:
   - { name: bad, kind: gemini, base_url: %[1]s, key: env:TEST_KEY }
   - { name: good, kind: gemini, base_url: %[1]s, key: env:GOOD_KEY }
   - { name: grok, kind: xai, base_url: %[1]s/v1, key: env:TEST_KEY }
+  - { name: grok2, kind: xai, base_url: %[1]s/v1, key: env:GOOD_KEY }
 routes:
   - { name: bad, match: { models: [bad] }, targets: [bad/m] }
   - { name: good, match: { models: [good] }, targets: [good/m] }
   - { name: both, match: { models: [both] }, targets: [bad/m, good/m], failover: { first_token: false } }
+  - { name: grok2, match: { models: [grok2] }, targets: [grok2/grok-3] }
   - { name: grok, match: { models: [grok] }, targets: [grok/grok-3] }
 `, server.URL))
 	asks := func(text string) string { return `{"contents":[{"role":"user","parts":[{"text":"` + text + `"}]}]}` }
@@ -92,6 +98,19 @@ routes:
 		}
 		if at := ended(t, s, id); at["usage_from"] != "envoy" || at["input"] != "7" || at["output"] != "9" {
 			t.Errorf("%s: got %s and %s from %s", name, at["input"], at["output"], at["usage_from"])
+		}
+	}
+	for _, c := range []struct{ path, body, input, output string }{ // and that of one that is no chat
+		{"/v1/embeddings", `{"model":"grok2","input":"Hello"}`, "7", "0"},
+		{"/v1/completions", `{"model":"grok2","prompt":"Hello"}`, "7", "9"},
+	} {
+		id := usageID + "refusals" + strings.ReplaceAll(c.path, "/", "-")
+		got, err := send(t.Context(), s.Base+c.path, c.body, "x-request-id: "+id)
+		if err != nil || got.status != http.StatusOK {
+			t.Fatal(err, got.status, got.body)
+		}
+		if at := ended(t, s, id); at["usage_from"] != "envoy" || at["input"] != c.input || at["output"] != c.output {
+			t.Errorf("%s: got %s and %s from %s", c.path, at["input"], at["output"], at["usage_from"])
 		}
 	}
 }
