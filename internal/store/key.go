@@ -2,14 +2,12 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/glob"
-	"github.com/signalbox-ai/signalbox/internal/jsonx"
 )
 
 // Key is a key that was issued. Its secrets are not part of it.
@@ -355,46 +353,4 @@ func (s *Store) Issued(ctx context.Context, id string) ([]auth.Issued, error) {
 		all = append(all, auth.Issued{Digest: auth.Digest(digest), Until: until, Key: k})
 	}
 	return all, rows.Err()
-}
-
-// orNull writes "" as NULL.
-func orNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-// nullable reads NULL as "".
-type nullable struct{ to *string }
-
-// Scan implements sql.Scanner.
-func (n nullable) Scan(v any) error {
-	var s sql.NullString
-	err := s.Scan(v)
-	*n.to = s.String
-	return err
-}
-
-// moment reads a time.
-type moment struct{ to *time.Time }
-
-// Scan implements sql.Scanner.
-func (m moment) Scan(v any) error {
-	var n sql.NullInt64
-	err := n.Scan(v)
-	*m.to = when(n.Int64)
-	return err
-}
-
-// document reads JSON.
-type document struct{ to any }
-
-// Scan implements sql.Scanner.
-func (d document) Scan(v any) error {
-	var s sql.NullString
-	if err := s.Scan(v); err != nil || s.String == "" {
-		return err
-	}
-	return jsonx.Decode([]byte(s.String), d.to)
 }

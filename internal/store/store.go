@@ -1,7 +1,7 @@
 // Package store keeps what the admin API manages: organizations, teams, projects, issued keys, budgets, teams' own
 // provider keys, and the audit log of every change to them.
 //
-//	Change(actor, func(*Tx)) ─► rows + audit log, in one transaction ─► Follow ─► indexes in memory, on every replica
+//	Change(actor, func(*Tx)) ─► rows + audit log, in one transaction ─► Follower ─► indexes in memory, on every replica
 //
 // It is a database of decisions, not of traffic: no request waits for it. SQLite serves one process, PostgreSQL many; both
 // pass the same tests. Keys are kept as keyed hashes, provider keys encrypted; neither is in the audit log.
@@ -9,6 +9,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -165,6 +166,40 @@ func (t *Tx) exec(query string, args ...any) (int64, error) {
 		return 0, err
 	}
 	return r.RowsAffected()
+}
+
+// keptAnswers is how long an idempotency key counts.
+const keptAnswers = 24 * time.Hour
+
+// Once runs f at most once for an idempotency key of the actor: a repeated request gets the first one's answer, which
+// must hold no secret. again reports that it did. The same key with another request is refused.
+func (t *Tx) Once(id string, request []byte, f func() ([]byte, error)) (answer []byte, again bool, err error) {
+	if id == "" {
+		answer, err = f()
+		return answer, false, err
+	}
+	sum := sha256.Sum256(request)
+	var was []byte
+	err = t.tx.QueryRowContext(t.ctx, t.s.engine.bind("SELECT request, response FROM idempotency WHERE actor = ? AND id = ? AND at > ?"), t.actor.Name, id, micro(t.now.Add(-keptAnswers))).Scan(&was, &answer)
+	switch {
+	case err == nil && string(was) == string(sum[:]):
+		return answer, true, nil
+	case err == nil:
+		return nil, false, fault(Replayed, "idempotency-key", "the idempotency key was used for another request")
+	case !errors.Is(err, sql.ErrNoRows):
+		return nil, false, err
+	}
+	if answer, err = f(); err != nil {
+		return nil, false, err
+	}
+	if _, err := t.exec("DELETE FROM idempotency WHERE at <= ? OR actor = ? AND id = ?", micro(t.now.Add(-keptAnswers)), t.actor.Name, id); err != nil {
+		return nil, false, err
+	}
+	_, err = t.exec("INSERT INTO idempotency (actor, id, request, response, at) VALUES (?, ?, ?, ?, ?)", t.actor.Name, id, sum[:], answer, micro(t.now))
+	if err != nil && t.s.engine.judge(err) == duplicate { // the same request runs beside this one
+		return nil, false, fault(Stale, "idempotency-key", "the same request is being made at this moment")
+	}
+	return answer, false, err
 }
 
 // Stamp is when an object was made and changed. Version counts its changes, from 1.

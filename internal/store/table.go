@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 )
 
 // Kind is a kind of object, as the audit log and the change feed name it.
@@ -177,4 +180,46 @@ func (t *table[T]) remove(tx *Tx, id string, version int64, users ...condition) 
 		return err
 	}
 	return tx.log("delete", t.kind, id, &old, nil)
+}
+
+// orNull writes "" as NULL.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// nullable reads NULL as "".
+type nullable struct{ to *string }
+
+// Scan implements sql.Scanner.
+func (n nullable) Scan(v any) error {
+	var s sql.NullString
+	err := s.Scan(v)
+	*n.to = s.String
+	return err
+}
+
+// moment reads a time.
+type moment struct{ to *time.Time }
+
+// Scan implements sql.Scanner.
+func (m moment) Scan(v any) error {
+	var n sql.NullInt64
+	err := n.Scan(v)
+	*m.to = when(n.Int64)
+	return err
+}
+
+// document reads JSON.
+type document struct{ to any }
+
+// Scan implements sql.Scanner.
+func (d document) Scan(v any) error {
+	var s sql.NullString
+	if err := s.Scan(v); err != nil || s.String == "" {
+		return err
+	}
+	return jsonx.Decode([]byte(s.String), d.to)
 }

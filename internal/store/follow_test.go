@@ -1,0 +1,80 @@
+package store_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/store"
+)
+
+// following has two replicas: what one changes counts at the other within a second.
+func following(t *testing.T, at func(store.Options) *rig) {
+	r := at(store.Options{Now: time.Now})
+	r.now = &time.Time{}
+	r.owners()
+	d := auth.NewDirectory(secret.New("pepper"))
+	k, text := r.issue(d, store.Key{Name: "app", Team: "core"})
+	other := at(store.Options{Now: time.Now})
+	var mu sync.Mutex
+	var seen []string
+	f := &store.Follower{Store: other.Store, Issued: d, Log: slog.New(slog.DiscardHandler), Changed: func(_ context.Context, kind store.Kind) error {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, string(kind))
+		return nil
+	}}
+	if err := f.Load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); f.Run(ctx) }()
+	defer func() { stop(); <-done }()
+	g := auth.NewGate(nil, auth.Options{Issued: d})
+	admitted := func() bool {
+		_, err := g.Admit(auth.Request{Header: func(n string) []string {
+			if n == "x-api-key" {
+				return []string{text}
+			}
+			return nil
+		}, Now: time.Now()})
+		return err == nil
+	}
+	if !admitted() {
+		t.Fatal("a key that was there is not let in")
+	}
+	state := func(s store.KeyState) {
+		t.Helper()
+		r.change(func(tx *store.Tx) error {
+			_, err := tx.UpdateKey(k.ID, 0, "state", func(k *store.Key) error { k.State = s; return nil })
+			return err
+		})
+		begin := time.Now()
+		for admitted() != (s == store.Active) {
+			if time.Since(begin) > time.Second {
+				t.Fatalf("%s does not count after a second", s)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	state(store.Disabled)
+	state(store.Active)
+	r.change(func(tx *store.Tx) error { _, err := tx.RevokeKey(k.ID, 0); return err })
+	for begin := time.Now(); admitted(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(begin) > time.Second {
+			t.Fatal("a revoked key is let in after a second")
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{"key", "key", "key"}; !cmp.Equal(seen, want) {
+		t.Errorf("told of %v, want %v", seen, want)
+	}
+}
