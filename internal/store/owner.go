@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"regexp"
@@ -95,8 +96,8 @@ func (s *Store) Organizations(ctx context.Context, p Page) ([]Organization, stri
 
 // CreateOrganization makes one.
 func (t *Tx) CreateOrganization(o *Organization) error {
-	if err := errors.Join(checkName("name", o.Name), checkTitle(o.Title)); err != nil {
-		return first(err)
+	if err := cmp.Or(checkName("name", o.Name), checkTitle(o.Title)); err != nil {
+		return err
 	}
 	return organizations().insert(t, o)
 }
@@ -106,7 +107,7 @@ func (t *Tx) UpdateOrganization(name string, version int64, change func(*Organiz
 	return organizations().update(t, name, version, "update", func(o *Organization) error {
 		err := change(o)
 		o.Name = name
-		return first(errors.Join(err, checkTitle(o.Title)))
+		return cmp.Or(err, checkTitle(o.Title))
 	})
 }
 
@@ -130,8 +131,8 @@ func (s *Store) Teams(ctx context.Context, organization string, p Page) ([]Team,
 
 // CreateTeam makes one.
 func (t *Tx) CreateTeam(v *Team) error {
-	if err := errors.Join(checkName("name", v.Name), checkTitle(v.Title)); err != nil {
-		return first(err)
+	if err := cmp.Or(checkName("name", v.Name), checkTitle(v.Title)); err != nil {
+		return err
 	}
 	if _, err := organizations().get(t.ctx, t.s, t.tx, v.Organization); err != nil {
 		return needs("organization", err)
@@ -145,7 +146,7 @@ func (t *Tx) UpdateTeam(name string, version int64, change func(*Team) error) (T
 		was := v.Organization
 		err := change(v)
 		v.Name, v.Organization = name, was
-		return first(errors.Join(err, checkTitle(v.Title)))
+		return cmp.Or(err, checkTitle(v.Title))
 	})
 }
 
@@ -169,8 +170,8 @@ func (s *Store) Projects(ctx context.Context, team string, p Page) ([]Project, s
 
 // CreateProject makes one.
 func (t *Tx) CreateProject(v *Project) error {
-	if err := errors.Join(checkName("name", v.Name), checkTitle(v.Title)); err != nil {
-		return first(err)
+	if err := cmp.Or(checkName("name", v.Name), checkTitle(v.Title)); err != nil {
+		return err
 	}
 	if _, err := teams().get(t.ctx, t.s, t.tx, v.Team); err != nil {
 		return needs("team", err)
@@ -184,7 +185,7 @@ func (t *Tx) UpdateProject(name string, version int64, change func(*Project) err
 		was := v.Team
 		err := change(v)
 		v.Name, v.Team = name, was
-		return first(errors.Join(err, checkTitle(v.Title)))
+		return cmp.Or(err, checkTitle(v.Title))
 	})
 }
 
@@ -196,50 +197,25 @@ func (t *Tx) DeleteProject(name string, version int64) error {
 	return projects().remove(t, name, version, condition{"api_keys.project", "keys"})
 }
 
-// first returns the first of joined errors.
-func first(err error) error {
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		return many.Unwrap()[0]
-	}
-	return err
-}
-
 // Adopt makes the owners that are not there yet.
 func (t *Tx) Adopt(os []Organization, ts []Team, ps []Project) error {
-	absent := func(err error) (bool, error) {
+	if err := adopt(t, organizations(), os, t.CreateOrganization); err != nil {
+		return err
+	}
+	if err := adopt(t, teams(), ts, t.CreateTeam); err != nil {
+		return err
+	}
+	return adopt(t, projects(), ps, t.CreateProject)
+}
+
+func adopt[T any](t *Tx, kept *table[T], all []T, create func(*T) error) error {
+	for i := range all {
+		_, err := kept.get(t.ctx, t.s, t.tx, kept.id(&all[i]))
 		if f, ok := errors.AsType[*Fault](err); ok && f.Reason == Missing {
-			return true, nil
+			err = create(&all[i])
 		}
-		return false, err
-	}
-	for i := range os {
-		_, err := organizations().get(t.ctx, t.s, t.tx, os[i].Name)
-		if missing, err := absent(err); err != nil {
+		if err != nil {
 			return err
-		} else if missing {
-			if err := t.CreateOrganization(&os[i]); err != nil {
-				return err
-			}
-		}
-	}
-	for i := range ts {
-		_, err := teams().get(t.ctx, t.s, t.tx, ts[i].Name)
-		if missing, err := absent(err); err != nil {
-			return err
-		} else if missing {
-			if err := t.CreateTeam(&ts[i]); err != nil {
-				return err
-			}
-		}
-	}
-	for i := range ps {
-		_, err := projects().get(t.ctx, t.s, t.tx, ps[i].Name)
-		if missing, err := absent(err); err != nil {
-			return err
-		} else if missing {
-			if err := t.CreateProject(&ps[i]); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
