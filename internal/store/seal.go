@@ -145,28 +145,10 @@ func (t *Tx) DeleteProviderKey(id string, version int64) error {
 	return providerKeys().remove(t, id, version)
 }
 
-// OpenProviderKey decrypts a team's key of a provider.
-func (s *Store) OpenProviderKey(ctx context.Context, team, provider string) (secret.Value, error) {
-	if s.sealer == nil {
-		return secret.Value{}, errNoSealer
-	}
-	k, err := providerKeys().get(ctx, s, s.db, team+":"+provider)
-	if err != nil {
-		return secret.Value{}, err
-	}
-	plain, _, err := s.sealer.open(k.sealed, k.about())
-	if err != nil {
-		return secret.Value{}, fmt.Errorf("the provider key %s: %w", k.ID, err)
-	}
-	return secret.New(string(plain)), nil
-}
-
-// OpenProviderKeys decrypts all teams' keys, for an index in memory.
+// OpenProviderKeys decrypts all teams' keys, for an index in memory. Without a secret to do it with it is an error that
+// there are any: requests would go on with the gateway's keys.
 func (s *Store) OpenProviderKeys(ctx context.Context) (map[auth.Provision]secret.Value, error) {
 	out := map[auth.Provision]secret.Value{}
-	if s.sealer == nil {
-		return out, nil
-	}
 	p := Page{Size: mostPage}
 	for {
 		all, next, err := s.ProviderKeys(ctx, "", p)
@@ -175,17 +157,27 @@ func (s *Store) OpenProviderKeys(ctx context.Context) (map[auth.Provision]secret
 		}
 		for i := range all {
 			k := &all[i]
-			plain, _, err := s.sealer.open(k.sealed, k.about())
-			if err != nil {
-				return nil, fmt.Errorf("the provider key %s: %w", k.ID, err)
+			if out[auth.Provision{Team: k.Team, Provider: k.Provider}], err = s.unseal(k); err != nil {
+				return nil, err
 			}
-			out[auth.Provision{Team: k.Team, Provider: k.Provider}] = secret.New(string(plain))
 		}
 		if next == "" {
 			return out, nil
 		}
 		p.After = next
 	}
+}
+
+// unseal decrypts a key.
+func (s *Store) unseal(k *ProviderKey) (secret.Value, error) {
+	err := errNoSealer
+	if s.sealer != nil {
+		var plain []byte
+		if plain, _, err = s.sealer.open(k.sealed, k.about()); err == nil {
+			return secret.New(string(plain)), nil
+		}
+	}
+	return secret.Value{}, fmt.Errorf("the provider key %s: %w", k.ID, err)
 }
 
 // Reseal seals again what was sealed with a secret that is no longer the first, and returns how many that were.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/store"
 )
@@ -35,14 +36,18 @@ func providerKeys(t *testing.T, at func(store.Options) *rig) {
 		})
 		return k
 	}
+	opened := func(r *rig) (string, error) {
+		all, err := r.OpenProviderKeys(ctx)
+		return all[auth.Provision{Team: "core", Provider: "openai"}].Reveal(), err
+	}
 	if k := set(r, "sk-provider-1"); k.Hint != "…er-1" || k.Version != 1 {
 		t.Errorf("got %+v", k)
 	}
 	if k := set(r, "sk-provider-2"); k.Version != 2 {
 		t.Errorf("got %+v", k)
 	}
-	if v, err := r.OpenProviderKey(ctx, "core", "openai"); err != nil || v.Reveal() != "sk-provider-2" {
-		t.Errorf("got %q, %v", v.Reveal(), err)
+	if v, err := opened(r); err != nil || v != "sk-provider-2" {
+		t.Errorf("got %q, %v", v, err)
 	}
 	entries, _, err := r.Audit(ctx, store.AuditFilter{Kind: store.KindProviderKey}, 0)
 	if err != nil || len(entries) != 2 || strings.Contains(fmt.Sprint(entries), "sk-provider") {
@@ -56,11 +61,19 @@ func providerKeys(t *testing.T, at func(store.Options) *rig) {
 		return nil
 	})
 	now := at(store.Options{Sealer: sealer(t, "the second secret of all")})
-	if v, err := now.OpenProviderKey(ctx, "core", "openai"); err != nil || v.Reveal() != "sk-provider-2" {
-		t.Errorf("after a rotation: %q, %v", v.Reveal(), err)
+	if v, err := opened(now); err != nil || v != "sk-provider-2" {
+		t.Errorf("after a rotation: %q, %v", v, err)
 	}
-	if _, err := r.OpenProviderKey(ctx, "core", "openai"); err == nil || strings.Contains(err.Error(), "sk-provider") {
+	if _, err := opened(r); err == nil || strings.Contains(err.Error(), "sk-provider") {
 		t.Errorf("the old secret opens, or %v", err)
+	}
+	without, err := store.Open(ctx, r.address, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer without.Close()
+	if all, err := without.OpenProviderKeys(ctx); err == nil || !strings.Contains(err.Error(), "core:openai: no secret is configured") {
+		t.Errorf("without a secret: %v, %v", all, err)
 	}
 	r.refused(store.Invalid, "team", func(tx *store.Tx) error {
 		_, err := tx.SetProviderKey("nobody", "openai", secret.New("12345678"))
