@@ -155,13 +155,12 @@ func keyID(r secret.Ref) string {
 }
 
 // relimit puts the store's budgets into the snapshot in use. On an error the limits stay as they were.
-func (a *App) relimit(ctx context.Context) {
+func (a *App) relimit(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := *a.core.Snapshot()
 	if err := a.build.limit(ctx, &s, a.cfg); err != nil {
-		a.log.Error("the budgets of the store are not in place; limits stay as they were", "error", err)
-		return
+		return err
 	}
 	a.core.Swap(&s)
 	var known bool
@@ -171,4 +170,5 @@ func (a *App) relimit(ctx context.Context) {
 			a.log.Error("the counters of limits are not known", "error", err)
 		}
 	}
+	return nil
 }

@@ -32,7 +32,7 @@ type Control struct {
 	issued *auth.Directory
 	follow *store.Follower
 	brings *auth.Provided
-	limits func(context.Context) // called when budgets may have changed; nil: nobody asks
+	limits func(context.Context) error // called when budgets may have changed; nil: nobody asks
 	token  secret.Value
 	verify *admin.Verifier
 	log    *slog.Logger
@@ -221,22 +221,23 @@ func (c *Control) bring(ctx context.Context) error {
 	return nil
 }
 
-// changed takes up what was changed in the store, but for keys, which the follower does. An error leaves the change to
-// be read again.
+// changed takes up what was changed in the store, but for keys, which the follower does. After an error it is called
+// again.
 func (c *Control) changed(ctx context.Context, kind store.Kind) error {
 	switch kind {
 	case store.KindProviderKey:
 		return c.bring(ctx)
 	case store.KindBudget, store.KindKey:
 		if c.limits != nil {
-			c.limits(ctx)
+			return c.limits(ctx)
 		}
 	}
 	return nil
 }
 
-// Run keeps what is in memory as the store is, until the context ends. limits is called when budgets may have changed.
-func (c *Control) Run(ctx context.Context, limits func(context.Context)) {
+// Run keeps what is in memory as the store is, until the context ends. limits is called when budgets may have changed, and
+// again after an error.
+func (c *Control) Run(ctx context.Context, limits func(context.Context) error) {
 	if c != nil {
 		c.limits = limits
 		c.follow.Run(ctx)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -17,13 +18,15 @@ const poll = 250 * time.Millisecond
 type Follower struct {
 	Store   *Store
 	Issued  *auth.Directory                            // nil: keys are not followed
-	Changed func(ctx context.Context, kind Kind) error // called once for each kind of what changed; nil: nobody asks
+	Changed func(ctx context.Context, kind Kind) error // called for each kind of what changed, again after an error; nil: nobody asks
 	Log     *slog.Logger
 	seq     int64
+	due     map[Kind]bool // what Changed is still to take up
 }
 
 // Load reads everything. Until it succeeds the index is empty, and keys of the store let nobody in.
 func (f *Follower) Load(ctx context.Context) error {
+	f.due = map[Kind]bool{}
 	if err := f.Store.db.QueryRowContext(ctx, "SELECT n FROM audit_seq WHERE one = 1").Scan(&f.seq); err != nil {
 		return err
 	}
@@ -60,24 +63,27 @@ func (f *Follower) Run(ctx context.Context) {
 		err := f.catchUp(ctx)
 		if ctx.Err() == nil && (err != nil) != away {
 			if away = err != nil; away {
-				f.Log.Warn("the store cannot be read; keys stay as they were", "error", err)
+				f.Log.Warn("what changed in the store cannot be taken up; it stays as it was", "error", err)
 			} else {
-				f.Log.Info("the store can be read again")
+				f.Log.Info("what changed in the store is taken up again")
 			}
 		}
 	}
 }
 
-// catchUp reads the changes since the last one.
+// catchUp reads the changes since the last one. What Changed does not take up holds up no keys.
 func (f *Follower) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {
 		changes, err := f.Store.since(ctx, f.seq)
-		if err != nil || len(changes) == 0 {
+		if err != nil {
 			return err
 		}
-		seen, kinds := map[string]bool{}, map[Kind]bool{}
+		if len(changes) == 0 {
+			return f.tell(ctx)
+		}
+		seen := map[string]bool{}
 		for _, c := range changes {
 			if c.Kind == KindKey && f.Issued != nil && !seen[c.Object] {
 				seen[c.Object] = true
@@ -87,18 +93,25 @@ func (f *Follower) catchUp(ctx context.Context) error {
 				}
 				f.Issued.Change(c.Object, now)
 			}
-			kinds[c.Kind] = true
-		}
-		for _, k := range slices.Sorted(maps.Keys(kinds)) {
-			if f.Changed == nil {
-				break
-			}
-			if err := f.Changed(ctx, k); err != nil {
-				return err
-			}
+			f.due[c.Kind] = true
 		}
 		f.seq = changes[len(changes)-1].Seq
 	}
+}
+
+// tell calls Changed for what is due.
+func (f *Follower) tell(ctx context.Context) error {
+	var faults []error
+	for _, k := range slices.Sorted(maps.Keys(f.due)) {
+		if f.Changed != nil {
+			if err := f.Changed(ctx, k); err != nil {
+				faults = append(faults, err)
+				continue
+			}
+		}
+		delete(f.due, k)
+	}
+	return errors.Join(faults...)
 }
 
 func (s *Store) since(ctx context.Context, seq int64) ([]Entry, error) {

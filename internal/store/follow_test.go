@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -76,5 +77,51 @@ func following(t *testing.T, at func(store.Options) *rig) {
 	defer mu.Unlock()
 	if want := []string{"key", "key", "key"}; !cmp.Equal(seen, want) {
 		t.Errorf("told of %v, want %v", seen, want)
+	}
+}
+
+// notTakenUp has a change that cannot be taken up at first: it is tried again, and keys are followed meanwhile.
+func notTakenUp(t *testing.T, at func(store.Options) *rig) {
+	r := at(store.Options{Now: time.Now})
+	r.owners()
+	d := auth.NewDirectory()
+	told, broken := make(chan store.Kind, 100), errors.New("away")
+	fails := 3
+	f := &store.Follower{Store: r.Store, Issued: d, Log: slog.New(slog.DiscardHandler), Changed: func(_ context.Context, kind store.Kind) error {
+		told <- kind
+		if kind == store.KindBudget && fails > 0 {
+			fails--
+			return broken
+		}
+		return nil
+	}}
+	if err := f.Load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	r.change(func(tx *store.Tx) error {
+		return tx.CreateBudget(&store.Budget{Level: "team", Owner: "core", Unit: "requests", Amount: 5, Per: "minute"})
+	})
+	r.issue(d, store.Key{Name: "app", Team: "core"})
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); f.Run(ctx) }()
+	defer func() { stop(); <-done }()
+	for i, want := range []store.Kind{store.KindBudget, store.KindKey, store.KindBudget, store.KindBudget, store.KindBudget} {
+		select {
+		case got := <-told:
+			if got != want {
+				t.Fatalf("call %d is of %s, want %s", i, got, want)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("call %d does not come", i)
+		}
+		if d.Len() != 1 {
+			t.Fatal("the key is not followed")
+		}
+	}
+	select {
+	case got := <-told:
+		t.Errorf("told of %s again", got)
+	case <-time.After(600 * time.Millisecond):
 	}
 }

@@ -103,6 +103,7 @@ func TestContract(t *testing.T) {
 		"idempotency":      idempotency,
 		"conflicts":        conflicts,
 		"following":        following,
+		"not taken up":     notTakenUp,
 		"at once":          atOnce,
 		"schema":           schema,
 		"nothing half way": nothingHalfWay,
