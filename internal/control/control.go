@@ -227,7 +227,7 @@ func (c *Control) changed(ctx context.Context, kind store.Kind) error {
 	switch kind {
 	case store.KindProviderKey:
 		return c.bring(ctx)
-	case store.KindBudget, store.KindKey:
+	case store.KindBudget: // a key, team or project stays with its owners, and is not deleted before its budgets
 		if c.limits != nil {
 			return c.limits(ctx)
 		}
