@@ -138,3 +138,25 @@ func TestAnExchangeThatIsNeverLoggedIsChargedWhole(t *testing.T) {
 		t.Errorf("%d were reserved, and after the end %+v", reserved, c)
 	}
 }
+
+// TestSearchesOfTheWebAreBoundedOrRefused under a limit of money.
+func TestSearchesOfTheWebAreBoundedOrRefused(t *testing.T) {
+	r, _ := limited(t, &quota.Budget{ID: "money", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.Money, Limit: 1 << 50, Window: life()})
+	const text = `"model":"gpt-4o","max_tokens":5,"messages":[{"role":"user","content":"say web_search_options and google_search"}]`
+	for more, admitted := range map[string]bool{
+		``: true,
+		`,"tools":[{"type":"function","function":{"name":"web_search","parameters":{"type":"object"}}}]`: true,
+		`,"web_search_options":{}`:                 false,
+		`,"web_search_options":null`:               true,
+		`,"search_parameters":{"mode":"auto"}`:     false,
+		`,"tools":[{"type":"web_search_preview"}]`: false,
+	} {
+		_, reply := r.ask("request-1", `{`+text+more+`}`)
+		if (reply.Answer == nil) != admitted {
+			t.Errorf("%s: %+v", more, reply.Answer)
+		}
+		if reply.Answer != nil && !strings.Contains(string(reply.Answer.Body), "searches the web") {
+			t.Errorf("%s: %s", more, reply.Answer.Body)
+		}
+	}
+}

@@ -298,7 +298,7 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 	}
 	w := metering.Want{
 		ID: x.ID, Party: x.party(), Route: x.Route, Model: x.Model, Op: x.Op, Output: p.head.MaxTokens, N: p.head.N, Began: x.in.began, Hold: x.Rules.Total.D(),
-		Prompt: metering.Prompt{Bytes: int64(len(p.in.Body)), Refers: refers(p.in.Body)},
+		Prompt: metering.Prompt{Bytes: int64(len(p.in.Body)), Refers: refers(p.in.Body), Searches: searches(p.head.Doc)},
 	}
 	for _, s := range plan.Steps {
 		w.Steps = append(w.Steps, *x.step(ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}))
@@ -319,6 +319,41 @@ func (p *planner) counted(s *metering.Step) (int64, bool) {
 		return 0, false
 	}
 	return e.Input + max(e.Error, e.Input/10), true
+}
+
+// searches returns how often a provider may search the web for a request, below 0 where nothing bounds it: Anthropic's
+// tool has max_uses (https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/web-search-tool), OpenAI's, Google's and
+// xAI's have nothing of the kind.
+func searches(doc *jsonx.Doc) int64 {
+	if doc == nil {
+		return 0
+	}
+	for _, name := range [...]string{"web_search_options", "search_parameters"} {
+		if v, ok := doc.Get(name); ok && !jsonx.IsNull(v) {
+			return -1
+		}
+	}
+	tools, _ := doc.Get("tools")
+	if !bytes.Contains(tools, []byte("earch")) {
+		return 0
+	}
+	var n int64
+	for _, t := range jsonx.Elements(tools) {
+		for _, google := range [...]string{"google_search", "googleSearch", "google_search_retrieval", "googleSearchRetrieval"} {
+			if jsonx.Get(t, google) != nil {
+				return -1
+			}
+		}
+		if kind, _ := jsonx.String(jsonx.Get(t, "type")); !strings.HasPrefix(kind, "web_search") {
+			continue
+		}
+		most, ok := jsonx.Int(jsonx.Get(t, "max_uses"))
+		if !ok || most < 0 {
+			return -1
+		}
+		n += min(most, 1<<20)
+	}
+	return n
 }
 
 // references are members by which a request names what it does not hold.

@@ -26,13 +26,41 @@ func card(s *Step) *price.Card {
 	return m.Card
 }
 
+// states reports whether a card has a rate for an item, at any time.
+func states(c *price.Card, i price.Item) bool {
+	if c == nil {
+		return false
+	}
+	_, ok := c.Rates.Get(i)
+	for k := range c.Changes {
+		_, later := c.Changes[k].Rates.Get(i)
+		ok = ok || later
+	}
+	return ok
+}
+
 // answers reports whether an operation's answer has tokens that are billed.
 func answers(o llm.Op) bool { return o == llm.OpChat || o == llm.OpComplete }
 
-// Unbounded reports whether an operation can use any amount, and nobody can say how much before: it is refused where
-// a hard limit of money or tokens holds.
-func Unbounded(o llm.Op) bool {
-	return o == llm.OpRealtime || o == llm.OpFiles || o == llm.OpBatches
+// measure says how far what an operation uses is known before.
+type measure uint8
+
+const (
+	unbounded measure = iota // any amount: it is refused where a hard limit of money or tokens holds
+	bounded                  // by its prompt, and the bound of its answer
+	unbilled                 // nothing
+)
+
+// measureOf returns the measure of an operation. One that is not named here is unbounded: pictures and sounds have
+// tokens and fees that their requests do not tell, files and batches hold requests where nobody looks.
+func measureOf(o llm.Op) measure {
+	switch o {
+	case llm.OpChat, llm.OpComplete, llm.OpEmbed, llm.OpRerank, llm.OpModerate:
+		return bounded
+	case llm.OpCount, llm.OpModels, llm.OpStored:
+		return unbilled
+	}
+	return unbounded
 }
 
 // Cap is the bound to write into a request whose client said none, or a higher one than the models have: the least
@@ -79,11 +107,14 @@ func (w *Want) prompt(s *Step, count bool) int64 {
 
 // ask returns what the exchange can use at a step.
 func (m *Meter) ask(w *Want, s *Step, count bool) ask {
-	if w.Op == llm.OpCount {
-		return ask{} // nobody bills for counting
+	if measureOf(w.Op) != bounded {
+		return ask{} // under limits of rates the truth is charged, and the bytes of a picture say nothing of it
 	}
 	n := int64(max(w.N, 1))
-	a := ask{Ask: cost.Ask{Input: w.prompt(s, count), Writes: w.Op == llm.OpChat, WritesHour: w.Op == llm.OpChat}}
+	a := ask{Ask: cost.Ask{
+		Input: w.prompt(s, count), Writes: w.Op == llm.OpChat, WritesHour: w.Op == llm.OpChat,
+		AudioIn: states(card(s), price.AudioInput), AudioOut: states(card(s), price.AudioOutput), Searches: max(w.Prompt.Searches, 0),
+	}}
 	if answers(w.Op) {
 		one := w.Output
 		if most := s.Provider.Facts(s.Model, s.Like).MaxOutput; one == 0 || most > 0 && most < one {

@@ -61,6 +61,8 @@ type Step struct {
 type Prompt struct {
 	Bytes  int64 // of the body: its text has no more tokens
 	Refers bool  // it names what is not in the body: a URL of an image, a file, an earlier answer
+	// Searches is how often the provider may search the web for it; below 0: any number of times.
+	Searches int64
 	// Count counts it for a step: the most tokens that it can have there, as far as can be told. ok is false where
 	// nobody can tell. nil: nobody counts.
 	Count func(s *Step) (most int64, ok bool)

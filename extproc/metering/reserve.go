@@ -62,9 +62,11 @@ func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) 
 	if m.unknown.Load() {
 		return Granted{}, away(quota.ErrUnknown)
 	}
-	if Unbounded(w.Op) && t.Caps {
-		return Granted{}, &llm.Error{Code: llm.CodeOverQuota, Reason: "unmetered", Op: op,
-			Message: "what " + w.Op.String() + " use cannot be bounded, and a limit of money or tokens holds"}
+	switch {
+	case measureOf(w.Op) == unbounded && t.Caps:
+		return Granted{}, unmetered("what a request of the operation " + w.Op.String() + " uses cannot be bounded, and a limit of money or tokens holds")
+	case w.Prompt.Searches < 0 && t.Money:
+		return Granted{}, unmetered("how often the provider searches the web cannot be bounded, and a limit of money holds; max_uses bounds it where the tool has that")
 	}
 	claims, most, short := m.claims(w, t.Budgets, false)
 	if short != nil && t.Money {
@@ -98,6 +100,10 @@ func until(w *Want) time.Time {
 		d = 24 * time.Hour
 	}
 	return w.Began.Add(d + 30*time.Second)
+}
+
+func unmetered(message string) *llm.Error {
+	return &llm.Error{Code: llm.CodeOverQuota, Reason: "unmetered", Op: op, Message: message}
 }
 
 func internal(err error) *llm.Error {

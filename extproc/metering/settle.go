@@ -101,8 +101,8 @@ type due struct {
 
 // Settle charges an exchange, once: what it used in place of what it reserved. It does not wait.
 func (m *Meter) Settle(e *Ended) {
-	if e.Op == llm.OpCount {
-		e.Usage = llm.Usage{} // what was counted was not used
+	if measureOf(e.Op) == unbilled {
+		e.Usage = llm.Usage{} // what was counted was not used, and what is looked at again was billed before
 	}
 	h, known := decode(e.Hold)
 	o := m.open.take(h.id)
