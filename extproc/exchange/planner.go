@@ -69,7 +69,7 @@ func (p *planner) usable(t routing.Target) (bool, string) {
 		return p.cannot(e)
 	}
 	if p.terms.Money {
-		if e := x.snap.Meter.Priced(x.step(leg), x.in.began); e != nil {
+		if e := x.snap.Meter.Priced(x.Op, x.step(leg), x.in.began); e != nil {
 			return p.cannot(e)
 		}
 	}

@@ -144,7 +144,7 @@ func (m *Meter) claims(w *Want, budgets []*quota.Budget, count bool) (claims []q
 		c := s.Provider.Contract
 		l := cost.Bound(card(s), a.Ask, c.Terms(s.Model, w.Began))
 		if c.Denies(l.Flags) && short == nil {
-			short = m.Priced(s, w.Began)
+			short = m.Priced(w.Op, s, w.Began)
 		}
 		steps = append(steps, cost.Step{Full: l.Full, Cut: ruleOf(c).Cut(l)})
 	}

@@ -132,7 +132,10 @@ func New(p Params) *Meter {
 func (m *Meter) Known() { m.unknown.Store(false) }
 
 // Priced says why a step's cost cannot be bounded, or nil: such a step is refused where a limit of money holds.
-func (m *Meter) Priced(s *Step, at time.Time) *llm.Error {
+func (m *Meter) Priced(o llm.Op, s *Step, at time.Time) *llm.Error {
+	if measureOf(o) == unbilled {
+		return nil
+	}
 	c := s.Provider.Contract
 	l := cost.Bound(card(s), cost.Ask{Input: 1, Output: 1}, c.Terms(s.Model, at))
 	if !c.Denies(l.Flags) {

@@ -259,6 +259,12 @@ func TestHowExchangesEndIsWhatTheyAreCharged(t *testing.T) {
 		{"no connection", func(e *metering.Ended) { e.Attempts[0].Ended, e.Told = billing.Unsent, metering.Told{} }, 0},
 		{"an error", func(e *metering.Ended) { e.Attempts[0].Ended, e.Told = billing.Refused, metering.Told{} }, 0},
 		{"given up before the answer", func(e *metering.Ended) { e.Attempts[0].Ended, e.Told = billing.CutEarly, metering.Told{} }, in * 1000},
+		{"given up, and the answer is known to have begun", func(e *metering.Ended) {
+			e.Attempts[0].Ended, e.Whole = billing.CutEarly, false
+		}, 900*1000 + out*10_000},
+		{"a session, whose parts say what they used", func(e *metering.Ended) {
+			e.Attempts[0].Ended, e.Whole, e.Op = billing.CutEarly, false, llm.OpRealtime
+		}, 900*1000 + 70*10_000},
 		{"broken in the middle", func(e *metering.Ended) { e.Attempts[0].Ended, e.Told = billing.Aborted, metering.Told{} }, reserved},
 		{"after one that timed out", func(e *metering.Ended) {
 			cut := e.Attempts[0]

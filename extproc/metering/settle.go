@@ -275,7 +275,11 @@ func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 	var flags cost.Flags
 	if last {
 		t.Seen, flags = cost.Split(e.Op, e.Usage)
-		t.Told = e.Whole && e.Usage.Known()
+		// The parts of a session state each what they used, however the session ends.
+		t.Told = e.Usage.Known() && (e.Whole || e.Op == llm.OpRealtime)
+		if t.Ended == billing.CutEarly && t.Seen.Answer() > 0 {
+			t.Ended = billing.Aborted
+		}
 		m.guess(e, a, &t)
 	}
 	units, reserved := ruleOf(contract).Charge(t)

@@ -47,6 +47,7 @@ func TestEveryOperationIsLimitedAndWrittenDown(t *testing.T) {
 	mux.Handle("/v1/realtime", &websocket.Server{Handler: func(ws *websocket.Conn) {
 		var m string
 		_ = websocket.Message.Receive(ws, &m)
+		defer func() { _ = websocket.Message.Receive(ws, &m) }() // until the client leaves
 		_ = websocket.Message.Send(ws, `{"type":"response.done","response":{"usage":{"total_tokens":12,"input_tokens":5,"output_tokens":7}}}`)
 	}})
 	up := httptest.NewServer(mux)
@@ -61,7 +62,7 @@ func TestEveryOperationIsLimitedAndWrittenDown(t *testing.T) {
 		{"embed", "POST", "/v1/embeddings", `{"model":"m","input":"a"}`, "8 0 0", true},
 		{"rerank", "POST", "/v2/rerank", `{"model":"co","query":"a","documents":["b"]}`, "0 0 2", true},
 		{"moderate", "POST", "/v1/moderations", `{"model":"m","input":"a"}`, "0 0 0", true},
-		{"complete", "POST", "/v1/completions", `{"model":"m","prompt":"a"}`, "5 7 0", true},
+		{"complete", "POST", "/v1/completions", `{"model":"gpt-3.5-turbo-instruct","prompt":"a"}`, "5 7 0", true},
 		{"image", "POST", "/v1/images/generations", `{"model":"m","prompt":"a"}`, "50 20 0", false},
 		{"speech", "POST", "/v1/audio/speech", `{"model":"m","input":"a","voice":"alloy"}`, "0 0 0", false},
 		{"transcribe", "POST", "/v1/audio/transcriptions", form, "14 5 0", false},
@@ -78,10 +79,11 @@ func TestEveryOperationIsLimitedAndWrittenDown(t *testing.T) {
 	s := stack.Up(t, fmt.Sprintf(`
 providers:
   - { name: dead, kind: openai, base_url: "http://127.0.0.1:9/v1", key: env:TEST_KEY, models: [{ name: m, price: %[2]s }] }
-  - { name: oai, kind: openai, base_url: "%[1]s/v1", key: env:TEST_KEY, models: [{ name: m, price: %[2]s }] }
+  - { name: oai, kind: openai, base_url: "%[1]s/v1", key: env:TEST_KEY, models: [{ name: m, price: %[2]s }, { name: gpt-3.5-turbo-instruct, price: %[2]s }] }
   - { name: co, kind: cohere, base_url: "%[1]s", key: env:TEST_KEY, models: [{ name: m, price: { per_query: 0.001 } }] }
 routes:
   - { name: one, match: { models: [m] }, targets: [dead/m, oai/m] }
+  - { name: instruct, match: { models: [gpt-3.5-turbo-instruct] }, targets: [oai/gpt-3.5-turbo-instruct] }
   - { name: co, match: { models: [co] }, targets: [co/m] }
 ledger: { store: "sqlite:run/ledger.db" }
 keys:
