@@ -43,27 +43,21 @@ func (s *Store) ChargedOf(ctx context.Context, organization string, budgets []st
 	return s.charged(ctx, sqltext.Charged(flavor(), organization, budgets, since))
 }
 
-func (s *Store) charged(ctx context.Context, st sqltext.Statement) (out []book.Charged, err error) {
+func (s *Store) charged(ctx context.Context, st sqltext.Statement) ([]book.Charged, error) {
 	rows, err := s.pool.Query(ctx, st.SQL, st.Args...)
 	if err != nil {
 		return nil, failed(err)
 	}
-	var c book.Charged
-	if _, err := pgx.ForEachRow(rows, []any{&c.Budget, &c.Window, &c.Amount}, func() error { out = append(out, c); return nil }); err != nil {
-		return nil, failed(err)
-	}
-	return out, nil
+	defer rows.Close()
+	return sqltext.Collect(rows, sqltext.ChargedRow)
 }
 
 // Known implements book.Knower.
-func (s *Store) Known(ctx context.Context, organization string, ids []string) (out []string, err error) {
+func (s *Store) Known(ctx context.Context, organization string, ids []string) ([]string, error) {
 	rows, err := s.pool.Query(ctx, "SELECT id FROM ledger_records WHERE organization=$1 AND sequence=0 AND id=ANY($2)", organization, ids)
 	if err != nil {
 		return nil, failed(err)
 	}
-	var id string
-	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error { out = append(out, id); return nil }); err != nil {
-		return nil, failed(err)
-	}
-	return out, nil
+	defer rows.Close()
+	return sqltext.Collect(rows, sqltext.IDRow)
 }

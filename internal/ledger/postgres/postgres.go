@@ -8,7 +8,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -312,16 +311,5 @@ func (s *Store) Usage(ctx context.Context, q book.Query) ([]book.Row, error) {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	defer rows.Close()
-	var out []book.Row
-	for rows.Next() {
-		row := book.Row{Group: make([]string, len(q.By))}
-		if err := rows.Scan(sqltext.Into(&row)...); err != nil {
-			return nil, fmt.Errorf("ledger: %w", err)
-		}
-		out = append(out, row)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	return slices.Clip(out), nil
+	return sqltext.Collect(rows, sqltext.UsageRow(len(q.By)))
 }

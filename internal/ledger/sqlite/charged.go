@@ -46,23 +46,13 @@ func (s *Store) ChargedOf(ctx context.Context, organization string, budgets []st
 	return s.charged(ctx, sqltext.Charged(flavor(), organization, budgets, since))
 }
 
-func (s *Store) charged(ctx context.Context, st sqltext.Statement) (out []book.Charged, err error) {
+func (s *Store) charged(ctx context.Context, st sqltext.Statement) ([]book.Charged, error) {
 	rows, err := s.read.QueryContext(ctx, st.SQL, st.Args...)
 	if err != nil {
 		return nil, failed(err)
 	}
 	defer rows.Close()
-	for rows.Next() {
-		var c book.Charged
-		if err := rows.Scan(&c.Budget, &c.Window, &c.Amount); err != nil {
-			return nil, failed(err)
-		}
-		out = append(out, c)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, failed(err)
-	}
-	return out, nil
+	return sqltext.Collect(rows, sqltext.ChargedRow)
 }
 
 // Known implements book.Knower.
@@ -72,26 +62,20 @@ func (s *Store) Known(ctx context.Context, organization string, ids []string) (o
 		for _, id := range chunk {
 			args = append(args, id)
 		}
-		if out, err = s.ids(ctx, out, "SELECT id FROM ledger_records WHERE organization=? AND sequence=0 AND id IN (?"+strings.Repeat(",?", len(chunk)-1)+")", args); err != nil {
-			return nil, failed(err)
+		some, err := s.ids(ctx, "SELECT id FROM ledger_records WHERE organization=? AND sequence=0 AND id IN (?"+strings.Repeat(",?", len(chunk)-1)+")", args)
+		if err != nil {
+			return nil, err
 		}
+		out = append(out, some...)
 	}
 	return out, nil
 }
 
-// ids appends what a query for one text finds.
-func (s *Store) ids(ctx context.Context, out []string, query string, args []any) ([]string, error) {
+func (s *Store) ids(ctx context.Context, query string, args []any) ([]string, error) {
 	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, err
+		return nil, failed(err)
 	}
 	defer rows.Close()
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+	return sqltext.Collect(rows, sqltext.IDRow)
 }

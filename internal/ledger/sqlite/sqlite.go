@@ -327,18 +327,7 @@ func (s *Store) Usage(ctx context.Context, q book.Query) ([]book.Row, error) {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	defer rows.Close()
-	var out []book.Row
-	for rows.Next() {
-		row := book.Row{Group: make([]string, len(q.By))}
-		if err := rows.Scan(sqltext.Into(&row)...); err != nil {
-			return nil, fmt.Errorf("ledger: %w", err)
-		}
-		out = append(out, row)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	return out, nil
+	return sqltext.Collect(rows, sqltext.UsageRow(len(q.By)))
 }
 
 // Prune removes what is old, a few thousand rows at a time, so that writing goes on. The file does not shrink; its free

@@ -40,26 +40,3 @@ func Expired(keep book.Retention, now time.Time) (out []Old) {
 	return append(out, Old{Table: "ledger_budgets", Column: "start", Before: now.Add(-book.KeptCharges).Unix(), Key: "organization,budget,start"},
 		Old{Table: "ledger_notices", Column: "at", Before: now.Add(-KeptNotices).Unix(), Key: "organization,id"})
 }
-
-// start scans a period's start, Unix seconds; 0 is none.
-type start struct{ to *time.Time }
-
-// Scan implements sql.Scanner.
-func (s start) Scan(v any) error {
-	if n, ok := v.(int64); ok && n != 0 {
-		*s.to = time.Unix(n, 0).UTC()
-	}
-	return nil
-}
-
-// Into returns what the columns of Usage are scanned into. The row's group has its length.
-func Into(row *book.Row) []any {
-	out := []any{start{&row.Start}}
-	for i := range row.Group {
-		out = append(out, &row.Group[i])
-	}
-	for _, n := range row.Sums.Fields() {
-		out = append(out, n)
-	}
-	return out
-}
