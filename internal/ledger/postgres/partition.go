@@ -55,14 +55,8 @@ func (s *Store) partitions(ctx context.Context, records []*ledger.Record) error 
 	return nil
 }
 
-// dayOf returns the days since 1970, as the column day has them.
-func dayOf(t time.Time) int64 {
-	ms := t.UnixMilli()
-	if ms < 0 { // as SQL divides
-		return -(-ms / millisOfDay)
-	}
-	return ms / millisOfDay
-}
+// dayOf returns the days since 1970, as the column day has them: Go divides as SQL does.
+func dayOf(t time.Time) int64 { return t.UnixMilli() / millisOfDay }
 
 // prefix is that of partitions' names; behind it stands the day as YYYYMMDD.
 const prefix = "ledger_records_"
