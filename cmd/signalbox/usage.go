@@ -286,11 +286,7 @@ func (c *usageRerateCmd) Run(s streams) error {
 		if !c.JSON {
 			return nil
 		}
-		line, err := r.Encode()
-		if err != nil {
-			return err
-		}
-		_, err = s.out.Write(append(line, '\n'))
+		_, err := s.out.Write(append(r.Encode(), '\n'))
 		return err
 	}
 	rep, err := rerate.Run(ctx, store, filter, pricer, !c.Apply, each)

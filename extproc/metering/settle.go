@@ -163,11 +163,7 @@ func (m *Meter) settle(ctx context.Context, d *due) {
 // tell settles, with the record of the ledger in the journal until the ledger has it.
 func (m *Meter) tell(ctx context.Context, d *due) (quota.Outcome, error) {
 	if s, ok := m.store.(*journal.Store); ok && d.r != nil {
-		note, err := d.r.Encode()
-		if err != nil {
-			m.log.Error("a record cannot be written down", "charge", d.s.ID, "error", err)
-		}
-		return s.Use(ctx, &d.s, note)
+		return s.Use(ctx, &d.s, d.r.Encode())
 	}
 	return m.store.Settle(ctx, &d.s)
 }
@@ -177,10 +173,7 @@ func (m *Meter) note(d *due) {
 	if m.journal == nil || d.r == nil {
 		return
 	}
-	note, err := d.r.Encode()
-	if err == nil {
-		err = m.journal.Noted(&d.s, note)
-	}
+	err := m.journal.Noted(&d.s, d.r.Encode())
 	if err == nil {
 		err = m.journal.Settled(d.s.Organization, d.s.ID)
 	}

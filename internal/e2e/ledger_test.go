@@ -64,8 +64,7 @@ func TestEveryExchangeIsInTheLedger(t *testing.T) {
 	}
 	if t.Failed() {
 		for _, r := range all {
-			line, _ := r.Encode()
-			t.Logf("%s", line)
+			t.Logf("%s", r.Encode())
 		}
 	}
 }

@@ -49,14 +49,8 @@ func New(shape, format string, w io.Writer) (Sink, error) {
 type lines struct{ w *bufio.Writer }
 
 func (l *lines) Add(r *ledger.Record) error {
-	data, err := r.Encode()
-	if err != nil {
-		return err
-	}
-	if _, err := l.w.Write(append(data, '\n')); err != nil {
-		return err
-	}
-	return nil
+	_, err := l.w.Write(append(r.Encode(), '\n'))
+	return err
 }
 
 func (l *lines) Close() error { return l.w.Flush() }

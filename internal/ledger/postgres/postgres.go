@@ -119,11 +119,7 @@ func (s *Store) Write(ctx context.Context, records []*ledger.Record) (int, error
 	}
 	rows := make([][]any, 0, len(records))
 	for _, r := range records {
-		values, err := sqltext.RecordValues(nil, r)
-		if err != nil {
-			return 0, fmt.Errorf("%w: %w", book.ErrRejected, err)
-		}
-		rows = append(rows, values)
+		rows = append(rows, sqltext.RecordValues(nil, r))
 	}
 	n := 0
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {

@@ -197,9 +197,7 @@ func insert(ctx context.Context, tx *sql.Tx, records []*ledger.Record) ([]*ledge
 	added := make([]*ledger.Record, 0, len(records))
 	values := make([]any, 0, len(columns))
 	for _, r := range records {
-		if values, err = sqltext.RecordValues(values[:0], r); err != nil {
-			return nil, fmt.Errorf("%w: %w", book.ErrRejected, err)
-		}
+		values = sqltext.RecordValues(values[:0], r)
 		res, err := st.ExecContext(ctx, values...)
 		if err != nil {
 			return nil, err

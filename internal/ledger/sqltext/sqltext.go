@@ -146,17 +146,13 @@ func RecordColumns() []string {
 }
 
 // RecordValues returns the values of RecordColumns. Provider, model and region are those of the last attempt.
-func RecordValues(dst []any, r *ledger.Record) ([]any, error) {
-	data, err := r.Encode()
-	if err != nil {
-		return nil, err
-	}
+func RecordValues(dst []any, r *ledger.Record) []any {
 	last := ledger.Target{Model: r.Asked.Model}
 	if n := len(r.Attempts); n > 0 {
 		last = r.Attempts[n-1].Target
 	}
 	return append(dst, r.At.UnixMilli(), r.Organization, r.ID, int64(r.Sequence), r.Who.Team, r.Who.Project, r.Who.Key, r.Who.User, r.Asked.Route,
-		last.Provider, last.Model, last.Region, string(r.Result.Status), Tags(ledger.Canonical(r.Tags)), int64(r.Money.Cost), string(data)), nil
+		last.Provider, last.Model, last.Region, string(r.Result.Status), Tags(ledger.Canonical(r.Tags)), int64(r.Money.Cost), string(r.Encode()))
 }
 
 // SeriesColumns are the columns of ledger_series.

@@ -96,10 +96,7 @@ func (s *spool) add(records []*ledger.Record) (kept int, err error) {
 	var buf []byte
 	room := s.limit - s.size
 	for _, r := range records {
-		data, err := r.Encode()
-		if err != nil {
-			break // it cannot be kept anywhere; the rest is tried again
-		}
+		data := r.Encode()
 		if int64(len(buf)+head+len(data)) > room {
 			break
 		}
