@@ -116,18 +116,21 @@ func itemOf(name string) (price.Item, bool) {
 }
 
 // Prompt returns the tokens of the prompt, cached ones included.
-func (u Units) Prompt() int64 {
-	return u[price.Input] + u[price.CacheRead] + u[price.CacheWrite] + u[price.CacheWrite1h] + u[price.AudioInput] + u[price.AudioCacheRead] + u[price.ImageInput]
-}
+func (u Units) Prompt() int64 { return (*cost.Units)(&u).Prompt() }
 
 // Answer returns the tokens of the answer, reasoning included.
-func (u Units) Answer() int64 { return u[price.Output] + u[price.Reasoning] + u[price.AudioOutput] }
+func (u Units) Answer() int64 { return (*cost.Units)(&u).Answer() }
 
 // Written returns the tokens that were written to a prompt cache.
 func (u Units) Written() int64 { return u[price.CacheWrite] + u[price.CacheWrite1h] }
 
 // Read returns the tokens that were read from one.
 func (u Units) Read() int64 { return u[price.CacheRead] + u[price.AudioCacheRead] }
+
+// Searches returns the web searches, whatever the size of their context.
+func (u Units) Searches() int64 {
+	return u[price.WebSearch] + u[price.WebSearchLow] + u[price.WebSearchMedium] + u[price.WebSearchHigh]
+}
 
 // BillOf makes the record's form of a bill.
 func BillOf(b *cost.Bill, card, version string) Bill {

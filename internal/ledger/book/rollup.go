@@ -131,7 +131,7 @@ func Parts(r *ledger.Record) []Part {
 		u := a.Units
 		p := Part{s, Sums{
 			Input: u.Prompt(), Cached: u.Read(), Written: u.Written(), Output: u.Answer(), Reasoning: u[price.Reasoning],
-			Searches: u[price.WebSearch] + u[price.WebSearchLow] + u[price.WebSearchMedium] + u[price.WebSearchHigh],
+			Searches: u.Searches(),
 			Cost:     a.Bill.Cost, List: a.Bill.List, Saved: a.Bill.Saved,
 		}}
 		if r.Sequence == 0 {

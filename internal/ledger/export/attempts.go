@@ -99,7 +99,7 @@ func (s *attempts) Add(r *ledger.Record) error {
 		u := a.Units
 		row.tokenColumns = tokenColumns{
 			Input: u[price.Input] + u[price.ImageInput], Cached: u.Read(), Written: u.Written(), Output: u[price.Output], Reasoning: u[price.Reasoning], AudioIn: u[price.AudioInput], AudioOut: u[price.AudioOutput],
-			Searches: u[price.WebSearch] + u[price.WebSearchLow] + u[price.WebSearchMedium] + u[price.WebSearchHigh], Queries: u[price.PerQuery],
+			Searches: u.Searches(), Queries: u[price.PerQuery],
 		}
 		row.moneyColumns = moneyOf(&a.Bill)
 		if err := s.row(&row); err != nil {
