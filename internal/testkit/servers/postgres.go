@@ -94,7 +94,7 @@ func unprivileged(t testing.TB) *syscall.Credential {
 			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 		}
 	}
-	t.Skip("PostgreSQL does not run as root, and there is no user postgres or nobody")
+	absent(t, "PostgreSQL does not run as root, and there is no user postgres or nobody")
 	return nil
 }
 

@@ -1,5 +1,5 @@
 // Package servers starts real database servers for tests, each on a free port of loopback with its data in a
-// folder of the test. It downloads nothing: where a server's program is absent, the test is skipped, or fails if
+// folder of the test. It downloads nothing: where a server cannot be run, the test is skipped, or fails if
 // SIGNALBOX_REQUIRE_SERVERS is 1.
 package servers
 
@@ -20,11 +20,17 @@ func program(t testing.TB, name, debian string) string {
 	if err == nil {
 		return path
 	}
-	if os.Getenv(EnvRequire) == "1" {
-		t.Fatalf("%s is absent (Debian package %s), and %s=1 asks for it", name, debian, EnvRequire)
-	}
-	t.Skipf("%s is absent (Debian package %s)", name, debian)
+	absent(t, name+" is absent (Debian package "+debian+")")
 	return ""
+}
+
+// absent ends a test that has no server, for a reason.
+func absent(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv(EnvRequire) == "1" {
+		t.Fatalf("%s, and %s=1 asks for it", why, EnvRequire)
+	}
+	t.Skip(why)
 }
 
 // freePort returns a port that nobody listens on. below bounds it, for programs that add to it; 0: no bound.
