@@ -209,7 +209,7 @@ func (l *limit) passing(f *spend.Forecast, from, until time.Time, used int64, no
 	if f.P90 <= b.Limit || at.IsZero() {
 		return nil
 	}
-	a := l.alert(fmt.Sprintf("%s/%d/forecast/%s", b.ID, unix(from), level), now)
+	a := l.alert(fmt.Sprintf("%s/%d/forecast/%s", b.ID, from.Unix(), level), now)
 	a.Kind, a.Severity = "forecast", level
 	end := "the end of the window"
 	if until.IsZero() {
@@ -233,7 +233,7 @@ func (l *limit) burning(b spend.Burn, f *spend.Forecast, from, now time.Time) *A
 	if s == spend.None || s == spend.Warn && !f.Linear && f.P90 <= l.Budget.Limit {
 		return nil
 	}
-	a := l.alert(fmt.Sprintf("%s/%d/burn/%s/%s", l.Budget.ID, unix(from), s, now.UTC().Format(time.DateOnly)), now)
+	a := l.alert(fmt.Sprintf("%s/%d/burn/%s/%s", l.Budget.ID, from.Unix(), s, now.UTC().Format(time.DateOnly)), now)
 	a.Kind, a.Severity = "burn", s.String()
 	a.Title = fmt.Sprintf("%s burns its limit of %s at %s times the even pace", l.who(), l.what(), times(min(b.Hour, b.Six)))
 	a.Text = fmt.Sprintf("In the last hour it was %s times the pace that would use it up exactly at its end, in the last six hours %s times.", times(b.Hour), times(b.Six))

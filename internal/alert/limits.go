@@ -130,7 +130,7 @@ func (l *limit) threshold(from, now time.Time) *Alert {
 	if b.Window.Length > 0 && b.Window.Length < time.Hour { // nobody wants a message each minute
 		name = from.Truncate(time.Hour)
 	}
-	a := l.alert(fmt.Sprintf("%s/%d/%d", b.ID, unix(name), passed), now)
+	a := l.alert(fmt.Sprintf("%s/%d/%d", b.ID, name.Unix(), passed), now)
 	a.Kind, a.Severity = "threshold", "warning"
 	switch {
 	case passed >= 1000:
@@ -146,8 +146,6 @@ func (l *limit) threshold(from, now time.Time) *Alert {
 	a.Facts = append(a.Facts, channel.Fact{Name: "used", Value: amount(b.Unit, used)}, channel.Fact{Name: "threshold", Value: percent(int64(passed))})
 	return a
 }
-
-func unix(t time.Time) int64 { return t.Unix() }
 
 // permille returns used/of in thousandths, rounded down.
 func permille(used, of int64) int64 {

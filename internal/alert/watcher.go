@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -107,7 +108,7 @@ func (w *Watcher) Wait() { w.deliveries.Wait() }
 // find returns all that is to be said now, whether or not it was.
 func (w *Watcher) find(ctx context.Context, s *State, now time.Time) ([]*Alert, error) {
 	w.watchKeys(s, now)
-	found := append([]*Alert(nil), w.pending...)
+	found := slices.Clone(w.pending)
 	found = append(found, endings(s, now)...)
 	limits, err := w.limits(ctx, s.Table, now)
 	if err != nil {

@@ -38,7 +38,7 @@ const (
 	strange
 )
 
-// services are the names of service tiers, as vendors spell them.
+// serviceOf reads the name of a service tier, as vendors spell them.
 func serviceOf(name string) service {
 	switch name {
 	case "", "standard", "default", "auto", "on_demand", "standard_only":

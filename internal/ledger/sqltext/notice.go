@@ -34,5 +34,5 @@ func Said(f Flavor, n book.Notice) Statement {
 	return Statement{b.sql.String(), b.args}
 }
 
-// KeptNotices is how long what was said is remembered.
-const KeptNotices = 400 * 24 * time.Hour
+// keptNotices is how long what was said is remembered.
+const keptNotices = 400 * 24 * time.Hour

@@ -38,5 +38,5 @@ func Expired(keep book.Retention, now time.Time) (out []Old) {
 		}
 	}
 	return append(out, Old{Table: "ledger_budgets", Column: "start", Before: now.Add(-book.KeptCharges).Unix(), Key: "organization,budget,start"},
-		Old{Table: "ledger_notices", Column: "at", Before: now.Add(-KeptNotices).Unix(), Key: "organization,id"})
+		Old{Table: "ledger_notices", Column: "at", Before: now.Add(-keptNotices).Unix(), Key: "organization,id"})
 }
