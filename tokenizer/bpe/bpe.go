@@ -77,7 +77,7 @@ func (e *Encoding) count(p []byte, w *work) int {
 // clean returns the text as the vocabulary sees it: valid, and normalized where that is asked.
 func (e *Encoding) clean(p []byte, w *work) []byte {
 	if !utf8.Valid(p) {
-		w.valid = appendValid(w.valid[:0], p)
+		w.valid = text.AppendValid(w.valid[:0], p)
 		p = w.valid
 	}
 	if e.nfc && !nfc.IsNormal(p) {
@@ -152,55 +152,6 @@ func (e *Encoding) rare(p []byte, w *work) int {
 		return e.cut(p, w)
 	}
 	return e.merged(p, w)
-}
-
-// appendValid appends p with U+FFFD for each maximal part of an ill-formed character.
-func appendValid(dst, p []byte) []byte {
-	for i := 0; i < len(p); {
-		if p[i] < utf8.RuneSelf {
-			dst = append(dst, p[i])
-			i++
-			continue
-		}
-		r, n := utf8.DecodeRune(p[i:])
-		if r == utf8.RuneError && n == 1 {
-			n = maximal(p[i:])
-			dst = append(dst, "\uFFFD"...)
-		} else {
-			dst = append(dst, p[i:i+n]...)
-		}
-		i += n
-	}
-	return dst
-}
-
-// maximal returns the length of the longest beginning of p, ill-formed from its first byte, that could have
-// become a character (Unicode 16, table 3-7), or 1.
-func maximal(p []byte) int {
-	need, low, high := 0, byte(0x80), byte(0xBF)
-	switch b := p[0]; {
-	case b >= 0xC2 && b <= 0xDF:
-		need = 1
-	case b >= 0xE0 && b <= 0xEF:
-		need = 2
-	case b >= 0xF0 && b <= 0xF4:
-		need = 3
-	}
-	switch p[0] {
-	case 0xE0:
-		low = 0xA0
-	case 0xED:
-		high = 0x9F
-	case 0xF0:
-		low = 0x90
-	case 0xF4:
-		high = 0x8F
-	}
-	n := 1
-	for n <= need && n < len(p) && p[n] >= low && p[n] <= high {
-		n, low, high = n+1, 0x80, 0xBF
-	}
-	return n
 }
 
 // pool keeps what counts borrow. Counts that run side by side have one each.

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/signalbox-ai/signalbox/tokenizer/text"
 )
 
 const (
@@ -142,33 +144,7 @@ func decode(b []byte) (rune, int) {
 	}
 	r, n := utf8.DecodeRune(b)
 	if r == utf8.RuneError && n == 1 {
-		n = part(b)
+		n = text.Maximal(b)
 	}
 	return r, n
-}
-
-// part returns the length of the part of a character that b begins with.
-func part(b []byte) int {
-	low, high, n := byte(0x80), byte(0xBF), 2
-	switch c := b[0]; {
-	case c < 0xE0 || c > 0xF4:
-		return 1
-	case c == 0xE0:
-		low = 0xA0
-	case c == 0xED:
-		high = 0x9F
-	case c == 0xF0:
-		low, n = 0x90, 3
-	case c == 0xF4:
-		high, n = 0x8F, 3
-	case c > 0xF0:
-		n = 3
-	}
-	if len(b) < 2 || b[1] < low || b[1] > high {
-		return 1
-	}
-	if n == 3 && len(b) > 2 && b[2]&0xC0 == 0x80 {
-		return 3
-	}
-	return 2
 }

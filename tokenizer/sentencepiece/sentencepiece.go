@@ -90,7 +90,7 @@ func (m *Model) Count(p []byte) int {
 // count counts p, with a space before it if it is the beginning of a text that has one.
 func (m *Model) count(w *worker, p []byte, prefix bool) int {
 	if !utf8.Valid(p) {
-		w.clean = appendValid(w.clean[:0], p)
+		w.clean = text.AppendValid(w.clean[:0], p)
 		p = w.clean
 	}
 	n := 0
@@ -241,31 +241,6 @@ func (m *Model) symbol(r rune) uint32 {
 	return m.astral[r]
 }
 
-// appendValid appends p with U+FFFD for each maximal part of an ill-formed character (Unicode 16, §3.9).
-func appendValid(dst, p []byte) []byte {
-	for i := 0; i < len(p); {
-		r, n := utf8.DecodeRune(p[i:])
-		if r == utf8.RuneError && n == 1 {
-			n = maximal(p[i:])
-			dst = append(dst, "\uFFFD"...)
-		} else {
-			dst = append(dst, p[i:i+n]...)
-		}
-		i += n
-	}
-	return dst
-}
-
-// maximal returns the length of the longest beginning of p, ill-formed from its first byte, that could have become
-// a character (Unicode 16, table 3-7), or 1.
-func maximal(p []byte) int {
-	n := 1
-	for n < min(len(p), 3) && !utf8.RuneStart(p[n]) && !utf8.FullRune(p[:n+1]) {
-		n++
-	}
-	return n
-}
-
 // stream counts a text that comes in parts: what is before the last place where text is cut is counted, and what is
 // behind is kept.
 type stream struct {
@@ -287,7 +262,7 @@ func (s *stream) Add(delta []byte) {
 	for s.seen < len(s.tail) && (s.tail[s.seen] < utf8.RuneSelf || utf8.FullRune(s.tail[s.seen:])) {
 		r, n := utf8.DecodeRune(s.tail[s.seen:])
 		if r == utf8.RuneError && n == 1 {
-			n = maximal(s.tail[s.seen:])
+			n = text.Maximal(s.tail[s.seen:])
 		}
 		r = plain(r)
 		if s.last >= 0 && !s.m.joins.has(s.last, r) {

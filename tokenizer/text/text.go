@@ -1,5 +1,6 @@
 // Package text is what every way of counting the tokens of a text offers: byte-level BPE, SentencePiece,
-// Claude's tiling, an estimate. It holds no code, so that all of them and their users can stand on it.
+// Claude's tiling, an estimate, and what all of them do with bytes that are no text. It stands on nothing, so that they and
+// their users can stand on it.
 package text
 
 // Counter counts the tokens of texts by one vocabulary. It may be used by many goroutines at once.
