@@ -1,7 +1,11 @@
 package journal
 
 import (
+	"context"
+	"errors"
+	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -11,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/memory"
 )
 
 // TestWhatADiskTakesAfterItWasFullIsRead has a disk that is full in the middle of a line, twice: of the segment in use and
@@ -58,7 +63,9 @@ func TestASegmentAfterAFailedSyncNamesItsBudgets(t *testing.T) {
 	m := quota.Claim{Budget: money, Amount: 7}
 	must(t, j.Noted(settlement("before", m), nil))
 	time.Sleep(100 * time.Millisecond) // it is the kernel's
+	j.mu.Lock()
 	j.active.file.Close()
+	j.mu.Unlock()
 	if err := <-alarms; err == nil {
 		t.Error("the alarm says that the disk works")
 	}
@@ -76,5 +83,67 @@ func TestLinesThatAreDueGoToDiskWithThoseThatFollow(t *testing.T) {
 	j.round.urgent = true
 	if b, _ := j.gather(); !b.sync {
 		t.Error("they wait for a moment without lines")
+	}
+}
+
+// A file that fails is left, and what it was given goes to the next one.
+func TestAfterAFailedWriteTheNextSegmentHasIt(t *testing.T) {
+	dir := t.TempDir()
+	var alarms []error
+	j, _, err := Open(Params{Dir: dir, Alarm: func(err error) { alarms = append(alarms, err) }})
+	must(t, err)
+	m := quota.Claim{Budget: money, Amount: 7}
+	must(t, j.Reserved(request("a", m), nil, true))
+	j.active.file.Close()
+	must(t, j.Used(settlement("a", m), nil), j.Used(settlement("b", m), nil), j.Close())
+	_, left := reopen(t, dir)
+	want := "unsettled a money 7 void=false\nunsettled b money 7 void=false\nunwritten a \nunwritten b "
+	if d := cmp.Diff(want, left.describe()); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+	if len(alarms) != 0 {
+		t.Errorf("got alarms %v of a fault that was got over", alarms)
+	}
+}
+
+func TestWhileTheDiskFailsHardLimitsAdmitNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	alarms := make(chan error, 10)
+	j, _, err := Open(Params{Dir: dir, Alarm: func(err error) { alarms <- err }})
+	must(t, err)
+	defer j.Close()
+	s := Wrap(memory.New(memory.Params{}), j, true)
+	ctx := context.Background()
+	m, n := quota.Claim{Budget: money, Amount: 7}, quota.Claim{Budget: rate, Amount: 1}
+	if _, _, err := s.Reserve(ctx, request("before", m)); err != nil {
+		t.Fatal(err)
+	}
+	must(t, os.Rename(dir, dir+".away"))
+	j.active.file.Close()
+	if _, _, err := s.Reserve(ctx, request("a", m)); !errors.Is(err, quota.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if err := <-alarms; err == nil {
+		t.Error("the alarm says that the disk works")
+	}
+	began := time.Now()
+	if _, _, err := s.Reserve(ctx, request("b", m)); !errors.Is(err, quota.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if g, _, err := s.Reserve(ctx, request("c", n)); err != nil || g.State != quota.Pending {
+		t.Errorf("a soft limit: got %v, %v", g, err)
+	}
+	if o, err := s.Settle(ctx, settlement("before", m)); err != nil || o.To != quota.Settled {
+		t.Errorf("settling: got %v, %v", o, err)
+	}
+	if d := time.Since(began); d > 200*time.Millisecond {
+		t.Errorf("calls waited %v for a disk that fails", d)
+	}
+	must(t, os.Rename(dir+".away", dir))
+	if err := <-alarms; err != nil {
+		t.Errorf("got alarm %v", err)
+	}
+	if _, _, err := s.Reserve(ctx, request("d", m)); err != nil {
+		t.Errorf("after the disk works again: %v", err)
 	}
 }

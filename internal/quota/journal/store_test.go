@@ -3,11 +3,14 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/memory"
+	"github.com/signalbox-ai/signalbox/internal/quota/quotatest"
 )
 
 // silent is a store that does not answer when it is asked to reserve.
@@ -35,5 +38,67 @@ func TestWhatWasNotAdmittedIsNotReservedAfterACrash(t *testing.T) {
 	must(t, os.CopyFS(crashed, os.DirFS(dir)))
 	if _, left := reopen(t, crashed); left.describe() != "open running money 5" {
 		t.Errorf("left: %s", left.describe())
+	}
+}
+
+// The journal changes nothing of what a store does.
+func TestContract(t *testing.T) {
+	quotatest.Run(t, func(t testing.TB) quotatest.Subject {
+		now := time.Now()
+		inner := memory.New(memory.Params{Keep: quotatest.Keep, KeepExpired: quotatest.KeepExpired, Now: func() time.Time { return now }})
+		j, _, err := Open(Params{Dir: t.TempDir()})
+		must(t, err)
+		t.Cleanup(func() { j.Close() })
+		return quotatest.Subject{Store: rebuildable{Wrap(inner, j, true), inner}, Organization: "acme", Clock: func(at time.Time) { now = at }}
+	})
+}
+
+type rebuildable struct {
+	*Store
+	quota.Rebuilder
+}
+
+// A store that ends with the process has, after Resume, what was used and what was running.
+func TestResume(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := reopen(t, dir)
+	s := Wrap(memory.New(memory.Params{}), j, true)
+	ctx := context.Background()
+	m, n := quota.Claim{Budget: money, Amount: 7}, quota.Claim{Budget: rate, Amount: 1}
+	for _, id := range []string{"running", "used", "settled"} {
+		if _, _, err := s.Reserve(ctx, request(id, m, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, no, err := s.Reserve(ctx, request("refused", quota.Claim{Budget: money, Amount: 99})); no == nil {
+		t.Fatal(err)
+	}
+	born := func(id string, c quota.Claim) *quota.Settlement {
+		in := settlement(id, c, n)
+		in.Born = time.Now()
+		return in
+	}
+	must(t, j.Used(born("used", quota.Claim{Budget: money, Amount: 5}), nil))
+	if _, err := s.Settle(ctx, born("settled", quota.Claim{Budget: money, Amount: 3})); err != nil {
+		t.Fatal(err)
+	}
+	must(t, j.Written("acme", "settled"), j.Close())
+
+	for range 2 { // a crash while resuming is resumed again
+		inner := memory.New(memory.Params{})
+		j, left, err := Open(Params{Dir: dir, Ledger: true})
+		must(t, err)
+		// The ledger's balance: what it has been told of.
+		must(t, inner.Rebuild(ctx, "acme", []quota.Balance{{Budget: "money", Kind: 'C', Start: money.Window.Bounds(time.Now(), 0).A, Used: 3}}))
+		must(t, Wrap(inner, j, true).Resume(ctx, left))
+		c, err := inner.Peek(ctx, "acme", []*quota.Budget{money, rate})
+		must(t, err)
+		if got := fmt.Sprintf("money %d+%d, rate %d+%d", c[0].Used, c[0].Reserved, c[1].Used, c[1].Reserved); len(left.Unsettled) == 1 && got != "money 8+7, rate 1+1" {
+			t.Errorf("got %s", got)
+		}
+		if len(left.Open) != 1 || left.Open[0].Request.ID != "running" {
+			t.Errorf("open: %s", left.describe())
+		}
+		must(t, j.Close())
 	}
 }
