@@ -48,7 +48,7 @@ func (s *Store) of(organization string) *eras {
 }
 
 // era returns the epoch that calls are made in, asking for it the first time.
-func (s *Store) era(ctx context.Context, organization string, _ bool) (*era, error) {
+func (s *Store) era(ctx context.Context, organization string) (*era, error) {
 	if err := quota.CheckNames(organization, "era"); err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@
 //	q:{o}:k        string  lock of a rebuild
 //
 // The scripts are in lua/. Time is Redis's own. The package decides nothing for the time that Redis is away
-// (internal/quota/guard does) and keeps no list of what this process has open (internal/quota/keeper does).
+// and keeps no list of what this process has open: internal/quota/guard does both.
 package redis
 
 import (

@@ -16,7 +16,7 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.p.Timeout)
 	defer cancel()
-	e, err := s.era(ctx, r.Organization, r.Force)
+	e, err := s.era(ctx, r.Organization)
 	if err != nil {
 		return quota.Grant{}, nil, err
 	}

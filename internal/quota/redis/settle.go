@@ -16,7 +16,7 @@ func (s *Store) Settle(ctx context.Context, in *quota.Settlement) (quota.Outcome
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.p.Patience)
 	defer cancel()
-	e, err := s.era(ctx, in.Organization, true)
+	e, err := s.era(ctx, in.Organization)
 	if err != nil {
 		return quota.Outcome{}, err
 	}

@@ -26,7 +26,7 @@ func (s *Store) Touch(ctx context.Context, organization string, ids []string, ho
 	var lost []string
 	for len(ids) > 0 {
 		n := min(page, len(ids))
-		e, err := s.era(ctx, organization, true)
+		e, err := s.era(ctx, organization)
 		if err != nil {
 			return lost, err
 		}
@@ -55,7 +55,7 @@ func (s *Store) Reap(ctx context.Context, organization string, most int) ([]quot
 	defer cancel()
 	var all []quota.Lapse
 	for len(all) < most {
-		e, err := s.era(ctx, organization, true)
+		e, err := s.era(ctx, organization)
 		if err != nil {
 			return all, err
 		}
