@@ -126,6 +126,9 @@ func (b *Budget) Policy() Away {
 	return Local
 }
 
+// Hard reports whether the limit must hold whatever happens, and refuses while its use is not known.
+func (b *Budget) Hard() bool { return !b.Soft && !b.Shadow && b.Policy() == Deny }
+
 // Hopeless reports whether waiting cannot help: the claim is larger than the whole limit.
 func (r *Refusal) Hopeless() bool {
 	most := r.Budget.Limit

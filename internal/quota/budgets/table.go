@@ -75,13 +75,11 @@ func New(owners []Owned) (*Table, error) {
 	return t, nil
 }
 
-// Strict reports whether any limit must hold whatever happens: then what is reserved of it goes to disk first.
+// Strict reports whether any limit is hard: then what is reserved of it goes to disk first.
 func (t *Table) Strict() bool {
 	for _, rules := range t.owners {
-		for _, r := range rules {
-			if !r.budget.Soft && !r.budget.Shadow && r.budget.Policy() == quota.Deny {
-				return true
-			}
+		if slices.ContainsFunc(rules, func(r *rule) bool { return r.budget.Hard() }) {
+			return true
 		}
 	}
 	return false

@@ -1,6 +1,10 @@
 // Package journal lets what was reserved and used survive the process: an append-only file, in segments.
 //
-//	R reserved ─► U used (on disk before the store is told) ─► A the store knows ─► L the ledger has it
+//	R reserved ─► U used ─► A the store knows ─► L the ledger has it
+//
+// Of hard limits a line is on disk before anything is done by it: a reservation in a store that ends with the process
+// before it is granted, a use before the store is told. The others are the kernel's after Params.Delay, and on disk after
+// Params.Lag: so much the end of the process, or of the machine, can lose.
 //
 // After a crash, what was used and not settled is settled again, which is safe to repeat; what was used and not
 // written to the ledger is handed out again; and what was only reserved is reserved again, to expire and be charged
@@ -25,8 +29,8 @@ import (
 type Params struct {
 	Dir     string        // made where it is missing; of one process at a time
 	Segment int64         // bytes after which a new segment begins; 64 MiB
-	Delay   time.Duration // until lines that nobody waits for are the kernel's, so that the process may die; 20 ms
-	Lag     time.Duration // until these are on disk, so that the machine may; 1 s
+	Delay   time.Duration // until lines that nobody waits for are the kernel's, so that the process may be killed; 20 ms
+	Lag     time.Duration // from then on until they are on disk, so that the machine may lose its power; 1 s
 	Batch   int           // or until there are so many; 64
 	Ledger  bool          // whether a line is kept until the ledger has it, too
 	Forget  time.Duration // after which a reservation without an end is another's to charge; 24 hours
@@ -167,21 +171,22 @@ func (j *Journal) Failed() error {
 	return j.failed
 }
 
-// Reserved notes a request, before it is reserved. With wait it returns when that is on disk. note is handed out
-// after a crash.
+// Reserved notes a request that the store reserved. With wait it returns when that is on disk. note is handed out after
+// a crash.
 func (j *Journal) Reserved(r *quota.Request, note []byte, wait bool) error {
 	return j.add(&line{kind: lineReserved, organization: r.Organization, id: r.ID, born: j.p.Now(), hold: r.Hold, claims: r.Claims, note: note}, wait)
 }
 
 // Used notes what an exchange used, before the store is told. It returns when that is on disk. note is handed out
 // after a crash.
-func (j *Journal) Used(s *quota.Settlement, note []byte) error {
-	return j.add(&line{kind: lineUsed, organization: s.Organization, id: s.ID, born: s.Born, void: s.Void, claims: s.Claims, note: note}, true)
-}
+func (j *Journal) Used(s *quota.Settlement, note []byte) error { return j.used(s, note, true) }
 
-// Noted is Used for what may be lost when the machine loses its power: it does not wait.
-func (j *Journal) Noted(s *quota.Settlement, note []byte) error {
-	return j.add(&line{kind: lineUsed, organization: s.Organization, id: s.ID, born: s.Born, void: s.Void, claims: s.Claims, note: note}, false)
+// Noted is Used for what no hard limit is of: it does not wait. Until Params.Delay it is lost with the process, and until
+// Params.Lag with the machine.
+func (j *Journal) Noted(s *quota.Settlement, note []byte) error { return j.used(s, note, false) }
+
+func (j *Journal) used(s *quota.Settlement, note []byte, wait bool) error {
+	return j.add(&line{kind: lineUsed, organization: s.Organization, id: s.ID, born: s.Born, void: s.Void, claims: s.Claims, note: note}, wait)
 }
 
 // Settled notes that the store knows how an exchange ended, or that it was refused.
@@ -267,7 +272,7 @@ func (j *Journal) note(l *line, in *segment) {
 	case lineWritten:
 		e.written = true
 	}
-	// What was refused, voided by nothing, or expired has no record of its own here.
+	// What was refused, given back or expired before it was used has no record of its own here.
 	if e.settled && (e.written || !e.used || !j.p.Ledger) {
 		e.segment.live--
 		delete(j.live, k)

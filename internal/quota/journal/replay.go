@@ -32,11 +32,8 @@ type Use struct {
 	Note       []byte
 }
 
-// story is all lines of one exchange.
-type story struct {
-	reserved, used   *line
-	settled, written bool
-}
+// story is the lines of one exchange that are more than a mark in its entry.
+type story struct{ reserved, used *line }
 
 // replay reads all segments. last is the number of the last.
 func (j *Journal) replay() (left *Left, last int, err error) {
@@ -64,7 +61,7 @@ func (j *Journal) replay() (left *Left, last int, err error) {
 		}
 	}
 	for _, k := range j.order(stories) {
-		stories[k].tell(left, j.p.Ledger)
+		stories[k].tell(left, j.live[k], j.p.Ledger)
 	}
 	return left, last, nil
 }
@@ -113,7 +110,12 @@ func (j *Journal) read(s *segment, stories map[key]*story) (whole bool, err erro
 			t = &story{}
 			stories[k] = t
 		}
-		t.add(l)
+		switch l.kind {
+		case lineReserved:
+			t.reserved = l
+		case lineUsed:
+			t.used = l
+		}
 	}
 	if at == len(b) {
 		return true, nil
@@ -124,32 +126,19 @@ func (j *Journal) read(s *segment, stories map[key]*story) (whole bool, err erro
 	return false, nil
 }
 
-func (t *story) add(l *line) {
-	switch l.kind {
-	case lineReserved:
-		t.reserved = l
-	case lineUsed:
-		t.used = l
-	case lineSettled:
-		t.settled = true
-	case lineWritten:
-		t.written = true
-	}
-}
-
 // tell sorts an exchange by what is left to do.
-func (t *story) tell(left *Left, ledger bool) {
+func (t *story) tell(left *Left, e *entry, ledger bool) {
 	switch {
 	case t.used != nil:
 		l := t.used
 		u := Use{Settlement: quota.Settlement{Organization: l.organization, ID: l.id, Born: l.born, Void: l.void, Claims: l.claims}, Note: l.note}
-		if !t.settled {
+		if !e.settled {
 			left.Unsettled = append(left.Unsettled, u)
 		}
-		if ledger && !t.written {
+		if ledger && !e.written {
 			left.Unwritten = append(left.Unwritten, u)
 		}
-	case t.reserved != nil && !t.settled:
+	case t.reserved != nil && !e.settled:
 		l := t.reserved
 		left.Open = append(left.Open, Reservation{Request: quota.Request{Organization: l.organization, ID: l.id, Claims: l.claims, Hold: l.hold}, Note: l.note})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
@@ -13,7 +14,7 @@ import (
 type Store struct {
 	store   quota.Store
 	journal *Journal
-	durable bool
+	local   bool // the store ends with the process
 }
 
 var _ quota.Store = (*Store)(nil)
@@ -21,17 +22,12 @@ var _ quota.Store = (*Store)(nil)
 // Wrap puts a journal before a store. local says that the store ends with the process: then reservations of hard
 // limits are on disk before they are granted.
 func Wrap(store quota.Store, j *Journal, local bool) *Store {
-	return &Store{store: store, journal: j, durable: local}
+	return &Store{store: store, journal: j, local: local}
 }
 
-// hard reports whether a claim is of a limit that must never be passed.
+// hard reports whether a claim is of a hard limit.
 func hard(claims []quota.Claim) bool {
-	for i := range claims {
-		if b := claims[i].Budget; !b.Soft && !b.Shadow && b.Policy() == quota.Deny {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(claims, func(c quota.Claim) bool { return c.Budget.Hard() })
 }
 
 // Reserve admits all claims or none. What was admitted is noted before the answer, and nothing else is: a line of what the
@@ -49,7 +45,7 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 	if err != nil || refusal != nil || g.State != quota.Pending {
 		return g, refusal, err
 	}
-	if err := s.journal.Reserved(r, nil, s.durable && strict); err != nil && strict {
+	if err := s.journal.Reserved(r, nil, s.local && strict); err != nil && strict {
 		_ = s.journal.Settled(r.Organization, r.ID)
 		if !g.Again {
 			void := quota.Settlement{Organization: r.Organization, ID: r.ID, Born: s.journal.p.Now(), Void: true, Claims: r.Claims}
@@ -76,6 +72,11 @@ func (s *Store) Use(ctx context.Context, in *quota.Settlement, note []byte) (quo
 	} else {
 		_ = s.journal.Noted(in, note)
 	}
+	return s.settle(ctx, in)
+}
+
+// settle tells the store, and notes that it knows. What it cannot take it never will.
+func (s *Store) settle(ctx context.Context, in *quota.Settlement) (quota.Outcome, error) {
 	out, err := s.store.Settle(ctx, in)
 	if err == nil && !out.Wait || errors.Is(err, quota.ErrMisuse) {
 		_ = s.journal.Settled(in.Organization, in.ID)
@@ -111,14 +112,11 @@ func (s *Store) Resume(ctx context.Context, left *Left) error {
 	var errs error
 	for i := range left.Unsettled {
 		in := &left.Unsettled[i].Settlement
-		if s.durable && s.journal.p.Ledger && len(left.Unsettled[i].Note) > 0 {
+		if s.local && s.journal.p.Ledger && len(left.Unsettled[i].Note) > 0 {
 			_ = s.journal.Settled(in.Organization, in.ID)
 			continue
 		}
-		out, err := s.store.Settle(ctx, in)
-		if err == nil && !out.Wait || errors.Is(err, quota.ErrMisuse) {
-			_ = s.journal.Settled(in.Organization, in.ID)
-		}
+		_, err := s.settle(ctx, in)
 		errs = errors.Join(errs, err)
 	}
 	for i := range left.Open {
