@@ -200,6 +200,19 @@ func TestShares(t *testing.T) {
 	}
 }
 
+func TestARuleForOneProviderSaysSoForEachRoute(t *testing.T) {
+	p := Party{Organization: "a", Team: "t"}
+	rules := []Rule{
+		{Unit: "tokens", Amount: 1, Window: "day", Providers: []string{"openai"}, Each: []string{"route"}},
+		{Unit: "tokens", Amount: 1, Window: "day", Routes: []string{"r*"}, Each: []string{"route"}},
+	}
+	tb := table(t, []Owned{{Level: "team", Party: p, Settings: Settings{Limits: Limits{Rules: rules}}}})
+	got := tb.Find(nil, &p, "m", "r1", []string{"openai", "groq"})
+	if d := cmp.Diff("team \"t\" tokens 1 day provider:openai\nteam \"t\" tokens 1 day route:r1", describe(got)); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+}
+
 func TestFindAllocatesNothingOnceWarm(t *testing.T) {
 	tb := table(t, acme())
 	p := Party{Organization: "acme", Team: "core", Project: "search", Key: "ci", EndUser: "u1"}

@@ -259,9 +259,10 @@ func (t *Table) of(e each) *quota.Budget {
 	case e.key != "":
 		made.Owner = quota.Owner{Level: "key", Name: e.key}
 	}
-	if e.provider != "" {
+	switch {
+	case e.provider != "":
 		made.Target = "provider:" + e.provider
-	} else if e.route != "" {
+	case e.route != "" && len(e.rule.providers) != 1: // what was used is told apart by provider, not by route
 		made.Target = "route:" + e.route
 	}
 	t.mu.Lock()
