@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/window"
 )
 
 // acme has limits at every level.
@@ -196,6 +198,17 @@ func TestShares(t *testing.T) {
 	for in, want := range map[string]int{"80%": 800, "99.5%": 995, "0.1%": 1, "1000%": 10_000, "80": 0, "0%": 0, "1001%": 0, "8.55%": 0, "-1%": 0, "a%": 0, "%": 0} {
 		if got, err := parsePercent(in); got != want || (err == nil) != (want > 0) {
 			t.Errorf("%q: got %d, %v, want %d", in, got, err, want)
+		}
+	}
+}
+
+func TestSpans(t *testing.T) {
+	for in, want := range map[string]span{
+		"second": {length: time.Second}, "10s": {length: 10 * time.Second}, "744h": {length: longestLength}, "week": {kind: window.Week}, "total": {kind: window.Life},
+		"": {}, "744h1ms": {}, "1us": {}, "1.5ms": {}, "-1s": {}, "+1s": {}, "10": {}, "year": {},
+	} {
+		if got, err := parseSpan(in); got != want || (err == nil) != (want != span{}) {
+			t.Errorf("%q: got %+v, %v, want %+v", in, got, err, want)
 		}
 	}
 }

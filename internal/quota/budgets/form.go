@@ -90,6 +90,10 @@ type span struct {
 	length time.Duration
 }
 
+// longestLength is of a window that is no calendar's: the ledger puts back the window that a month began in and the one
+// before, and nothing older.
+const longestLength = 31 * 24 * time.Hour
+
 func parseSpan(s string) (span, error) {
 	switch s {
 	case "second":
@@ -113,6 +117,9 @@ func parseSpan(s string) (span, error) {
 	}
 	if err := (window.Window{Kind: window.Sliding, Length: d}).Check(); err != nil {
 		return span{}, err
+	}
+	if d > longestLength {
+		return span{}, errors.New("a window with a length of its own is at most 744h long; month and total are longer")
 	}
 	return span{length: d}, nil
 }

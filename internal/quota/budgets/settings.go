@@ -82,7 +82,7 @@ type Rule struct {
 	Unit      string   `yaml:"unit" enum:"requests,tokens,input_tokens,output_tokens,money,parallel" required:"true" doc:"What is counted."`
 	Amount    int      `yaml:"amount" min:"1" doc:"How much of it; of money, spend says it."`
 	Spend     string   `yaml:"spend" form:"money" doc:"How much money, as 20 USD."`
-	Window    string   `yaml:"window" form:"span" doc:"In which time: second, minute, hour, day, week, month, total, or a length as 10s. parallel has none."`
+	Window    string   `yaml:"window" form:"span" doc:"In which time: second, minute, hour, day, week, month, total, or a length as 10s, up to 744h. parallel has none."`
 	Style     string   `yaml:"style" enum:"sliding,fixed,pace" zero:"sliding" doc:"How a window that is no calendar's moves. sliding: it ends now. fixed: it begins at whole multiples of its length. pace: evenly, with burst at once; what was let through is not given back."`
 	Burst     int      `yaml:"burst" min:"1" zero:"1" doc:"Of a pace: how much may come at once."`
 	Models    []string `yaml:"models" form:"pattern" max:"1000" zero:"every model" doc:"The models that count, as clients name them: names and patterns."`
