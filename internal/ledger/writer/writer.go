@@ -49,6 +49,7 @@ type Writer struct {
 	p      Params
 	queue  chan *ledger.Record
 	done   chan struct{} // closed when the writer has ended
+	stop   func()        // asks the store for nothing more
 	mu     sync.RWMutex
 	closed bool // no more is added
 	stats  struct {
@@ -87,9 +88,10 @@ func New(p Params) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{p: p, queue: make(chan *ledger.Record, p.Queue), done: make(chan struct{}), spool: s}
+	ctx, stop := context.WithCancel(context.Background())
+	w := &Writer{p: p, queue: make(chan *ledger.Record, p.Queue), done: make(chan struct{}), stop: stop, spool: s}
 	w.stats.inSpool.Store(s.size)
-	go w.run()
+	go w.run(ctx)
 	return w, nil
 }
 
@@ -126,8 +128,11 @@ func (w *Writer) Stats() Stats {
 	}
 }
 
-// Close takes no more, writes what waits, and ends. What the store does not take before the context ends stays in the
-// spool, or is lost. It does not close the store.
+// flush is how long Close waits for the spool, once its context has ended.
+const flush = 5 * time.Second
+
+// Close takes no more, writes what waits, and ends. What the store does not take before the context ends goes into the
+// spool and stays there, or is lost. It does not close the store.
 func (w *Writer) Close(ctx context.Context) error {
 	w.mu.Lock()
 	if !w.closed {
@@ -139,22 +144,28 @@ func (w *Writer) Close(ctx context.Context) error {
 	case <-w.done:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+	w.stop()
+	select {
+	case <-w.done:
+	case <-time.After(flush):
+	}
+	return ctx.Err()
 }
 
-func (w *Writer) run() {
+func (w *Writer) run(ctx context.Context) {
 	defer close(w.done)
+	defer w.stop()
 	defer w.spool.shut()
 	open := true
 	for open {
 		var batch []*ledger.Record
 		batch, open = w.collect()
 		if len(batch) > 0 {
-			w.keep(batch)
+			w.keep(ctx, batch)
 		}
 		if !w.spool.empty() && (open || w.pause == 0) {
-			w.drain()
+			w.drain(ctx)
 		}
 	}
 }
@@ -193,13 +204,13 @@ func byKey(records []*ledger.Record) {
 }
 
 // keep writes a batch, into the store or, while that is away, into the spool.
-func (w *Writer) keep(batch []*ledger.Record) {
+func (w *Writer) keep(ctx context.Context, batch []*ledger.Record) {
 	for _, r := range batch {
 		r.Normalize()
 	}
 	byKey(batch)
 	if w.pause == 0 || !time.Now().Before(w.again) || w.p.Spool == "" {
-		if batch = batch[w.write(batch):]; len(batch) == 0 {
+		if batch = batch[w.write(ctx, batch):]; len(batch) == 0 {
 			return
 		}
 	}
@@ -210,14 +221,14 @@ func (w *Writer) keep(batch []*ledger.Record) {
 	if err == nil {
 		return
 	}
-	if batch = w.patient(batch[n:]); len(batch) > 0 {
+	if batch = w.patient(ctx, batch[n:]); len(batch) > 0 {
 		w.lose(len(batch), "the store is away, and "+err.Error())
 	}
 }
 
 // patient keeps on trying the store with a batch that has no other place, as long as the queue has room for what comes
 // meanwhile and nobody wants the writer to end. It returns what the store did not take.
-func (w *Writer) patient(batch []*ledger.Record) []*ledger.Record {
+func (w *Writer) patient(ctx context.Context, batch []*ledger.Record) []*ledger.Record {
 	for len(w.queue) < cap(w.queue)*9/10 {
 		w.mu.RLock()
 		closed := w.closed
@@ -229,18 +240,18 @@ func (w *Writer) patient(batch []*ledger.Record) []*ledger.Record {
 		if time.Now().Before(w.again) {
 			continue
 		}
-		if batch = batch[w.write(batch):]; len(batch) == 0 {
+		if batch = batch[w.write(ctx, batch):]; len(batch) == 0 {
 			return nil
 		}
 	}
-	return batch[w.write(batch):]
+	return batch[w.write(ctx, batch):]
 }
 
 // write writes to the store. It returns how many of the batch, from its first on, are there or were refused: not all
 // where the store is away.
-func (w *Writer) write(batch []*ledger.Record) int {
-	ctx, cancel := context.WithTimeout(context.Background(), w.p.Wait)
-	n, err := w.p.Store.Write(ctx, batch)
+func (w *Writer) write(ctx context.Context, batch []*ledger.Record) int {
+	limited, cancel := context.WithTimeout(ctx, w.p.Wait)
+	n, err := w.p.Store.Write(limited, batch)
 	cancel()
 	switch {
 	case err == nil:
@@ -260,8 +271,8 @@ func (w *Writer) write(batch []*ledger.Record) int {
 		return 1
 	case errors.Is(err, book.ErrRejected): // find the one
 		half := len(batch) / 2
-		if n = w.write(batch[:half]); n == half {
-			n += w.write(batch[half:])
+		if n = w.write(ctx, batch[:half]); n == half {
+			n += w.write(ctx, batch[half:])
 		}
 		return n
 	}
@@ -283,7 +294,7 @@ func (w *Writer) kept(records []*ledger.Record) {
 }
 
 // drain writes what is in the spool to the store, a segment at a time, as long as the store takes it.
-func (w *Writer) drain() {
+func (w *Writer) drain(ctx context.Context) {
 	if time.Now().Before(w.again) {
 		return
 	}
@@ -296,7 +307,7 @@ func (w *Writer) drain() {
 	}
 	byKey(records) // all of them, so that past means the same ones the next time
 	for batch := range slices.Chunk(records[min(w.past, len(records)):], w.p.Batch) {
-		n := w.write(batch)
+		n := w.write(ctx, batch)
 		w.past += n
 		if before {
 			w.stats.added.Add(int64(n))

@@ -327,6 +327,41 @@ func TestAHalfThatWasWrittenIsNotWrittenAgain(t *testing.T) {
 	}
 }
 
+// hung is a store that does not answer.
+type hung struct{ book.Store }
+
+func (hung) Write(ctx context.Context, _ []*ledger.Record) (int, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+func TestAtTheEndWhatAHangingStoreDidNotTakeIsInTheSpool(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, writer.Params{Store: hung{}, Batch: 10, Spool: dir})
+		add(w, 0, 35)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := w.Close(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		if st := end(t, w); st.Held != 35 {
+			t.Errorf("%+v", st)
+		}
+	})
+	s := newStore()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, writer.Params{Store: s, Spool: dir})
+		time.Sleep(time.Minute)
+		end(t, w)
+	})
+	if s.count() != 35 {
+		t.Errorf("%d came back, want 35", s.count())
+	}
+}
+
 func TestAddNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
