@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -70,15 +71,15 @@ func (f *apiFlags) token() (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// call asks the API once and prints the answer: as JSON, or as show does.
-func call[C any, Req, Res proto.Message](f *apiFlags, s streams, dial func(connect.HTTPClient, string, ...connect.ClientOption) C, method func(C, context.Context, Req) (Res, error), req Req, show func(io.Writer, Res)) error {
+// askAPI asks the API once.
+func askAPI[C any, Req, Res proto.Message](f *apiFlags, dial func(connect.HTTPClient, string, ...connect.ClientOption) C, method func(C, context.Context, Req) (Res, error), req Req) (res Res, err error) {
 	h, base, err := f.client()
 	if err != nil {
-		return err
+		return res, err
 	}
 	token, err := f.token()
 	if err != nil {
-		return err
+		return res, err
 	}
 	ctx, info := connect.NewClientContext(context.Background())
 	if token != "" {
@@ -87,12 +88,20 @@ func call[C any, Req, Res proto.Message](f *apiFlags, s streams, dial func(conne
 	if f.Once != "" {
 		info.RequestHeader().Set("idempotency-key", f.Once)
 	}
-	res, err := method(dial(h, base), ctx, req)
+	if res, err = method(dial(h, base), ctx, req); err != nil {
+		return res, f.refused(err)
+	}
+	return res, nil
+}
+
+// call asks the API once and prints the answer: as JSON, or as show does.
+func call[C any, Req, Res proto.Message](f *apiFlags, s streams, dial func(connect.HTTPClient, string, ...connect.ClientOption) C, method func(C, context.Context, Req) (Res, error), req Req, show func(io.Writer, Res)) error {
+	res, err := askAPI(f, dial, method, req)
 	if err != nil {
-		return f.refused(err)
+		return err
 	}
 	if f.JSON {
-		b, err := protojson.MarshalOptions{Multiline: true, Indent: "  ", EmitUnpopulated: false}.Marshal(res)
+		b, err := protojson.MarshalOptions{Multiline: true, Indent: "  "}.Marshal(res)
 		if err != nil {
 			return err
 		}
@@ -155,19 +164,29 @@ func fieldLines(w io.Writer, fields ...string) {
 	_ = t.Flush()
 }
 
-// more says how a list goes on.
-func more(w io.Writer, next string) {
-	if next != "" {
-		fmt.Fprintf(w, "there are more: --after %s\n", next)
+// listing shows a page of a list as a table.
+func listing[T any, R interface{ GetNextToken() string }](head string, all func(R) []T, row func(T) []string) func(io.Writer, R) {
+	return func(w io.Writer, r R) {
+		var rows [][]string
+		for _, v := range all(r) {
+			rows = append(rows, row(v))
+		}
+		columns(w, head, rows)
+		if next := r.GetNextToken(); next != "" {
+			fmt.Fprintf(w, "there are more: --after %s\n", next)
+		}
 	}
 }
 
-func day(t *timestamppb.Timestamp) string {
+// moment writes a time; one that is unset is "".
+func moment(t *timestamppb.Timestamp) string {
 	if t == nil {
 		return ""
 	}
 	return t.AsTime().Format(time.RFC3339)
 }
+
+func versionOf(s *v1.Stamp) string { return strconv.FormatInt(s.GetVersion(), 10) }
 
 func done(what string) func(io.Writer, *v1.DeleteResponse) {
 	return func(w io.Writer, _ *v1.DeleteResponse) { fmt.Fprintln(w, what, "is deleted") }
@@ -180,3 +199,39 @@ type pageFlags struct {
 }
 
 func (p *pageFlags) page() *v1.Page { return &v1.Page{Size: p.Size, Token: p.After} }
+
+// named names an object by its name.
+type named struct {
+	apiFlags
+	Name string `arg:"" help:"Its name."`
+}
+
+func (n *named) get() *v1.GetRequest { return &v1.GetRequest{Id: n.Name} }
+
+// versioned says which version of an object is meant.
+type versioned struct {
+	Version int64 `help:"The version that is meant; 0: any."`
+}
+
+func (v *versioned) remove(id string) *v1.DeleteRequest {
+	return &v1.DeleteRequest{Id: id, Version: v.Version}
+}
+
+// titled makes an object with a name and a title.
+type titled struct {
+	named
+	Title string `help:"A title, for people."`
+}
+
+// retitled gives an object another title.
+type retitled struct {
+	named
+	Title string `required:"" help:"The new title."`
+	versioned
+}
+
+// removed names an object that is deleted.
+type removed struct {
+	named
+	versioned
+}

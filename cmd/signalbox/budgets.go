@@ -3,12 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"math/big"
 	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
 	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
 )
@@ -24,20 +25,14 @@ type budgetsCmd struct {
 
 type budgetsAPI = adminv1connect.BudgetServiceClient
 
-// nano is a dollar in the unit of budgets.
-const nano = 1_000_000_000
-
 // parseAmount reads an amount of a unit: dollars as 500 or 12.50, anything else as a whole number with k or M.
 func parseAmount(unit, s string) (int64, error) {
 	if unit == "money" {
-		r, ok := new(big.Rat).SetString(strings.TrimSuffix(strings.TrimSpace(strings.TrimSuffix(s, "USD")), " "))
-		if ok {
-			r.Mul(r, big.NewRat(nano, 1))
-		}
-		if !ok || strings.ContainsAny(s, "/eE") || !r.IsInt() || !r.Num().IsInt64() || r.Sign() < 0 {
+		n, err := budgets.ParseMoney(strings.TrimSpace(strings.TrimSuffix(s, "USD")) + " USD")
+		if err != nil {
 			return 0, fmt.Errorf("an amount of money is dollars, as 500 or 12.50")
 		}
-		return r.Num().Int64(), nil
+		return n, nil
 	}
 	digits, times := s, int64(1)
 	if d, ok := strings.CutSuffix(s, "k"); ok {
@@ -54,15 +49,10 @@ func parseAmount(unit, s string) (int64, error) {
 
 // amount writes what parseAmount reads.
 func amount(unit string, n int64) string {
-	if unit != "money" {
-		return strconv.FormatInt(n, 10)
+	if unit == "money" {
+		return quota.Amount(quota.Money, n)
 	}
-	s := new(big.Rat).SetFrac64(n, nano).FloatString(9)
-	s = strings.TrimRight(s, "0")
-	if i := strings.IndexByte(s, '.'); len(s)-i < 3 {
-		s += strings.Repeat("0", 3-(len(s)-i))
-	}
-	return s + " USD"
+	return strconv.FormatInt(n, 10)
 }
 
 func showBudget(w io.Writer, b *v1.Budget) {
@@ -75,7 +65,7 @@ func showBudget(w io.Writer, b *v1.Budget) {
 		at = append(at, strconv.Itoa(int(p))+"%")
 	}
 	fieldLines(w, "id", b.Id, "of", b.Level+" "+b.Owner, "unit", b.Unit, "amount", amount(b.Unit, b.Amount), "per", b.Per, "zone", b.Zone, "model", b.Model, "soft", soft,
-		"alerts at", strings.Join(at, ", "), "version", strconv.FormatInt(b.Stamp.GetVersion(), 10))
+		"alerts at", strings.Join(at, ", "), "version", versionOf(b.Stamp))
 }
 
 type budgetCreate struct {
@@ -111,34 +101,33 @@ type budgetList struct {
 
 // Run asks the admin API.
 func (c *budgetList) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewBudgetServiceClient, budgetsAPI.ListBudgets, &v1.ListBudgetsRequest{Page: c.page(), Level: c.Level, Owner: c.Owner}, func(w io.Writer, r *v1.ListBudgetsResponse) {
-		var rows [][]string
-		for _, b := range r.Budgets {
-			rows = append(rows, []string{b.Id, b.Level, b.Owner, b.Unit, amount(b.Unit, b.Amount), b.Per, b.Model})
-		}
-		columns(w, "ID LEVEL OWNER UNIT AMOUNT PER MODEL", rows)
-		more(w, r.NextToken)
-	})
+	return call(&c.apiFlags, s, adminv1connect.NewBudgetServiceClient, budgetsAPI.ListBudgets, &v1.ListBudgetsRequest{Page: c.page(), Level: c.Level, Owner: c.Owner}, listing("ID LEVEL OWNER UNIT AMOUNT PER MODEL", (*v1.ListBudgetsResponse).GetBudgets, func(b *v1.Budget) []string {
+		return []string{b.Id, b.Level, b.Owner, b.Unit, amount(b.Unit, b.Amount), b.Per, b.Model}
+	}))
 }
 
-type budgetShow struct {
+// budgetArg names a budget.
+type budgetArg struct {
 	apiFlags
 	ID string `arg:"" help:"Its id."`
 }
 
+func (b *budgetArg) get() *v1.GetRequest { return &v1.GetRequest{Id: b.ID} }
+
+type budgetShow struct{ budgetArg }
+
 // Run asks the admin API.
 func (c *budgetShow) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewBudgetServiceClient, budgetsAPI.GetBudget, &v1.GetRequest{Id: c.ID}, showBudget)
+	return call(&c.apiFlags, s, adminv1connect.NewBudgetServiceClient, budgetsAPI.GetBudget, c.get(), showBudget)
 }
 
 type budgetChange struct {
-	apiFlags
-	ID      string  `arg:"" help:"Its id."`
+	budgetArg
 	Amount  string  `help:"How much."`
 	Zone    *string `help:"The time zone of days, weeks and months."`
 	Soft    *bool   `negatable:"" help:"Whether it tells, and does not refuse."`
 	AlertAt []int32 `help:"Percentages at which it tells."`
-	Version int64   `help:"The version that is meant; 0: any."`
+	versioned
 }
 
 // Run asks the admin API.
@@ -146,15 +135,13 @@ func (c *budgetChange) Run(s streams) error {
 	r := &v1.UpdateBudgetRequest{Id: c.ID, Version: c.Version, AlertAt: c.AlertAt, UpdateMask: &fieldmaskpb.FieldMask{}}
 	mask := func(field string) { r.UpdateMask.Paths = append(r.UpdateMask.Paths, field) }
 	if c.Amount != "" {
-		unit := "tokens"
-		if strings.Contains("_"+c.ID+"_", "_money_") {
-			unit = "money"
-		}
-		n, err := parseAmount(unit, c.Amount)
+		b, err := askAPI(&c.apiFlags, adminv1connect.NewBudgetServiceClient, budgetsAPI.GetBudget, c.get()) // which knows the unit
 		if err != nil {
 			return err
 		}
-		r.Amount = n
+		if r.Amount, err = parseAmount(b.Unit, c.Amount); err != nil {
+			return err
+		}
 		mask("amount")
 	}
 	if c.Zone != nil {
@@ -175,12 +162,11 @@ func (c *budgetChange) Run(s streams) error {
 }
 
 type budgetDelete struct {
-	apiFlags
-	ID      string `arg:"" help:"Its id."`
-	Version int64  `help:"The version that is meant; 0: any."`
+	budgetArg
+	versioned
 }
 
 // Run asks the admin API.
 func (c *budgetDelete) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewBudgetServiceClient, budgetsAPI.DeleteBudget, &v1.DeleteRequest{Id: c.ID, Version: c.Version}, done(c.ID))
+	return call(&c.apiFlags, s, adminv1connect.NewBudgetServiceClient, budgetsAPI.DeleteBudget, c.remove(c.ID), done(c.ID))
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -59,13 +58,13 @@ func showKey(w io.Writer, k *v1.Key) {
 	s := k.Scope
 	fieldLines(w, "id", k.Id, "name", k.Name, "state", k.State, "organization", k.Organization, "team", k.Team, "project", k.Project, "role", k.Role,
 		"models", strings.Join(s.GetModels(), ", "), "routes", strings.Join(s.GetRoutes(), ", "), "operations", strings.Join(s.GetOperations(), ", "),
-		"regions", strings.Join(s.GetRegions(), ", "), "networks", strings.Join(s.GetNetworks(), ", "), "expires", day(k.Expires), "version", strconv.FormatInt(k.Stamp.GetVersion(), 10))
+		"regions", strings.Join(s.GetRegions(), ", "), "networks", strings.Join(s.GetNetworks(), ", "), "expires", moment(k.Expires), "version", versionOf(k.Stamp))
 	for _, x := range k.Secrets {
 		until := ""
 		if x.Until != nil {
-			until = ", until " + day(x.Until)
+			until = ", until " + moment(x.Until)
 		}
-		fmt.Fprintf(w, "secret %s of %s%s\n", x.Hint, day(x.Created), until)
+		fmt.Fprintf(w, "secret %s of %s%s\n", x.Hint, moment(x.Created), until)
 	}
 }
 
@@ -115,14 +114,9 @@ type keyList struct {
 
 // Run asks the admin API.
 func (c *keyList) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewKeyServiceClient, keysAPI.ListKeys, &v1.ListKeysRequest{Page: c.page(), Organization: c.Organization, Team: c.Team, Project: c.Project, State: c.State}, func(w io.Writer, r *v1.ListKeysResponse) {
-		var rows [][]string
-		for _, k := range r.Keys {
-			rows = append(rows, []string{k.Id, k.Name, k.State, k.Role, k.Organization, k.Team, k.Project, day(k.Expires)})
-		}
-		columns(w, "ID NAME STATE ROLE ORGANIZATION TEAM PROJECT EXPIRES", rows)
-		more(w, r.NextToken)
-	})
+	return call(&c.apiFlags, s, adminv1connect.NewKeyServiceClient, keysAPI.ListKeys, &v1.ListKeysRequest{Page: c.page(), Organization: c.Organization, Team: c.Team, Project: c.Project, State: c.State}, listing("ID NAME STATE ROLE ORGANIZATION TEAM PROJECT EXPIRES", (*v1.ListKeysResponse).GetKeys, func(k *v1.Key) []string {
+		return []string{k.Id, k.Name, k.State, k.Role, k.Organization, k.Team, k.Project, moment(k.Expires)}
+	}))
 }
 
 // keyArg names a key.
@@ -134,7 +128,7 @@ type keyArg struct {
 // keyAt names a key in a version.
 type keyAt struct {
 	keyArg
-	Version int64 `help:"The version that is meant; 0: any."`
+	versioned
 }
 
 func (k *keyAt) change() *v1.ChangeRequest { return &v1.ChangeRequest{Id: k.ID, Version: k.Version} }
@@ -161,9 +155,12 @@ func (c *keyChange) Run(s streams) error {
 		return err
 	}
 	r := &v1.UpdateKeyRequest{Id: c.ID, Version: c.Version, Name: c.Name, Role: c.Role, Scope: c.scope(), Expires: until, UpdateMask: &fieldmaskpb.FieldMask{}}
-	for field, given := range map[string]bool{"name": c.Name != "", "role": c.Role != "", "scope": r.Scope != nil, "expires": c.Expires != ""} {
-		if given {
-			r.UpdateMask.Paths = append(r.UpdateMask.Paths, field)
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{{"name", c.Name != ""}, {"role", c.Role != ""}, {"scope", r.Scope != nil}, {"expires", c.Expires != ""}} { // in one order: a repeated request is the same
+		if f.given {
+			r.UpdateMask.Paths = append(r.UpdateMask.Paths, f.name)
 		}
 	}
 	if len(r.UpdateMask.Paths) == 0 {
@@ -207,5 +204,5 @@ type keyDelete struct{ keyAt }
 
 // Run asks the admin API.
 func (c *keyDelete) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewKeyServiceClient, keysAPI.DeleteKey, &v1.DeleteRequest{Id: c.ID, Version: c.Version}, done(c.ID))
+	return call(&c.apiFlags, s, adminv1connect.NewKeyServiceClient, keysAPI.DeleteKey, c.remove(c.ID), done(c.ID))
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"strconv"
 	"strings"
 
 	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
@@ -19,34 +18,30 @@ type storeCmds struct {
 	Budgets       budgetsCmd       `cmd:"" help:"Manage budgets of a store."`
 }
 
-// organizationsCmd manages organizations.
+// organizationsCmd manages organizationsAPI.
 type organizationsCmd struct {
 	Create organizationCreate `cmd:"" help:"Make an organization."`
-	List   organizationList   `cmd:"" help:"List organizations."`
+	List   organizationList   `cmd:"" help:"List organizationsAPI."`
 	Show   organizationShow   `cmd:"" help:"Show one."`
 	Change organizationChange `cmd:"" help:"Change its title."`
 	Delete organizationDelete `cmd:"" help:"Delete one without teams and keys."`
 }
 
 type (
-	organizations = adminv1connect.OrganizationServiceClient
-	teamsClient   = adminv1connect.TeamServiceClient
-	projectsAPI   = adminv1connect.ProjectServiceClient
+	organizationsAPI = adminv1connect.OrganizationServiceClient
+	teamsAPI         = adminv1connect.TeamServiceClient
+	projectsAPI      = adminv1connect.ProjectServiceClient
 )
 
 func showOrganization(w io.Writer, o *v1.Organization) {
-	fieldLines(w, "name", o.Name, "title", o.Title, "created", day(o.Stamp.GetCreated()), "version", strconv.FormatInt(o.Stamp.GetVersion(), 10))
+	fieldLines(w, "name", o.Name, "title", o.Title, "created", moment(o.Stamp.GetCreated()), "version", versionOf(o.Stamp))
 }
 
-type organizationCreate struct {
-	apiFlags
-	Name  string `arg:"" help:"Its name."`
-	Title string `help:"A title, for people."`
-}
+type organizationCreate struct{ titled }
 
 // Run asks the admin API.
 func (c *organizationCreate) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewOrganizationServiceClient, organizations.CreateOrganization, &v1.CreateOrganizationRequest{Name: c.Name, Title: c.Title}, showOrganization)
+	return call(&c.apiFlags, s, adminv1connect.NewOrganizationServiceClient, organizationsAPI.CreateOrganization, &v1.CreateOrganizationRequest{Name: c.Name, Title: c.Title}, showOrganization)
 }
 
 type organizationList struct {
@@ -56,47 +51,30 @@ type organizationList struct {
 
 // Run asks the admin API.
 func (c *organizationList) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewOrganizationServiceClient, organizations.ListOrganizations, &v1.ListOrganizationsRequest{Page: c.page()}, func(w io.Writer, r *v1.ListOrganizationsResponse) {
-		var rows [][]string
-		for _, o := range r.Organizations {
-			rows = append(rows, []string{o.Name, o.Title})
-		}
-		columns(w, "NAME TITLE", rows)
-		more(w, r.NextToken)
-	})
+	return call(&c.apiFlags, s, adminv1connect.NewOrganizationServiceClient, organizationsAPI.ListOrganizations, &v1.ListOrganizationsRequest{Page: c.page()}, listing("NAME TITLE", (*v1.ListOrganizationsResponse).GetOrganizations, func(o *v1.Organization) []string {
+		return []string{o.Name, o.Title}
+	}))
 }
 
-type organizationShow struct {
-	apiFlags
-	Name string `arg:"" help:"Its name."`
-}
+type organizationShow struct{ named }
 
 // Run asks the admin API.
 func (c *organizationShow) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewOrganizationServiceClient, organizations.GetOrganization, &v1.GetRequest{Id: c.Name}, showOrganization)
+	return call(&c.apiFlags, s, adminv1connect.NewOrganizationServiceClient, organizationsAPI.GetOrganization, c.get(), showOrganization)
 }
 
-type organizationChange struct {
-	apiFlags
-	Name    string `arg:"" help:"Its name."`
-	Title   string `required:"" help:"The new title."`
-	Version int64  `help:"The version that is meant; 0: any."`
-}
+type organizationChange struct{ retitled }
 
 // Run asks the admin API.
 func (c *organizationChange) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewOrganizationServiceClient, organizations.UpdateOrganization, &v1.UpdateOrganizationRequest{Name: c.Name, Version: c.Version, Title: c.Title}, showOrganization)
+	return call(&c.apiFlags, s, adminv1connect.NewOrganizationServiceClient, organizationsAPI.UpdateOrganization, &v1.UpdateOrganizationRequest{Name: c.Name, Version: c.Version, Title: c.Title}, showOrganization)
 }
 
-type organizationDelete struct {
-	apiFlags
-	Name    string `arg:"" help:"Its name."`
-	Version int64  `help:"The version that is meant; 0: any."`
-}
+type organizationDelete struct{ removed }
 
 // Run asks the admin API.
 func (c *organizationDelete) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewOrganizationServiceClient, organizations.DeleteOrganization, &v1.DeleteRequest{Id: c.Name, Version: c.Version}, done(c.Name))
+	return call(&c.apiFlags, s, adminv1connect.NewOrganizationServiceClient, organizationsAPI.DeleteOrganization, c.remove(c.Name), done(c.Name))
 }
 
 // teamsCmd manages teams.
@@ -130,8 +108,8 @@ func (c *providerKeySet) Run(s streams) error {
 	if key == "" {
 		return errors.Join(errors.New("no key on the first line of standard input"), ignoreEnd(err))
 	}
-	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsClient.SetProviderKey, &v1.SetProviderKeyRequest{Team: c.Team, Provider: c.Provider, Key: key}, func(w io.Writer, k *v1.ProviderKey) {
-		fieldLines(w, "id", k.Id, "key", k.Hint, "version", strconv.FormatInt(k.Stamp.GetVersion(), 10))
+	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsAPI.SetProviderKey, &v1.SetProviderKeyRequest{Team: c.Team, Provider: c.Provider, Key: key}, func(w io.Writer, k *v1.ProviderKey) {
+		fieldLines(w, "id", k.Id, "key", k.Hint, "version", versionOf(k.Stamp))
 	})
 }
 
@@ -151,41 +129,34 @@ type providerKeyList struct {
 
 // Run asks the admin API.
 func (c *providerKeyList) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsClient.ListProviderKeys, &v1.ListProviderKeysRequest{Page: c.page(), Team: c.Team}, func(w io.Writer, r *v1.ListProviderKeysResponse) {
-		var rows [][]string
-		for _, k := range r.ProviderKeys {
-			rows = append(rows, []string{k.Id, k.Team, k.Provider, k.Hint, day(k.Stamp.GetChanged())})
-		}
-		columns(w, "ID TEAM PROVIDER KEY CHANGED", rows)
-		more(w, r.NextToken)
-	})
+	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsAPI.ListProviderKeys, &v1.ListProviderKeysRequest{Page: c.page(), Team: c.Team}, listing("ID TEAM PROVIDER KEY CHANGED", (*v1.ListProviderKeysResponse).GetProviderKeys, func(k *v1.ProviderKey) []string {
+		return []string{k.Id, k.Team, k.Provider, k.Hint, moment(k.Stamp.GetChanged())}
+	}))
 }
 
 type providerKeyDelete struct {
 	apiFlags
-	ID      string `arg:"" help:"Its id, TEAM:PROVIDER."`
-	Version int64  `help:"The version that is meant; 0: any."`
+	ID string `arg:"" help:"Its id, TEAM:PROVIDER."`
+	versioned
 }
 
 // Run asks the admin API.
 func (c *providerKeyDelete) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsClient.DeleteProviderKey, &v1.DeleteRequest{Id: c.ID, Version: c.Version}, done(c.ID))
+	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsAPI.DeleteProviderKey, c.remove(c.ID), done(c.ID))
 }
 
 func showTeam(w io.Writer, t *v1.Team) {
-	fieldLines(w, "name", t.Name, "organization", t.Organization, "title", t.Title, "created", day(t.Stamp.GetCreated()), "version", strconv.FormatInt(t.Stamp.GetVersion(), 10))
+	fieldLines(w, "name", t.Name, "organization", t.Organization, "title", t.Title, "created", moment(t.Stamp.GetCreated()), "version", versionOf(t.Stamp))
 }
 
 type teamCreate struct {
-	apiFlags
-	Name         string `arg:"" help:"Its name."`
+	titled
 	Organization string `default:"default" help:"The organization that it belongs to."`
-	Title        string `help:"A title, for people."`
 }
 
 // Run asks the admin API.
 func (c *teamCreate) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsClient.CreateTeam, &v1.CreateTeamRequest{Name: c.Name, Organization: c.Organization, Title: c.Title}, showTeam)
+	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsAPI.CreateTeam, &v1.CreateTeamRequest{Name: c.Name, Organization: c.Organization, Title: c.Title}, showTeam)
 }
 
 type teamList struct {
@@ -196,47 +167,30 @@ type teamList struct {
 
 // Run asks the admin API.
 func (c *teamList) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsClient.ListTeams, &v1.ListTeamsRequest{Page: c.page(), Organization: c.Organization}, func(w io.Writer, r *v1.ListTeamsResponse) {
-		var rows [][]string
-		for _, t := range r.Teams {
-			rows = append(rows, []string{t.Name, t.Organization, t.Title})
-		}
-		columns(w, "NAME ORGANIZATION TITLE", rows)
-		more(w, r.NextToken)
-	})
+	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsAPI.ListTeams, &v1.ListTeamsRequest{Page: c.page(), Organization: c.Organization}, listing("NAME ORGANIZATION TITLE", (*v1.ListTeamsResponse).GetTeams, func(t *v1.Team) []string {
+		return []string{t.Name, t.Organization, t.Title}
+	}))
 }
 
-type teamShow struct {
-	apiFlags
-	Name string `arg:"" help:"Its name."`
-}
+type teamShow struct{ named }
 
 // Run asks the admin API.
 func (c *teamShow) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsClient.GetTeam, &v1.GetRequest{Id: c.Name}, showTeam)
+	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsAPI.GetTeam, c.get(), showTeam)
 }
 
-type teamChange struct {
-	apiFlags
-	Name    string `arg:"" help:"Its name."`
-	Title   string `required:"" help:"The new title."`
-	Version int64  `help:"The version that is meant; 0: any."`
-}
+type teamChange struct{ retitled }
 
 // Run asks the admin API.
 func (c *teamChange) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsClient.UpdateTeam, &v1.UpdateTeamRequest{Name: c.Name, Version: c.Version, Title: c.Title}, showTeam)
+	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsAPI.UpdateTeam, &v1.UpdateTeamRequest{Name: c.Name, Version: c.Version, Title: c.Title}, showTeam)
 }
 
-type teamDelete struct {
-	apiFlags
-	Name    string `arg:"" help:"Its name."`
-	Version int64  `help:"The version that is meant; 0: any."`
-}
+type teamDelete struct{ removed }
 
 // Run asks the admin API.
 func (c *teamDelete) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsClient.DeleteTeam, &v1.DeleteRequest{Id: c.Name, Version: c.Version}, done(c.Name))
+	return call(&c.apiFlags, s, adminv1connect.NewTeamServiceClient, teamsAPI.DeleteTeam, c.remove(c.Name), done(c.Name))
 }
 
 // projectsCmd manages projects.
@@ -249,14 +203,12 @@ type projectsCmd struct {
 }
 
 func showProject(w io.Writer, p *v1.Project) {
-	fieldLines(w, "name", p.Name, "team", p.Team, "title", p.Title, "created", day(p.Stamp.GetCreated()), "version", strconv.FormatInt(p.Stamp.GetVersion(), 10))
+	fieldLines(w, "name", p.Name, "team", p.Team, "title", p.Title, "created", moment(p.Stamp.GetCreated()), "version", versionOf(p.Stamp))
 }
 
 type projectCreate struct {
-	apiFlags
-	Name  string `arg:"" help:"Its name."`
-	Team  string `required:"" help:"The team that it belongs to."`
-	Title string `help:"A title, for people."`
+	titled
+	Team string `required:"" help:"The team that it belongs to."`
 }
 
 // Run asks the admin API.
@@ -272,45 +224,28 @@ type projectList struct {
 
 // Run asks the admin API.
 func (c *projectList) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewProjectServiceClient, projectsAPI.ListProjects, &v1.ListProjectsRequest{Page: c.page(), Team: c.Team}, func(w io.Writer, r *v1.ListProjectsResponse) {
-		var rows [][]string
-		for _, p := range r.Projects {
-			rows = append(rows, []string{p.Name, p.Team, p.Title})
-		}
-		columns(w, "NAME TEAM TITLE", rows)
-		more(w, r.NextToken)
-	})
+	return call(&c.apiFlags, s, adminv1connect.NewProjectServiceClient, projectsAPI.ListProjects, &v1.ListProjectsRequest{Page: c.page(), Team: c.Team}, listing("NAME TEAM TITLE", (*v1.ListProjectsResponse).GetProjects, func(p *v1.Project) []string {
+		return []string{p.Name, p.Team, p.Title}
+	}))
 }
 
-type projectShow struct {
-	apiFlags
-	Name string `arg:"" help:"Its name."`
-}
+type projectShow struct{ named }
 
 // Run asks the admin API.
 func (c *projectShow) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewProjectServiceClient, projectsAPI.GetProject, &v1.GetRequest{Id: c.Name}, showProject)
+	return call(&c.apiFlags, s, adminv1connect.NewProjectServiceClient, projectsAPI.GetProject, c.get(), showProject)
 }
 
-type projectChange struct {
-	apiFlags
-	Name    string `arg:"" help:"Its name."`
-	Title   string `required:"" help:"The new title."`
-	Version int64  `help:"The version that is meant; 0: any."`
-}
+type projectChange struct{ retitled }
 
 // Run asks the admin API.
 func (c *projectChange) Run(s streams) error {
 	return call(&c.apiFlags, s, adminv1connect.NewProjectServiceClient, projectsAPI.UpdateProject, &v1.UpdateProjectRequest{Name: c.Name, Version: c.Version, Title: c.Title}, showProject)
 }
 
-type projectDelete struct {
-	apiFlags
-	Name    string `arg:"" help:"Its name."`
-	Version int64  `help:"The version that is meant; 0: any."`
-}
+type projectDelete struct{ removed }
 
 // Run asks the admin API.
 func (c *projectDelete) Run(s streams) error {
-	return call(&c.apiFlags, s, adminv1connect.NewProjectServiceClient, projectsAPI.DeleteProject, &v1.DeleteRequest{Id: c.Name, Version: c.Version}, done(c.Name))
+	return call(&c.apiFlags, s, adminv1connect.NewProjectServiceClient, projectsAPI.DeleteProject, c.remove(c.Name), done(c.Name))
 }
