@@ -1,6 +1,7 @@
 package jsonx
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strings"
@@ -179,6 +180,29 @@ func TestDeeperCountsContainersOutsideStrings(t *testing.T) {
 	for raw, want := range map[string]bool{`[[1]]`: false, `[[[1]]]`: true, `{"a":{"b":[]}}`: true, `["[[[", "\"{{{"]`: false, `[[],[],[]]`: false, `1`: false} {
 		if got := Deeper([]byte(raw), 2); got != want {
 			t.Errorf("%s: got %v, want %v", raw, got, want)
+		}
+	}
+}
+
+func TestPiecesTellWhereTheyBegin(t *testing.T) {
+	all := []byte(`[{"a": {"b": [1, "two"]}, "c": 3} ]`)
+	body := all[1 : len(all)-2] // of something longer
+	doc, err := Scan(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer, _ := doc.Get("a")
+	inner := Get(outer, "b")
+	pieces := [][]byte{body, outer, inner, At(body, "a", "b")}
+	for _, v := range Elements(inner) {
+		pieces = append(pieces, v)
+	}
+	for _, v := range Members(body) {
+		pieces = append(pieces, v)
+	}
+	for _, p := range pieces {
+		if at, want := Offset(body, p), bytes.Index(body, p); at != want {
+			t.Errorf("%s begins at %d, want %d", p, at, want)
 		}
 	}
 }

@@ -58,13 +58,17 @@ func (d *Doc) Remove(name string) (Edit, bool) {
 	return Edit{}, false
 }
 
+// Offset is where a piece of body begins: body itself, or what Get, Members, Elements or a Doc gave of it. They leave a
+// slice its capacity, which tells.
+func Offset(body, piece []byte) int { return cap(body) - cap(piece) }
+
 // CutElements adds to edits those that take elements out of an array with their commas: the ones for which gone
 // reports true. arr is the array's part of body, a slice of it as Doc's members give it; edits come in order.
 func CutElements(edits []Edit, body, arr []byte, gone func(element []byte) bool) []Edit {
-	from, before := cap(body)-cap(arr), false
+	from, before := Offset(body, arr), false
 	for _, v := range Elements(arr) {
 		cut := gone(v)
-		start := from + cap(arr) - cap(v)
+		start := Offset(body, v)
 		switch {
 		case cut && before: // neighbors go together, so that one comma stays between what they stood between
 			edits[len(edits)-1].End = start + len(v)

@@ -174,7 +174,7 @@ func renamed(edits []jsonx.Edit, body, value []byte, model string) []jsonx.Edit 
 	if !ok || model == "" || strings.TrimPrefix(was, modelPrefix) == model {
 		return edits
 	}
-	at := offset(body, value)
+	at := jsonx.Offset(body, value)
 	return append(edits, jsonx.Edit{Start: at, End: at + len(value), With: jsonx.AppendQuote(nil, modelPrefix+model)})
 }
 
@@ -182,7 +182,7 @@ func renamed(edits []jsonx.Edit, body, value []byte, model string) []jsonx.Edit 
 func roles(edits []jsonx.Edit, body, contents []byte) []jsonx.Edit {
 	for _, t := range jsonx.Elements(contents) {
 		if jsonx.Kind(t) == '{' && jsonx.Get(t, "role") == nil {
-			at := offset(body, t) + 1
+			at := jsonx.Offset(body, t) + 1
 			with := `"role":"user"`
 			if !empty(t) {
 				with += ","
@@ -228,7 +228,7 @@ func foreignSeals(body, contents []byte) []jsonx.Edit {
 	for _, c := range jsonx.Elements(contents) {
 		for _, part := range jsonx.Elements(jsonx.Get(c, "parts")) {
 			if raw, thought := seal(part); raw != nil && !thought {
-				at := offset(body, raw)
+				at := jsonx.Offset(body, raw)
 				edits = append(edits, jsonx.Edit{Start: at, End: at + len(raw), With: jsonx.AppendQuote(nil, filler)})
 			}
 		}
@@ -243,9 +243,6 @@ func empty(obj []byte) bool {
 	}
 	return true
 }
-
-// offset is where a piece of body that was cut out of it without a limit to its capacity begins.
-func offset(body, piece []byte) int { return cap(body) - cap(piece) }
 
 // counted returns the request whose tokens are to be counted, where a body of countTokens holds it whole.
 func counted(doc *jsonx.Doc) ([]byte, bool) {

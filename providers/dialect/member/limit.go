@@ -19,9 +19,9 @@ func Limit(doc *jsonx.Doc, n int64, name string, within ...string) jsonx.Edit {
 		raw := append(append(jsonx.AppendQuote([]byte{'{'}, inner), ':'), number...)
 		return doc.Set(outer, append(raw, '}'))
 	}
-	start := cap(doc.Body) - cap(value) // value is a part of the body
+	start := jsonx.Offset(doc.Body, value)
 	if old := jsonx.Get(value, inner); old != nil {
-		at := cap(doc.Body) - cap(old)
+		at := jsonx.Offset(doc.Body, old)
 		return jsonx.Edit{Start: at, End: at + len(old), With: number}
 	}
 	with := append(append(jsonx.AppendQuote(nil, inner), ':'), number...)

@@ -144,7 +144,7 @@ func (c *Codec) seals(doc *jsonx.Doc, model string, edits []jsonx.Edit) []jsonx.
 		return edits
 	}
 	set := func(raw, with []byte) {
-		at := cap(doc.Body) - cap(raw)
+		at := jsonx.Offset(doc.Body, raw)
 		edits = append(edits, jsonx.Edit{Start: at, End: at + len(raw), With: with})
 	}
 	foreign := func(raw []byte, maker string) bool {

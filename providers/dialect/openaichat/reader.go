@@ -160,7 +160,7 @@ func (f *frame) read(data []byte) bool {
 	}
 	end := 1
 	for n, v := range jsonx.Members(data) {
-		end = cap(data) - cap(v) + len(v)
+		end = jsonx.Offset(data, v) + len(v)
 		switch string(n) {
 		case "id":
 			f.id = v

@@ -196,7 +196,7 @@ func (f *frame) read(data []byte) bool {
 	}
 	end := 1
 	for n, v := range jsonx.Members(data) {
-		end = cap(data) - cap(v) + len(v)
+		end = jsonx.Offset(data, v) + len(v)
 		switch string(n) {
 		case "type":
 			f.kind = plain(v)

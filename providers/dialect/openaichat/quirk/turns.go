@@ -84,12 +84,9 @@ func (f *fitting) message(i int, m []byte, w *looking) *llm.Error {
 	return nil
 }
 
-// offset is where a piece of the body begins.
-func (f *fitting) offset(piece []byte) int { return cap(f.doc.Body) - cap(piece) }
-
 // replace puts another value in the place of a piece of the body.
 func (f *fitting) replace(piece, with []byte) {
-	at := f.offset(piece)
+	at := jsonx.Offset(f.doc.Body, piece)
 	f.edits = append(f.edits, jsonx.Edit{Start: at, End: at + len(piece), With: with})
 }
 
@@ -177,7 +174,7 @@ func (f *fitting) thoughts(i int, m []byte, sends bool) {
 	if err != nil {
 		return // the whole body was valid
 	}
-	e := editor{doc: doc, base: f.offset(m)}
+	e := editor{doc: doc, base: jsonx.Offset(f.doc.Body, m)}
 	kept := false
 	for j := range doc.Members {
 		name := doc.Members[j].Name
