@@ -32,7 +32,7 @@ func addCharges(ctx context.Context, tx pgx.Tx, charges []book.Charge) error {
 
 // Charged implements book.Charger.
 func (s *Store) Charged(ctx context.Context, organization string, since time.Time) ([]book.Charged, error) {
-	return s.charged(ctx, sqltext.Charged(flavor(), organization, nil, since))
+	return collect(ctx, s, sqltext.Charged(flavor(), organization, nil, since), sqltext.ChargedRow)
 }
 
 // ChargedOf implements book.Charger.
@@ -40,24 +40,11 @@ func (s *Store) ChargedOf(ctx context.Context, organization string, budgets []st
 	if len(budgets) == 0 {
 		return nil, nil
 	}
-	return s.charged(ctx, sqltext.Charged(flavor(), organization, budgets, since))
-}
-
-func (s *Store) charged(ctx context.Context, st sqltext.Statement) ([]book.Charged, error) {
-	rows, err := s.pool.Query(ctx, st.SQL, st.Args...)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer rows.Close()
-	return sqltext.Collect(rows, sqltext.ChargedRow)
+	return collect(ctx, s, sqltext.Charged(flavor(), organization, budgets, since), sqltext.ChargedRow)
 }
 
 // Known implements book.Knower.
 func (s *Store) Known(ctx context.Context, organization string, ids []string) ([]string, error) {
-	rows, err := s.pool.Query(ctx, "SELECT id FROM ledger_records WHERE organization=$1 AND sequence=0 AND id=ANY($2)", organization, ids)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer rows.Close()
-	return sqltext.Collect(rows, sqltext.IDRow)
+	st := sqltext.Statement{SQL: "SELECT id FROM ledger_records WHERE organization=$1 AND sequence=0 AND id=ANY($2)", Args: []any{organization, ids}}
+	return collect(ctx, s, st, sqltext.IDRow)
 }

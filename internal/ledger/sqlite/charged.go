@@ -35,7 +35,7 @@ func addCharges(ctx context.Context, tx *sql.Tx, charges []book.Charge) error {
 
 // Charged implements book.Charger.
 func (s *Store) Charged(ctx context.Context, organization string, since time.Time) ([]book.Charged, error) {
-	return s.charged(ctx, sqltext.Charged(flavor(), organization, nil, since))
+	return collect(ctx, s, sqltext.Charged(flavor(), organization, nil, since), sqltext.ChargedRow)
 }
 
 // ChargedOf implements book.Charger.
@@ -43,16 +43,7 @@ func (s *Store) ChargedOf(ctx context.Context, organization string, budgets []st
 	if len(budgets) == 0 {
 		return nil, nil
 	}
-	return s.charged(ctx, sqltext.Charged(flavor(), organization, budgets, since))
-}
-
-func (s *Store) charged(ctx context.Context, st sqltext.Statement) ([]book.Charged, error) {
-	rows, err := s.read.QueryContext(ctx, st.SQL, st.Args...)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer rows.Close()
-	return sqltext.Collect(rows, sqltext.ChargedRow)
+	return collect(ctx, s, sqltext.Charged(flavor(), organization, budgets, since), sqltext.ChargedRow)
 }
 
 // Known implements book.Knower.
@@ -62,20 +53,12 @@ func (s *Store) Known(ctx context.Context, organization string, ids []string) (o
 		for _, id := range chunk {
 			args = append(args, id)
 		}
-		some, err := s.ids(ctx, "SELECT id FROM ledger_records WHERE organization=? AND sequence=0 AND id IN (?"+strings.Repeat(",?", len(chunk)-1)+")", args)
+		text := "SELECT id FROM ledger_records WHERE organization=? AND sequence=0 AND id IN (?" + strings.Repeat(",?", len(chunk)-1) + ")"
+		some, err := collect(ctx, s, sqltext.Statement{SQL: text, Args: args}, sqltext.IDRow)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, some...)
 	}
 	return out, nil
-}
-
-func (s *Store) ids(ctx context.Context, query string, args []any) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer rows.Close()
-	return sqltext.Collect(rows, sqltext.IDRow)
 }

@@ -319,13 +319,17 @@ func (s *Store) Usage(ctx context.Context, q book.Query) ([]book.Row, error) {
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
-	st := sqltext.Usage(flavor(), &q)
-	rows, err := s.read.QueryContext(ctx, st.SQL, st.Args...)
+	return collect(ctx, s, sqltext.Usage(flavor(), &q), sqltext.UsageRow(len(q.By)))
+}
+
+// collect asks, and reads the whole answer.
+func collect[T any](ctx context.Context, s *Store, st sqltext.Statement, into func(*T) []any) ([]T, error) {
+	rows, err := s.read.QueryContext(ctx, st.SQL, st.Args...) //nolint:rowserrcheck // sqltext.Collect checks it
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	defer rows.Close()
-	return sqltext.Collect(rows, sqltext.UsageRow(len(q.By)))
+	return sqltext.Collect(rows, into)
 }
 
 // Prune removes what is old, a few thousand rows at a time, so that writing goes on. The file does not shrink; its free
