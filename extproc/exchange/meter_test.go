@@ -160,3 +160,24 @@ func TestSearchesOfTheWebAreBoundedOrRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestAPromptIsBoundedByItsWindowWhereItNamesWhatItDoesNotHold: an address, not a word of the text or a tool's call.
+func TestAPromptIsBoundedByItsWindowWhereItNamesWhatItDoesNotHold(t *testing.T) {
+	in := &quota.Budget{ID: "in", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.TokensIn, Limit: 1 << 50, Away: quota.Deny, Window: life()}
+	for messages, elsewhere := range map[string]bool{
+		`[{"role":"user","content":"see http://example.com and file_id"}]`: false,
+		`[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"call_1","content":"b"}]`: false,
+		`[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="}}]}]`:                                                                                                  false,
+		`[{"role":"user","content":[{"type":"image_url","image_url":{"url": "https://example.com/a.png"}}]}]`:                                                                                                  true,
+		`[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}]`:                                                                                                                            true,
+	} {
+		r, store := limited(t, in)
+		body := `{"model":"gpt-4o","max_tokens":5,"messages":` + messages + `}`
+		if _, reply := r.ask("request-1", body); reply.Answer != nil {
+			t.Fatalf("%s: %s", messages, reply.Answer.Body)
+		}
+		if got := counters(t, store, in).Reserved; (got > int64(len(body))) != elsewhere {
+			t.Errorf("%s: %d tokens are reserved", messages, got)
+		}
+	}
+}

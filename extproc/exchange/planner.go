@@ -254,17 +254,9 @@ func (p *planner) limit(r *routing.Route, model string) *llm.Error {
 	if x.snap.Meter == nil {
 		return nil
 	}
-	var at []string
-	var steps []metering.Step
+	at := make([]string, 0, len(r.Targets))
 	for _, t := range r.Targets {
-		if x.snap.Providers[t.Provider] == nil {
-			continue
-		}
-		if t.Model == "*" {
-			t.Model = strings.TrimPrefix(model, t.Provider+"/")
-		}
 		at = append(at, t.Provider)
-		steps = append(steps, *x.step(ticket.Leg{Provider: t.Provider, Model: t.Model, Like: t.Like}))
 	}
 	slices.Sort(at)
 	party := x.party()
@@ -273,7 +265,7 @@ func (p *planner) limit(r *routing.Route, model string) *llm.Error {
 	if !ok || !p.terms.Caps || x.Op != llm.OpChat && x.Op != llm.OpComplete {
 		return nil
 	}
-	most := metering.Cap(steps)
+	most := metering.Cap(x.steps(r.Targets, model))
 	if p.head.MaxTokens > 0 && p.head.MaxTokens <= most {
 		return nil
 	}
@@ -290,6 +282,20 @@ func (p *planner) limit(r *routing.Route, model string) *llm.Error {
 	return nil
 }
 
+// steps are the targets of a route as the meter knows them; model is what the client's name stands for.
+func (x *Exchange) steps(targets []routing.Target, model string) (all []metering.Step) {
+	for _, t := range targets {
+		if x.snap.Providers[t.Provider] == nil {
+			continue
+		}
+		if t.Model == "*" {
+			t.Model = strings.TrimPrefix(model, t.Provider+"/")
+		}
+		all = append(all, *x.step(ticket.Leg{Provider: t.Provider, Model: t.Model, Like: t.Like}))
+	}
+	return all
+}
+
 // reserve takes what the plan can use at most.
 func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 	x := p.x
@@ -298,13 +304,18 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 	}
 	w := metering.Want{
 		ID: x.ID, Party: x.party(), Route: x.Route, Model: x.Model, Op: x.Op, Output: p.head.MaxTokens, N: p.head.N, Began: x.in.began, Hold: x.Rules.Total.D(),
-		Prompt: metering.Prompt{Bytes: int64(len(p.in.Body)), Refers: refers(p.in.Body), Searches: searches(p.head.Doc)},
+		Prompt: metering.Prompt{Bytes: int64(len(p.in.Body))},
 	}
-	for _, s := range plan.Steps {
-		w.Steps = append(w.Steps, *x.step(ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}))
+	if len(p.terms.Budgets) > 0 {
+		for _, s := range plan.Steps {
+			w.Steps = append(w.Steps, *x.step(ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}))
+		}
+		if x.countable() {
+			w.Prompt.Count = p.counted
+		}
 	}
-	if x.countable() {
-		w.Prompt.Count = p.counted
+	if p.terms.Strict { // what must hold whatever comes needs to know all of what may come
+		w.Prompt.Refers, w.Prompt.Searches = refers(p.in.Body), searches(p.head.Doc)
 	}
 	var err error
 	p.granted, err = x.snap.Meter.Reserve(ctx, &w, p.terms)
@@ -356,8 +367,10 @@ func searches(doc *jsonx.Doc) int64 {
 	return n
 }
 
-// references are members by which a request names what it does not hold.
-var references = [...]string{`_url"`, `_id"`, `Uri"`, `_uri"`, `"url"`}
+// references are names of members, and beginnings of texts, by which a request names what it does not hold.
+var references = [...]string{
+	`"http`, `"gs://`, `"s3://`, `"file_id"`, `"file_ids"`, `"file_uri"`, `"fileUri"`, `"previous_response_id"`, `"conversation"`, `"pmpt_`, `"cached_content"`, `"cachedContent"`, `"vector_store_ids"`,
+}
 
 // refers reports whether a prompt may be longer than its body: of an image that stands elsewhere, a file, an earlier
 // answer.

@@ -16,6 +16,7 @@ import (
 const (
 	anyPrompt             = 2 << 20 // tokens: no window is longer
 	anyAnswer             = 4096    // tokens: what every model can answer
+	perToken              = 3       // bytes of a request for each token, usually: English text has four
 	perDocument, perQuery = 3, 100  // bytes of a document at least, and documents of a query (docs.cohere.com/docs/rerank)
 	perPiece              = 510     // tokens of a document beyond which it counts twice
 )
@@ -79,42 +80,40 @@ func Cap(steps []Step) int64 {
 	return least
 }
 
-// ask is what an exchange can use at most at one of its steps.
+// ask is what an exchange can use at one of its steps: at most, for limits that must hold whatever comes, and as
+// such exchanges usually do, for the others, which are charged the truth in the end.
 type ask struct {
-	cost.Ask
-	typical int64 // tokens of an answer, as such answers have been
+	most              cost.Ask
+	usualIn, usualOut int64
 }
 
-// prompt is the most tokens that a prompt can have at a step.
-func (w *Want) prompt(s *Step, count bool) int64 {
+// prompt returns the tokens that a prompt can have at a step, at most and usually.
+func (w *Want) prompt(s *Step, count bool) (most, usual int64) {
 	window := s.Provider.Facts(s.Model, s.Like).Context
 	if window == 0 {
 		window = anyPrompt
 	}
+	most = min(w.Prompt.Bytes, window)
+	usual = min(w.Prompt.Bytes/perToken+1, window)
 	if count && w.Prompt.Count != nil {
 		if n, ok := w.Prompt.Count(s); ok {
-			if w.Prompt.Refers {
-				return max(min(n, window), 0)
-			}
-			return min(n, w.Prompt.Bytes, window)
+			most, usual = min(n, most), min(n, most)
 		}
 	}
-	if w.Prompt.Refers {
-		return window
+	if w.Prompt.Refers { // nobody has counted what is elsewhere
+		most = window
 	}
-	return min(w.Prompt.Bytes, window)
+	return most, usual
 }
 
-// ask returns what the exchange can use at a step.
-func (m *Meter) ask(w *Want, s *Step, count bool) ask {
+// ask returns what the exchange can use at a step whose model has a price card, or none.
+func (m *Meter) ask(w *Want, s *Step, card *price.Card, count bool) (a ask) {
 	if measureOf(w.Op) != bounded {
 		return ask{} // under limits of rates the truth is charged, and the bytes of a picture say nothing of it
 	}
 	n := int64(max(w.N, 1))
-	a := ask{Ask: cost.Ask{
-		Input: w.prompt(s, count), Writes: w.Op == llm.OpChat, WritesHour: w.Op == llm.OpChat,
-		AudioIn: states(card(s), price.AudioInput), AudioOut: states(card(s), price.AudioOutput), Searches: max(w.Prompt.Searches, 0),
-	}}
+	a.most = cost.Ask{Writes: w.Op == llm.OpChat, WritesHour: w.Op == llm.OpChat, AudioIn: states(card, price.AudioInput), AudioOut: states(card, price.AudioOutput), Searches: max(w.Prompt.Searches, 0)}
+	a.most.Input, a.usualIn = w.prompt(s, count)
 	if answers(w.Op) {
 		one := w.Output
 		if most := s.Provider.Facts(s.Model, s.Like).MaxOutput; one == 0 || most > 0 && most < one {
@@ -123,70 +122,79 @@ func (m *Meter) ask(w *Want, s *Step, count bool) ask {
 		if one == 0 {
 			one = anyAnswer
 		}
-		a.Output = min(one, quota.Max/n) * n
-		a.typical = min(max(2*m.outputs.of(s), 16)*n, a.Output) // few answers are twice as long as the mean
+		a.most.Output = min(one, quota.Max/n) * n
+		a.usualOut = min(max(2*m.outputs.of(s), 16)*n, a.most.Output) // few answers are twice as long as the mean
 	}
 	if w.Op == llm.OpRerank {
-		a.Queries = 1 + (w.Prompt.Bytes/perDocument+w.Prompt.Bytes/perPiece)/perQuery
+		a.most.Queries = 1 + (w.Prompt.Bytes/perDocument+w.Prompt.Bytes/perPiece)/perQuery
 	}
 	return a
 }
 
-// claims says what the exchange claims of each budget. short lists what has no price.
-func (m *Meter) claims(w *Want, budgets []*quota.Budget, count bool) (claims []quota.Claim, most ask, short *llm.Error) {
+// claims says what the exchange claims of each budget. Its error is that of a step without a price, where a limit of money
+// holds.
+func (m *Meter) claims(w *Want, budgets []*quota.Budget, count bool) (claims []quota.Claim, all ask, unpriced *llm.Error) {
 	var money int64
-	steps := make([]cost.Step, 0, len(w.Steps))
-	for i := range w.Steps {
-		s := &w.Steps[i]
-		a := m.ask(w, s, count)
-		most.Input, most.Output, most.typical = max(most.Input, a.Input), max(most.Output, a.Output), max(most.typical, a.typical)
-		most.Queries = max(most.Queries, a.Queries)
-		c := s.Provider.Contract
-		l := cost.Bound(card(s), a.Ask, c.Terms(s.Model, w.Began))
-		if c.Denies(l.Flags) && short == nil {
-			short = m.Priced(w.Op, s, w.Began)
-		}
-		steps = append(steps, cost.Step{Full: l.Full, Cut: ruleOf(c).Cut(l)})
+	if tokens, priced := needs(budgets); tokens || priced {
+		all, money, unpriced = m.steps(w, priced, count)
 	}
-	money = cost.Claim(steps)
 	claims = make([]quota.Claim, 0, len(budgets))
-	priced := false
 	for _, b := range budgets {
-		c := quota.Claim{Budget: b}
-		out := most.Output
-		if !strict(b) {
-			out = most.typical
+		in, out := all.usualIn, all.usualOut
+		if strict(b) {
+			in, out = all.most.Input, all.most.Output
 		}
+		n := int64(1)
 		switch b.Unit {
-		case quota.Requests, quota.Parallel:
-			c.Amount = 1
 		case quota.TokensIn:
-			c.Amount = most.Input
+			n = in
 		case quota.TokensOut:
-			c.Amount = out
+			n = out
 		case quota.Tokens:
-			c.Amount = most.Input + out
+			n = in + out
 		case quota.Money:
-			c.Amount, priced = money, true
+			n = money
 		}
-		c.Amount = min(c.Amount, quota.Max)
-		claims = append(claims, c)
+		claims = append(claims, quota.Claim{Budget: b, Amount: min(n, quota.Max)})
 	}
-	if !priced {
-		short = nil
-	}
-	return claims, most, short
+	return claims, all, unpriced
 }
 
-// counts reports whether counting the prompt could make any of the claims smaller.
-func counts(claims []quota.Claim) bool {
-	for i := range claims {
-		switch claims[i].Budget.Unit {
-		case quota.TokensIn, quota.Tokens, quota.Money:
-			return true
+// needs reports whether any of the budgets counts tokens, or money.
+func needs(budgets []*quota.Budget) (tokens, money bool) {
+	for _, b := range budgets {
+		switch b.Unit {
+		case quota.TokensIn, quota.TokensOut, quota.Tokens:
+			tokens = true
+		case quota.Money:
+			money = true
 		}
 	}
-	return false
+	return tokens, money
+}
+
+// steps returns the largest of what the steps of the plan can use and, where it is wanted, what they can cost together.
+func (m *Meter) steps(w *Want, priced, count bool) (all ask, money int64, unpriced *llm.Error) {
+	bounds := make([]cost.Step, 0, len(w.Steps))
+	for i := range w.Steps {
+		s := &w.Steps[i]
+		var c *price.Card
+		if priced {
+			c = card(s)
+		}
+		a := m.ask(w, s, c, count)
+		all.most.Input, all.most.Output, all.most.Queries = max(all.most.Input, a.most.Input), max(all.most.Output, a.most.Output), max(all.most.Queries, a.most.Queries)
+		all.usualIn, all.usualOut = max(all.usualIn, a.usualIn), max(all.usualOut, a.usualOut)
+		if !priced {
+			continue
+		}
+		l := cost.Bound(c, a.most, s.Provider.Contract.Terms(s.Model, w.Began))
+		if s.Provider.Contract.Denies(l.Flags) && unpriced == nil {
+			unpriced = m.Priced(w.Op, s, w.Began)
+		}
+		bounds = append(bounds, cost.Step{Full: l.Full, Cut: ruleOf(s.Provider.Contract).Cut(l)})
+	}
+	return all, cost.Claim(bounds), unpriced
 }
 
 // means are learnt numbers by target, each a mean of about the last hundred.

@@ -123,7 +123,7 @@ func (r *rig) counter(t *testing.T, b *quota.Budget) quota.Counter {
 
 func TestTheTruthTakesThePlaceOfTheBound(t *testing.T) {
 	money := &quota.Budget{ID: "money", Unit: quota.Money, Limit: 1_000_000_000}
-	tokens := &quota.Budget{ID: "tokens", Unit: quota.Tokens, Limit: 100_000}
+	tokens := &quota.Budget{ID: "tokens", Unit: quota.Tokens, Limit: 100_000, Away: quota.Deny}
 	parallel := &quota.Budget{ID: "parallel", Unit: quota.Parallel, Limit: 1, Window: window.Window{Kind: window.Gauge}}
 	r := newRig(t, money, tokens, parallel)
 	g, err := r.reserve(t, r.want(4000, 500))
@@ -171,7 +171,7 @@ func TestNoAnswerMayCostMoreThanIsLeft(t *testing.T) {
 
 // TestPromptsAreCountedOnlyNearALimit: a prompt of 4,000 bytes that has 1,000 tokens.
 func TestPromptsAreCountedOnlyNearALimit(t *testing.T) {
-	b := &quota.Budget{ID: "in", Unit: quota.TokensIn, Limit: 5500}
+	b := &quota.Budget{ID: "in", Unit: quota.TokensIn, Limit: 5500, Away: quota.Deny}
 	r := newRig(t, b)
 	counted := 0
 	w := func() *metering.Want {
@@ -193,7 +193,7 @@ func TestPromptsAreCountedOnlyNearALimit(t *testing.T) {
 }
 
 func TestAPromptThatNamesOtherThingsIsAsLongAsTheWindow(t *testing.T) {
-	b := &quota.Budget{ID: "in", Unit: quota.TokensIn, Limit: 1 << 40}
+	b := &quota.Budget{ID: "in", Unit: quota.TokensIn, Limit: 1 << 40, Away: quota.Deny}
 	r := newRig(t, b)
 	w := r.want(50, 1)
 	w.Prompt.Refers = true
@@ -202,6 +202,35 @@ func TestAPromptThatNamesOtherThingsIsAsLongAsTheWindow(t *testing.T) {
 	}
 	if c := r.counter(t, b); c.Reserved != 10_000 {
 		t.Errorf("%d tokens are reserved", c.Reserved)
+	}
+	w.Prompt.Count = func(*metering.Step) (int64, bool) { return 12, true } // of what is in the body
+	if _, err := r.reserve(t, w); err != nil {
+		t.Fatal(err)
+	}
+	if c := r.counter(t, b); c.Reserved != 20_000 {
+		t.Errorf("%d tokens are reserved by two", c.Reserved)
+	}
+}
+
+// TestLimitsOfRatesReserveWhatIsUsual, not what could be at most: a picture in a body has more bytes than most limits
+// have tokens, and a model answers more than anybody asks it for.
+func TestLimitsOfRatesReserveWhatIsUsual(t *testing.T) {
+	in := &quota.Budget{ID: "in", Unit: quota.TokensIn, Limit: 1000}
+	out := &quota.Budget{ID: "out", Unit: quota.TokensOut, Limit: 2000}
+	r := newRig(t, in, out)
+	if _, err := r.reserve(t, r.want(2700, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if i, o := r.counter(t, in).Reserved, r.counter(t, out).Reserved; i != 901 || o != 1000 {
+		t.Errorf("%d and %d are reserved", i, o)
+	}
+	w := r.want(1<<20, 5)
+	w.Prompt.Count = func(*metering.Step) (int64, bool) { return 90, true }
+	if _, err := r.reserve(t, w); err != nil {
+		t.Errorf("a picture of 90 tokens: %v", err)
+	}
+	if i := r.counter(t, in).Reserved; i != 991 {
+		t.Errorf("%d are reserved", i)
 	}
 }
 

@@ -19,7 +19,8 @@ import (
 // Terms says what holds for an exchange before it is planned.
 type Terms struct {
 	Budgets []*quota.Budget
-	Caps    bool // a hard limit holds of what an answer can cost: it must have a bound
+	Strict  bool // a hard limit of tokens or money holds: what is reserved must be the most that can be
+	Caps    bool // of an answer's tokens or money: it must have a bound
 	Money   bool // a hard limit of money holds: what has no price is refused
 }
 
@@ -32,9 +33,11 @@ func (m *Meter) Terms(l Limits, p *Party, model, route string, at []string) Term
 		}
 		switch b.Unit {
 		case quota.Money:
-			t.Caps, t.Money = true, true
+			t.Strict, t.Caps, t.Money = true, true, true
 		case quota.Tokens, quota.TokensOut:
-			t.Caps = true
+			t.Strict, t.Caps = true, true
+		case quota.TokensIn:
+			t.Strict = true
 		}
 	}
 	return t
@@ -63,19 +66,19 @@ func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) 
 		return Granted{}, away(quota.ErrUnknown)
 	}
 	switch {
-	case measureOf(w.Op) == unbounded && t.Caps:
+	case measureOf(w.Op) == unbounded && t.Strict:
 		return Granted{}, unmetered("what a request of the operation " + w.Op.String() + " uses cannot be bounded, and a limit of money or tokens holds")
 	case w.Prompt.Searches < 0 && t.Money:
 		return Granted{}, unmetered("how often the provider searches the web cannot be bounded, and a limit of money holds; max_uses bounds it where the tool has that")
 	}
-	claims, most, short := m.claims(w, t.Budgets, false)
-	if short != nil && t.Money {
-		return Granted{}, short
+	claims, all, unpriced := m.claims(w, t.Budgets, false)
+	if unpriced != nil && t.Money {
+		return Granted{}, unpriced
 	}
 	r := quota.Request{Organization: w.Party.Organization, ID: id, Claims: claims, Hold: hold}
 	g, no, err := m.store.Reserve(ctx, &r)
-	if err == nil && no != nil && w.Prompt.Count != nil && counts(claims) {
-		r.Claims, most, _ = m.claims(w, t.Budgets, true)
+	if err == nil && no != nil && w.Prompt.Count != nil && no.Budget.Unit != quota.Requests && no.Budget.Unit != quota.Parallel {
+		r.Claims, all, _ = m.claims(w, t.Budgets, true)
 		claims = r.Claims
 		g, no, err = m.store.Reserve(ctx, &r)
 	}
@@ -90,7 +93,7 @@ func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) 
 		return Granted{}, internal(errors.New("the id of a new reservation is known"))
 	}
 	m.open.add(id, &opened{organization: w.Party.Organization, claims: claims, until: until(w)})
-	return Granted{Hold: encode(id, w.Party.Organization, &most, claims, t.Caps), Claims: claims, Levels: g.Levels}, nil
+	return Granted{Hold: encode(id, w.Party.Organization, &all, claims, t.Strict), Claims: claims, Levels: g.Levels}, nil
 }
 
 // until is when an exchange whose end is never told is given up.
@@ -153,14 +156,14 @@ const holdVersion = "1"
 // encode writes a reservation for the ticket: version, id, organization, tokens of prompt and answer, queries, then each
 // budget with what was claimed of it.
 func encode(id, organization string, a *ask, claims []quota.Claim, whole bool) string {
-	out := a.typical
+	in, out := a.usualIn, a.usualOut
 	if whole {
-		out = a.Output
+		in, out = a.most.Input, a.most.Output
 	}
 	b := make([]byte, 0, 64+32*len(claims))
 	b = append(append(append(b, holdVersion...), '|'), id...)
 	b = append(append(b, '|'), organization...)
-	for _, n := range [...]int64{a.Input, out, a.Queries} {
+	for _, n := range [...]int64{in, out, a.most.Queries} {
 		b = strconv.AppendInt(append(b, '|'), n, 10)
 	}
 	for i := range claims {
