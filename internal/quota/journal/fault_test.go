@@ -61,7 +61,7 @@ func TestASegmentAfterAFailedSyncNamesItsBudgets(t *testing.T) {
 	j, _, err := Open(Params{Dir: dir, Delay: time.Millisecond, Lag: 300 * time.Millisecond, Alarm: func(err error) { alarms <- err }})
 	must(t, err)
 	m := quota.Claim{Budget: money, Amount: 7}
-	must(t, j.Noted(settlement("before", m), nil))
+	must(t, j.Noted(settlement("before", m), []byte("1")))
 	time.Sleep(100 * time.Millisecond) // it is the kernel's
 	j.mu.Lock()
 	j.active.file.Close()
@@ -69,9 +69,9 @@ func TestASegmentAfterAFailedSyncNamesItsBudgets(t *testing.T) {
 	if err := <-alarms; err == nil {
 		t.Error("the alarm says that the disk works")
 	}
-	must(t, j.Used(settlement("after", m), nil), j.Close())
+	must(t, j.Used(settlement("after", m), []byte("2")), j.Close())
 	_, left := reopen(t, dir)
-	if d := cmp.Diff("unsettled before money 7 void=false\nunsettled after money 7 void=false\nunwritten before \nunwritten after ", left.describe()); d != "" || left.Broken > 0 {
+	if d := cmp.Diff("unsettled before money 7 void=false\nunsettled after money 7 void=false\nunwritten before 1\nunwritten after 2", left.describe()); d != "" || left.Broken > 0 {
 		t.Errorf("%d segments are broken; -want +got\n%s", left.Broken, d)
 	}
 }
@@ -95,9 +95,9 @@ func TestAfterAFailedWriteTheNextSegmentHasIt(t *testing.T) {
 	m := quota.Claim{Budget: money, Amount: 7}
 	must(t, j.Reserved(request("a", m), nil, true))
 	j.active.file.Close()
-	must(t, j.Used(settlement("a", m), nil), j.Used(settlement("b", m), nil), j.Close())
+	must(t, j.Used(settlement("a", m), []byte("1")), j.Used(settlement("b", m), []byte("2")), j.Close())
 	_, left := reopen(t, dir)
-	want := "unsettled a money 7 void=false\nunsettled b money 7 void=false\nunwritten a \nunwritten b "
+	want := "unsettled a money 7 void=false\nunsettled b money 7 void=false\nunwritten a 1\nunwritten b 2"
 	if d := cmp.Diff(want, left.describe()); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}

@@ -75,6 +75,7 @@ type entry struct {
 	segment *segment // with its first line
 	born    time.Time
 	used    bool
+	owed    bool // with a note, which the ledger is to have
 	settled bool
 	written bool
 }
@@ -177,8 +178,8 @@ func (j *Journal) Reserved(r *quota.Request, note []byte, wait bool) error {
 	return j.add(&line{kind: lineReserved, organization: r.Organization, id: r.ID, born: j.p.Now(), hold: r.Hold, claims: r.Claims, note: note}, wait)
 }
 
-// Used notes what an exchange used, before the store is told. It returns when that is on disk. note is handed out
-// after a crash.
+// Used notes what an exchange used, before the store is told. It returns when that is on disk. note is handed out after
+// a crash until Written; without one nothing waits for the ledger.
 func (j *Journal) Used(s *quota.Settlement, note []byte) error { return j.used(s, note, true) }
 
 // Noted is Used for what no hard limit is of: it does not wait. Until Params.Delay it is lost with the process, and until
@@ -266,14 +267,14 @@ func (j *Journal) note(l *line, in *segment) {
 	}
 	switch l.kind {
 	case lineUsed:
-		e.used = true
+		e.used, e.owed = true, e.owed || len(l.note) > 0
 	case lineSettled:
 		e.settled = true
 	case lineWritten:
 		e.written = true
 	}
-	// What was refused, given back or expired before it was used has no record of its own here.
-	if e.settled && (e.written || !e.used || !j.p.Ledger) {
+	// What was refused or given back, and what expired, has no record of its own here.
+	if e.settled && (e.written || !e.owed || !j.p.Ledger) {
 		e.segment.live--
 		delete(j.live, k)
 	}

@@ -135,7 +135,7 @@ func (t *story) tell(left *Left, e *entry, ledger bool) {
 		if !e.settled {
 			left.Unsettled = append(left.Unsettled, u)
 		}
-		if ledger && !e.written {
+		if ledger && e.owed && !e.written {
 			left.Unwritten = append(left.Unwritten, u)
 		}
 	case t.reserved != nil && !e.settled:

@@ -24,6 +24,7 @@ func TestABrokenEndIsPassedOver(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(rt, "lines") {
 			l := line{kind: rapid.SampledFrom([]kind{lineReserved, lineUsed, lineSettled, lineWritten}).Draw(rt, "kind"), organization: "acme", id: rapid.StringMatching("[a-d]").Draw(rt, "id")}
 			l.claims = []quota.Claim{{Budget: rapid.SampledFrom([]*quota.Budget{money, rate}).Draw(rt, "budget"), Amount: 1}}
+			l.note = []byte("n")
 			whole = frame(whole, l.encode(func(b *quota.Budget) int { return map[*quota.Budget]int{money: 0, rate: 1}[b] }))
 			model[l.id] = follow(model[l.id], l.kind)
 			states, sizes = append(states, clone(model)), append(sizes, len(whole))

@@ -102,3 +102,26 @@ func TestResume(t *testing.T) {
 		must(t, j.Close())
 	}
 }
+
+// What was given back has no record, so that nothing waits for the ledger to have it.
+func TestWhatWasGivenBackIsNotKept(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := reopen(t, dir)
+	s := Wrap(memory.New(memory.Params{}), j, true)
+	m := quota.Claim{Budget: money, Amount: 7}
+	if _, no, err := s.Reserve(context.Background(), request("a", m)); no != nil || err != nil {
+		t.Fatal(no, err)
+	}
+	void := settlement("a", m)
+	void.Void = true
+	if out, err := s.Settle(context.Background(), void); err != nil || out.To != quota.Voided {
+		t.Fatal(out, err)
+	}
+	if n := j.Waiting(); n != 0 {
+		t.Errorf("%d exchanges are kept", n)
+	}
+	must(t, j.Close())
+	if _, left := reopen(t, dir); left.describe() != "" {
+		t.Errorf("left: %s", left.describe())
+	}
+}
