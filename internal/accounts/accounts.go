@@ -182,13 +182,14 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Accounts, err 
 	return a, nil
 }
 
-// openJournal opens the journal where there is something to write into it.
+// openJournal opens the journal where there is something to write into it, or will be: limits also come with the store
+// of the admin API, and whoever names a Redis is to have some.
 func (a *Accounts) openJournal(cfg *config.Config) error {
 	table, err := cfg.Budgets()
 	if err != nil {
 		return err
 	}
-	if cfg.Quota.Journal == "none" || a.ledger == nil && table.Empty() {
+	if cfg.Quota.Journal == "none" || a.ledger == nil && table.Empty() && !cfg.Stores() && !cfg.Quota.Remote() {
 		return nil
 	}
 	a.journal, a.left, err = journal.Open(journal.Params{Dir: cfg.Quota.Journal, Ledger: a.ledger != nil, Alarm: func(err error) {

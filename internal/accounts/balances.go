@@ -83,9 +83,13 @@ func (a *Accounts) recall(ctx context.Context, organizations []string) error {
 	if a.left != nil && a.ledger != nil {
 		var records []*ledger.Record
 		for i := range a.left.Unwritten {
-			if r, err := ledger.Decode(a.left.Unwritten[i].Note); err == nil {
-				records = append(records, r)
+			u := &a.left.Unwritten[i]
+			r, err := ledger.Decode(u.Note)
+			if err != nil { // it stays in the journal
+				a.alarm(u.Settlement.Organization, "a record in the journal cannot be read: exchange "+u.Settlement.ID+": "+err.Error())
+				continue
 			}
+			records = append(records, r)
 		}
 		for len(records) > 0 {
 			n := min(len(records), 500)
