@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/signalbox-ai/signalbox/internal/admin"
 	"github.com/signalbox-ai/signalbox/internal/auth"
@@ -77,7 +79,7 @@ func newRig(t *testing.T) *rig {
 		k.Role, _ = auth.ParseRole(role)
 		static, r.keys[role] = append(static, k), text
 	}
-	gate := auth.NewGate(static, auth.Options{Issuers: []auth.Issuer{{Name: "corp", Key: &auth.Key{ID: "jwt:corp", Name: "corp", Role: auth.RoleAdmin, Owner: auth.Owner{Organization: "acme", Team: "core"}}, Claims: auth.Claims{User: "sub"}}}})
+	gate := auth.NewGate(static, auth.Options{Issuers: []auth.Issuer{{Name: "corp", Key: &auth.Key{ID: "jwt:corp", Name: "corp", Role: auth.RoleAdmin, Scope: auth.Scope{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Owner: auth.Owner{Organization: "acme", Team: "core"}}, Claims: auth.Claims{User: "sub"}}}})
 	h := admin.New(admin.Options{
 		Store: s, Keys: auth.NewDirectory(secret.New("pepper")), Token: secret.New(root), Gate: func() *auth.Gate { return gate },
 		Tokens:   admin.NewVerifier(ctx, []admin.TokenIssuer{{Name: "corp", Issuer: "https://corp.example", Audiences: []string{"signalbox"}, Keys: []crypto.PublicKey{r.sign.Public()}}}),
@@ -178,6 +180,7 @@ func TestWhatAnAdministratorDoes(t *testing.T) {
 			t.Errorf("a secret is in the audit log or in the log")
 		}
 	}
+	r.want(root, "AuditService/ListChanges", `{"page":{"size":5000}}`, 400, "page.size")
 	r.want(root, "KeyService/CreateKey", `{"name":"x","nonsense":1}`, 400)
 	r.want(root, "KeyService/NoSuch", `{}`, 404)
 }
@@ -193,6 +196,23 @@ func TestARepeatedRequestIsDoneOnce(t *testing.T) {
 	}
 	if status, body := r.ask(root, "KeyService/CreateKey", `{"name":"app2","team":"core"}`, "idempotency-key: k1"); status != 400 || !strings.Contains(body, "idempotency key") {
 		t.Errorf("another request: %d %s", status, body)
+	}
+	for _, c := range []struct{ method, body string }{
+		{"KeyService/UpdateKey", `{"id":"app","name":"renamed"}`},
+		{"KeyService/DeleteKey", `{"id":"renamed"}`},
+		{"ProjectService/DeleteProject", `{"id":"search"}`},
+	} {
+		for range 2 {
+			if status, text := r.ask(r.keys["owner"], c.method, c.body, "idempotency-key: "+c.method); status != 200 {
+				t.Errorf("%s: %d %s", c.method, status, text)
+			}
+		}
+		if status, _ := r.ask(r.keys["owner"], c.method, c.body, "idempotency-key: other"); status != 404 {
+			t.Errorf("%s, not repeated: %d", c.method, status)
+		}
+		if status, _ := r.ask(r.keys["member"], c.method, c.body, "idempotency-key: "+c.method); status != 404 {
+			t.Errorf("%s, of another: %d", c.method, status)
+		}
 	}
 }
 
@@ -317,6 +337,10 @@ func TestGRPC(t *testing.T) {
 	_, err = c.CreateTeam(ctx, &v1.CreateTeamRequest{Name: "core", Organization: "acme"})
 	if connect.CodeOf(err) != connect.CodeAlreadyExists {
 		t.Errorf("got %v", err)
+	}
+	keys := adminv1connect.NewKeyServiceClient(&http.Client{Transport: &http.Transport{Protocols: p}}, r.url, connect.WithGRPC())
+	if _, err := keys.UpdateKey(ctx, &v1.UpdateKeyRequest{Id: "app", Expires: &timestamppb.Timestamp{Seconds: 1 << 60}}); connect.CodeOf(err) != connect.CodeInvalidArgument || !strings.Contains(err.Error(), "expires") {
+		t.Errorf("no time: got %v", err)
 	}
 }
 

@@ -99,7 +99,7 @@ func (s budgets) UpdateBudget(ctx context.Context, r *v1.UpdateBudgetRequest) (*
 
 // DeleteBudget implements adminv1connect.BudgetServiceHandler.
 func (s budgets) DeleteBudget(ctx context.Context, r *v1.DeleteRequest) (*v1.DeleteResponse, error) {
-	return s.remove(ctx, store.KindBudget, r, (*store.Tx).DeleteBudget)
+	return s.remove(ctx, store.KindBudget, r, r.Id, (*store.Tx).DeleteBudget)
 }
 
 func percents(in []int32) []int {
@@ -116,8 +116,8 @@ type changes struct{ *Server }
 // ListChanges implements adminv1connect.AuditServiceHandler. The log is the administrator's; others read of what they
 // may change.
 func (s changes) ListChanges(ctx context.Context, r *v1.ListChangesRequest) (*v1.ListChangesResponse, error) {
-	if r.Page.GetSize() < 0 {
-		return nil, invalid("page.size", "from 0 to 1000")
+	if _, err := page(r.Page); err != nil {
+		return nil, err
 	}
 	if store.Kind(r.Kind) == store.KindKey {
 		r.Object = s.keyID(ctx, r.Object)

@@ -105,9 +105,8 @@ func (s keys) UpdateKey(ctx context.Context, r *v1.UpdateKeyRequest) (*v1.Key, e
 	if err != nil {
 		return nil, err
 	}
-	r.Id = s.keyID(ctx, r.Id)
-	if err := s.may(ctx, store.KindKey, r.Id, true); err != nil {
-		return nil, err
+	if e := r.Expires; e != nil && e.CheckValid() != nil {
+		return nil, invalid("expires", "not a time")
 	}
 	p := principalOf(ctx)
 	if err := p.gives(r.Role); err != nil {
@@ -133,13 +132,14 @@ func (s keys) UpdateKey(ctx context.Context, r *v1.UpdateKeyRequest) (*v1.Key, e
 	})
 }
 
-// change changes a key.
+// change changes a key. A repeated request is answered before it is asked who may: the key may have another name now.
 func (s keys) change(ctx context.Context, r proto.Message, id string, version int64, action string, f func(*store.Key) error) (*v1.Key, error) {
 	id = s.keyID(ctx, id)
-	if err := s.may(ctx, store.KindKey, id, true); err != nil {
-		return nil, err
-	}
+	refused := s.may(ctx, store.KindKey, id, true)
 	return write(ctx, s.Server, r, nil, func(tx *store.Tx) (*v1.Key, error) {
+		if refused != nil {
+			return nil, refused
+		}
 		k, err := tx.UpdateKey(id, version, action, f)
 		return key(&k), err
 	})
@@ -208,8 +208,7 @@ func (s keys) RevokeKey(ctx context.Context, r *v1.ChangeRequest) (*v1.Key, erro
 
 // DeleteKey implements adminv1connect.KeyServiceHandler.
 func (s keys) DeleteKey(ctx context.Context, r *v1.DeleteRequest) (*v1.DeleteResponse, error) {
-	r.Id = s.keyID(ctx, r.Id)
-	return s.remove(ctx, store.KindKey, r, (*store.Tx).DeleteKey)
+	return s.remove(ctx, store.KindKey, r, s.keyID(ctx, r.Id), (*store.Tx).DeleteKey)
 }
 
 // masked returns which fields are changed: those that a mask names, or without one those that are set.

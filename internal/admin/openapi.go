@@ -2,7 +2,6 @@ package admin
 
 import (
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -122,7 +121,7 @@ func failure() object {
 	return object{"type": "object", "properties": object{
 		"code": object{"type": "string", "enum": values}, "message": object{"type": "string"},
 		"details": object{"type": "array", "items": object{"type": "object", "properties": object{
-			"type":  object{"type": "string", "description": strings.Join([]string{"google.rpc.BadRequest", "names wrong fields"}, " ")},
+			"type":  object{"type": "string", "description": "google.rpc.BadRequest names wrong fields"},
 			"value": object{"type": "string", "description": "The detail in protobuf's wire form, base64."},
 			"debug": object{"type": "object", "properties": object{"fieldViolations": object{"type": "array", "items": violation}}},
 		}}},

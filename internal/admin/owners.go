@@ -70,7 +70,7 @@ func (s organizations) UpdateOrganization(ctx context.Context, r *v1.UpdateOrgan
 
 // DeleteOrganization implements adminv1connect.OrganizationServiceHandler.
 func (s organizations) DeleteOrganization(ctx context.Context, r *v1.DeleteRequest) (*v1.DeleteResponse, error) {
-	return s.remove(ctx, store.KindOrganization, r, (*store.Tx).DeleteOrganization)
+	return s.remove(ctx, store.KindOrganization, r, r.Id, (*store.Tx).DeleteOrganization)
 }
 
 // teams serves TeamService.
@@ -131,7 +131,7 @@ func (s teams) UpdateTeam(ctx context.Context, r *v1.UpdateTeamRequest) (*v1.Tea
 
 // DeleteTeam implements adminv1connect.TeamServiceHandler.
 func (s teams) DeleteTeam(ctx context.Context, r *v1.DeleteRequest) (*v1.DeleteResponse, error) {
-	return s.remove(ctx, store.KindTeam, r, (*store.Tx).DeleteTeam)
+	return s.remove(ctx, store.KindTeam, r, r.Id, (*store.Tx).DeleteTeam)
 }
 
 // SetProviderKey implements adminv1connect.TeamServiceHandler.
@@ -165,7 +165,7 @@ func (s teams) ListProviderKeys(ctx context.Context, r *v1.ListProviderKeysReque
 
 // DeleteProviderKey implements adminv1connect.TeamServiceHandler.
 func (s teams) DeleteProviderKey(ctx context.Context, r *v1.DeleteRequest) (*v1.DeleteResponse, error) {
-	return s.remove(ctx, store.KindProviderKey, r, (*store.Tx).DeleteProviderKey)
+	return s.remove(ctx, store.KindProviderKey, r, r.Id, (*store.Tx).DeleteProviderKey)
 }
 
 // projects serves ProjectService.
@@ -226,16 +226,18 @@ func (s projects) UpdateProject(ctx context.Context, r *v1.UpdateProjectRequest)
 
 // DeleteProject implements adminv1connect.ProjectServiceHandler.
 func (s projects) DeleteProject(ctx context.Context, r *v1.DeleteRequest) (*v1.DeleteResponse, error) {
-	return s.remove(ctx, store.KindProject, r, (*store.Tx).DeleteProject)
+	return s.remove(ctx, store.KindProject, r, r.Id, (*store.Tx).DeleteProject)
 }
 
-// remove deletes an object.
-func (s *Server) remove(ctx context.Context, kind store.Kind, r *v1.DeleteRequest, f func(*store.Tx, string, int64) error) (*v1.DeleteResponse, error) {
-	if err := s.may(ctx, kind, r.Id, true); err != nil {
-		return nil, err
-	}
+// remove deletes the object of an id. Whether who asks may is told where nothing answers a repeated request: what it
+// deleted is out of reach.
+func (s *Server) remove(ctx context.Context, kind store.Kind, r *v1.DeleteRequest, id string, f func(*store.Tx, string, int64) error) (*v1.DeleteResponse, error) {
+	refused := s.may(ctx, kind, id, true)
 	return write(ctx, s, r, nil, func(tx *store.Tx) (*v1.DeleteResponse, error) {
-		return &v1.DeleteResponse{}, f(tx, r.Id, r.Version)
+		if refused != nil {
+			return nil, refused
+		}
+		return &v1.DeleteResponse{}, f(tx, id, r.Version)
 	})
 }
 

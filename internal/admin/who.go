@@ -130,19 +130,16 @@ func (a *authenticator) authenticate(ctx context.Context, req connect.AnyRequest
 	if a.has && subtle.ConstantTimeCompare(sum[:], a.token[:]) == 1 {
 		return &Principal{Name: "admin-token", From: address, Root: true}, nil
 	}
-	r := auth.Request{Now: now, Header: func(name string) []string {
-		switch name {
-		case "authorization":
+	proof, proven := a.tokens.verify(ctx, token)
+	id, err := a.gate().Admit(auth.Request{Now: now, Proof: proof, Header: func(name string) []string {
+		switch {
+		case name == "authorization" && !proven: // what is proven is no key
 			return []string{"Bearer " + token}
-		case "x-forwarded-for":
+		case name == "x-forwarded-for":
 			return []string{address}
 		}
 		return nil
-	}}
-	if proof, ok := a.tokens.verify(ctx, token); ok {
-		r.Proof, r.Header = proof, func(string) []string { return nil }
-	}
-	id, err := a.gate().Admit(r)
+	}})
 	if err != nil || id.Anonymous() {
 		if e, ok := errors.AsType[*llm.Error](err); ok && e.Code == llm.CodeForbidden {
 			return nil, connect.NewError(connect.CodePermissionDenied, errors.New(e.Message))
