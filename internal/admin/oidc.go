@@ -22,6 +22,9 @@ type TokenIssuer struct {
 	Client       *http.Client       // to fetch them; nil: the usual one
 }
 
+// FetchTimeout bounds fetching an issuer's public keys.
+const FetchTimeout = 10 * time.Second
+
 // Verifier verifies OIDC tokens. A nil Verifier knows none.
 type Verifier struct{ issuers []verifier }
 
@@ -40,7 +43,7 @@ func NewVerifier(ctx context.Context, issuers []TokenIssuer) *Verifier {
 		if s.URL != "" {
 			client := s.Client
 			if client == nil {
-				client = &http.Client{Timeout: 10 * time.Second}
+				client = &http.Client{Timeout: FetchTimeout}
 			}
 			keys = oidc.NewRemoteKeySet(oidc.ClientContext(ctx, client), s.URL)
 		}

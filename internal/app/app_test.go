@@ -3,6 +3,10 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -15,7 +19,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 )
 
@@ -338,6 +345,44 @@ func TestRunEndsWellAndLeavesNothing(t *testing.T) {
 	}
 	if _, err := net.Dial("tcp", r.build.mock.Host); err == nil {
 		t.Error("the mock is left behind")
+	}
+}
+
+// An issuer whose certificate is of an authority of its own is trusted for that, on the admin address too.
+func TestPublicKeysAreFetchedWithTheAuthoritiesOfTheIssuer(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := jsonx.Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: private.Public(), KeyID: "k", Algorithm: "ES256"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(set) }))
+	defer issuer.Close()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: private, KeyID: "k"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := signer.Sign(fmt.Appendf(nil, `{"iss":"https://corp.example","aud":"signalbox","exp":%d}`, time.Now().Add(time.Hour).Unix()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const text = sockets + "store: sqlite:DIR/store.db\nproviders: [ { name: mock, kind: mock } ]\nteams: [ { name: core } ]\n" +
+		"auth: { jwt: [ { name: corp, issuer: https://corp.example, audiences: [signalbox], jwks: JWKS, ca: DIR/ca.pem, team: core } ] }\n"
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuer.Certificate().Raw}))
+	r := newRigWith(t, strings.Replace(text, "JWKS", issuer.URL, 1), map[string]string{"ca.pem": ca})
+	req := httptest.NewRequest(http.MethodPost, "/signalbox.admin.v1.TeamService/GetTeam", strings.NewReader(`{"id":"core"}`))
+	req.Header.Set("content-type", "application/json")
+	req.Header.Set("authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	r.admin().ServeHTTP(w, req)
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"core"`) {
+		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 }
 

@@ -7,21 +7,16 @@ package control
 import (
 	"cmp"
 	"context"
-	"crypto"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/signalbox-ai/signalbox/internal/admin"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/config"
-	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/store"
 )
@@ -108,46 +103,6 @@ func sealer(ctx context.Context, now secret.Ref, before []secret.Ref) (*store.Se
 		return nil, err
 	}
 	return store.NewSealer(all...)
-}
-
-// verifier makes what verifies OIDC tokens on the admin address, where no Envoy does.
-func verifier(ctx context.Context, cfg *config.Config) (*admin.Verifier, error) {
-	var issuers []admin.TokenIssuer
-	for i := range cfg.Auth.JWT {
-		j := &cfg.Auth.JWT[i]
-		if j.Header != "" { // another Envoy's, which is not here
-			continue
-		}
-		t := admin.TokenIssuer{Name: j.Name, Issuer: j.Issuer, Audiences: j.Audiences, URL: j.JWKS}
-		if j.JWKSFile != "" {
-			keys, err := publicKeys(j.JWKSFile)
-			if err != nil {
-				return nil, fault(cfg, fmt.Sprintf("auth.jwt[%d].jwks_file", i), err)
-			}
-			t.Keys = keys
-		}
-		issuers = append(issuers, t)
-	}
-	return admin.NewVerifier(context.WithoutCancel(ctx), issuers), nil
-}
-
-// publicKeys reads a JWKS.
-func publicKeys(path string) ([]crypto.PublicKey, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var set jose.JSONWebKeySet
-	if err := jsonx.Decode(b, &set); err != nil {
-		return nil, fmt.Errorf("not a JSON Web Key Set: %w", err)
-	}
-	var keys []crypto.PublicKey
-	for i := range set.Keys {
-		if k := set.Keys[i].Key; set.Keys[i].IsPublic() {
-			keys = append(keys, k)
-		}
-	}
-	return keys, nil
 }
 
 // adopt puts the owners of the file into the store.
