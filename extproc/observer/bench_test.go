@@ -72,7 +72,7 @@ func exchanges(core *exchange.Core) func() {
 func stages() []struct {
 	name  string
 	marks tagging.Marks
-	spans observer.Sink
+	spans otlp.Sink
 } {
 	sampled := func(bool) func() bool { return func() bool { return true } }
 	tags := tagging.New(map[string]string{"feature": "x-feature"}, []string{"team"})
@@ -83,7 +83,7 @@ func stages() []struct {
 	return []struct {
 		name  string
 		marks tagging.Marks
-		spans observer.Sink
+		spans otlp.Sink
 	}{
 		{"off", tagging.Marks{}, nil},
 		{"tags", tagging.Marks{Tags: tags}, nil},

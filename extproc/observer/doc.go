@@ -2,7 +2,7 @@
 // spans where exchanges are traced.
 //
 //	exchange.Core ─ Refused, Planned, Lost, Attempt, Closed ─► Observer ─► telemetry.Metrics
-//	                                                                   └─► spans ─► Sink
+//	                                                                   └─► spans ─► otlp.Sink
 //
 // It is called when things have ended, never while a client waits for it, and waits for nothing itself.
 package observer

@@ -10,20 +10,17 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
-// Sink takes what spans will be made of. It never waits.
-type Sink interface{ Add(otlp.Span) }
-
 // Options of an Observer.
 type Options struct {
 	Metrics *telemetry.Metrics
-	Spans   Sink // nil: none are made
-	Errors  bool // spans are also made of what failed and is not sampled
+	Spans   otlp.Sink // nil: none are made
+	Errors  bool      // spans are also made of what failed and is not sampled
 }
 
 // Observer counts what happens to exchanges, and hands in spans.
 type Observer struct {
 	metrics *telemetry.Metrics
-	spans   Sink
+	spans   otlp.Sink
 	errors  bool
 }
 

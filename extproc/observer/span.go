@@ -2,6 +2,7 @@ package observer
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -82,7 +83,7 @@ func begin(t *ticket.Ticket, began time.Time, took time.Duration) *spanv1.Span {
 		s.Attributes = append(s.Attributes, otlp.Text("url.path", path))
 	}
 	s.Attributes = append(s.Attributes, owner(t)...)
-	for _, n := range sorted(t.Tags) {
+	for _, n := range slices.Sorted(maps.Keys(t.Tags)) {
 		s.Attributes = append(s.Attributes, otlp.Text("signalbox.tag."+n, t.Tags[n]))
 	}
 	return s
@@ -103,15 +104,6 @@ func owner(t *ticket.Ticket) (as []*commonv1.KeyValue) {
 		}
 	}
 	return as
-}
-
-func sorted(tags map[string]string) []string {
-	names := make([]string, 0, len(tags))
-	for n := range tags {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // status adds the status of an answer.

@@ -74,11 +74,8 @@ func New(ctx context.Context, t *observe.Telemetry, o Options) (*Sender, error) 
 	return s, nil
 }
 
-// Sink takes spans. It never waits.
-type Sink interface{ Add(x otlp.Span) }
-
 // Spans returns what takes spans; nil: none are sent.
-func (s *Sender) Spans() Sink {
+func (s *Sender) Spans() otlp.Sink {
 	if s.spans == nil {
 		return nil
 	}

@@ -22,6 +22,9 @@ type Span interface {
 	Size() int // bytes that it holds, roughly
 }
 
+// Sink takes what spans will be made of. It never waits.
+type Sink interface{ Add(x Span) }
+
 // SpanOptions say how spans are sent. Zero fields get the defaults.
 type SpanOptions struct {
 	Client   *Client
