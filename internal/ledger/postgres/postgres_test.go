@@ -181,16 +181,5 @@ func BenchmarkWrite(b *testing.B) {
 	pg := servers.StartPostgres(b, "fsync=on")
 	s := open(b, pg.Database())
 	defer s.Close()
-	rnd := rand.New(rand.NewPCG(1, 2))
-	n := 0
-	batch := make([]*ledger.Record, 0, 500)
-	for b.Loop() {
-		batch = append(batch, ledgertest.Random(rnd, n, ledgertest.Noon().Add(time.Duration(n)*200*time.Microsecond)))
-		n++
-		if len(batch) == cap(batch) {
-			ledgertest.Write(b, s, batch...)
-			batch = batch[:0]
-		}
-	}
-	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
+	ledgertest.Bench(b, s)
 }
