@@ -195,7 +195,9 @@ func (w *Watcher) send(ctx context.Context, to *channel.Settings, a *Alert, now 
 		w.remember(n, now.Add(book.Lease))
 		return true
 	}
-	if err := w.Sender.Deliver(ctx, to, a.message()); err != nil {
+	leased, cancel := context.WithDeadline(ctx, claim.At.Add(book.Lease)) // then another may be at it
+	defer cancel()
+	if err := w.Sender.Deliver(leased, to, a.message()); err != nil {
 		w.Log.Error("an alert cannot be delivered", "channel", to.Name, "kind", a.Kind, "alert", a.Title, "error", err)
 		return false // the others would hardly fare better now
 	}

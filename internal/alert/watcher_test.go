@@ -199,6 +199,27 @@ func TestWhatCannotBeDeliveredIsTriedAgain(t *testing.T) {
 	c.look(c.watcher(), noon())
 }
 
+// A receiver may ask for pauses that together are longer than a claim holds.
+func TestNobodyIsAtItLongerThanTheClaimHolds(t *testing.T) {
+	c := open(t, spending("100 USD", "50%"))
+	c.hook.Close() // nobody answers, which may pass
+	c.spend(noon(), []float64{60})
+	w := c.watcher()
+	began := time.Now()
+	asked := false
+	w.Sender.Pause = func(ctx context.Context, _ time.Duration) error {
+		end, ok := ctx.Deadline()
+		if asked = true; !ok || end.After(began.Add(book.Lease+time.Minute)) {
+			t.Errorf("it may go on until %v, and began at %v", end, began)
+		}
+		return nil
+	}
+	c.look(w, noon())
+	if !asked {
+		t.Error("it was not tried again")
+	}
+}
+
 func TestRulesSayWhoGetsWhat(t *testing.T) {
 	c := open(t, spending("100 USD", "50%", "100%"))
 	other := serve(t)
