@@ -307,7 +307,7 @@ func TestScriptsThatRedisForgotAreSentAgain(t *testing.T) {
 }
 
 // account is what docs/quotas.md tells operators to give Signalbox.
-const account = "on >hunter2 ~q:* -@all +evalsha +eval +hget +hmget +hset +hdel +hscan +hincrby +zadd +zrem +zscore +zrangebyscore +xadd +sadd +srem +smembers +set +get +del +pexpire +time +ping +info"
+const account = "on >hunter2 ~q:* -@all +evalsha +eval +hget +hmget +hset +hdel +hscan +hincrby +zadd +zrem +zscore +zrangebyscore +sadd +srem +smembers +set +get +del +pexpire +time +ping +info"
 
 func TestTheDocumentedAccountIsEnough(t *testing.T) {
 	r := servers.StartRedis(t)

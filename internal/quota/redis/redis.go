@@ -10,7 +10,6 @@
 //	q:{o}:r        hash    reservation id → record
 //	q:{o}:x        zset    reservation id, by when it expires or is forgotten (Unix ms)
 //	q:{o}:b:BUDGET hash    ws window start, cu used, pu used in the window before, r reserved, late, over, ln length
-//	q:{o}:l        stream  what was settled, for reconciliation
 //	q:{o}:n        set     budgets that have a counter
 //	q:{o}:k        string  lock of a rebuild
 //

@@ -45,8 +45,8 @@ func (s *Store) Settle(ctx context.Context, in *quota.Settlement) (quota.Outcome
 
 // settlement begins the arguments of the settling script.
 func (s *Store) settlement(organization string, e *era, id, mode string, keep time.Duration, born int64, n int) ([]string, []any) {
-	keys := make([]string, 0, 5+n)
-	keys = append(keys, key(organization, "m"), key(organization, "r"), key(organization, "x"), key(organization, "l"), key(organization, "n"))
+	keys := make([]string, 0, 4+n)
+	keys = append(keys, key(organization, "m"), key(organization, "r"), key(organization, "x"), key(organization, "n"))
 	args := make([]any, 0, 5+6*n)
 	return keys, append(args, e.name, id, mode, strconv.FormatInt(keep.Milliseconds(), 10), strconv.FormatInt(born, 10))
 }

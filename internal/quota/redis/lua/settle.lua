@@ -1,11 +1,11 @@
--- KEYS meta records due log index budget1..n
+-- KEYS meta records due index budget1..n
 -- ARGV epoch id mode keep born, then for each budget: bid actual kind a b c
 -- mode: S the truth, V nothing was used, X expiry (amounts and lengths are those on record)
-local meta, rsv, due, log, index = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local meta, rsv, due, index = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, mode, keep, born = ARGV[2], ARGV[3], int(ARGV[4]), int(ARGV[5])
 local e = stale(true)
 if e then return e end
-local rec, now, n = redis.call('HGET', rsv, id), clock(), #KEYS - 5
+local rec, now, n = redis.call('HGET', rsv, id), clock(), #KEYS - 4
 if not keep or not born or #ARGV ~= 5 + 6 * n or #mode ~= 1 or not ('SVX'):find(mode, 1, true) then return {'ARG', id, '0'} end
 local s = rec and rec:sub(2, 2) or 'N'
 if s == 'S' or s == 'V' or s == 'X' and mode ~= 'S' then return {'DONE', id, s, seq()} end
@@ -26,7 +26,7 @@ end
 
 local new, seen = {}, {}
 for i = 1, n do -- everything is checked before anything is written
-  local key, p = KEYS[5 + i], 5 + (i - 1) * 6
+  local key, p = KEYS[4 + i], 5 + (i - 1) * 6
   local bid, act, kind, a, b, c = ARGV[p + 1], int(ARGV[p + 2]), ARGV[p + 3], int(ARGV[p + 4]), int(ARGV[p + 5]), int(ARGV[p + 6])
   if not named(key, bid) or seen[bid] or not act or not a or not b or not c or odd(kind, a, b, c) then return {'ARG', id, fmt(i)} end
   seen[bid] = true
@@ -76,5 +76,4 @@ for i = 1, n do
 end
 redis.call('HSET', rsv, id, out)
 redis.call('ZADD', due, fmt(now + keep), id)
-redis.call('XADD', log, 'MAXLEN', '~', 100000, '*', 'id', id, 'rec', out, 'from', s)
 return {'OK', id, s, fmt(redis.call('HINCRBY', meta, 'seq', 1)), over}
