@@ -5,6 +5,7 @@ package content
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -100,8 +101,8 @@ func (s *Said) block(ev *llm.Event) *block {
 	return b
 }
 
-// bound keeps ids and names short.
-func bound(s string) string { return s[:min(len(s), 256)] }
+// bound keeps ids and names short, and valid: one that is cut within a character would leave the answer without JSON.
+func bound(s string) string { return strings.ToValidUTF8(s[:min(len(s), 256)], "") }
 
 // Size is how many bytes are held, roughly.
 func (s *Said) Size() int {

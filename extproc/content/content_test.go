@@ -87,6 +87,15 @@ func TestLongAnswersAreCut(t *testing.T) {
 	}
 }
 
+func TestLongNamesAreCutBetweenCharacters(t *testing.T) {
+	s := keep(dialect.OpenAIChat, `{}`)
+	s.Event(&llm.Event{Kind: llm.EvBlockStarted, Part: llm.PartCall, ID: "c", Name: "x" + strings.Repeat("é", 200)})
+	want := `[{"role":"assistant","parts":[{"type":"tool_call","id":"c","name":"x` + strings.Repeat("é", 127) + `"}]}]`
+	if got, _ := s.Output(); got != want {
+		t.Error(cmp.Diff(want, got))
+	}
+}
+
 func TestNothingKeepsNothing(t *testing.T) {
 	var s *Said
 	s.Begin()
