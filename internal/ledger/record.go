@@ -33,7 +33,7 @@ func (k Key) Compare(o Key) int {
 type Record struct {
 	Key
 	At       time.Time         `json:"at"`             // when the exchange was admitted, to the millisecond
-	Cause    string            `json:"cause,omitzero"` // of a correction: late, rerate, invoice
+	Cause    string            `json:"cause,omitzero"` // of a correction: late, rerate
 	Who      Who               `json:"who,omitzero"`
 	Tags     map[string]string `json:"tags,omitempty"`
 	Asked    Asked             `json:"asked,omitzero"`
