@@ -80,9 +80,10 @@ func newRig(t *testing.T) *rig {
 		static, r.keys[role] = append(static, k), text
 	}
 	gate := auth.NewGate(static, auth.Options{Issuers: []auth.Issuer{{Name: "corp", Key: &auth.Key{ID: "jwt:corp", Name: "corp", Role: auth.RoleAdmin, Scope: auth.Scope{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Owner: auth.Owner{Organization: "acme", Team: "core"}}, Claims: auth.Claims{User: "sub"}}}})
+	tokens := admin.NewVerifier(ctx, []admin.TokenIssuer{{Name: "corp", Issuer: "https://corp.example", Audiences: []string{"signalbox"}, Keys: []crypto.PublicKey{r.sign.Public()}}})
 	h := admin.New(admin.Options{
 		Store: s, Keys: auth.NewDirectory(secret.New("pepper")), Token: secret.New(root), Gate: func() *auth.Gate { return gate },
-		Tokens:   admin.NewVerifier(ctx, []admin.TokenIssuer{{Name: "corp", Issuer: "https://corp.example", Audiences: []string{"signalbox"}, Keys: []crypto.PublicKey{r.sign.Public()}}}),
+		Tokens:   func() *admin.Verifier { return tokens },
 		Failures: auth.NewLimiter(5, time.Minute, 100), Log: slog.New(slog.NewTextHandler(r.logs, nil)),
 	}).Handler()
 	srv := httptest.NewUnstartedServer(h)

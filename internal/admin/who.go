@@ -30,7 +30,7 @@ type Options struct {
 	Keys     Issuer
 	Token    secret.Value      // of the administrator; empty: none lets in
 	Gate     func() *auth.Gate // of clients' keys, which let their owners in by their roles
-	Tokens   *Verifier         // of OIDC tokens; nil: none lets in
+	Tokens   func() *Verifier  // of OIDC tokens; nil, or returns nil: none lets in
 	Failures *auth.Limiter     // of wrong tokens and keys; nil: they are not limited
 	Log      *slog.Logger
 }
@@ -72,12 +72,16 @@ type authenticator struct {
 	token    [sha256.Size]byte
 	has      bool
 	gate     func() *auth.Gate
-	tokens   *Verifier
+	tokens   func() *Verifier
 	failures *auth.Limiter
 }
 
 func newAuthenticator(o *Options) *authenticator {
-	return &authenticator{token: sha256.Sum256([]byte(o.Token.Reveal())), has: !o.Token.Empty(), gate: o.Gate, tokens: o.Tokens, failures: o.Failures}
+	tokens := o.Tokens
+	if tokens == nil {
+		tokens = func() *Verifier { return nil }
+	}
+	return &authenticator{token: sha256.Sum256([]byte(o.Token.Reveal())), has: !o.Token.Empty(), gate: o.Gate, tokens: tokens, failures: o.Failures}
 }
 
 // Local marks a connection of the local socket, whose user the system has told. It is for http.Server.ConnContext.
@@ -130,7 +134,7 @@ func (a *authenticator) authenticate(ctx context.Context, req connect.AnyRequest
 	if a.has && subtle.ConstantTimeCompare(sum[:], a.token[:]) == 1 {
 		return &Principal{Name: "admin-token", From: address, Root: true}, nil
 	}
-	proof, proven := a.tokens.verify(ctx, token)
+	proof, proven := a.tokens().verify(ctx, token)
 	id, err := a.gate().Admit(auth.Request{Now: now, Proof: proof, Header: func(name string) []string {
 		switch {
 		case name == "authorization" && !proven: // what is proven is no key

@@ -179,7 +179,7 @@ func (a *App) reload(ctx context.Context) error {
 		return err
 	}
 	if err := a.build.control.Adopt(ctx, cfg); err != nil {
-		a.log.Error("the owners of the configuration are not in the store", "error", err)
+		a.log.Error("owners or issuers of the configuration are not taken up", "error", err)
 	}
 	a.core.Swap(snap)
 	time.AfterFunc(linger(a.cfg), a.creds.lease.Release) // running exchanges keep the old snapshot

@@ -348,8 +348,9 @@ func TestRunEndsWellAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// An issuer whose certificate is of an authority of its own is trusted for that, on the admin address too.
-func TestPublicKeysAreFetchedWithTheAuthoritiesOfTheIssuer(t *testing.T) {
+// An issuer whose certificate is of an authority of its own is trusted for that on the admin address too, as the
+// configuration in use says.
+func TestTokensOfIssuersOnTheAdminAddress(t *testing.T) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -375,14 +376,28 @@ func TestPublicKeysAreFetchedWithTheAuthoritiesOfTheIssuer(t *testing.T) {
 	const text = sockets + "store: sqlite:DIR/store.db\nproviders: [ { name: mock, kind: mock } ]\nteams: [ { name: core } ]\n" +
 		"auth: { jwt: [ { name: corp, issuer: https://corp.example, audiences: [signalbox], jwks: JWKS, ca: DIR/ca.pem, team: core } ] }\n"
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuer.Certificate().Raw}))
-	r := newRigWith(t, strings.Replace(text, "JWKS", issuer.URL, 1), map[string]string{"ca.pem": ca})
-	req := httptest.NewRequest(http.MethodPost, "/signalbox.admin.v1.TeamService/GetTeam", strings.NewReader(`{"id":"core"}`))
-	req.Header.Set("content-type", "application/json")
-	req.Header.Set("authorization", "Bearer "+token)
-	w := httptest.NewRecorder()
-	r.admin().ServeHTTP(w, req)
-	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"core"`) {
-		t.Errorf("got %d %s", w.Code, w.Body)
+	corp := strings.Replace(text, "JWKS", issuer.URL, 1)
+	other := strings.NewReplacer("name: corp", "name: other", "https://corp.example", "https://other.example").Replace(corp)
+	r := newRigWith(t, other, map[string]string{"ca.pem": ca})
+	ask := func() (int, string) {
+		req := httptest.NewRequest(http.MethodPost, "/signalbox.admin.v1.TeamService/GetTeam", strings.NewReader(`{"id":"core"}`))
+		req.Header.Set("content-type", "application/json")
+		req.Header.Set("authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		r.admin().ServeHTTP(w, req)
+		return w.Code, w.Body.String()
+	}
+	for _, c := range []struct {
+		config string
+		want   int
+	}{{other, 401}, {corp, 200}, {other, 401}} {
+		r.write("signalbox.yaml", c.config)
+		if err := r.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if status, body := ask(); status != c.want {
+			t.Errorf("got %d %s, want %d", status, body, c.want)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/admin"
@@ -29,7 +30,7 @@ type Control struct {
 	brings *auth.Provided
 	limits func(context.Context) error // called when budgets may have changed; nil: nobody asks
 	token  secret.Value
-	verify *admin.Verifier
+	verify atomic.Pointer[admin.Verifier] // of the configuration in use
 	log    *slog.Logger
 }
 
@@ -58,7 +59,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Control, 
 			return nil, fault(cfg, "auth.secrets.admin", err)
 		}
 	}
-	if c.verify, err = verifier(ctx, cfg); err != nil {
+	if err := c.take(ctx, cfg); err != nil {
 		return nil, err
 	}
 	address, err := cfg.StoreAddress(ctx)
@@ -142,12 +143,12 @@ func (c *Control) reseal(ctx context.Context, s *store.Sealer) error {
 	})
 }
 
-// Adopt puts the owners of a new configuration into the store.
+// Adopt takes up the issuers of tokens of a new configuration, and puts its owners into the store.
 func (c *Control) Adopt(ctx context.Context, cfg *config.Config) error {
 	if c == nil {
 		return nil
 	}
-	return c.adopt(ctx, cfg)
+	return errors.Join(c.take(ctx, cfg), c.adopt(ctx, cfg))
 }
 
 // Issued returns the index of the keys that the store has issued, nil: there is no store.
@@ -211,7 +212,7 @@ func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter) http.H
 	if c == nil {
 		return nil
 	}
-	return admin.New(admin.Options{Store: c.store, Keys: c.issued, Token: c.token, Gate: gate, Tokens: c.verify, Failures: failures, Log: c.log}).Handler()
+	return admin.New(admin.Options{Store: c.store, Keys: c.issued, Token: c.token, Gate: gate, Tokens: c.verify.Load, Failures: failures, Log: c.log}).Handler()
 }
 
 // Serve serves the admin API on the local socket until the context ends. Only the user of the process, and root, get in.

@@ -17,6 +17,15 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 )
 
+// take puts what verifies tokens in place.
+func (c *Control) take(ctx context.Context, cfg *config.Config) error {
+	v, err := verifier(ctx, cfg)
+	if err == nil {
+		c.verify.Store(v)
+	}
+	return err
+}
+
 // verifier makes what verifies OIDC tokens on the admin address, where no Envoy does.
 func verifier(ctx context.Context, cfg *config.Config) (*admin.Verifier, error) {
 	var issuers []admin.TokenIssuer
