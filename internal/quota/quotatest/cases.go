@@ -208,6 +208,14 @@ var cases = []struct {
 		b.want(b.settle("a", "day 1, fixed 1"), "P to S")
 	}},
 	{"a rebuild sets counters, drops what is open and keeps the memory of what ended", rebuild},
+	{"what expires after a rebuild is charged to the window that it was reserved in", func(b *bench) {
+		b.rebuild(quota.Balance{Budget: "sliding", Kind: 'S', Start: b.now.Truncate(time.Minute).UnixMilli(), Used: 10})
+		b.want(b.reserve("a", "sliding 20"), "ok")
+		b.step(hold)
+		b.want(b.reserve("b", "sliding 1"), "ok")
+		b.want(b.reap(), "a")
+		b.want(b.peek("sliding"), "used 0, reserved 1, before 30")
+	}},
 }
 
 func shadow(b *bench) {
@@ -274,14 +282,7 @@ func rebuild(b *bench) {
 	b.step(hold)
 	b.want(b.reap(), "a, x")
 	b.want(b.reserve("c", "month 20, gauge 1"), "ok")
-	r, ok := b.Store.(quota.Rebuilder)
-	if !ok {
-		b.t.Fatal("the store cannot be rebuilt")
-	}
-	month := b.budgets["month"].Window.Bounds(b.now, 0).A
-	if err := r.Rebuild(context.Background(), b.Organization, []quota.Balance{{Budget: "month", Kind: 'C', Start: month, Used: 190}}); err != nil {
-		b.t.Fatal(err)
-	}
+	b.rebuild(quota.Balance{Budget: "month", Kind: 'C', Start: b.budgets["month"].Window.Bounds(b.now, 0).A, Used: 190})
 	b.want(b.peek("month"), "used 190, reserved 0")
 	b.want(b.peek("fixed"), "used 0, reserved 0")
 	b.want(b.peek("gauge"), "used 0, reserved 0")
@@ -292,6 +293,18 @@ func rebuild(b *bench) {
 	b.want(b.peek("month"), "used 184, reserved 20")
 	b.want(b.settle("c", "month 6, gauge 1"), "P to S")
 	b.want(b.reserve("d", "month 10"), "ok")
+}
+
+// rebuild sets all counters.
+func (b *bench) rebuild(balances ...quota.Balance) {
+	b.t.Helper()
+	r, ok := b.Store.(quota.Rebuilder)
+	if !ok {
+		b.t.Fatal("the store cannot be rebuilt")
+	}
+	if err := r.Rebuild(context.Background(), b.Organization, balances); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func (b *bench) untilMonth() string {

@@ -16,9 +16,9 @@ for i = 1, n do
   local a, b, c = int(ARGV[p + 5]), int(ARGV[p + 6]), int(ARGV[p + 7])
   if not named(key, bid) or seen[bid] or not lim or not amt or not a or not b or not c or odd(kind, a, b, c) then return {'ARG', id, fmt(i)} end
   seen[bid] = true
-  local h = redis.call('HMGET', key, 'ws', 'cu', 'pu', 'r')
+  local h = redis.call('HMGET', key, 'ws', 'cu', 'pu', 'r', 'ln')
   local ws, cu, pu, r = tonumber(h[1] or nil), tonumber(h[2] or '0'), tonumber(h[3] or '0'), tonumber(h[4] or '0')
-  local t = {key = key, bid = bid, kind = kind, amt = amt, fresh = not ws, w = 0, wait = 0}
+  local t = {key = key, bid = bid, kind = kind, amt = amt, fresh = not ws, ln = h[5], w = 0, wait = 0}
   take[i] = t
   if kind == 'P' then -- generic cell rate algorithm in microseconds; ws is the theoretical arrival time
     local us = now * 1000
@@ -62,7 +62,7 @@ for i = 1, n do
   if t.kind == 'P' then if t.ws then redis.call('HSET', t.key, 'ws', fmt(t.ws)) end
   else
     redis.call('HSET', t.key, 'ws', fmt(t.ws), 'cu', fmt(t.cu), 'pu', fmt(t.pu), 'r', fmt(t.r))
-    if t.kind == 'S' and t.fresh then redis.call('HSET', t.key, 'ln', fmt(t.a)) end
+    if t.kind == 'S' and not t.ln then redis.call('HSET', t.key, 'ln', fmt(t.a)) end
   end
   if t.fresh then redis.call('SADD', index, t.bid) end
   -- what is past its last window says nothing more; life never ends
