@@ -373,7 +373,7 @@ func TestTokensOfIssuersOnTheAdminAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const text = sockets + "store: sqlite:DIR/store.db\nproviders: [ { name: mock, kind: mock } ]\nteams: [ { name: core } ]\n" +
+	const text = sockets + "store: sqlite:DIR/store.db\nquota: { journal: DIR/quota }\nproviders: [ { name: mock, kind: mock } ]\nteams: [ { name: core } ]\n" +
 		"auth: { jwt: [ { name: corp, issuer: https://corp.example, audiences: [signalbox], jwks: JWKS, ca: DIR/ca.pem, team: core } ] }\n"
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuer.Certificate().Raw}))
 	corp := strings.Replace(text, "JWKS", issuer.URL, 1)
@@ -408,7 +408,7 @@ func TestTheAdminAddressIsOpenedLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	const stored = "store: sqlite:DIR/store.db\nproviders: [ { name: mock, kind: mock } ]\n"
+	const stored = "store: sqlite:DIR/store.db\nquota: { journal: DIR/quota }\nproviders: [ { name: mock, kind: mock } ]\n"
 	at := func(service, control string) string {
 		return "listen: { http: 127.0.0.1:8099, admin: \"" + taken.Addr().String() + "\", service: \"unix:DIR/" + service + "\", control: \"unix:DIR/" + control + "\" }\n" + stored
 	}
