@@ -153,6 +153,23 @@ func TestTheTruthTakesThePlaceOfTheBound(t *testing.T) {
 	}
 }
 
+// TestMoneyIsReservedInFull whatever is to hold while its store is away.
+func TestMoneyIsReservedInFull(t *testing.T) {
+	for b, want := range map[*quota.Budget]int64{
+		{ID: "deny"}: 14_000_000, {ID: "local", Away: quota.Local}: 14_000_000, {ID: "allow", Away: quota.Allow}: 14_000_000,
+	} {
+		b.Unit, b.Limit = quota.Money, 1<<40
+		r := newRig(t, b)
+		terms := r.Terms(r.limits, &metering.Party{Organization: "default"}, "m", "route", []string{"p"})
+		if _, err := r.reserve(t, r.want(4000, 0)); err != nil || !terms.Caps || !terms.Money {
+			t.Fatal(err, terms)
+		}
+		if c := r.counter(t, b); c.Reserved != want { // 4,000 tokens at 1,000, and the model's 1,000 at 10,000
+			t.Errorf("%s: %d nano-USD are reserved, want %d", b.ID, c.Reserved, want)
+		}
+	}
+}
+
 func TestNoAnswerMayCostMoreThanIsLeft(t *testing.T) {
 	r := newRig(t, &quota.Budget{ID: "money", Unit: quota.Money, Limit: 9_000_000})
 	g, err := r.reserve(t, r.want(4000, 500))

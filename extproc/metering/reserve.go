@@ -44,8 +44,11 @@ func (m *Meter) Terms(l Limits, p *Party, model, route string, at []string) Term
 }
 
 // strict reports whether a limit must hold whatever an answer turns out to be: then what is reserved is the most that it
-// can be. Of the others, which are rates, it is what such answers usually are, and the truth is charged.
-func strict(b *quota.Budget) bool { return !b.Soft && !b.Shadow && b.Policy() == quota.Deny }
+// can be. So it is of money, whatever holds while its store is away. Of the others, which are rates, it is what such
+// answers usually are, and the truth is charged.
+func strict(b *quota.Budget) bool {
+	return b.Hard() || b.Unit == quota.Money && !b.Soft && !b.Shadow
+}
 
 // Granted is what a reservation gave.
 type Granted struct {
