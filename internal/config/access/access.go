@@ -4,6 +4,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,8 +163,8 @@ type Scope struct {
 }
 
 // key makes the key of a grant, which is checked.
-func (a *Access) key(name string, g *Grant) *auth.Key {
-	k := &auth.Key{ID: name, Name: name, Owner: a.owner(g), Role: auth.RoleMember, Scope: g.scope(), Tags: g.Tags}
+func (n *names) key(name string, g *Grant) *auth.Key {
+	k := &auth.Key{ID: name, Name: name, Owner: n.owner(g), Role: auth.RoleMember, Scope: g.scope(), Tags: g.Tags}
 	if r, ok := auth.ParseRole(g.Role); ok {
 		k.Role = r
 	}
@@ -171,22 +172,40 @@ func (a *Access) key(name string, g *Grant) *auth.Key {
 	return k
 }
 
-// owner fills in what project and team tell.
-func (a *Access) owner(g *Grant) auth.Owner {
-	o := auth.Owner{Organization: g.Organization, Team: g.Team, Project: g.Project}
-	for i := range a.Projects {
-		if p := &a.Projects[i]; o.Team == "" && p.Name == o.Project {
-			o.Team = p.Team
-		}
+// names are the owners of the file by their names, for there may be many of each.
+type names struct {
+	organizations map[string]bool
+	teams         map[string]string // the organization that each belongs to
+	projects      map[string]string // the team that each belongs to
+	usual         string            // the organization where none is named
+}
+
+func (a *Access) names() *names {
+	n := &names{organizations: map[string]bool{}, teams: make(map[string]string, len(a.Teams)), projects: make(map[string]string, len(a.Projects)), usual: a.organization()}
+	for i := range a.Organizations {
+		n.organizations[a.Organizations[i].Name] = true
+	}
+	if len(a.Organizations) == 0 {
+		n.organizations[n.usual] = true
 	}
 	for i := range a.Teams {
-		if t := &a.Teams[i]; o.Organization == "" && t.Name == o.Team {
-			o.Organization = t.Organization
+		if t := &a.Teams[i]; n.teams[t.Name] == "" { // of two with one name, which is an error, the first
+			n.teams[t.Name] = t.Organization
 		}
 	}
-	if o.Organization == "" {
-		o.Organization = a.organization()
+	for i := range a.Projects {
+		if p := &a.Projects[i]; n.projects[p.Name] == "" {
+			n.projects[p.Name] = p.Team
+		}
 	}
+	return n
+}
+
+// owner fills in what project and team tell.
+func (n *names) owner(g *Grant) auth.Owner {
+	o := auth.Owner{Organization: g.Organization, Team: g.Team, Project: g.Project}
+	o.Team = cmp.Or(o.Team, n.projects[o.Project])
+	o.Organization = cmp.Or(o.Organization, n.teams[o.Team], n.usual)
 	return o
 }
 

@@ -46,14 +46,14 @@ func (a *Access) KeyTags() map[string]map[string]string {
 
 // StaticKeys returns the keys of the file, ready to check.
 func (a *Access) StaticKeys() ([]*auth.Key, error) {
-	keys := make([]*auth.Key, len(a.Keys))
+	keys, names := make([]*auth.Key, len(a.Keys)), a.names()
 	for i := range a.Keys {
 		k := &a.Keys[i]
 		h, err := auth.ParseHash(k.Hash)
 		if err != nil {
 			return nil, fmt.Errorf("key %s: %w", k.Name, err)
 		}
-		keys[i] = a.key(k.Name, &k.Grant)
+		keys[i] = names.key(k.Name, &k.Grant)
 		keys[i].Hash = h
 	}
 	return keys, nil
@@ -61,14 +61,14 @@ func (a *Access) StaticKeys() ([]*auth.Key, error) {
 
 // issuers gives the form of issuers that is decided with.
 func (a *Access) issuers() []auth.Issuer {
-	known := make(map[string]string, len(a.Teams))
+	names, known := a.names(), make(map[string]string, len(a.Teams))
 	for i := range a.Teams {
-		known[a.Teams[i].Name] = cmp.Or(a.Teams[i].Organization, a.organization())
+		known[a.Teams[i].Name] = cmp.Or(a.Teams[i].Organization, names.usual)
 	}
 	var out []auth.Issuer
 	for i := range a.Auth.JWT {
 		s := &a.Auth.JWT[i]
-		k := a.key(s.Name, &s.Grant)
+		k := names.key(s.Name, &s.Grant)
 		k.ID = "jwt:" + s.Name
 		c := &s.Claims
 		out = append(out, auth.Issuer{
@@ -81,10 +81,11 @@ func (a *Access) issuers() []auth.Issuer {
 
 // certificates gives the form of certificates that is decided with.
 func (a *Access) certificates() []auth.Certificate {
+	names := a.names()
 	var out []auth.Certificate
 	for i := range a.Auth.Certificates {
 		c := &a.Auth.Certificates[i]
-		k := a.key(c.Name, &c.Grant)
+		k := names.key(c.Name, &c.Grant)
 		k.ID = "certificate:" + c.Name
 		out = append(out, auth.Certificate{URI: c.URI, DNS: c.DNS, Subject: c.Subject, Key: k})
 	}

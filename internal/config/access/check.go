@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"slices"
 )
 
 // Report takes faults of the file. Paths are those of the fields, as keys[0].team.
@@ -18,35 +17,38 @@ type Report struct {
 // Check finds what no single field shows. What is filled in by others' fields is.
 func (a *Access) Check(r Report) {
 	a.checkLimits(r)
+	n := a.names()
 	for i := range a.Teams {
 		t, at := &a.Teams[i], fmt.Sprintf("teams[%d].organization", i)
-		a.known(r, at, "organization", t.Organization, organizations(a))
+		known(r, at, "organization", t.Organization, n.organizations[t.Organization])
 		if t.Organization == "" {
-			if t.Organization = a.organization(); t.Organization == "" {
+			if t.Organization = n.usual; t.Organization == "" {
 				r.Fail(at, "organization is missing: there are several")
 			}
 		}
 	}
+	n = a.names() // with what was filled in
 	for i := range a.Projects {
-		a.known(r, fmt.Sprintf("projects[%d].team", i), "team", a.Projects[i].Team, teams(a))
+		_, there := n.teams[a.Projects[i].Team]
+		known(r, fmt.Sprintf("projects[%d].team", i), "team", a.Projects[i].Team, there)
 	}
 	first := map[string]string{}
 	for i := range a.Keys {
 		k, at := &a.Keys[i], fmt.Sprintf("keys[%d]", i)
-		a.checkGrant(r, &k.Grant, at)
+		n.checkGrant(r, &k.Grant, at)
 		if r.Bad(at+".hash") || k.Hash == "" {
 			continue
 		}
-		if n, twice := first[k.Hash]; twice {
-			r.Fail(at+".hash", "hash: the same key as %s", r.Say(n))
+		if other, twice := first[k.Hash]; twice {
+			r.Fail(at+".hash", "hash: the same key as %s", r.Say(other))
 		}
 		first[k.Hash] = k.Name
 	}
-	a.checkAuth(r)
+	a.checkAuth(r, n)
 }
 
 // checkAuth checks what stands for keys.
-func (a *Access) checkAuth(r Report) {
+func (a *Access) checkAuth(r Report, n *names) {
 	for i := range a.Auth.JWT {
 		s, at := &a.Auth.JWT[i], fmt.Sprintf("auth.jwt[%d]", i)
 		open := s.Grant
@@ -59,7 +61,7 @@ func (a *Access) checkAuth(r Report) {
 			}
 		}
 		if s.Claims.Organization == "" && s.Claims.Team == "" {
-			a.checkGrant(r, &s.Grant, at)
+			n.checkGrant(r, &s.Grant, at)
 		}
 		ways := 0
 		for _, w := range []string{s.JWKS, s.JWKSFile, s.Header} {
@@ -79,7 +81,7 @@ func (a *Access) checkAuth(r Report) {
 	}
 	for i := range a.Auth.Certificates {
 		c, at := &a.Auth.Certificates[i], fmt.Sprintf("auth.certificates[%d]", i)
-		a.checkGrant(r, &c.Grant, at)
+		n.checkGrant(r, &c.Grant, at)
 		if c.URI+c.DNS+c.Subject == "" {
 			r.Fail(at, "one of uri, dns and subject is due")
 		}
@@ -92,45 +94,27 @@ func local(u *url.URL) bool {
 	return u.Scheme == "http" && (u.Hostname() == "localhost" || err == nil && ip.IsLoopback())
 }
 
-func organizations(a *Access) []string {
-	if len(a.Organizations) == 0 {
-		return []string{a.organization()}
-	}
-	names := make([]string, len(a.Organizations))
-	for i := range a.Organizations {
-		names[i] = a.Organizations[i].Name
-	}
-	return names
-}
-
-func teams(a *Access) []string {
-	names := make([]string, len(a.Teams))
-	for i := range a.Teams {
-		names[i] = a.Teams[i].Name
-	}
-	return names
-}
-
-// known refuses a name that is not one of those that are there.
-func (a *Access) known(r Report, at, what, name string, all []string) {
-	if name != "" && !r.Bad(at) && !slices.Contains(all, name) {
+// known refuses a name that is not there.
+func known(r Report, at, what, name string, there bool) {
+	if name != "" && !r.Bad(at) && !there {
 		r.Fail(at, "unknown %s %s", what, r.Say(name))
 	}
 }
 
 // checkGrant checks whom a grant is for: what project, team and organization say must agree.
-func (a *Access) checkGrant(r Report, g *Grant, at string) {
-	a.known(r, at+".organization", "organization", g.Organization, organizations(a))
-	a.known(r, at+".team", "team", g.Team, teams(a))
-	p := slices.IndexFunc(a.Projects, func(p Project) bool { return p.Name == g.Project })
+func (n *names) checkGrant(r Report, g *Grant, at string) {
+	known(r, at+".organization", "organization", g.Organization, n.organizations[g.Organization])
+	_, there := n.teams[g.Team]
+	known(r, at+".team", "team", g.Team, there)
+	team, there := n.projects[g.Project]
 	switch {
 	case g.Project == "" || r.Bad(at+".project"):
-	case p < 0:
+	case !there:
 		r.Fail(at+".project", "unknown project %s", r.Say(g.Project))
-	case g.Team != "" && g.Team != a.Projects[p].Team:
-		r.Fail(at+".team", "team: the project %s is one of %s", r.Say(g.Project), r.Say(a.Projects[p].Team))
+	case g.Team != "" && g.Team != team:
+		r.Fail(at+".team", "team: the project %s is one of %s", r.Say(g.Project), r.Say(team))
 	}
-	o := a.owner(&Grant{Team: g.Team, Project: g.Project})
+	o := n.owner(&Grant{Team: g.Team, Project: g.Project})
 	switch {
 	case r.Bad(at + ".team"), r.Bad(at + ".project"), r.Bad(at + ".organization"):
 	case o.Team != "" && g.Organization != "" && g.Organization != o.Organization:

@@ -10,8 +10,9 @@ import (
 // who belongs to whom is filled in.
 func (a *Access) Owned() []budgets.Owned {
 	var out []budgets.Owned
+	names := a.names()
 	add := func(level string, g *Grant, key string, s budgets.Settings) {
-		o := a.owner(g)
+		o := names.owner(g)
 		out = append(out, budgets.Owned{Level: level, Settings: s, Party: budgets.Party{
 			Organization: o.Organization, Team: o.Team, Project: o.Project, Key: key,
 		}})
