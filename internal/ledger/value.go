@@ -96,7 +96,7 @@ func (u Units) MarshalJSON() ([]byte, error) {
 func (u *Units) UnmarshalJSON(b []byte) error {
 	*u = Units{}
 	for name, v := range jsonx.Members(b) {
-		i, ok := itemOf(string(name))
+		i, ok := Item(string(name))
 		n, number := jsonx.Int(v)
 		if !ok || !number {
 			return fmt.Errorf("units: %s is no item, or no whole number", name)
@@ -106,7 +106,8 @@ func (u *Units) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-func itemOf(name string) (price.Item, bool) {
+// Item returns the price item of a name.
+func Item(name string) (price.Item, bool) {
 	for i := range price.Item(price.Items) {
 		if i.String() == name {
 			return i, true
