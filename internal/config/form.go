@@ -17,7 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/glob"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
-	"github.com/signalbox-ai/signalbox/internal/quota/redis"
+	"github.com/signalbox-ai/signalbox/internal/redis"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 

@@ -30,6 +30,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/redis"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 )
 
@@ -39,7 +40,7 @@ type Source func(ctx context.Context, organization string) ([]quota.Balance, err
 
 // Params are a store's settings.
 type Params struct {
-	URL         string                                      // see CheckURL
+	URL         string                                      // see redis.CheckURL
 	Password    func(context.Context) (secret.Value, error) // nil: none
 	TLS         *tls.Config                                 // of rediss://; nil: the system's authorities
 	Source      Source                                      // required
@@ -52,10 +53,15 @@ type Params struct {
 	Alarm       func(organization, what string)             // told when counters were lost or put back; nil: nobody
 }
 
+// connection is what of the settings is the connection's.
+func (p *Params) connection() redis.Options {
+	return redis.Options{Password: p.Password, TLS: p.TLS, Timeout: p.Timeout, Patience: p.Patience, Connections: p.Connections}
+}
+
 // Store counts in Redis.
 type Store struct {
 	p      Params
-	place  place
+	place  redis.Place
 	client atomic.Pointer[goredis.UniversalClient]
 
 	eras     sync.Map // organization → *eras
@@ -76,7 +82,7 @@ var (
 func New(p Params) (*Store, error) { return open(p, "") }
 
 func open(p Params, clock string) (*Store, error) {
-	at, err := locate(p.URL)
+	at, err := redis.Locate(p.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -94,10 +100,9 @@ func open(p Params, clock string) (*Store, error) {
 	if p.Alarm == nil {
 		p.Alarm = func(string, string) {}
 	}
-	quiet()
 	s := &Store{p: p, place: at, clock: clock, scripts: compile(clock)}
 	s.life, s.end = context.WithCancel(context.Background())
-	c := p.connect(at)
+	c := at.Connect(p.connection())
 	s.client.Store(&c)
 	return s, nil
 }
@@ -111,7 +116,7 @@ func (s *Store) Close() error {
 
 // renew drops all connections: one of them gave an answer that was not ours.
 func (s *Store) renew() {
-	c := s.p.connect(s.place)
+	c := s.place.Connect(s.p.connection())
 	old := s.client.Swap(&c)
 	_ = (*old).Close()
 }

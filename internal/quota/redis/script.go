@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 
 	goredis "github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
 )
@@ -30,10 +28,6 @@ var (
 	//go:embed lua/turn.lua
 	turnText string
 )
-
-// quiet silences the client library's own log, which all clients of a process share: what goes wrong comes
-// back as errors.
-var quiet = sync.OnceValue(func() bool { logging.Disable(); return true })
 
 // script is a text and its name in Redis.
 type script struct{ text, sum string }

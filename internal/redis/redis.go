@@ -1,3 +1,5 @@
+// Package redis connects to a Redis, by an address as configurations have it: standalone, behind Sentinels, or a
+// Cluster. It knows no command; what is kept there is its users' business.
 package redis
 
 import (
@@ -13,13 +15,14 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/signalbox-ai/signalbox/internal/secret"
 )
 
-// place is where a Redis is.
-type place struct {
+// Place is where a Redis is.
+type Place struct {
 	addresses []string
 	cluster   bool
 	master    string // the name that Sentinels know it by
@@ -40,46 +43,47 @@ const forms = "redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/MASTER, r
 //
 // rediss in place of redis means TLS. A password is not part of it.
 func CheckURL(address string) error {
-	_, err := locate(address)
+	_, err := Locate(address)
 	return err
 }
 
-func locate(address string) (place, error) {
+// Locate reads an address. Its errors are those of CheckURL.
+func Locate(address string) (Place, error) {
 	scheme, rest, ok := strings.Cut(address, "://")
 	name, mode, _ := strings.Cut(scheme, "+")
 	if !ok || name != "redis" && name != "rediss" {
-		return place{}, errors.New("the address of a Redis is " + forms)
+		return Place{}, errors.New("the address of a Redis is " + forms)
 	}
-	p := place{tls: name == "rediss"}
+	p := Place{tls: name == "rediss"}
 	if user, after, ok := strings.Cut(rest, "@"); ok {
 		if strings.Contains(user, ":") {
-			return place{}, errors.New("a password does not stand in the address; give it by reference beside it")
+			return Place{}, errors.New("a password does not stand in the address; give it by reference beside it")
 		}
 		plain, err := url.PathUnescape(user)
 		if err != nil || plain == "" {
-			return place{}, errors.New("the user in the address is not well-formed")
+			return Place{}, errors.New("the user in the address is not well-formed")
 		}
 		p.user, rest = plain, after
 	}
 	if strings.ContainsAny(rest, "?# ") {
-		return place{}, errors.New("the address has no query and no spaces")
+		return Place{}, errors.New("the address has no query and no spaces")
 	}
 	if mode == "unix" {
 		if p.tls || !strings.HasPrefix(rest, "/") || len(rest) < 2 {
-			return place{}, errors.New("a Unix socket is redis+unix:///PATH")
+			return Place{}, errors.New("a Unix socket is redis+unix:///PATH")
 		}
 		p.addresses = []string{rest}
 		return p, nil
 	}
 	hosts, path, _ := strings.Cut(rest, "/")
 	if err := p.hosts(hosts, mode); err != nil {
-		return place{}, err
+		return Place{}, err
 	}
 	return p, p.path(path, mode)
 }
 
 // hosts reads the addresses of servers, with the usual port where none is given.
-func (p *place) hosts(list, mode string) error {
+func (p *Place) hosts(list, mode string) error {
 	port := "6379"
 	if mode == "sentinel" {
 		port = "26379"
@@ -98,7 +102,7 @@ func (p *place) hosts(list, mode string) error {
 }
 
 // path reads what stands behind the servers.
-func (p *place) path(path, mode string) error {
+func (p *Place) path(path, mode string) error {
 	db := path
 	switch mode {
 	case "":
@@ -158,8 +162,22 @@ func (p *passwords) credentials(ctx context.Context) (user, password string, err
 // dial bounds how long a new connection may take; a call waits only as long as its own deadline says.
 const dial = 500 * time.Millisecond
 
-// connect makes the client. It connects to nothing yet.
-func (p Params) connect(at place) goredis.UniversalClient {
+// quiet silences the client library's own log, which all clients of a process share: what goes wrong comes
+// back as errors.
+var quiet = sync.OnceValue(func() bool { logging.Disable(); return true })
+
+// Options of a connection.
+type Options struct {
+	Password    func(context.Context) (secret.Value, error) // nil: none
+	TLS         *tls.Config                                 // of rediss://; nil: the system's authorities
+	Timeout     time.Duration                               // for a connection of the pool to be free
+	Patience    time.Duration                               // of a call whose context has no deadline
+	Connections int                                         // at most, to each node; 0: 10 for each processor
+}
+
+// Connect makes a client. It connects to nothing yet.
+func (at Place) Connect(p Options) goredis.UniversalClient {
+	quiet()
 	o := &goredis.UniversalOptions{
 		Addrs: at.addresses, MasterName: at.master, IsClusterMode: at.cluster, Username: at.user, DB: at.db,
 		ContextTimeoutEnabled: true,
