@@ -105,6 +105,7 @@ type Refusal struct {
 	Ticket *ticket.Ticket // as far as it was filled
 	Code   llm.Code       // CodeNone: answered by us, not refused
 	Status int            // of our answer
+	Denied string         // why the credential was not accepted, as auth.Gate.Reason says; "": it was
 	Began  time.Time
 	Took   time.Duration
 }

@@ -75,6 +75,7 @@ type intake struct {
 	path   string     // with query
 	proof  auth.Proof // of the client's token
 	who    auth.Identity
+	denied string // why nobody was let in; "": somebody was
 	began  time.Time
 }
 

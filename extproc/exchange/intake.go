@@ -118,6 +118,7 @@ func usableID(id string) bool {
 func (x *Exchange) authenticate(h Header) *llm.Error {
 	who, err := x.snap.Keys.Admit(auth.Request{Header: h.All, Proof: x.in.proof, Now: x.in.began})
 	if err != nil {
+		x.in.denied = x.snap.Keys.Reason(err)
 		return asError(err)
 	}
 	x.in.who, x.Who = who, who.Name()
@@ -264,7 +265,7 @@ func (x *Exchange) refuse(e *llm.Error, extra ...providers.Header) Reply {
 // answered tells the observer of an exchange that ends in the plan stage.
 func (x *Exchange) answered(code llm.Code, status int) time.Duration {
 	took := x.core.now().Sub(x.in.began)
-	x.core.seen.Refused(Refusal{Ticket: &x.Ticket, Code: code, Status: status, Began: x.in.began, Took: took})
+	x.core.seen.Refused(Refusal{Ticket: &x.Ticket, Code: code, Status: status, Denied: x.in.denied, Began: x.in.began, Took: took})
 	return took
 }
 

@@ -372,12 +372,16 @@ func TestEveryReservationEnds(t *testing.T) {
 	if c := r.counter(t, money); c.Reserved == 0 {
 		t.Error("a running exchange lost its reservation")
 	}
+	if n, oldest := r.Open(); n != 1 || oldest != 80*time.Second {
+		t.Errorf("%d are open, the oldest for %v", n, oldest)
+	}
 	for range 4 { // the route gives it a minute and a half
 		r.now = r.now.Add(40 * time.Second)
 		r.Upkeep(context.Background(), []string{"default"})
 	}
-	if c := r.counter(t, money); c.Used != 9_000_000 || c.Reserved != 0 || r.Open() != 0 || len(r.books.lapses) != 1 {
-		t.Errorf("got %+v, %d open, %d lapses", c, r.Open(), len(r.books.lapses))
+	open, _ := r.Open()
+	if c := r.counter(t, money); c.Used != 9_000_000 || c.Reserved != 0 || open != 0 || len(r.books.lapses) != 1 {
+		t.Errorf("got %+v, %d open, %d lapses", c, open, len(r.books.lapses))
 	}
 	r.Settle(r.ended(g.Hold, 900, 70)) // the truth may come late
 	if c := r.counter(t, money); c.Used != 1_600_000 {

@@ -95,7 +95,7 @@ func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) 
 	case g.State != quota.Pending:
 		return Granted{}, internal(errors.New("the id of a new reservation is known"))
 	}
-	m.open.add(id, &opened{organization: w.Party.Organization, claims: claims, until: until(w)})
+	m.open.add(id, &opened{organization: w.Party.Organization, claims: claims, began: m.now(), until: until(w)})
 	return Granted{Hold: encode(id, w.Party.Organization, &all, claims, t.Strict), Claims: claims, Levels: g.Levels}, nil
 }
 

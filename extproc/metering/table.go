@@ -15,6 +15,7 @@ import (
 type opened struct {
 	organization string
 	claims       []quota.Claim
+	began        time.Time
 	until        time.Time // after which it may expire
 }
 
@@ -71,16 +72,24 @@ func (t *table) alive(now time.Time) map[string][]string {
 	return out
 }
 
-// Open returns the number of reservations that this process keeps alive.
-func (m *Meter) Open() int {
-	n := 0
+// Open returns the number of reservations that this process keeps alive, and how old the oldest is.
+func (m *Meter) Open() (n int, oldest time.Duration) {
+	var first time.Time
 	for i := range m.open.parts {
 		p := &m.open.parts[i]
 		p.mu.Lock()
 		n += len(p.m)
+		for _, o := range p.m {
+			if first.IsZero() || o.began.Before(first) {
+				first = o.began
+			}
+		}
 		p.mu.Unlock()
 	}
-	return n
+	if n > 0 {
+		oldest = max(0, m.now().Sub(first))
+	}
+	return n, oldest
 }
 
 // Times of Run.

@@ -52,6 +52,9 @@ func (o *Observer) Refused(r exchange.Refusal) {
 		e.Outcome, e.Error = "refused", r.Code.String()
 		o.metrics.Error(r.Code, "plan")
 	}
+	if r.Denied != "" {
+		o.metrics.AuthFailure(r.Denied)
+	}
 	o.metrics.Exchange(&e)
 	if o.keeps(r.Ticket.Trace, failed) {
 		o.spans.Add(refusal(r))

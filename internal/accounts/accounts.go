@@ -62,7 +62,7 @@ func (a *Accounts) Run(ctx context.Context, organizations func() []string) {
 	if a.guard != nil {
 		wg.Go(func() { a.guard.Run(ctx) })
 	}
-	if a.writer != nil && a.count != nil {
+	if a.count != nil {
 		wg.Go(func() { a.measure(ctx) })
 	}
 	if a.ledger != nil {
@@ -192,7 +192,7 @@ func (a *Accounts) openJournal(cfg *config.Config) error {
 	if cfg.Quota.Journal == "none" || a.ledger == nil && table.Empty() && !cfg.Stores() && !cfg.Quota.Remote() {
 		return nil
 	}
-	a.journal, a.left, err = journal.Open(journal.Params{Dir: cfg.Quota.Journal, Ledger: a.ledger != nil, Alarm: func(err error) {
+	a.journal, a.left, err = journal.Open(journal.Params{Dir: cfg.Quota.Journal, Ledger: a.ledger != nil, Seen: a.disk(), Alarm: func(err error) {
 		if err != nil {
 			a.alarm("", "the journal's disk fails: "+err.Error())
 		}
@@ -214,7 +214,7 @@ func (a *Accounts) openLedger(ctx context.Context, cfg *config.Config, budget fu
 		return err
 	}
 	a.ledger, a.kept = store, cfg.Ledger.Retention.Keep()
-	a.writer, err = writer.New(writer.Params{Store: a.ledger, Spool: cfg.Ledger.Folder(), Limit: int64(cfg.Ledger.SpoolSize), Every: time.Second, Log: a.log, Kept: a.written})
+	a.writer, err = writer.New(writer.Params{Store: a.ledger, Spool: cfg.Ledger.Folder(), Limit: int64(cfg.Ledger.SpoolSize), Every: time.Second, Log: a.log, Wrote: a.wrote, Kept: a.written})
 	a.books = books.New(a.writer, catalog.AsOf(), budget)
 	return err
 }
@@ -262,6 +262,7 @@ func (a *Accounts) openRedis(s *budgets.Service) (*redis.Store, error) {
 		URL: s.Store, Timeout: s.Timeout, Keep: s.Keep,
 		Source: a.settledBalances,
 		Alarm:  a.alarm,
+		Turned: a.turned,
 	}
 	if s.Password != "" {
 		p.Password = func(ctx context.Context) (secret.Value, error) { return s.Password.Resolve(ctx) }

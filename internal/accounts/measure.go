@@ -7,6 +7,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/ledger/writer"
+	"github.com/signalbox-ai/signalbox/internal/quota/journal"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 )
 
@@ -25,17 +26,52 @@ func storeOf(cfg *config.Config) string {
 	return "sqlite"
 }
 
-// measure shows what the writer does, about once a second, until the context ends.
+// disk is what the journal tells of its disk.
+func (m *measures) disk() journal.Seen {
+	if m.count == nil {
+		return journal.Seen{}
+	}
+	return journal.Seen{Synced: m.count.Ledger.Synced, Fault: m.count.Ledger.JournalError}
+}
+
+// wrote counts a transaction of the ledger.
+func (m *measures) wrote(took time.Duration, err error) {
+	if m.count == nil {
+		return
+	}
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	m.count.Ledger.Wrote(m.store, result, took)
+}
+
+// turned counts that a store lost its counters, or that they were put back.
+func (m *measures) turned(string) {
+	if m.count != nil {
+		m.count.Quota.Epoch("redis")
+	}
+}
+
+// measure shows what is open and what waits, about once a second, until the context ends.
 func (a *Accounts) measure(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
+		a.count.Quota.Open(a.Open())
+		if a.journal != nil {
+			a.count.Ledger.Pending(a.journal.Waiting())
+		}
+		if a.writer != nil {
+			a.show(a.writer.Stats())
+		}
 		select {
 		case <-ctx.Done():
-			a.show(a.writer.Stats())
+			if a.writer != nil {
+				a.show(a.writer.Stats())
+			}
 			return
 		case <-t.C:
-			a.show(a.writer.Stats())
 		}
 	}
 }

@@ -89,7 +89,7 @@ func (g *Gate) Admit(r Request) (Identity, error) {
 		return Identity{}, err
 	}
 	if k := id.key; !k.Expires.IsZero() && !r.Now.Before(k.Expires) {
-		return Identity{}, denied("the API key has expired")
+		return Identity{}, denied(expired, "the API key has expired")
 	}
 	if k := id.key; len(k.Scope.Networks) > 0 && !k.Scope.Network(g.address(r)) {
 		return Identity{}, forbidden("this key may not be used from the network that the request comes from")
@@ -178,10 +178,10 @@ func (g *Gate) check(r Request, p presented) (Identity, error) {
 	}
 	if known == nil {
 		if p.token && r.Proof.Fault != "" { // a token's signature cannot be guessed
-			return Identity{}, denied("the token is not valid: " + r.Proof.Fault)
+			return Identity{}, denied(token, "the token is not valid: "+r.Proof.Fault)
 		}
 		g.Failures.Failed(g.address(r), p.sum, r.Now)
-		return Identity{}, denied("the API key is not valid")
+		return Identity{}, denied(unknown, "the API key is not valid")
 	}
 	return Identity{key: known}, nil
 }
@@ -190,11 +190,11 @@ func (g *Gate) check(r Request, p presented) (Identity, error) {
 func (p presented) fault() error {
 	switch p.kind {
 	case nothing:
-		return denied("no API key; send it as authorization: Bearer KEY or in one of " + strings.Join(keyHeaders, ", "))
+		return denied(missing, "no API key; send it as authorization: Bearer KEY or in one of "+strings.Join(keyHeaders, ", "))
 	case otherScheme:
-		return denied("the authorization header must be Bearer KEY")
+		return denied(missing, "the authorization header must be Bearer KEY")
 	}
-	return denied("the API key is not valid")
+	return denied(unknown, "the API key is not valid")
 }
 
 // user reads the end user's name from its header.
@@ -242,8 +242,8 @@ func clientAddress(values []string, hops int) netip.Addr {
 	return a.Unmap()
 }
 
-func denied(message string) error {
-	return &llm.Error{Code: llm.CodeUnauthenticated, Op: op, Message: message}
+func denied(why reason, message string) error {
+	return &llm.Error{Code: llm.CodeUnauthenticated, Op: op, Message: message, Cause: why}
 }
 
 const hashScheme = "sha256:"

@@ -175,10 +175,10 @@ func (l *LedgerMeters) Up(store string, up bool) { l.up.get(key{store}).Set(yes(
 // Synced records a sync of the journal.
 func (l *LedgerMeters) Synced(took time.Duration) { l.sync.Observe(took.Seconds()) }
 
-// Pending says how many lines of the journal nobody has acknowledged.
+// Pending says how many exchanges have lines in the journal that are still needed.
 func (l *LedgerMeters) Pending(n int) { l.pending.Set(float64(n)) }
 
-// JournalError counts a failed write or sync of the journal, by why: write, sync or full.
+// JournalError counts a failed write or sync of the journal, by why: write, sync, full, open or lost.
 func (l *LedgerMeters) JournalError(reason string) { l.errors.get(key{reason}).Inc() }
 
 // ExportMeters count what is sent to a collector.

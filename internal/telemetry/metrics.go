@@ -221,5 +221,6 @@ func (m *Metrics) LogEntry(kind string) { m.self.entries.get(key{kind}).Inc() }
 // Swept counts n exchanges whose end nobody reported.
 func (m *Metrics) Swept(n int) { m.self.swept.Add(float64(n)) }
 
-// AuthFailure counts a request whose credential was not accepted, by why: missing, unknown, expired, disabled, limited.
+// AuthFailure counts a request whose credential was not accepted, by why: missing, unknown, expired, token, forbidden,
+// limited or invalid.
 func (m *Metrics) AuthFailure(reason string) { m.self.authFailures.get(key{reason}).Inc() }

@@ -27,7 +27,8 @@ type Params struct {
 	Spool string        // folder of the spool; "": none
 	Limit int64         // of its bytes; 0: 1 GiB
 	Log   *slog.Logger
-	Kept  func(records []*ledger.Record) // told of records that are in the store or on the disk, or that nobody will ever take; nil: nobody
+	Wrote func(took time.Duration, err error) // told of each transaction; nil: nobody
+	Kept  func(records []*ledger.Record)      // told of records that are in the store or on the disk, or that nobody will ever take; nil: nobody
 }
 
 // Stats are what became of all records, since the start. Whenever nothing is under way,
@@ -251,8 +252,12 @@ func (w *Writer) patient(ctx context.Context, batch []*ledger.Record) []*ledger.
 // where the store is away.
 func (w *Writer) write(ctx context.Context, batch []*ledger.Record) int {
 	limited, cancel := context.WithTimeout(ctx, w.p.Wait)
+	began := time.Now()
 	n, err := w.p.Store.Write(limited, batch)
 	cancel()
+	if w.p.Wrote != nil {
+		w.p.Wrote(time.Since(began), err)
+	}
 	switch {
 	case err == nil:
 		if w.pause > 0 {

@@ -107,7 +107,13 @@ func add(w *writer.Writer, from, to int) {
 func TestBatchesAreWrittenInTheOrderOfIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		w := start(t, writer.Params{Store: s, Batch: 3})
+		transactions := 0
+		w := start(t, writer.Params{Store: s, Batch: 3, Wrote: func(_ time.Duration, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			transactions++
+		}})
 		for _, id := range []string{"c", "a", "b", "e", "d"} {
 			w.Add(ledgertest.Make(id, ledgertest.Noon()))
 		}
@@ -121,8 +127,8 @@ func TestBatchesAreWrittenInTheOrderOfIDs(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 		w.Add(ledgertest.Make("a", ledgertest.Noon()))
-		if st := end(t, w); st.Written != 5 || st.Known != 1 {
-			t.Errorf("%+v", st)
+		if st := end(t, w); st.Written != 5 || st.Known != 1 || transactions != 3 {
+			t.Errorf("%+v in %d transactions", st, transactions)
 		}
 		w.Add(ledgertest.Make("late", ledgertest.Noon()))
 		if st := w.Stats(); st.Lost != 1 {

@@ -36,6 +36,14 @@ type Params struct {
 	Forget  time.Duration // after which a reservation without an end is another's to charge; 24 hours
 	Alarm   func(error)   // told when the disk fails, and with nil when it works again; nil: nobody
 	Now     func() time.Time
+	Seen
+}
+
+// Seen are told what the disk does, by the goroutine that writes or with the journal locked: they must not wait. nil:
+// nobody is.
+type Seen struct {
+	Synced func(took time.Duration) // lines are on disk
+	Fault  func(reason string)      // write, sync, full (no space is left), open (of a new segment) or lost (a line could not wait any more)
 }
 
 // Journal is a journal that is open. It is safe for concurrent use.
@@ -74,6 +82,7 @@ type entry struct {
 	order   int      // among all
 	segment *segment // with its first line
 	born    time.Time
+	since   time.Time // when its use was noted
 	used    bool
 	owed    bool // with a note, which the ledger is to have
 	settled bool
@@ -115,6 +124,12 @@ func (p *Params) defaults() {
 	}
 	if p.Now == nil {
 		p.Now = time.Now
+	}
+	if p.Synced == nil {
+		p.Synced = func(time.Duration) {}
+	}
+	if p.Fault == nil {
+		p.Fault = func(string) {}
 	}
 }
 
@@ -214,6 +229,7 @@ func (j *Journal) add(l *line, wait bool) error {
 		return nil // nothing of it is on disk, or all that is needed
 	case len(j.buffer) > mostWaiting:
 		j.mu.Unlock()
+		j.p.Fault("lost")
 		return errFull
 	}
 	body := l.encode(j.number)
@@ -267,6 +283,9 @@ func (j *Journal) note(l *line, in *segment) {
 	}
 	switch l.kind {
 	case lineUsed:
+		if !e.used {
+			e.since = j.p.Now()
+		}
 		e.used, e.owed = true, e.owed || len(l.note) > 0
 	case lineSettled:
 		e.settled = true
@@ -285,6 +304,19 @@ func (j *Journal) Waiting() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.live)
+}
+
+// Overdue returns how many exchanges were used up before a time whose records the ledger does not have yet.
+func (j *Journal) Overdue(before time.Time) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+	for _, e := range j.live {
+		if j.p.Ledger && e.owed && !e.written && e.since.Before(before) {
+			n++
+		}
+	}
+	return n
 }
 
 // forget drops reservations that ended elsewhere long ago.

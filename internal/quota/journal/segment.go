@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -162,6 +163,7 @@ func (j *Journal) append(lines []byte, sync bool) error {
 	s.size += int64(n)
 	if err != nil {
 		s.suspect = true
+		j.p.Fault(reasonOf(err, "write"))
 		return err
 	}
 	if sync {
@@ -185,9 +187,23 @@ func (j *Journal) catchUp() error {
 	j.mu.Lock()
 	j.due = false
 	j.mu.Unlock()
+	began := time.Now()
 	err := syncData(j.active.file)
-	j.active.suspect = j.active.suspect || err != nil
-	return err
+	if err != nil {
+		j.active.suspect = true
+		j.p.Fault(reasonOf(err, "sync"))
+		return err
+	}
+	j.p.Synced(time.Since(began))
+	return nil
+}
+
+// reasonOf says why a disk failed: it is full, or what was tried.
+func reasonOf(err error, tried string) string {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return "full"
+	}
+	return tried
 }
 
 // rotate goes on to a new segment.
@@ -199,6 +215,9 @@ func (j *Journal) rotate() error {
 	defer j.mu.Unlock()
 	j.forget()
 	err := j.begin(j.active.number + 1)
+	if err != nil {
+		j.p.Fault(reasonOf(err, "open"))
+	}
 	j.trim()
 	return err
 }

@@ -32,6 +32,7 @@ type era struct {
 type eras struct {
 	mu      sync.Mutex
 	now     *era
+	taken   string    // the last epoch in use
 	busy    bool      // a rebuild of ours is running
 	another time.Time // not before which the next is tried
 }
@@ -116,11 +117,18 @@ func (s *Store) Known(ctx context.Context, organization string) error {
 func (s *Store) adopt(organization, name string) *era {
 	o := s.of(organization)
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.now == nil || o.now.name != name {
 		o.now = &era{name: name}
 	}
-	return o.now
+	e, last := o.now, o.taken
+	if strings.HasPrefix(name, taking) {
+		o.taken = name
+	}
+	o.mu.Unlock()
+	if last != "" && last != name && strings.HasPrefix(name, taking) {
+		s.p.Turned(organization)
+	}
+	return e
 }
 
 // turned takes up what Redis says of its epoch. It always returns Unknown: what the call wanted did not happen.

@@ -437,3 +437,26 @@ func end(s *Store, organization, id string, n int64) string {
 	}
 	return ""
 }
+
+// TestAChangeOfTheEpochIsTold: not the first one, which begins the counting.
+func TestAChangeOfTheEpochIsTold(t *testing.T) {
+	server := servers.StartRedis(t)
+	var turned atomic.Int64
+	s, _ := live(t, Params{URL: "redis://" + server.Addr, Turned: func(organization string) {
+		if organization == "acme" {
+			turned.Add(1)
+		}
+	}})
+	ready(t, s, "acme")
+	if n := turned.Load(); n != 0 {
+		t.Errorf("the first epoch was told of as a change, %d times", n)
+	}
+	if _, err := server.Do("FLUSHALL"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "unknown", func() string { return ask(s, "acme", "first", life, 0) })
+	ready(t, s, "acme")
+	if n := turned.Load(); n != 1 {
+		t.Errorf("a lost epoch was told of %d times", n)
+	}
+}

@@ -51,6 +51,7 @@ type Params struct {
 	Grace       time.Duration                               // for other replicas to put back what they have open; 2 s
 	Connections int                                         // at most, to each node; 0: 10 for each processor
 	Alarm       func(organization, what string)             // told when counters were lost or put back; nil: nobody
+	Turned      func(organization string)                   // told when the epoch that was in use is over: Redis lost its counters, or they were put back; nil: nobody
 }
 
 // connection is what of the settings is the connection's.
@@ -99,6 +100,9 @@ func open(p Params, clock string) (*Store, error) {
 	}
 	if p.Alarm == nil {
 		p.Alarm = func(string, string) {}
+	}
+	if p.Turned == nil {
+		p.Turned = func(string) {}
 	}
 	s := &Store{p: p, place: at, clock: clock, scripts: compile(clock)}
 	s.life, s.end = context.WithCancel(context.Background())
