@@ -78,10 +78,12 @@ func TestASegmentAfterAFailedSyncNamesItsBudgets(t *testing.T) {
 
 // Lines that come without a pause do not keep those before them from the disk.
 func TestLinesThatAreDueGoToDiskWithThoseThatFollow(t *testing.T) {
-	j := &Journal{p: Params{Segment: 1 << 20}, active: &segment{}, due: true, pending: pending{buffer: []byte("x"), round: newRound()}}
+	f, err := os.Create(filepath.Join(t.TempDir(), "segment"))
+	must(t, err)
+	defer f.Close()
+	j := &Journal{p: Params{Segment: 1 << 20, Lag: time.Hour}, active: &segment{file: f}, due: true, pending: pending{buffer: []byte("x"), round: newRound()}}
 	j.wake = sync.NewCond(&j.mu)
-	j.round.urgent = true
-	if b, _ := j.gather(); !b.sync {
+	if all, sync, _ := j.put(); !sync || len(all.batches) != 1 {
 		t.Error("they wait for a moment without lines")
 	}
 }
@@ -93,7 +95,7 @@ func TestAfterAFailedWriteTheNextSegmentHasIt(t *testing.T) {
 	j, _, err := Open(Params{Dir: dir, Alarm: func(err error) { alarms = append(alarms, err) }})
 	must(t, err)
 	m := quota.Claim{Budget: money, Amount: 7}
-	must(t, j.Reserved(request("a", m), nil, true))
+	must(t, j.Reserved(request("a", m), nil, Synced))
 	j.active.file.Close()
 	must(t, j.Used(settlement("a", m), []byte("1")), j.Used(settlement("b", m), []byte("2")), j.Close())
 	_, left := reopen(t, dir)
@@ -103,6 +105,26 @@ func TestAfterAFailedWriteTheNextSegmentHasIt(t *testing.T) {
 	}
 	if len(alarms) != 0 {
 		t.Errorf("got alarms %v of a fault that was got over", alarms)
+	}
+}
+
+// Lines that nobody waits for the disk of are given to the kernel by who waits for that; where it does not take them the next
+// segment has them all the same.
+func TestAfterAFailedWriteOfTheCallerTheNextSegmentHasIt(t *testing.T) {
+	dir := t.TempDir()
+	j, _, err := Open(Params{Dir: dir, Delay: time.Hour})
+	must(t, err)
+	m := quota.Claim{Budget: money, Amount: 7}
+	must(t, j.Reserved(request("a", m), nil, Written))
+	j.active.file.Close()
+	must(t, j.Reserved(request("b", m), nil, Written), j.Reserved(request("c", m), nil, Written), j.Close())
+	_, left := reopen(t, dir)
+	var got []string
+	for _, r := range left.Open {
+		got = append(got, r.Request.ID)
+	}
+	if d := cmp.Diff([]string{"a", "b", "c"}, got); d != "" {
+		t.Errorf("-want +got\n%s", d)
 	}
 }
 

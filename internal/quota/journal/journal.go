@@ -3,8 +3,9 @@
 //	R reserved ─► U used ─► A the store knows ─► L the ledger has it
 //
 // Of hard limits a line is on disk before anything is done by it: a reservation in a store that ends with the process
-// before it is granted, a use before the store is told. The others are the kernel's after Params.Delay, and on disk after
-// Params.Lag: so much the end of the process, or of the machine, can lose.
+// before it is granted, a use before the store is told. A reservation that a store elsewhere has, too, is the kernel's
+// before it is granted, which the end of the process does not undo. The others are the kernel's after Params.Delay; and
+// what is not waited for is on disk after Params.Lag: so much the end of the process, or of the machine, can lose.
 //
 // After a crash, what was used and not settled is settled again, which is safe to repeat; what was used and not
 // written to the ledger is handed out again; and what was only reserved is reserved again, to expire and be charged
@@ -39,7 +40,7 @@ type Params struct {
 	Seen
 }
 
-// Seen are told what the disk does, by the goroutine that writes or with the journal locked: they must not wait. nil:
+// Seen are told what the disk does, by who writes to it or with the journal locked: they must not wait. nil:
 // nobody is.
 type Seen struct {
 	Synced func(took time.Duration) // lines are on disk
@@ -50,6 +51,7 @@ type Seen struct {
 type Journal struct {
 	p    Params
 	lock *os.File
+	file sync.Mutex // of writing to the segment; before mu
 
 	mu   sync.Mutex
 	wake *sync.Cond
@@ -72,6 +74,7 @@ type pending struct {
 	budgets map[string]int // numbers of those that the segment defines to which the buffer goes
 	defined []byte         // their definitions
 	round   *round         // that the lines are in
+	handed  []batch        // written, but for the writer to see to: they are to be on disk, or failed
 }
 
 // key names an exchange.
@@ -91,10 +94,11 @@ type entry struct {
 
 // round is lines that go to disk together.
 type round struct {
-	urgent bool
-	waited bool // somebody waits until it is on disk
-	over   chan struct{}
-	err    error
+	urgent  bool
+	waited  bool // somebody waits until it is on disk
+	written bool // it is the kernel's
+	over    chan struct{}
+	err     error
 }
 
 // mostWaiting bounds the lines in memory while the disk fails.
@@ -187,36 +191,45 @@ func (j *Journal) Failed() error {
 	return j.failed
 }
 
-// Reserved notes a request that the store reserved. With wait it returns when that is on disk. note is handed out after
-// a crash.
-func (j *Journal) Reserved(r *quota.Request, note []byte, wait bool) error {
-	return j.add(&line{kind: lineReserved, organization: r.Organization, id: r.ID, born: j.p.Now(), hold: r.Hold, claims: r.Claims, note: note}, wait)
+// Until is what a caller waits for.
+type Until uint8
+
+// What can be waited for.
+const (
+	Queued  Until = iota // nothing: what is in memory is lost with the process, until Params.Delay
+	Written              // the kernel has it: the process may be killed
+	Synced               // it is on disk: the machine may lose its power
+)
+
+// Reserved notes a request that the store reserved. note is handed out after a crash.
+func (j *Journal) Reserved(r *quota.Request, note []byte, until Until) error {
+	return j.add(&line{kind: lineReserved, organization: r.Organization, id: r.ID, born: j.p.Now(), hold: r.Hold, claims: r.Claims, note: note}, until)
 }
 
 // Used notes what an exchange used, before the store is told. It returns when that is on disk. note is handed out after
 // a crash until Written; without one nothing waits for the ledger.
-func (j *Journal) Used(s *quota.Settlement, note []byte) error { return j.used(s, note, true) }
+func (j *Journal) Used(s *quota.Settlement, note []byte) error { return j.used(s, note, Synced) }
 
 // Noted is Used for what no hard limit is of: it does not wait. Until Params.Delay it is lost with the process, and until
 // Params.Lag with the machine.
-func (j *Journal) Noted(s *quota.Settlement, note []byte) error { return j.used(s, note, false) }
+func (j *Journal) Noted(s *quota.Settlement, note []byte) error { return j.used(s, note, Queued) }
 
-func (j *Journal) used(s *quota.Settlement, note []byte, wait bool) error {
-	return j.add(&line{kind: lineUsed, organization: s.Organization, id: s.ID, born: s.Born, void: s.Void, claims: s.Claims, note: note}, wait)
+func (j *Journal) used(s *quota.Settlement, note []byte, until Until) error {
+	return j.add(&line{kind: lineUsed, organization: s.Organization, id: s.ID, born: s.Born, void: s.Void, claims: s.Claims, note: note}, until)
 }
 
 // Settled notes that the store knows how an exchange ended, or that it was refused.
 func (j *Journal) Settled(organization, id string) error {
-	return j.add(&line{kind: lineSettled, organization: organization, id: id}, false)
+	return j.add(&line{kind: lineSettled, organization: organization, id: id}, Queued)
 }
 
 // Written notes that the ledger has the record of an exchange.
 func (j *Journal) Written(organization, id string) error {
-	return j.add(&line{kind: lineWritten, organization: organization, id: id}, false)
+	return j.add(&line{kind: lineWritten, organization: organization, id: id}, Queued)
 }
 
 // add queues a line.
-func (j *Journal) add(l *line, wait bool) error {
+func (j *Journal) add(l *line, until Until) error {
 	j.mu.Lock()
 	k := key{l.organization, l.id}
 	end := l.kind == lineSettled || l.kind == lineWritten
@@ -241,15 +254,18 @@ func (j *Journal) add(l *line, wait bool) error {
 	j.lines++
 	j.note(l, j.active)
 	at := j.round
-	at.urgent = at.urgent || wait || j.lines >= j.p.Batch
-	at.waited = at.waited || wait
+	at.urgent = at.urgent || until == Synced || j.lines >= j.p.Batch
+	at.waited = at.waited || until == Synced
 	if at.urgent || j.lines == 1 {
 		j.wake.Broadcast()
 	}
 	failed := j.failed
 	j.mu.Unlock()
-	if !wait || failed != nil { // nobody waits for a disk that fails
+	if until == Queued || failed != nil { // nobody waits for a disk that fails
 		return failed
+	}
+	if until == Written && j.handOver(at) {
+		return nil
 	}
 	<-at.over
 	return at.err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,10 +79,10 @@ func TestWhatIsLeftAfterACrash(t *testing.T) {
 	}
 	m, n := quota.Claim{Budget: money, Amount: 7}, quota.Claim{Budget: rate, Amount: 1}
 	must(t,
-		j.Reserved(request("reserved", m, n), []byte("cards"), true),
-		j.Reserved(request("refused", m), nil, false), j.Settled("acme", "refused"),
-		j.Reserved(request("used", m), nil, false), j.Used(settlement("used", m, n), []byte("bill")),
-		j.Reserved(request("settled", m), nil, false), j.Used(settlement("settled", m), []byte("note")), j.Settled("acme", "settled"),
+		j.Reserved(request("reserved", m, n), []byte("cards"), Synced),
+		j.Reserved(request("refused", m), nil, Queued), j.Settled("acme", "refused"),
+		j.Reserved(request("used", m), nil, Queued), j.Used(settlement("used", m, n), []byte("bill")),
+		j.Reserved(request("settled", m), nil, Queued), j.Used(settlement("settled", m), []byte("note")), j.Settled("acme", "settled"),
 		j.Used(settlement("written", m), nil), j.Written("acme", "written"),
 		j.Used(settlement("done", m), nil), j.Settled("acme", "done"), j.Written("acme", "done"),
 		j.Settled("acme", "unknown"), j.Written("acme", "unknown"),
@@ -154,7 +155,7 @@ func TestAReservationWithoutAnEndDoesNotHoldASegmentForEver(t *testing.T) {
 	must(t, err)
 	defer j.Close()
 	m := quota.Claim{Budget: money, Amount: 7}
-	must(t, j.Reserved(request("lost", m), nil, true))
+	must(t, j.Reserved(request("lost", m), nil, Synced))
 	j.mu.Lock()
 	now = now.Add(25 * time.Hour)
 	j.mu.Unlock()
@@ -184,4 +185,35 @@ func BenchmarkUsed(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkReserved is what it costs to have the kernel take a line before an exchange is sent, while ends go to disk.
+func BenchmarkReserved(b *testing.B) {
+	j, _, err := Open(Params{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer j.Close()
+	done := make(chan struct{})
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		s := settlement("x", quota.Claim{Budget: money, Amount: 7})
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				_ = j.Used(s, nil)
+			}
+		}
+	})
+	defer busy.Wait()
+	defer close(done)
+	r := request("y", quota.Claim{Budget: money, Amount: 7}, quota.Claim{Budget: rate, Amount: 1})
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := j.Reserved(r, nil, Written); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

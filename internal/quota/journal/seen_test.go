@@ -28,7 +28,7 @@ func TestWhatTheDiskDoesIsTold(t *testing.T) {
 	j, _, err := Open(Params{Dir: t.TempDir(), Seen: h.seen()})
 	must(t, err)
 	m := quota.Claim{Budget: money, Amount: 7}
-	must(t, j.Reserved(request("a", m), nil, true))
+	must(t, j.Reserved(request("a", m), nil, Synced))
 	h.mu.Lock()
 	if h.synced != 1 || len(h.faults) > 0 {
 		t.Errorf("%d syncs and the faults %v after one line that was waited for", h.synced, h.faults)
@@ -47,7 +47,7 @@ func TestRecordsThatTheLedgerLacksAreOverdueInTime(t *testing.T) {
 	must(t, err)
 	defer j.Close()
 	m := quota.Claim{Budget: money, Amount: 7}
-	must(t, j.Reserved(request("running", m), nil, true)) // has no record yet
+	must(t, j.Reserved(request("running", m), nil, Synced)) // has no record yet
 	must(t, j.Used(settlement("a", m), []byte("a")), j.Used(settlement("b", m), []byte("b")), j.Used(settlement("without", m), nil))
 	must(t, j.Settled("acme", "a"), j.Settled("acme", "b"), j.Settled("acme", "without"))
 	if n := j.Overdue(now); n != 0 {

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 )
@@ -71,37 +70,84 @@ func (j *Journal) trim() {
 // again is the pause between two attempts at a disk that fails.
 const again = time.Second
 
-// batch is what goes to disk at once.
+// batch is lines that are written at once.
 type batch struct {
 	lines   []byte
 	defined []byte // all budgets that these and later lines may name
 	round   *round
-	sync    bool // whether it must be on disk, and not only the kernel's
+	segment *segment
+}
+
+// take cuts off what waits. The caller holds both locks.
+func (j *Journal) take() batch {
+	b := batch{lines: j.buffer, defined: j.defined, round: j.round, segment: j.active}
+	j.buffer, j.lines, j.round = nil, 0, newRound()
+	if j.active.size+int64(len(b.lines)) >= j.p.Segment {
+		// The lines after these go to the next segment, where their budgets must be defined.
+		j.defined = nil
+		clear(j.budgets)
+	}
+	return b
+}
+
+// handOver makes a round the kernel's, and reports whether it is.
+func (j *Journal) handOver(r *round) bool {
+	j.hand()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !r.written {
+		r.urgent = true
+		j.wake.Broadcast()
+	}
+	return r.written
+}
+
+// hand makes what waits the kernel's, without the writer, which may wait for the disk: that outlives the process, and takes
+// microseconds. Whatever is not as usual is left to the writer.
+func (j *Journal) hand() {
+	j.file.Lock()
+	defer j.file.Unlock()
+	j.mu.Lock()
+	if len(j.buffer) == 0 || j.failed != nil || j.closed || j.active.suspect || j.active.size+int64(len(j.buffer)) >= j.p.Segment {
+		j.mu.Unlock()
+		return
+	}
+	b := j.take()
+	j.mu.Unlock()
+	err := j.append(b.lines)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	b.round.written = err == nil // of one that failed, the writer says what became of it
+	if err == nil && !b.round.waited {
+		close(b.round.over)
+		return
+	}
+	j.handed = append(j.handed, b)
+	j.wake.Broadcast()
 }
 
 // write brings lines to disk until the journal is closed. While one batch is synced, the next gathers.
 func (j *Journal) write() {
 	defer close(j.done)
 	for {
-		b, stop := j.gather()
-		switch {
-		case len(b.lines) > 0:
-			err := j.put(b)
-			j.finish(b, err)
-			if err != nil && !stop {
+		j.await()
+		all, sync, stop := j.put()
+		if len(all.batches) > 0 {
+			if all.err == nil && sync {
+				all.err = j.catchUp()
+			}
+			if all.err != nil {
+				all.err = j.afresh(&all, sync)
+			}
+			j.finish(&all)
+			if all.err != nil && !stop {
 				time.Sleep(again)
 			}
-			stop = stop && err != nil
-		case j.lagging:
-			if err := j.catchUp(); err != nil {
-				j.p.Alarm(err) // what comes next goes to a new segment
-			}
-		default:
-			j.mu.Lock()
-			j.due = false
-			j.mu.Unlock()
+			stop = stop && all.err != nil
+		} else if err := j.catchUp(); err != nil {
+			j.p.Alarm(err) // what comes next goes to a new segment
 		}
-		if stop {
+		if stop || j.empty() {
 			j.mu.Lock()
 			j.round.err = j.failed
 			close(j.round.over)
@@ -111,70 +157,119 @@ func (j *Journal) write() {
 	}
 }
 
-// gather waits for lines: at once for those that somebody waits for, a little for others.
-func (j *Journal) gather() (b batch, stop bool) {
+// empty reports whether the journal is closed and nothing waits.
+func (j *Journal) empty() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for len(j.buffer) == 0 && !j.closed && !j.due {
+	return j.closed && len(j.buffer) == 0 && len(j.handed) == 0
+}
+
+// await waits for lines: not at all for those that somebody waits for, a little for others.
+func (j *Journal) await() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for len(j.buffer) == 0 && len(j.handed) == 0 && !j.closed && !j.due {
 		j.wake.Wait()
 	}
-	if j.due && len(j.buffer) == 0 {
-		return batch{}, j.closed
+	if len(j.buffer) == 0 || len(j.handed) > 0 || j.round.urgent || j.closed {
+		return
 	}
-	if !j.round.urgent && !j.closed {
-		timer := time.AfterFunc(j.p.Delay, func() {
-			j.mu.Lock()
-			defer j.mu.Unlock()
-			j.round.urgent = true
-			j.wake.Broadcast()
-		})
-		for !j.round.urgent && !j.closed {
-			j.wake.Wait()
-		}
-		timer.Stop()
+	timer := time.AfterFunc(j.p.Delay, func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.round.urgent = true
+		j.wake.Broadcast()
+	})
+	for at := j.round; !at.urgent && !j.closed && j.round == at; {
+		j.wake.Wait()
 	}
-	b = batch{lines: j.buffer, defined: j.defined, round: j.round, sync: j.round.waited || j.due}
-	j.buffer, j.lines, j.round = nil, 0, newRound()
-	if j.active.size+int64(len(b.lines)) >= j.p.Segment {
-		// The lines after these go to the next segment, where their budgets must be defined.
-		j.defined = nil
-		clear(j.budgets)
-	}
-	return b, j.closed
+	timer.Stop()
 }
 
-// put writes a batch. After an error the file is suspect: what it says it has may not be on disk. The lines then go to a
-// new one whole, with the budgets that they name.
-func (j *Journal) put(b batch) (err error) {
-	if !j.active.suspect {
-		if err = j.append(b.lines, b.sync); err == nil {
-			return nil
-		}
-	}
-	if rerr := j.rotate(); rerr != nil {
-		return errors.Join(err, rerr)
-	}
-	return j.append(slices.Concat(b.defined, b.lines), b.sync)
+// writing is what goes to disk together.
+type writing struct {
+	batches []batch
+	err     error
 }
 
-func (j *Journal) append(lines []byte, sync bool) error {
+// whole is the lines with the budgets that they name.
+func (w *writing) whole() (out []byte) {
+	for _, b := range w.batches {
+		out = append(append(out, b.defined...), b.lines...)
+	}
+	return out
+}
+
+// put writes what waits. sync says whether it must be on disk, and not only the kernel's.
+func (j *Journal) put() (all writing, sync, stop bool) {
+	j.file.Lock()
+	defer j.file.Unlock()
+	j.mu.Lock()
+	all.batches, j.handed = j.handed, nil
+	for _, b := range all.batches {
+		if b.segment.suspect {
+			all.err = errSuspect
+		}
+	}
+	sync, stop = len(all.batches) > 0 || j.due, j.closed
+	if len(j.buffer) == 0 {
+		j.mu.Unlock()
+		return all, sync, stop
+	}
+	b := j.take()
+	all.batches = append(all.batches, b)
+	if b.segment.suspect {
+		all.err = errSuspect
+	}
+	j.mu.Unlock()
+	if all.err == nil {
+		all.err = j.append(b.lines)
+		j.mu.Lock()
+		b.round.written = all.err == nil
+		j.mu.Unlock()
+	}
+	return all, sync || b.round.waited, stop
+}
+
+// errSuspect is of a file that failed: what it says it has may not be on disk.
+var errSuspect = errors.New("the segment failed before")
+
+// afresh writes lines to a new segment, whole and with the budgets that they name.
+func (j *Journal) afresh(all *writing, sync bool) error {
+	was := all.err
+	j.file.Lock()
+	err := j.rotate()
+	if err == nil {
+		was, err = nil, j.append(all.whole())
+	}
+	j.file.Unlock()
+	if err == nil && sync {
+		err = j.catchUp()
+	}
+	if was == errSuspect { //nolint:errorlint // our own, as it is
+		was = nil
+	}
+	return errors.Join(was, err)
+}
+
+// append writes to the segment. The caller has the file.
+func (j *Journal) append(lines []byte) error {
 	s := j.active
 	n, err := s.file.Write(lines)
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	s.size += int64(n)
 	if err != nil {
 		s.suspect = true
 		j.p.Fault(reasonOf(err, "write"))
 		return err
 	}
-	if sync {
-		return j.catchUp()
-	}
 	if !j.lagging {
 		j.lagging = true
 		time.AfterFunc(j.p.Lag, func() {
 			j.mu.Lock()
 			defer j.mu.Unlock()
-			j.due = true
+			j.due = j.lagging
 			j.wake.Broadcast()
 		})
 	}
@@ -183,14 +278,18 @@ func (j *Journal) append(lines []byte, sync bool) error {
 
 // catchUp brings to disk what was written. Only the writer calls it.
 func (j *Journal) catchUp() error {
-	j.lagging = false
 	j.mu.Lock()
-	j.due = false
+	s, late := j.active, j.lagging
+	j.lagging, j.due = false, false
 	j.mu.Unlock()
+	if !late {
+		return nil
+	}
 	began := time.Now()
-	err := syncData(j.active.file)
-	if err != nil {
-		j.active.suspect = true
+	if err := syncData(s.file); err != nil {
+		j.mu.Lock()
+		s.suspect = true
+		j.mu.Unlock()
 		j.p.Fault(reasonOf(err, "sync"))
 		return err
 	}
@@ -206,11 +305,9 @@ func reasonOf(err error, tried string) string {
 	return tried
 }
 
-// rotate goes on to a new segment.
+// rotate goes on to a new segment. The caller has the file, and nothing that is waited for is on its way to disk.
 func (j *Journal) rotate() error {
-	if j.lagging { // before the lock, which callers wait for
-		_ = j.catchUp() // what failed is said by the next
-	}
+	_ = j.catchUp() // before the lock, which callers wait for; what failed is said by the next
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.forget()
@@ -223,23 +320,27 @@ func (j *Journal) rotate() error {
 }
 
 // finish tells those who wait, and keeps the lines where the disk failed.
-func (j *Journal) finish(b batch, err error) {
+func (j *Journal) finish(all *writing) {
 	j.mu.Lock()
-	before := j.failed
+	before, err := j.failed, all.err
 	j.failed = err
 	full := err == nil && j.active.size >= j.p.Segment
 	if err != nil {
-		j.buffer = slices.Concat(b.defined, b.lines, j.buffer)
+		j.buffer = append(all.whole(), j.buffer...)
 		j.round.urgent = true
 	}
 	j.mu.Unlock()
 	if full {
+		j.file.Lock()
 		if rerr := j.rotate(); rerr != nil {
 			j.p.Alarm(rerr) // the segment grows over its size, and the next batch tries again
 		}
+		j.file.Unlock()
 	}
-	b.round.err = err
-	close(b.round.over)
+	for _, b := range all.batches {
+		b.round.err = err
+		close(b.round.over)
+	}
 	if (before == nil) != (err == nil) {
 		j.p.Alarm(err)
 	}

@@ -45,7 +45,14 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 	if err != nil || refusal != nil || g.State != quota.Pending {
 		return g, refusal, err
 	}
-	if err := s.journal.Reserved(r, nil, s.local && strict); err != nil && strict {
+	until := Queued
+	switch {
+	case strict && s.local:
+		until = Synced
+	case strict:
+		until = Written // of what the store forgets, it and this process may be the only ones that knew
+	}
+	if err := s.journal.Reserved(r, nil, until); err != nil && strict {
 		_ = s.journal.Settled(r.Organization, r.ID)
 		if !g.Again {
 			void := quota.Settlement{Organization: r.Organization, ID: r.ID, Born: s.journal.p.Now(), Void: true, Claims: r.Claims}
