@@ -87,7 +87,7 @@ func (s *Store) migrate(ctx context.Context) error {
 			return err
 		}
 		if !there {
-			_, err := tx.Exec(ctx, schema+notices)
+			_, err := tx.Exec(ctx, schema+notices+outbox)
 			return err
 		}
 		var have int
@@ -98,11 +98,18 @@ func (s *Store) migrate(ctx context.Context) error {
 			return fmt.Errorf("the schema is of version %d, this program knows %d: use a program that is as new as the database", have, version)
 		}
 		// Making what is there already would need rights that a service may not have.
-		if err := tx.QueryRow(ctx, "SELECT to_regclass('ledger_notices') IS NOT NULL").Scan(&there); err != nil || there {
-			return err
+		for _, later := range []struct{ table, schema string }{{"ledger_notices", notices}, {"ledger_outbox", outbox}} {
+			if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", later.table).Scan(&there); err != nil {
+				return err
+			}
+			if there {
+				continue
+			}
+			if _, err := tx.Exec(ctx, later.schema); err != nil {
+				return err
+			}
 		}
-		_, err := tx.Exec(ctx, notices)
-		return err
+		return nil
 	})
 }
 
@@ -132,7 +139,10 @@ func (s *Store) Write(ctx context.Context, records []*ledger.Record) (int, error
 		if err := addSums(ctx, tx, rollups, series); err != nil {
 			return err
 		}
-		return addCharges(ctx, tx, book.Charges(added))
+		if err := addCharges(ctx, tx, book.Charges(added)); err != nil {
+			return err
+		}
+		return addWaiting(ctx, tx, added)
 	})
 	if err != nil {
 		s.forget(err)

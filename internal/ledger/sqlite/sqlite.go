@@ -30,6 +30,7 @@ type Store struct {
 	write, read *sql.DB
 	mu          sync.Mutex // one transaction writes at a time
 	known       map[int64]bool
+	passing     sync.Map // names of sinks that are being passed what waits
 }
 
 var _ book.Store = (*Store)(nil)
@@ -127,7 +128,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	}
 	if n == 0 {
-		if _, err := tx.ExecContext(ctx, schema+notices); err != nil {
+		if _, err := tx.ExecContext(ctx, schema+notices+outbox); err != nil {
 			return err
 		}
 		return tx.Commit()
@@ -139,7 +140,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if have != version {
 		return fmt.Errorf("the schema is of version %d, this program knows %d: use a program that is as new as the file", have, version)
 	}
-	if _, err := tx.ExecContext(ctx, notices); err != nil {
+	if _, err := tx.ExecContext(ctx, notices+outbox); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -170,6 +171,9 @@ func (s *Store) Write(ctx context.Context, records []*ledger.Record) (int, error
 		return 0, failed(err)
 	}
 	if err := addCharges(ctx, tx, book.Charges(added)); err != nil {
+		return 0, failed(err)
+	}
+	if err := addWaiting(ctx, tx, added); err != nil {
 		return 0, failed(err)
 	}
 	if err := tx.Commit(); err != nil {

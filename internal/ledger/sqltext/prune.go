@@ -13,6 +13,7 @@ type Old struct {
 	Before        int64 // of the column
 	Period        book.Period
 	Key           string // columns that name a row, where rows have no number
+	Also          string // a further condition
 }
 
 // Where is the condition of the rows. A start of 0 is none, and stays.
@@ -20,6 +21,9 @@ func (o *Old) Where() string {
 	w := o.Column + "<" + strconv.FormatInt(o.Before, 10) + " AND " + o.Column + "<>0"
 	if o.Period != 0 {
 		w += " AND period='" + string(o.Period) + "'"
+	}
+	if o.Also != "" {
+		w += " AND " + o.Also
 	}
 	return w
 }
@@ -34,9 +38,11 @@ func Expired(keep book.Retention, now time.Time) (out []Old) {
 		keep   time.Duration
 	}{{book.Minute, keep.Minutes}, {book.Hour, keep.Hours}, {book.Day, keep.Days}} {
 		if p.keep > 0 {
-			out = append(out, Old{"ledger_rollups", "start", now.Add(-p.keep).Unix(), p.period, "period,start,series"})
+			out = append(out, Old{Table: "ledger_rollups", Column: "start", Before: now.Add(-p.keep).Unix(), Period: p.period, Key: "period,start,series"})
 		}
 	}
 	return append(out, Old{Table: "ledger_budgets", Column: "start", Before: now.Add(-book.KeptCharges).Unix(), Key: "organization,budget,start"},
-		Old{Table: "ledger_notices", Column: "at", Before: now.Add(-keptNotices).Unix(), Key: "organization,id"})
+		Old{Table: "ledger_notices", Column: "at", Before: now.Add(-keptNotices).Unix(), Key: "organization,id"},
+		Old{Table: "ledger_sinks", Column: "seen", Before: now.Add(-book.Forgotten).Unix(), Key: "name"},
+		Old{Table: "ledger_outbox", Column: "since", Before: now.UnixMilli(), Key: "n", Also: "sink NOT IN (SELECT name FROM ledger_sinks)"})
 }
