@@ -35,20 +35,21 @@ func (r *Keyring) Find(id string) (Key, bool) {
 	return Key{}, false
 }
 
-// Pick returns up to n keys for one exchange, each turn beginning with the next key. Keys that rest are
+// Pick appends up to n keys for one exchange to ids, each turn beginning with the next key. Keys that rest are
 // left out; when all rest, the one that rests the shortest is given alone, with rested false.
-func (r *Keyring) Pick(n int, resting func(id string) (until time.Time, resting bool)) (ids []string, rested bool) {
+func (r *Keyring) Pick(ids []string, n int, resting func(id string) (until time.Time, resting bool)) (_ []string, rested bool) {
 	if len(r.keys) == 0 {
-		return []string{""}, true
+		return append(ids, ""), true
 	}
 	first := int(r.turn.Add(1)-1) % len(r.keys)
+	had := len(ids)
 	var soonest time.Time
 	least := ""
 	for i := range r.keys {
 		k := &r.keys[(first+i)%len(r.keys)]
 		until, rests := resting(k.ID)
 		if !rests {
-			if ids = append(ids, k.ID); len(ids) == n {
+			if ids = append(ids, k.ID); len(ids)-had == n {
 				break
 			}
 			continue
@@ -57,8 +58,8 @@ func (r *Keyring) Pick(n int, resting func(id string) (until time.Time, resting 
 			least, soonest = k.ID, until
 		}
 	}
-	if len(ids) > 0 {
+	if len(ids) > had {
 		return ids, true
 	}
-	return []string{least}, false
+	return append(ids, least), false
 }

@@ -48,7 +48,7 @@ func TestPick(t *testing.T) {
 		{"the only key rests", []string{"a"}, 1, map[string]int{"a": 5}, []string{"a"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, rested := ring(c.keys...).Pick(c.n, rests(c.rests))
+			got, rested := ring(c.keys...).Pick(nil, c.n, rests(c.rests))
 			if diff := cmp.Diff(got, c.want); diff != "" || rested != c.rested {
 				t.Errorf("rested %v, want %v (-got +want):\n%s", rested, c.rested, diff)
 			}
@@ -60,7 +60,7 @@ func TestKeysAreUsedInTurn(t *testing.T) {
 	r := ring("a", "b", "c")
 	var got []string
 	for range 4 {
-		ids, _ := r.Pick(2, rests(nil))
+		ids, _ := r.Pick(nil, 2, rests(nil))
 		got = append(got, fmt.Sprint(ids))
 	}
 	if diff := cmp.Diff(got, []string{"[a b]", "[b c]", "[c a]", "[a b]"}); diff != "" {
@@ -76,7 +76,7 @@ func TestPickLaws(t *testing.T) {
 		resting := rapid.MapOf(rapid.SampledFrom(ids), rapid.IntRange(1, 9)).Draw(t, "resting")
 		n := rapid.IntRange(1, 3).Draw(t, "n")
 		for range rapid.IntRange(1, 7).Draw(t, "turns") {
-			got, rested := r.Pick(n, rests(resting))
+			got, rested := r.Pick(nil, n, rests(resting))
 			ready := len(ids) - len(resting)
 			if rested != (ready > 0) || len(got) != max(1, min(n, ready)) {
 				t.Fatalf("%d ready, %d asked for: got %v, %v", ready, n, got, rested)
@@ -98,7 +98,7 @@ func TestPickIsSafeForConcurrentUse(t *testing.T) {
 	for range 10 {
 		wg.Go(func() {
 			for range 30 {
-				ids, _ := r.Pick(1, rests(nil))
+				ids, _ := r.Pick(nil, 1, rests(nil))
 				first <- ids[0]
 			}
 		})

@@ -2,77 +2,137 @@ package routing
 
 import "strings"
 
-// keysPerTarget is how many credentials of one provider an exchange tries before it moves on: a key that
+// KeysPerTarget is how many credentials of one provider an exchange tries before it moves on: a key that
 // is refused or used up says nothing about the next one, an outage does.
-const keysPerTarget = 2
+const KeysPerTarget = 2
 
 // MaxSteps bounds a plan.
 const MaxSteps = 8
 
-// Plan orders the targets of route r. A target that cannot do the request is left out; one whose keys all
-// rest comes after those that are ready, and is never left out when it is the last. The error is a
-// *NoTarget.
-func (r *Route) Plan(v View) (*Plan, error) {
-	p := &Plan{Route: r}
-	var resting []Step
-	for _, t := range r.order(v.Draw) {
-		if t.Model == "*" {
-			t.Model = strings.TrimPrefix(v.Model, t.Provider+"/") // provider/model is how a client may name it
+// Decision makes plans. What it holds is used again, so that a decision needs no memory of its own: one Decision serves
+// one request after the other, and the Plan that it returned is gone with the next.
+type Decision struct {
+	plan    Plan
+	set     Candidates
+	resting []Step
+	keys    []string
+	dropped []Dropped
+}
+
+// Plan orders the targets of route r: its policies narrow and order them; of what they leave, those that can do the
+// request are taken with their keys until the plan is full. A target whose keys all rest, or whose breaker is open, comes
+// after those that are ready, and is never left out when it is the last. The error is a *NoTarget.
+func (r *Route) Plan(v *View) (*Plan, error) {
+	return new(Decision).Plan(r, v, nil)
+}
+
+// Plan does what Route.Plan does. Where e is not nil, it says why.
+func (d *Decision) Plan(r *Route, v *View, e *Explained) (*Plan, error) {
+	d.begin(r, v, e)
+	for i := range r.Policies {
+		p := &r.Policies[i]
+		d.set.name = p.Name
+		if e != nil {
+			e.begin(p.Name, &d.set)
 		}
-		if v.Usable != nil {
-			if ok, why := v.Usable(t); !ok {
-				p.Trace = append(p.Trace, Trace{t.String(), why})
-				continue
-			}
-		}
-		ids, rested := v.Keys(t.Provider, t.Model, keysPerTarget)
-		for _, id := range ids {
-			s := Step{Provider: t.Provider, Model: t.Model, Like: t.Like, Key: id}
-			if rested {
-				p.Steps = append(p.Steps, s)
-			} else {
-				p.Trace = append(p.Trace, Trace{t.String(), "its keys rest: last choice"})
-				resting = append(resting, s)
-			}
+		p.Apply(v, &d.set)
+		if e != nil {
+			e.end(&d.set)
 		}
 	}
-	p.Steps = append(p.Steps, resting...)
 	most := MaxSteps
 	if r.Failover.Attempts > 0 {
 		most = min(most, r.Failover.Attempts)
 	}
+	d.fill(v, most)
+	p := &d.plan
+	if len(p.Steps) == 0 && len(d.resting) > 0 {
+		p.Flags |= LeastBad
+	}
+	p.Steps = append(p.Steps, d.resting...)
 	if len(p.Steps) > most {
 		p.Steps = p.Steps[:most]
 	}
-	if len(p.Steps) == 0 {
-		return nil, &NoTarget{r.Name, p.Trace}
+	if e != nil {
+		e.Unusable = append([]Dropped(nil), d.dropped...)
+		for i := range p.Steps {
+			e.Plan = append(e.Plan, p.Steps[i].Target())
+		}
 	}
-	return p, nil
+	if len(p.Steps) > 0 {
+		return p, nil
+	}
+	if e == nil && d.set.Len() < len(r.Targets) { // the same again, to tell what the policies left out
+		e = &Explained{}
+		v.drawn = 0
+		return d.Plan(r, v, e)
+	}
+	return nil, &NoTarget{r.Name, d.reasons(e)}
 }
 
-// order returns the targets as they are tried: as written, or the first drawn by weight and the others
-// drawn by weight from what remains.
-func (r *Route) order(draw func(int) int) []Target {
-	if !r.Weighted || len(r.Targets) < 2 {
-		return r.Targets
-	}
-	left := append([]Target(nil), r.Targets...)
-	out := make([]Target, 0, len(left))
-	for len(left) > 0 {
-		sum := 0
-		for _, t := range left {
-			sum += t.Weight
+// reasons are why each target was left out, in the words of what left it out.
+func (d *Decision) reasons(e *Explained) []Dropped {
+	var all []Dropped
+	if e != nil {
+		for i := range e.Policies {
+			all = append(all, e.Policies[i].Dropped...)
 		}
-		i := 0
-		if sum > 0 {
-			n := draw(sum)
-			for n >= left[i].Weight {
-				n -= left[i].Weight
-				i++
+	}
+	return append(all, d.dropped...)
+}
+
+// begin makes candidates of a route's targets.
+func (d *Decision) begin(r *Route, v *View, e *Explained) {
+	d.plan = Plan{Route: r, Steps: d.plan.Steps[:0]}
+	d.resting, d.dropped = d.resting[:0], d.dropped[:0]
+	c := &d.set
+	c.all, c.at, c.trace = c.all[:0], c.at[:0], e
+	for i := range r.Targets {
+		c.all = append(c.all, Candidate{Target: r.Targets[i], N: i})
+		k := &c.all[i]
+		if k.Model == "*" {
+			k.Model = strings.TrimPrefix(v.Model, k.Provider+"/") // provider/model is how a client may name it
+		}
+		k.About = v.about(&k.Target)
+		k.Signals = k.About.Health.Signals()
+		c.at = append(c.at, int32(i))
+	}
+}
+
+// fill takes the candidates, best first, that can do the request, until the plan has enough of those that are ready.
+func (d *Decision) fill(v *View, most int) {
+	p := &d.plan
+	for n := range d.set.at {
+		if len(p.Steps) >= most {
+			return
+		}
+		k := d.set.At(n)
+		if v.Usable != nil {
+			if ok, why := v.Usable(&k.Target); !ok {
+				d.dropped = append(d.dropped, Dropped{k.Target.String(), why})
+				continue
 			}
 		}
-		out = append(out, left[i])
-		left = append(left[:i], left[i+1:]...)
+		ids, rested := v.Keys(d.keys[:0], k.Provider, k.Model)
+		d.keys = ids
+		closed := rested && k.Signals.Share > 0 && (k.Signals.Share >= 1 || v.Draw() < k.Signals.Share)
+		if !closed && d.set.trace != nil {
+			d.dropped = append(d.dropped, Dropped{k.Target.String(), restsFor(rested)})
+		}
+		for _, id := range ids[:min(len(ids), KeysPerTarget)] {
+			s := Step{Provider: k.Provider, Model: k.Model, Like: k.Like, Key: id}
+			if closed {
+				p.Steps = append(p.Steps, s)
+			} else {
+				d.resting = append(d.resting, s)
+			}
+		}
 	}
-	return out
+}
+
+func restsFor(rested bool) string {
+	if !rested {
+		return "its keys rest: last choice"
+	}
+	return "it failed of late: last choice"
 }

@@ -3,7 +3,6 @@ package routing_test
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/match"
 )
 
 // rig is providers with keys, some of which rest.
@@ -20,19 +20,21 @@ type rig struct {
 	resting map[string]bool // providers of which every key rests
 }
 
-func (r rig) pick(provider, _ string, n int) ([]string, bool) {
+func (r rig) pick(ids []string, provider, _ string) ([]string, bool) {
 	if r.resting[provider] {
-		return []string{"k0"}, false
+		return append(ids, "k0"), false
 	}
-	var ids []string
-	for i := range min(n, max(1, r.keys[provider])) {
+	for i := range max(1, r.keys[provider]) {
 		ids = append(ids, fmt.Sprint("k", i))
 	}
 	return ids, true
 }
 
-// none draws the first.
-func none(int) int { return 0 }
+// weighted orders a route by weight.
+func weighted(r *routing.Route) *routing.Route {
+	r.Policies = []routing.Named{{Name: "weighted", Policy: routing.Weights{}}}
+	return r
+}
 
 // text writes a plan as one line.
 func text(p *routing.Plan) string {
@@ -78,7 +80,7 @@ func TestPlan(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := route(strings.Fields(c.targets)...)
 			r.Failover.Attempts = c.attempts
-			p, err := r.Plan(routing.View{Model: c.model, Keys: c.rig.pick, Draw: none})
+			p, err := r.Plan(&routing.View{Request: match.Request{Model: c.model}, Keys: c.rig.pick})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,14 +96,18 @@ func TestPlan(t *testing.T) {
 
 func TestATargetThatCannotDoTheRequestIsLeftOutAndNamed(t *testing.T) {
 	r := route("a/x", "b/y")
-	p, err := r.Plan(routing.View{Keys: rig{}.pick, Draw: none, Usable: func(t routing.Target) (bool, string) { return t.Provider != "a", "no images" }})
+	p, err := r.Plan(&routing.View{Keys: rig{}.pick, Usable: func(t *routing.Target) (bool, string) { return t.Provider != "a", "no images" }})
 	if err != nil || text(p) != "b/y:k0" {
 		t.Fatalf("got %v, %v", p, err)
 	}
-	if diff := cmp.Diff(p.Trace, []routing.Trace{{Target: "a/x", Why: "no images"}}); diff != "" {
+	var e routing.Explained
+	if _, err := new(routing.Decision).Plan(r, &routing.View{Keys: rig{}.pick, Usable: func(t *routing.Target) (bool, string) { return t.Provider != "a", "no images" }}, &e); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(e, routing.Explained{Unusable: []routing.Dropped{{Target: "a/x", Why: "no images"}}, Plan: []string{"b/y"}}); diff != "" {
 		t.Error(diff)
 	}
-	_, err = r.Plan(routing.View{Keys: rig{}.pick, Draw: none, Usable: func(routing.Target) (bool, string) { return false, "no images" }})
+	_, err = r.Plan(&routing.View{Keys: rig{}.pick, Usable: func(*routing.Target) (bool, string) { return false, "no images" }})
 	var no *routing.NoTarget
 	if !errors.As(err, &no) || len(no.Trace) != 2 {
 		t.Fatalf("got %v", err)
@@ -113,7 +119,7 @@ func TestATargetThatCannotDoTheRequestIsLeftOutAndNamed(t *testing.T) {
 
 func TestUsableSeesTheModelThatWillBeSent(t *testing.T) {
 	var seen []string
-	_, err := route("b/*").Plan(routing.View{Model: "b/gpt", Keys: rig{}.pick, Draw: none, Usable: func(t routing.Target) (bool, string) {
+	_, err := route("b/*").Plan(&routing.View{Request: match.Request{Model: "b/gpt"}, Keys: rig{}.pick, Usable: func(t *routing.Target) (bool, string) {
 		seen = append(seen, t.String())
 		return true, ""
 	}})
@@ -127,14 +133,13 @@ func TestUsableSeesTheModelThatWillBeSent(t *testing.T) {
 func TestWeightedOrder(t *testing.T) {
 	const draws = 20000
 	r := route("a/x", "b/x", "c/x", "d/x")
-	r.Weighted = true
+	weighted(r)
 	for i, w := range []int{60, 30, 10, 0} {
 		r.Targets[i].Weight = w
 	}
-	random := rand.New(rand.NewPCG(1, 2))
 	first, second := map[string]int{}, map[string]int{}
-	for range draws {
-		p, err := r.Plan(routing.View{Keys: rig{}.pick, Draw: random.IntN})
+	for n := range uint64(draws) {
+		p, err := r.Plan(&routing.View{Keys: rig{}.pick, Seed: n})
 		if err != nil || len(p.Steps) != 4 {
 			t.Fatalf("got %v, %v", p, err)
 		}
@@ -161,8 +166,7 @@ func TestWeightedOrder(t *testing.T) {
 
 func TestWeightsOfZeroKeepTheOrderWritten(t *testing.T) {
 	r := route("a/x", "b/x", "c/x")
-	r.Weighted = true
-	p, err := r.Plan(routing.View{Keys: rig{}.pick, Draw: func(n int) int { t.Fatalf("a draw of %d", n); return 0 }})
+	p, err := weighted(r).Plan(&routing.View{Keys: rig{}.pick})
 	if err != nil || text(p) != "a/x:k0 b/x:k0 c/x:k0" {
 		t.Errorf("got %v, %v", p, err)
 	}
@@ -173,7 +177,10 @@ func TestWeightsOfZeroKeepTheOrderWritten(t *testing.T) {
 // it off; and planning changes nothing.
 func TestPlanLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := &routing.Route{Name: "r", Weighted: rapid.Bool().Draw(t, "weighted")}
+		r := &routing.Route{Name: "r"}
+		if rapid.Bool().Draw(t, "weighted") {
+			weighted(r)
+		}
 		r.Failover.Attempts = rapid.IntRange(0, 10).Draw(t, "attempts")
 		g := rig{keys: map[string]int{}, resting: map[string]bool{}}
 		usable := map[string]bool{}
@@ -185,12 +192,19 @@ func TestPlanLaws(t *testing.T) {
 			usable[p] = rapid.Bool().Draw(t, "usable")
 		}
 		before := slices.Clone(r.Targets)
-		p, err := r.Plan(routing.View{
-			Model:  "m",
-			Keys:   g.pick,
-			Draw:   func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "draw") },
-			Usable: func(t routing.Target) (bool, string) { return usable[t.Provider], "no" },
-		})
+		var why routing.Explained
+		v := routing.View{
+			Request: match.Request{Model: "m"},
+			Seed:    rapid.Uint64().Draw(t, "seed"),
+			Keys:    g.pick,
+			Usable:  func(t *routing.Target) (bool, string) { return usable[t.Provider], "no" },
+		}
+		again := v
+		p, err := r.Plan(&v)
+		q, _ := new(routing.Decision).Plan(r, &again, &why)
+		if err == nil && !slices.Equal(p.Steps, q.Steps) {
+			t.Fatalf("explained, the plan is another: %s, %s", text(p), text(q))
+		}
 		if !slices.Equal(before, r.Targets) {
 			t.Fatal("planning changed the route")
 		}
@@ -210,7 +224,7 @@ func TestPlanLaws(t *testing.T) {
 		}
 		checkSteps(t, p, g, usable)
 		if len(p.Steps) < most {
-			checkExplained(t, p, usable)
+			checkExplained(t, p, &why, usable)
 		}
 	})
 }
@@ -220,13 +234,13 @@ func checkSteps(t *rapid.T, p *routing.Plan, g rig, usable map[string]bool) {
 	seen := map[routing.Step]bool{}
 	rested := false
 	for _, s := range p.Steps {
-		ids, _ := g.pick(s.Provider, s.Model, 2)
+		ids, _ := g.pick(nil, s.Provider, s.Model)
 		switch {
 		case seen[s]:
 			t.Fatalf("step %v twice", s)
 		case !usable[s.Provider]:
 			t.Fatalf("step %v cannot do the request", s)
-		case !slices.Contains(ids, s.Key) || s.Model != "m" || s.Like != "l"+s.Provider:
+		case !slices.Contains(ids[:min(2, len(ids))], s.Key) || s.Model != "m" || s.Like != "l"+s.Provider:
 			t.Fatalf("step %v is of no target", s)
 		case rested && !g.resting[s.Provider]:
 			t.Fatalf("ready step %v after a resting one", s)
@@ -237,10 +251,10 @@ func checkSteps(t *rapid.T, p *routing.Plan, g rig, usable map[string]bool) {
 }
 
 // checkExplained checks a plan that no bound has cut: a target is a step, or the trace says why not.
-func checkExplained(t *rapid.T, p *routing.Plan, usable map[string]bool) {
+func checkExplained(t *rapid.T, p *routing.Plan, why *routing.Explained, usable map[string]bool) {
 	for _, target := range p.Route.Targets {
 		step := slices.ContainsFunc(p.Steps, func(s routing.Step) bool { return s.Provider == target.Provider })
-		told := slices.ContainsFunc(p.Trace, func(w routing.Trace) bool { return w.Target == target.String() })
+		told := slices.ContainsFunc(why.Unusable, func(w routing.Dropped) bool { return w.Target == target.String() })
 		if step != usable[target.Provider] || !step && !told {
 			t.Fatalf("target %v: step %v, told %v", target, step, told)
 		}

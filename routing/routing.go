@@ -2,12 +2,14 @@
 // in which order. A decision is a function of the table and the View; the package does no I/O, starts no
 // goroutine and reads no clock.
 //
-//	View ─ Table.Match ─► Route ─ targets, order, cool-downs ─► Plan
+//	View ─ Table.Match ─► Route ─ its targets, through its policies ─► those that can do the request, with keys ─► Plan
 package routing
 
 import (
 	"strings"
 	"time"
+
+	"github.com/signalbox-ai/signalbox/routing/match"
 )
 
 // Usage says how tokens of an openai-chat stream are learnt when its client did not ask for usage.
@@ -51,6 +53,7 @@ type Target struct {
 	Model    string // the provider's name of it; "*": as the client named it
 	Weight   int    // share of first attempts, in a route ordered by weight
 	Like     string // the model whose facts count, where Model is not known by name
+	About    *About // what is known of it, where that does not depend on the request; nil: View.About is asked
 }
 
 // String returns provider/model, as users write it.
@@ -59,9 +62,10 @@ func (t Target) String() string { return t.Provider + "/" + t.Model }
 // Route is a named rule: which requests it matches, and what is done with them.
 type Route struct {
 	Name      string
-	Models    []string // exact names and globs (* any run, ? one character)
+	Models    []string // names and globs (* any run, ? one character) that it takes
+	Match     match.Rule
 	Targets   []Target
-	Weighted  bool // begin with a target drawn by weight; else in the order written
+	Policies  []Named // in the order in which they are applied
 	Deadlines Deadlines
 	Failover  Failover
 	Usage     Usage
@@ -71,18 +75,16 @@ type Route struct {
 	Forward   bool // counts of tokens are asked of the provider and not made here
 }
 
+// Named is a policy with the name that its route has for it.
+type Named struct {
+	Name string
+	Policy
+}
+
 // ClientHeaders says which x-signalbox-* request headers of a client count.
 type ClientHeaders struct {
 	Route   bool // x-signalbox-route names this route
 	Timeout bool // x-signalbox-timeout-ms shortens Deadlines.Total
-}
-
-// View is what a decision is made of.
-type View struct {
-	Model  string                                                          // as the client named it, aliases resolved
-	Keys   func(provider, model string, n int) (ids []string, rested bool) // up to n key IDs to use, best first
-	Draw   func(n int) int                                                 // a number in [0, n): weighted order
-	Usable func(t Target) (ok bool, why string)                            // whether the target can do the request
 }
 
 // Step is one attempt of a plan.
@@ -96,20 +98,25 @@ type Step struct {
 // Target returns provider/model.
 func (s Step) Target() string { return s.Provider + "/" + s.Model }
 
-// Trace says what became of a target, for the log and for explanations.
-type Trace struct{ Target, Why string }
-
 // Plan is the ordered steps that an exchange will try.
 type Plan struct {
 	Route *Route
 	Steps []Step
-	Trace []Trace
+	Flags PlanFlags
 }
+
+// PlanFlags say what was out of the ordinary in a decision.
+type PlanFlags uint8
+
+// Flags of plans.
+const (
+	LeastBad PlanFlags = 1 << iota // no target is well: they are tried all the same
+)
 
 // NoTarget is returned when no target of the route can be used at all.
 type NoTarget struct {
 	Route string
-	Trace []Trace
+	Trace []Dropped
 }
 
 // Error names the route and what was wrong with each target.

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 // Table is the routes of one configuration, in order, ready to match.
 type Table struct {
 	routes  []*Route
-	exact   map[string]*Route
+	exact   map[string][]*Route
 	globs   []pattern
 	named   map[string]*Route
 	aliases map[string]string
@@ -21,18 +22,22 @@ type pattern struct {
 	route   *Route
 }
 
-// NewTable makes a table. An exact name goes before every glob; among exact names and among globs the
-// first route wins. An alias stands for another name before anything is matched.
+// NewTable makes a table. Of the routes that take a model by its very name, the first whose conditions hold wins; where
+// there is none, of those that take it by a pattern. A route that names no models takes all, as the pattern * does. An
+// alias stands for another name before anything is matched.
 func NewTable(routes []*Route, aliases map[string]string) *Table {
-	t := &Table{routes: routes, exact: map[string]*Route{}, named: map[string]*Route{}, aliases: aliases}
+	t := &Table{routes: routes, exact: map[string][]*Route{}, named: map[string]*Route{}, aliases: aliases}
 	for _, r := range routes {
 		t.named[r.Name] = r
 		for _, m := range r.Models {
 			if glob.Is(m) {
 				t.globs = append(t.globs, pattern{m, r})
-			} else if _, ok := t.exact[m]; !ok {
-				t.exact[m] = r
+			} else if !slices.Contains(t.exact[m], r) {
+				t.exact[m] = append(t.exact[m], r)
 			}
+		}
+		if len(r.Models) == 0 && !r.Match.Plain() {
+			t.globs = append(t.globs, pattern{"*", r})
 		}
 	}
 	return t
@@ -46,17 +51,60 @@ func (t *Table) Resolve(model string) string {
 	return model
 }
 
-// Match returns the route for a model name, or nil.
+// Match returns the first route that takes a model, whatever it asks of requests beside; nil: none does.
 func (t *Table) Match(model string) *Route {
-	if r, ok := t.exact[model]; ok {
+	for r := range t.Of(model) {
 		return r
 	}
-	for _, g := range t.globs {
-		if glob.Match(g.pattern, model) {
-			return g.route
+	return nil
+}
+
+// Of returns the routes that take a model, in the order in which their conditions are tried.
+func (t *Table) Of(model string) iter.Seq[*Route] {
+	return func(yield func(*Route) bool) {
+		for _, r := range t.exact[model] {
+			if !yield(r) {
+				return
+			}
+		}
+		for _, g := range t.globs {
+			if glob.Match(g.pattern, model) && !yield(g.route) {
+				return
+			}
 		}
 	}
-	return nil
+}
+
+// Find returns the route of a request among those that may be used, nil where none takes it. lacks names what the last
+// route that takes its model asks for in vain, as NAME: CONDITION; "": no route takes the model.
+func (t *Table) Find(v *View, may func(*Route) bool) (r *Route, lacks string) {
+	for r := range t.Of(v.Model) {
+		if may != nil && !may(r) {
+			continue
+		}
+		ok, what := r.Match.Holds(&v.Request)
+		if ok {
+			return r, ""
+		}
+		lacks = r.Name + ": " + what
+	}
+	return nil, lacks
+}
+
+// Bind returns a table of the same routes whose targets know what about says of them. Of the model * nothing is asked.
+func (t *Table) Bind(about func(*Target) *About) *Table {
+	routes := make([]*Route, len(t.routes))
+	for i, r := range t.routes {
+		own := *r
+		own.Targets = slices.Clone(r.Targets)
+		for j := range own.Targets {
+			if k := &own.Targets[j]; k.Model != "*" {
+				k.About = about(k)
+			}
+		}
+		routes[i] = &own
+	}
+	return NewTable(routes, t.aliases)
 }
 
 // Route returns a route by name, or nil.

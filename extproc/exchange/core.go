@@ -41,6 +41,7 @@ type Snapshot struct {
 
 	list  func() *listing.List // made when it is first asked for
 	waits bool                 // signing for one of the providers may
+	about *abouts
 }
 
 // Metered is what holds clients to limits.
@@ -67,7 +68,8 @@ type Core struct {
 	seen  Observer
 	log   *slog.Logger
 	now   func() time.Time
-	draw  func(n int) int
+	seed  func() uint64
+	heal  *health.Targets
 }
 
 // Options of a Core. Zero fields get what a running service uses.
@@ -76,12 +78,13 @@ type Options struct {
 	Observer Observer
 	Rests    *health.Cooldowns
 	Now      func() time.Time
-	Draw     func(n int) int
+	Health   *health.Targets
+	Seed     func() uint64 // of what is drawn in a decision
 }
 
 // New makes a Core with its first snapshot.
 func New(s *Snapshot, o Options) *Core {
-	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, draw: o.Draw}
+	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, heal: o.Health}
 	if c.rests == nil {
 		c.rests = health.NewCooldowns()
 	}
@@ -94,8 +97,11 @@ func New(s *Snapshot, o Options) *Core {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	if c.draw == nil {
-		c.draw = mathrand.IntN
+	if c.seed == nil {
+		c.seed = mathrand.Uint64
+	}
+	if c.heal == nil {
+		c.heal = health.NewTargets()
 	}
 	c.live.init()
 	c.Swap(s)
@@ -111,6 +117,10 @@ func (c *Core) Swap(s *Snapshot) {
 		if _, local := p.Adapter.(*providers.Fixed); !local { // which has no more than the key to sign with
 			s.waits = true
 		}
+	}
+	if s.about == nil {
+		s.about = &abouts{snap: s, health: c.heal}
+		s.Table = s.Table.Bind(func(t *routing.Target) *routing.About { return s.about.of(t.Provider, t.Model, t.Like) })
 	}
 	c.snap.Store(s)
 }
@@ -141,34 +151,23 @@ func newID() string {
 // ownKey begins the id of a key that a team has brought.
 const ownKey = "team:"
 
-// keys returns a planner's view of a provider's keys: the team's own where it has brought one, and then no other, for
+// keys appends a provider's keys for a plan: the team's own where it has brought one, and then no other, for
 // what it asks for is not the gateway's to pay.
-func (x *Exchange) keys() func(provider, model string, n int) ([]string, bool) {
-	pool := x.snap.keys(x.core.rests, x.in.began)
-	team := x.By.Team
-	if team == "" {
-		return pool
-	}
-	return func(provider, model string, n int) ([]string, bool) {
-		if _, own := x.snap.Keys.Own(team, provider); !own {
-			return pool(provider, model, n)
+func (x *Exchange) keys(ids []string, provider, model string) ([]string, bool) {
+	team, now := x.By.Team, x.in.began
+	if team != "" {
+		if _, own := x.snap.Keys.Own(team, provider); own {
+			until, cooling := x.core.rests.Cooling(health.Subject{Provider: provider, Key: ownKey + team, Model: model}, now)
+			return append(ids, ownKey+team), !cooling || !until.After(now)
 		}
-		until, cooling := x.core.rests.Cooling(health.Subject{Provider: provider, Key: ownKey + team, Model: model}, x.in.began)
-		return []string{ownKey + team}, !cooling || !until.After(x.in.began)
 	}
-}
-
-// keys returns a planner's view of a provider's keys.
-func (s *Snapshot) keys(rests *health.Cooldowns, now time.Time) func(provider, model string, n int) ([]string, bool) {
-	return func(provider, model string, n int) ([]string, bool) {
-		p := s.Providers[provider]
-		if p == nil {
-			return nil, false
-		}
-		return p.Keys.Pick(n, func(id string) (time.Time, bool) {
-			return rests.Cooling(health.Subject{Provider: provider, Key: id, Model: model}, now)
-		})
+	p := x.snap.Providers[provider]
+	if p == nil {
+		return ids, false
 	}
+	return p.Keys.Pick(ids, routing.KeysPerTarget, func(id string) (time.Time, bool) {
+		return x.core.rests.Cooling(health.Subject{Provider: provider, Key: id, Model: model}, now)
+	})
 }
 
 // shards is the number of parts of the table, so that streams do not wait for each other.

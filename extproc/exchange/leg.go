@@ -216,7 +216,7 @@ func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, c dialect.Client,
 		}
 	}
 	if !ok && p.Keys.Len() > 0 { // a reload took it away: any other of the provider's
-		ids, _ := p.Keys.Pick(1, func(string) (time.Time, bool) { return time.Time{}, false })
+		ids, _ := p.Keys.Pick(nil, 1, func(string) (time.Time, bool) { return time.Time{}, false })
 		key, _ = p.Keys.Find(ids[0])
 	}
 	out := &providers.Outbound{

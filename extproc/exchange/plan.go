@@ -41,26 +41,22 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if rerr = x.endUser(head); rerr != nil {
 		return x.refuse(rerr)
 	}
-	route, model, rerr := x.route(head.Model, whose)
+	p := &planner{x: x, head: head, in: in, came: body, whose: whose}
+	route, rerr := p.route(whose)
 	if rerr != nil {
 		return x.refuse(rerr)
 	}
 	if rerr = x.admit(head, route); rerr != nil {
 		return x.refuse(rerr)
 	}
-	p := &planner{x: x, head: head, in: in, came: body, whose: whose}
-	if r, done := x.count(p, route, model); done {
+	if r, done := x.count(p, route); done {
 		return r
 	}
-	if rerr = p.limit(route, model); rerr != nil {
+	if rerr = p.limit(route); rerr != nil {
 		return x.refuse(rerr)
 	}
-	plan, err := route.Plan(routing.View{
-		Model:  model,
-		Keys:   x.keys(),
-		Draw:   x.core.draw,
-		Usable: p.usable,
-	})
+	p.view.Usable = p.usable
+	plan, err := route.Plan(&p.view)
 	if err != nil {
 		return x.refuse(p.noTarget(err))
 	}
@@ -86,32 +82,40 @@ func spoken(d dialect.Name) dialect.Name {
 	return d
 }
 
-// route finds the route of a model name: the one that the client names, where that route allows it, else
-// the first that matches.
-func (x *Exchange) route(model, whose string) (*routing.Route, string, *llm.Error) {
+// route finds the route of a request: the one that the client names, where that route allows it, else the first that
+// takes it. It makes the view that everything is decided with.
+func (p *planner) route(whose string) (*routing.Route, *llm.Error) {
+	x, asked := p.x, p.head.Model
 	if x.Op.Objects() {
-		r, err := x.keeper(whose)
-		return r, "", err
+		p.see("")
+		return x.keeper(whose)
 	}
 	t := x.snap.Table
-	resolved := t.Resolve(model)
+	resolved := t.Resolve(asked)
+	p.see(resolved)
 	scope := x.in.who.Scope()
-	if !scope.Model(model, resolved) {
-		return nil, "", x.unknownModel(model)
+	if !scope.Model(asked, resolved) {
+		return nil, x.unknownModel(asked)
 	}
 	if name := x.in.head.Get(headerRoute); name != "" {
 		if r := t.Route(name); r != nil && r.Client.Route && scope.Route(name) {
 			if passesOn(r) && !plainName(resolved) {
-				return nil, "", x.unknownModel(model)
+				return nil, x.unknownModel(asked)
 			}
-			return r, resolved, nil
+			return r, nil
 		}
-		return nil, "", llm.Invalid(headerRoute, "there is no route "+strconv.Quote(clip(name))+" that may be named")
+		return nil, llm.Invalid(headerRoute, "there is no route "+strconv.Quote(clip(name))+" that may be named")
 	}
-	if r := t.Match(resolved); r != nil && scope.Route(r.Name) && (plainName(resolved) || !passesOn(r)) {
-		return r, resolved, nil
+	r, lacks := t.Find(&p.view, func(r *routing.Route) bool {
+		return scope.Route(r.Name) && (plainName(resolved) || !passesOn(r))
+	})
+	switch {
+	case r != nil:
+		return r, nil
+	case lacks != "":
+		return nil, &llm.Error{Code: llm.CodeNotFound, Reason: "no_route", Param: "model", Message: "no route takes this request for the model " + strconv.Quote(clip(asked)) + "; the last that takes the model asks for other " + lacks}
 	}
-	return nil, "", x.unknownModel(model)
+	return nil, x.unknownModel(asked)
 }
 
 // inbound is the client's request with a body, as the ticket knows it. Ids of objects are their provider's again;
@@ -166,7 +170,7 @@ func (x *Exchange) keeper(whose string) (*routing.Route, *llm.Error) {
 			}
 			own := *r
 			own.Targets = []routing.Target{{Provider: t.Provider, Model: x.Op.String()}}
-			own.Weighted, own.Failover = false, routing.Failover{Attempts: 1}
+			own.Policies, own.Failover = nil, routing.Failover{Attempts: 1}
 			return &own, nil
 		}
 	}

@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/asking"
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
@@ -36,14 +36,15 @@ type planner struct {
 	trimmed map[string][]llm.Loss         // by target: what a provider of the client's dialect does not take
 	terms   metering.Terms
 	granted metering.Granted
+	sight
 }
 
 // usable reports whether a target can do the request. A target of another dialect is asked by writing the
 // request for it, which alone tells.
-func (p *planner) usable(t routing.Target) (bool, string) {
+func (p *planner) usable(t *routing.Target) (bool, string) {
 	x := p.x
 	leg := ticket.Leg{Provider: t.Provider, Model: t.Model, Like: t.Like}
-	if !x.mayGo(t) {
+	if !x.mayGo(*t) {
 		p.abroad = true
 		return false, "its region is not one of the key's"
 	}
@@ -171,14 +172,12 @@ func (p *planner) tokens(l ticket.Leg) string {
 
 // count answers a client that asks how many tokens its prompt has, where the route leaves that to us and the count for
 // its first target can be trusted, or nobody else could give one.
-func (x *Exchange) count(p *planner, route *routing.Route, model string) (Reply, bool) {
+func (x *Exchange) count(p *planner, route *routing.Route) (Reply, bool) {
 	if x.Op != llm.OpCount || x.snap.Count == nil || route.Forward {
 		return Reply{}, false
 	}
-	plan, err := route.Plan(routing.View{
-		Model: model, Keys: x.keys(), Draw: x.core.draw,
-		Usable: func(t routing.Target) (bool, string) { return x.snap.Providers[t.Provider] != nil && x.mayGo(t), "" },
-	})
+	p.view.Usable = func(t *routing.Target) (bool, string) { return x.snap.Providers[t.Provider] != nil && x.mayGo(*t), "" }
+	plan, err := route.Plan(&p.view)
 	if err != nil {
 		return Reply{}, false // planning says why
 	}
@@ -249,7 +248,7 @@ func (p *planner) cannot(e *llm.Error) (bool, string) {
 }
 
 // limit finds the limits of an exchange. Where one holds of what an answer may cost, the answer gets a bound.
-func (p *planner) limit(r *routing.Route, model string) *llm.Error {
+func (p *planner) limit(r *routing.Route) *llm.Error {
 	x := p.x
 	if x.snap.Meter == nil {
 		return nil
@@ -265,7 +264,7 @@ func (p *planner) limit(r *routing.Route, model string) *llm.Error {
 	if !ok || !p.terms.Caps || x.Op != llm.OpChat && x.Op != llm.OpComplete {
 		return nil
 	}
-	most := metering.Cap(x.steps(r.Targets, model))
+	most := metering.Cap(x.steps(r.Targets, p.view.Model))
 	if p.head.MaxTokens > 0 && p.head.MaxTokens <= most {
 		return nil
 	}
@@ -315,7 +314,7 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 		}
 	}
 	if p.terms.Strict { // what must hold whatever comes needs to know all of what may come
-		w.Prompt.Refers, w.Prompt.Searches = refers(p.in.Body), searches(p.head.Doc)
+		w.Prompt.Refers, w.Prompt.Searches = asking.Refers(p.in.Body), asking.Searches(p.head.Doc)
 	}
 	var err error
 	p.granted, err = x.snap.Meter.Reserve(ctx, &w, p.terms)
@@ -330,57 +329,6 @@ func (p *planner) counted(s *metering.Step) (int64, bool) {
 		return 0, false
 	}
 	return e.Input + max(e.Error, e.Input/10), true
-}
-
-// searches returns how often a provider may search the web for a request, below 0 where nothing bounds it: Anthropic's
-// tool has max_uses (https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/web-search-tool), OpenAI's, Google's and
-// xAI's have nothing of the kind.
-func searches(doc *jsonx.Doc) int64 {
-	if doc == nil {
-		return 0
-	}
-	for _, name := range [...]string{"web_search_options", "search_parameters"} {
-		if v, ok := doc.Get(name); ok && !jsonx.IsNull(v) {
-			return -1
-		}
-	}
-	tools, _ := doc.Get("tools")
-	if !bytes.Contains(tools, []byte("earch")) {
-		return 0
-	}
-	var n int64
-	for _, t := range jsonx.Elements(tools) {
-		for _, google := range [...]string{"google_search", "googleSearch", "google_search_retrieval", "googleSearchRetrieval"} {
-			if jsonx.Get(t, google) != nil {
-				return -1
-			}
-		}
-		if kind, _ := jsonx.String(jsonx.Get(t, "type")); !strings.HasPrefix(kind, "web_search") {
-			continue
-		}
-		most, ok := jsonx.Int(jsonx.Get(t, "max_uses"))
-		if !ok || most < 0 {
-			return -1
-		}
-		n += min(most, 1<<20)
-	}
-	return n
-}
-
-// references are names of members, and beginnings of texts, by which a request names what it does not hold.
-var references = [...]string{
-	`"http`, `"gs://`, `"s3://`, `"file_id"`, `"file_ids"`, `"file_uri"`, `"fileUri"`, `"previous_response_id"`, `"conversation"`, `"pmpt_`, `"cached_content"`, `"cachedContent"`, `"vector_store_ids"`,
-}
-
-// refers reports whether a prompt may be longer than its body: of an image that stands elsewhere, a file, an earlier
-// answer.
-func refers(body []byte) bool {
-	for _, r := range references {
-		if bytes.Contains(body, []byte(r)) {
-			return true
-		}
-	}
-	return false
 }
 
 // void gives back what was reserved.

@@ -105,7 +105,7 @@ func (r *rig) start() {
 	case !r.stale:
 	case r.core == nil:
 		r.core = exchange.New(r.snapshot(), exchange.Options{
-			Now: time.Now, Draw: func(int) int { return 0 }, Observer: journal{r},
+			Now: time.Now, Seed: func() uint64 { return 0 }, Observer: journal{r},
 			Log: slog.New(slog.NewJSONHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		})
 	default:

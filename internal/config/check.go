@@ -337,14 +337,8 @@ func steps(c *Config, r *Route) int {
 		keys[c.Providers[i].Name] = max(1, len(c.Providers[i].Refs()))
 	}
 	n := 0
-	_, _ = r.route().Plan(routing.View{
-		Model: "model",
-		Draw:  func(int) int { return 0 },
-		Keys: func(provider, _ string, most int) ([]string, bool) {
-			k := min(most, keys[provider])
-			n += k
-			return make([]string, k), true
-		},
-	})
+	for i := range r.Targets {
+		n += min(routing.KeysPerTarget, max(1, keys[r.Targets[i].Provider]))
+	}
 	return n
 }

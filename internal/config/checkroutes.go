@@ -12,7 +12,10 @@ import (
 func (d *decoder) checkRoute(c *Config, i int) {
 	r, path := &c.Routes[i], fmt.Sprintf("routes[%d]", i)
 	d.checkHandling(&r.Handling, path)
-	if len(r.Match.Models) == 0 && !r.ClientHeaders.Route && !d.within(path+".match") {
+	if t := r.Match.Tokens; t.Max > 0 && t.Min > t.Max {
+		d.fail(path+".match.tokens", "tokens: min (%d) is over max (%d)", t.Min, t.Max)
+	}
+	if r.Match.empty() && !r.ClientHeaders.Route && !d.within(path+".match") {
 		d.fail(path+".match", "match.models is missing: no request would take the route")
 	}
 	var names []string
@@ -53,7 +56,7 @@ func (d *decoder) checkRoute(c *Config, i int) {
 	case d.within(path + ".targets"):
 	case weighted && sum == 0:
 		d.fail(path+".targets", "every weight is 0; leave weights out for the order written")
-	case len(r.Targets) <= routing.MaxSteps && steps(c, r) > routing.MaxSteps && r.Failover.Attempts == 0:
+	case len(r.Policy) == 0 && steps(c, r) > routing.MaxSteps && r.Failover.Attempts == 0:
 		d.fail(path+".targets", "targets and their keys make %d attempts and the most is %d; name fewer targets, or set failover.attempts", steps(c, r), routing.MaxSteps)
 	}
 }
@@ -71,9 +74,10 @@ func (d *decoder) within(path string) bool {
 // checkModels checks what names mean: that every alias leads to a route at once, and that no name is given
 // to a route that it can never reach.
 func (d *decoder) checkModels(c *Config) {
-	first := map[string]string{}
+	first, bare := map[string]string{}, map[string]bool{}
 	for i := range c.Routes {
 		r := &c.Routes[i]
+		bare[r.Name] = r.Match.bare()
 		for j, m := range r.Match.Models {
 			at := fmt.Sprintf("routes[%d].match.models[%d]", i, j)
 			if m == "" || d.bad[at] {
@@ -86,7 +90,7 @@ func (d *decoder) checkModels(c *Config) {
 			switch {
 			case taken && other == r.Name:
 				d.fail(at, "the name %s is given twice", d.src.quote(m))
-			case taken && !r.ClientHeaders.Route:
+			case taken && !r.ClientHeaders.Route && r.Match.bare() && bare[other]:
 				d.fail(at, "the name %s is already taken by the route %s", d.src.quote(m), d.src.quote(other))
 			case !taken:
 				first[m] = r.Name

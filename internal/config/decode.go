@@ -54,6 +54,9 @@ func (d *decoder) value(n *node, v reflect.Value, path string, tag reflect.Struc
 	case time.Duration, Size, secret.Ref, Address, billing.Dollars, billing.Times:
 		d.scalar(n, v, path, tag)
 		return
+	case Policy:
+		d.policy(n, v, path)
+		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:
@@ -64,6 +67,9 @@ func (d *decoder) value(n *node, v reflect.Value, path string, tag reflect.Struc
 		d.dict(n, v, path, tag)
 	case reflect.Interface:
 		// decoded later, when it is known into what
+	case reflect.Pointer: // of what may be left unsaid
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(n, v.Elem(), path, tag)
 	default:
 		d.scalar(n, v, path, tag)
 	}
@@ -75,9 +81,9 @@ func (d *decoder) object(n *node, v reflect.Value, path string) {
 		p.preset(d.root)
 	}
 	fields := fieldsOf(v)
-	if n.shape == text {
+	if n.shape != mapping {
 		for _, f := range fields {
-			if f.tag.Get("short") != "" {
+			if s := f.tag.Get("short"); s == "any" || s != "" && n.shape == text {
 				d.value(n, f.value, join(path, f.name), f.tag)
 				return
 			}

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -99,4 +101,206 @@ func find(nodes map[string]*node, path string) *node {
 		}
 		path = path[:max(0, strings.LastIndexAny(path, ".["))]
 	}
+}
+
+// mask stands for what is not shown.
+const mask = "***"
+
+// excerptWidth is how much of a long line is shown.
+const excerptWidth = 100
+
+// source is the text of the file, and what of it may be shown. Nothing may by default: a line can hold a
+// credential that somebody put where none belongs. The decoder opens what it found in fields that hold no
+// secret, word by word, and closes what is one for certain; closed wins.
+type source struct {
+	file   string
+	lines  []string
+	open   map[string]bool
+	closed map[string]bool
+}
+
+func newSource(file string, data []byte) *source {
+	s := &source{file: file, lines: strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n"), open: map[string]bool{}, closed: map[string]bool{}}
+	s.names(reflect.TypeFor[Config]())
+	return s
+}
+
+// names opens the names of all fields, which even a file that cannot be parsed may show.
+func (s *source) names(t reflect.Type) {
+	switch t.Kind() {
+	case reflect.Slice:
+		s.names(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			name, inline, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			if name != "" && name != "-" {
+				s.open[name] = true
+			}
+			if name != "" && name != "-" || inline != "" {
+				s.names(t.Field(i).Type)
+			}
+		}
+	}
+}
+
+// run finds what YAML's punctuation leaves.
+var run = regexp.MustCompile(`[^\s{}\[\],"']+`)
+
+// words gives the offsets of what is shown or masked as one: runs without the colon that ends a key.
+func words(v string) [][]int {
+	found := run.FindAllStringIndex(v, -1)
+	for _, w := range found {
+		if v[w[1]-1] == ':' && w[1]-w[0] > 1 {
+			w[1]--
+		}
+	}
+	return found
+}
+
+// harmless is shown anywhere: short numbers with or without a unit, truth values, list dashes, block marks.
+var harmless = regexp.MustCompile(`^(?:-?[0-9]{1,5}(?:\.[0-9]{1,3})?(?:ns|us|ms|s|m|h|k|M|B|[KMG]i?B?)?|true|false|null|-+|[|>][+-]?|:|\?)$`)
+
+// secretLike recognizes credentials by their usual beginnings, and by long runs without any structure.
+var secretLike = regexp.MustCompile(`(?i)^(?:sk|rk|pk|xai|gsk|ghp|gho|hf|pplx|r8|nvapi|fw|csk|key|ant|co|tgp)[-_]|^bearer\b|^eyJ|AIza|AKIA|ASIA|` +
+	`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-|-----BEGIN`)
+
+// longRun finds runs of letters and digits; those of 20 and more that hold both are taken for secrets.
+var longRun = regexp.MustCompile(`[A-Za-z0-9+=]{20,}`)
+
+// looksSecret reports whether a text may be a credential in the wrong place.
+func looksSecret(s string) bool {
+	if len(s) > 256 || secretLike.MatchString(s) {
+		return true
+	}
+	for _, run := range longRun.FindAllString(s, -1) {
+		if strings.ContainsAny(run, "0123456789") && strings.ContainsFunc(run, func(r rune) bool { return r > '9' }) {
+			return true
+		}
+	}
+	return false
+}
+
+// show opens a text for excerpts, unless it looks like a secret.
+func (s *source) show(v string) {
+	if looksSecret(v) {
+		return
+	}
+	for _, w := range words(v) {
+		s.open[v[w[0]:w[1]]] = true
+	}
+}
+
+// hide closes a text for excerpts and messages.
+func (s *source) hide(v string) {
+	for _, w := range words(v) {
+		s.closed[v[w[0]:w[1]]] = true
+	}
+}
+
+// quote gives a text for a message: in quotes, or masked.
+func (s *source) quote(v string) string {
+	if looksSecret(v) || s.closed[v] || len(v) > 100 {
+		return mask
+	}
+	return fmt.Sprintf("%q", v)
+}
+
+// fault makes an error at a node.
+func (s *source) fault(n *node, path, message string) *Error {
+	if n == nil {
+		n = &node{line: 1, column: 1, width: 1}
+	}
+	return s.faultAt(position{n.line, n.column, n.width}, path, message)
+}
+
+// faultAt makes an error at a place, which is moved into the file where a parser put it outside.
+func (s *source) faultAt(p position, path, message string) *Error {
+	p.line = min(max(p.line, 1), len(s.lines))
+	p.column = min(max(p.column, 1), len([]rune(s.lines[p.line-1]))+1)
+	return &Error{File: s.file, Line: p.line, Column: p.column, Path: path, Message: message, width: p.width}
+}
+
+// excerpt shows a line with carets below what is meant. Comments are left out.
+func (s *source) excerpt(p position) string {
+	line, from, to := s.masked(p)
+	if from > excerptWidth*2/3 {
+		cut := from - excerptWidth/3
+		line, from, to = append([]rune("… "), line[cut:]...), from-cut+2, to-cut+2
+	}
+	if len(line) > excerptWidth {
+		line = append(line[:excerptWidth:excerptWidth], []rune(" …")...)
+	}
+	from = min(from, len(line))
+	to = max(from+1, min(to, len(line)))
+	no := fmt.Sprintf("%4d", p.line)
+	return fmt.Sprintf("%s | %s\n%s | %s%s", no, strings.TrimRight(string(line), " "), strings.Repeat(" ", len(no)), strings.Repeat(" ", from), strings.Repeat("^", to-from))
+}
+
+// masked gives a line as it may be shown, and where the place p stands in it, from 0, in characters.
+func (s *source) masked(p position) (line []rune, from, to int) {
+	raw := s.lines[p.line-1]
+	first, last := byteAt(raw, p.column-1), byteAt(raw, p.column-1+p.width)
+	done := 0
+	begin, end := -1, -1
+	emit := func(piece string, hidden bool) {
+		start := len(line)
+		if hidden {
+			line = append(line, []rune(mask)...)
+		} else {
+			line = append(line, []rune(strings.Map(plain, piece))...)
+		}
+		within := func(b int) int {
+			if hidden {
+				return start
+			}
+			return start + len([]rune(piece[:b-done]))
+		}
+		if begin < 0 && first < done+len(piece) {
+			begin = within(max(first, done))
+		}
+		if end < 0 && last <= done+len(piece) {
+			end = len(line)
+			if !hidden {
+				end = within(max(last, done))
+			}
+		}
+		done += len(piece)
+	}
+	for _, w := range words(raw) {
+		if w[0] > 0 && raw[w[0]] == '#' && strings.ContainsAny(raw[w[0]-1:w[0]], " \t") || w[0] == 0 && raw[0] == '#' {
+			break
+		}
+		emit(raw[done:w[0]], false)
+		piece := raw[w[0]:w[1]]
+		emit(piece, s.closed[piece] || !s.open[piece] && !harmless.MatchString(piece))
+	}
+	if rest := raw[done:]; strings.TrimLeft(rest, " \t{}[],:\"'") == "" {
+		emit(rest, false)
+	}
+	if begin < 0 {
+		begin = len(line)
+	}
+	if end < 0 {
+		end = len(line)
+	}
+	return line, begin, end
+}
+
+// plain replaces what would disturb a terminal or the carets.
+func plain(r rune) rune {
+	if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		return ' '
+	}
+	return r
+}
+
+// byteAt gives the offset of a character.
+func byteAt(s string, n int) int {
+	for i := range s {
+		if n <= 0 {
+			return i
+		}
+		n--
+	}
+	return len(s)
 }

@@ -76,8 +76,8 @@ func (d *decoder) form(form, s string) error {
 		}
 	case "model":
 		return modelName(s)
-	case "pattern":
-		return modelPattern(s)
+	case "pattern", "matching":
+		return pattern(form, s)
 	case "ability":
 		return d.among(s, ability.Names())
 	case "operation":
@@ -121,6 +121,17 @@ func limitForm(form, s string) error {
 		return err
 	}
 	return budgets.Form(form, s)
+}
+
+// pattern checks a name, or a pattern of names: those of models may become part of a path at a provider.
+func pattern(form, s string) error {
+	switch {
+	case form == "pattern":
+		return modelPattern(s)
+	case !printable(s):
+		return errors.New("must be a name, or a pattern with * and ?")
+	}
+	return nil
 }
 
 // modelName checks a model's name, which may become part of a path at a provider.

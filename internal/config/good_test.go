@@ -74,7 +74,7 @@ func describe(c *config.Config) string {
 		}
 	}
 	for _, r := range c.Table().Routes() {
-		fmt.Fprintf(&b, "route %s %q weighted=%v usage=%v lossy=%v show=%v forward=%v\n  first_token=%v between_tokens=%v total=%v\n  %+v\n  %+v\n", r.Name, r.Models, r.Weighted, r.Usage, r.Lossy, r.Show, r.Forward, r.Deadlines.FirstToken, r.Deadlines.BetweenTokens, r.Deadlines.Total, r.Failover, r.Client)
+		fmt.Fprintf(&b, "route %s %q policies=%v usage=%v lossy=%v show=%v forward=%v\n  first_token=%v between_tokens=%v total=%v\n  %+v\n  %+v\n", r.Name, r.Models, names(r.Policies), r.Usage, r.Lossy, r.Show, r.Forward, r.Deadlines.FirstToken, r.Deadlines.BetweenTokens, r.Deadlines.Total, r.Failover, r.Client)
 		for _, t := range r.Targets {
 			fmt.Fprintf(&b, "  target %s weight=%d like=%q\n", t, t.Weight, t.Like)
 		}
@@ -364,4 +364,12 @@ func TestTheExamplesOfQuotasAreValid(t *testing.T) {
 	if len(got) != 8 {
 		t.Errorf("got %d budgets", len(got))
 	}
+}
+
+// names are those of policies.
+func names(ps []routing.Named) (out []string) {
+	for _, p := range ps {
+		out = append(out, p.Name)
+	}
+	return out
 }

@@ -17,6 +17,7 @@ type Handling struct {
 	Lossy         string        `yaml:"lossy" enum:"warn,refuse,silent" doc:"What happens to a request of which a target cannot carry everything. warn sends it and names the losses in a header of the answer; refuse does not use the target; silent sends it. All are logged."`
 	Count         string        `yaml:"count" enum:"local,forward" doc:"Who counts the tokens of a prompt for a client that asks. local counts here, without a network, where the vendor's way is known, and asks the provider elsewhere; forward always asks the provider."`
 	ClientHeaders ClientHeaders `yaml:"client_headers" doc:"Which x-signalbox-* headers of clients count."`
+	Policy        []Policy      `yaml:"policy" max:"32" doc:"How targets are chosen: the policies, in the order in which they are applied. Each leaves targets out or orders those that the policies before it left equal. See [Policies](policies.md)."`
 	AnswerHeaders bool          `yaml:"answer_headers" doc:"Puts x-signalbox-target and x-signalbox-attempts on answers, and x-signalbox-tokens on counts that are made here and on answers to prompts; to be shown their tokens, prompts are counted."`
 }
 
@@ -45,13 +46,8 @@ type ClientHeaders struct {
 type Route struct {
 	Name     string   `yaml:"name" form:"name" required:"true" doc:"Its name, in metrics and logs."`
 	Match    Match    `yaml:"match" doc:"Which requests it takes. Required, unless client_headers.route lets clients name it."`
-	Targets  []Target `yaml:"targets" required:"true" max:"8" doc:"What is tried, in this order; where any has a weight, in an order drawn by weight. A text stands for target alone."`
+	Targets  []Target `yaml:"targets" required:"true" max:"64" doc:"What is tried, in this order, unless policies order it otherwise; where any has a weight, in an order drawn by weight. A text stands for target alone."`
 	Handling `yaml:",inline"`
-}
-
-// Match is the condition of a route.
-type Match struct {
-	Models []string `yaml:"models" form:"pattern" doc:"Model names as clients write them, and patterns: * stands for any run of characters, ? for one."`
 }
 
 // Target is a model at a provider.
@@ -100,7 +96,7 @@ func (c *Config) implicit(kinds *providers.Registry) []*routing.Route {
 				models = append(models, p.Models[j].Name)
 			}
 		}
-		r := Route{Name: p.Name, Match: Match{models}, Handling: c.Defaults, Targets: []Target{{Provider: p.Name, Model: "*"}}}
+		r := Route{Name: p.Name, Match: Match{Models: models}, Handling: c.Defaults, Targets: []Target{{Provider: p.Name, Model: "*"}}}
 		routes = append(routes, r.route())
 	}
 	all := slices.Clone(routes)
@@ -141,6 +137,8 @@ func (r *Route) route() *routing.Route {
 	out := &routing.Route{
 		Name:      r.Name,
 		Models:    r.Match.Models,
+		Match:     r.Match.match(),
+		Policies:  r.policies(),
 		Deadlines: routing.Deadlines{FirstToken: r.Deadlines.FirstToken, Answer: r.Deadlines.Answer, BetweenTokens: r.Deadlines.BetweenTokens, Total: r.Deadlines.Total},
 		Failover:  routing.Failover(r.Failover),
 		Client:    routing.ClientHeaders(r.ClientHeaders),
@@ -161,7 +159,6 @@ func (r *Route) route() *routing.Route {
 	}
 	for _, t := range r.Targets {
 		out.Targets = append(out.Targets, routing.Target{Provider: t.Provider, Model: t.Model, Weight: t.Weight, Like: t.Like})
-		out.Weighted = out.Weighted || t.Weight > 0
 	}
 	return out
 }

@@ -258,6 +258,9 @@ func kindOf(f field) string {
 		return "list of references"
 	}
 	switch f.value.Kind() {
+	case reflect.Pointer:
+		f.value = reflect.New(f.value.Type().Elem()).Elem()
+		return kindOf(f)
 	case reflect.Bool:
 		return "`true`, `false`"
 	case reflect.Int:

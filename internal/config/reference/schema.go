@@ -15,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/routing/policy"
 )
 
 // Patterns of scalars that are texts in YAML. They are looser than the decoder where an expression would be
@@ -47,8 +48,29 @@ type writer struct {
 	presets map[reflect.Type]reflect.Value // of list elements
 }
 
+// policies makes the schema of one entry of a list of policies: a name, or one name with its options.
+func (w *writer) policies() *jsonschema.Schema {
+	var names []any
+	s := &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{}}}
+	for _, name := range policy.Names() {
+		k, _ := policy.Find(name)
+		options := w.object(reflect.ValueOf(k.New()).Elem())
+		if len(options.Required) == 0 {
+			names = append(names, name)
+		}
+		of := jsonschema.NewProperties()
+		of.Set(name, options)
+		s.AnyOf = append(s.AnyOf, &jsonschema.Schema{Type: "object", Properties: of, Required: []string{name}, AdditionalProperties: jsonschema.FalseSchema})
+	}
+	s.AnyOf[0] = &jsonschema.Schema{Enum: names}
+	return s
+}
+
 // object makes the schema of a struct.
 func (w *writer) object(v reflect.Value) *jsonschema.Schema {
+	if _, ok := reflect.TypeAssert[config.Policy](v); ok {
+		return w.policies()
+	}
 	s := &jsonschema.Schema{Type: "object", Properties: jsonschema.NewProperties(), AdditionalProperties: jsonschema.FalseSchema}
 	var short *jsonschema.Schema
 	for _, f := range fields(v, "") {
@@ -130,6 +152,9 @@ func (w *writer) field(f field) *jsonschema.Schema {
 
 // value makes the schema of what a field takes.
 func (w *writer) value(f field) *jsonschema.Schema {
+	if f.value.Kind() == reflect.Pointer {
+		f.value = reflect.New(f.value.Type().Elem()).Elem()
+	}
 	switch f.value.Interface().(type) {
 	case time.Duration:
 		return &jsonschema.Schema{Type: "string", Pattern: durations}

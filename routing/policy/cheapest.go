@@ -1,0 +1,42 @@
+package policy
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// Cheapest orders by what the request is expected to cost: the prompt, counted where that is possible, at the price of the
+// day and hour, with the share of it that the target's cache held of late, and an answer of the length that answers of the
+// target had of late, within what the client allows. A target without a known price comes last.
+type Cheapest struct {
+	Within int `yaml:"within" max:"100" doc:"Targets that cost no more than this above the cheapest, in percent, count as equal: the next policy decides among them."`
+}
+
+// Apply orders by cost.
+func (p *Cheapest) Apply(v *routing.View, c *routing.Candidates) {
+	least := int64(math.MaxInt64)
+	for i := range c.Len() {
+		if n, ok := v.Cost(c.At(i)); ok {
+			least = min(least, n)
+		}
+	}
+	near := least + least/100*int64(p.Within)
+	c.Sort(func(k *routing.Candidate) int64 {
+		n, ok := v.Cost(k)
+		switch {
+		case !ok:
+			return math.MaxInt64
+		case n <= near:
+			return least
+		}
+		return n
+	}, func(k *routing.Candidate) string {
+		n, ok := v.Cost(k)
+		if !ok {
+			return "no price is known"
+		}
+		return "$" + strconv.FormatFloat(float64(n)/1e9, 'f', -1, 64)
+	})
+}
