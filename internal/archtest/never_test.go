@@ -23,7 +23,7 @@ var never = []struct {
 		"only internal/jsonx has a JSON library: two parsers that disagree are a hole"},
 	{"** !internal/app !cmd/* !internal/testkit/*", "os/signal", false,
 		"only commands and internal/app listen for signals: take a context"},
-	{"** !internal/testkit !internal/testkit/* !providers/providertest !internal/quota/quotatest", "testing testing/fstest testing/iotest testing/quick github.com/google/go-cmp pgregory.net/rapid github.com/rogpeppe/go-internal/testscript", false,
+	{"** !internal/testkit !internal/testkit/* !providers/providertest !internal/quota/quotatest !internal/idempotency/storetest", "testing testing/fstest testing/iotest testing/quick github.com/google/go-cmp pgregory.net/rapid github.com/rogpeppe/go-internal/testscript", false,
 		"code that is no test must not link what tests use"},
 	{"**", "log io/ioutil math/rand github.com/stretchr/testify github.com/golang/mock go.uber.org/mock github.com/pkg/errors", true,
 		"use log/slog, io and os, math/rand/v2, go-cmp, a fake of one's own, errors"},

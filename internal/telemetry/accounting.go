@@ -203,3 +203,30 @@ func (e *ExportMeters) Dropped(signal, reason string, n int) {
 
 // Queue says how many spans wait to be sent.
 func (e *ExportMeters) Queue(n int) { e.queue.Set(float64(n)) }
+
+// IdempotencyMeters count requests with an idempotency key.
+type IdempotencyMeters struct {
+	asked, stored *family[prometheus.Counter]
+	bytes         prometheus.Counter
+	running       prometheus.Gauge
+}
+
+func newIdempotency(k *maker) IdempotencyMeters {
+	return IdempotencyMeters{
+		asked: k.counterFamily("signalbox_idempotency_requests_total"), stored: k.counterFamily("signalbox_idempotency_answers_total"),
+		bytes: k.counter("signalbox_idempotency_answer_bytes_total"), running: k.gauge("signalbox_idempotency_running"),
+	}
+}
+
+// Asked counts a request by what was found of its key: first, replayed, joined, taken_over, mismatch, timeout,
+// left or unavailable.
+func (i *IdempotencyMeters) Asked(result string) { i.asked.get(key{result}).Inc() }
+
+// Stored counts an answer by what became of it: stored, too_large, late or failed. size is that of what was stored.
+func (i *IdempotencyMeters) Stored(result string, size int) {
+	i.stored.get(key{result}).Inc()
+	i.bytes.Add(float64(size))
+}
+
+// Running says how many requests with a key run in this process.
+func (i *IdempotencyMeters) Running(n int) { i.running.Set(float64(n)) }

@@ -46,7 +46,13 @@ type Metrics struct {
 	Cost   CostMeters
 	Quota  QuotaMeters
 	Ledger LedgerMeters
-	Export ExportMeters
+	besideMeters
+}
+
+// besideMeters are what stands beside the exchanges.
+type besideMeters struct {
+	Export      ExportMeters
+	Idempotency IdempotencyMeters
 }
 
 // exchangeMeters are the counter of exactly these labels and the histogram of their route.
@@ -98,7 +104,7 @@ func New(r *prometheus.Registry, o Options) *Metrics {
 	m.self.build, _ = k.gauges("signalbox_build_info")
 	m.self.reloads, m.self.entries = k.counterFamily("signalbox_reload_total"), k.counterFamily("signalbox_log_entries_total")
 	m.self.authFailures = k.counterFamily("signalbox_auth_failures_total")
-	m.Cost, m.Quota, m.Ledger, m.Export = newCost(k, m), newQuota(k), newLedger(k), newExport(k)
+	m.Cost, m.Quota, m.Ledger, m.Export, m.Idempotency = newCost(k, m), newQuota(k), newLedger(k), newExport(k), newIdempotency(k)
 	return m
 }
 

@@ -50,7 +50,7 @@ var labels = []Label{
 	{"go_version", "process.runtime.version", "Version of Go.", false},
 	{"kind", "signalbox.kind", "What is counted, a word of the metric's.", false},
 	{"level", "signalbox.level", "Whose limit it is: `organization`, `team`, `project`, `key` or `end_user`.", false},
-	{"outcome", "signalbox.outcome", "How an exchange ended: `ok`, `error`, `refused`, `answered`, `client_abort`, `timeout`, `connect`, `reset`, `internal`, `swept`.", false},
+	{"outcome", "signalbox.outcome", "How an exchange ended: `ok`, `error`, `refused`, `answered`, `replayed`, `client_abort`, `timeout`, `connect`, `reset`, `internal`, `swept`.", false},
 	{"path", "signalbox.path", "How much of an answer visits the service: `direct`, `watched`, `worked`, `listened`.", false},
 	{"policy", "signalbox.policy", "What a limit does while its store is away: `deny`, `local`, `allow`.", false},
 	{"provider", "signalbox.provider", "The provider, by its name in the configuration.", true},
@@ -85,6 +85,7 @@ const (
 	groupMoney     = "Money"
 	groupQuota     = "Quotas"
 	groupLedger    = "Ledger and journal"
+	groupRepeated  = "Idempotency keys"
 	groupSelf      = "The service itself"
 )
 
@@ -160,6 +161,12 @@ var table = slices.Concat(
 		histogram("signalbox_journal_sync_duration_seconds", "s", "Time that the journal takes to reach the disk.", writeBuckets),
 		gauge("signalbox_journal_pending", "{exchange}", "Exchanges whose lines in the journal are needed until the store, or the ledger, has them."),
 		counter("signalbox_journal_errors_total", "{error}", "Failures of the journal. reason: write, sync, full (no space is left on the disk), open (of a new file), lost (a line could not wait any more).", "reason"),
+	),
+	within(groupRepeated,
+		counter("signalbox_idempotency_requests_total", "{request}", "Requests with an idempotency key. result: first (it runs), replayed (it got the stored answer), joined (it waited for that), taken_over (it waited and runs in place of one that ended without an answer to keep), mismatch, timeout (the first had not ended in time), left (its client did not wait), unavailable.", "result"),
+		counter("signalbox_idempotency_answers_total", "{answer}", "Answers of requests with an idempotency key. result: stored, too_large, late (another ran meanwhile), failed.", "result"),
+		counter("signalbox_idempotency_answer_bytes_total", "By", "Size of the answers that were stored."),
+		gauge("signalbox_idempotency_running", "{request}", "Requests with an idempotency key that run in this process."),
 	),
 	within(groupSelf,
 		gauge("signalbox_build_info", "1", "The running program; always 1.", "version", "revision", "go_version"),
