@@ -112,7 +112,8 @@ func (m *Meter) ask(w *Want, s *Step, card *price.Card, count bool) (a ask) {
 		return ask{} // under limits of rates the truth is charged, and the bytes of a picture say nothing of it
 	}
 	n := int64(max(w.N, 1))
-	a.most = cost.Ask{Writes: w.Op == llm.OpChat, WritesHour: w.Op == llm.OpChat, AudioIn: states(card, price.AudioInput), AudioOut: states(card, price.AudioOutput), Searches: max(w.Prompt.Searches, 0)}
+	a.most = cost.Ask{Writes: w.Op == llm.OpChat, WritesHour: w.Op == llm.OpChat, AudioIn: states(card, price.AudioInput), AudioOut: states(card, price.AudioOutput)}
+	a.most.Fees[price.WebSearch] = max(w.Prompt.Searches, 0)
 	a.most.Input, a.usualIn = w.prompt(s, count)
 	if answers(w.Op) {
 		one := w.Output
@@ -126,7 +127,7 @@ func (m *Meter) ask(w *Want, s *Step, card *price.Card, count bool) (a ask) {
 		a.usualOut = min(max(2*m.outputs.of(s), 16)*n, a.most.Output) // few answers are twice as long as the mean
 	}
 	if w.Op == llm.OpRerank {
-		a.most.Queries = 1 + (w.Prompt.Bytes/perDocument+w.Prompt.Bytes/perPiece)/perQuery
+		a.most.Fees[price.PerQuery] = 1 + (w.Prompt.Bytes/perDocument+w.Prompt.Bytes/perPiece)/perQuery
 	}
 	return a
 }
@@ -183,7 +184,10 @@ func (m *Meter) steps(w *Want, priced, count bool) (all ask, money int64, unpric
 			c = card(s)
 		}
 		a := m.ask(w, s, c, count)
-		all.most.Input, all.most.Output, all.most.Queries = max(all.most.Input, a.most.Input), max(all.most.Output, a.most.Output), max(all.most.Queries, a.most.Queries)
+		all.most.Input, all.most.Output = max(all.most.Input, a.most.Input), max(all.most.Output, a.most.Output)
+		for k, n := range a.most.Fees {
+			all.most.Fees[k] = max(all.most.Fees[k], n)
+		}
 		all.usualIn, all.usualOut = max(all.usualIn, a.usualIn), max(all.usualOut, a.usualOut)
 		if !priced {
 			continue

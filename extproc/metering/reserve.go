@@ -166,7 +166,7 @@ func encode(id, organization string, a *ask, claims []quota.Claim, whole bool) s
 	b := make([]byte, 0, 64+32*len(claims))
 	b = append(append(append(b, holdVersion...), '|'), id...)
 	b = append(append(b, '|'), organization...)
-	for _, n := range [...]int64{in, out, a.most.Queries} {
+	for _, n := range [...]int64{in, out, a.most.Fees[price.PerQuery]} {
 		b = strconv.AppendInt(append(b, '|'), n, 10)
 	}
 	for i := range claims {

@@ -24,6 +24,7 @@ import (
 var (
 	named    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 	region   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+	factor   = regexp.MustCompile(`^([a-z0-9][a-z0-9._-]{0,63})?\*?$`)
 	hashed   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	hostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$`)
 	constant = regexp.MustCompile(`^[A-Z]{1,15}(_[A-Z0-9]{1,15})+$`) // KEY_A is a variable, though key_… may be a key
@@ -37,6 +38,8 @@ func Pattern(form string) string {
 		return named.String()
 	case "region":
 		return region.String()
+	case "factor":
+		return factor.String()
 	case "hash":
 		return hashed.String()
 	case "target":
@@ -111,8 +114,11 @@ func (d *decoder) form(form, s string) error {
 	return limitForm(form, s)
 }
 
-// limitForm checks a text of the forms of limits and of the ledger; others have none.
+// limitForm checks a text of the forms of limits, of the ledger and of prices; others have none.
 func limitForm(form, s string) error {
+	if form == "factor" && !factor.MatchString(s) {
+		return errors.New("a factor's name has lower-case letters, digits, dot, dash and underscore, begins with a letter or digit, and may end with *; or it is * alone")
+	}
 	if form == "quotas" && s != "memory" {
 		return redis.CheckURL(s)
 	}

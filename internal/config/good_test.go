@@ -93,6 +93,9 @@ func describeCard(b *strings.Builder, c *price.Card) {
 		for i, v := range r.All() {
 			fmt.Fprintf(b, " %s=%s", i, v.Million())
 		}
+		for _, m := range r.Images() {
+			fmt.Fprintf(b, " image(%q %q)=%s", m.Size, m.Quality, m.Rate)
+		}
 		b.WriteString("\n")
 	}
 	list("price", c.Rates)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
@@ -79,11 +80,51 @@ func (d *decoder) checkLike(like, kind, path string) {
 	}
 }
 
+// checkImages checks the prices of images by size and quality: each is for something, and nothing is given twice.
+func (d *decoder) checkImages(images []billing.Image, path string) {
+	type look struct{ size, quality string }
+	seen := map[look]bool{}
+	for i := range images {
+		m, at := look{images[i].Size, images[i].Quality}, fmt.Sprintf("%s.images[%d]", path, i)
+		switch {
+		case d.within(at):
+		case m == look{}:
+			d.fail(at, "an image needs a size or a quality; per_image_output is the price of any")
+		case seen[m]:
+			d.fail(at, "the size and the quality are given twice")
+		}
+		seen[m] = true
+	}
+}
+
+// checkFactors checks that patterns are of regions, and nothing is given twice.
+func (d *decoder) checkFactors(factors []billing.Factor, path string) {
+	type kind struct {
+		name   string
+		region bool
+	}
+	seen := map[kind]bool{}
+	for i := range factors {
+		f, at := kind{factors[i].Name, factors[i].Region}, fmt.Sprintf("%s.factors[%d]", path, i)
+		switch {
+		case d.within(at):
+		case !f.region && strings.HasSuffix(f.name, "*"):
+			d.fail(at+".name", "name: only regions have patterns; say region: true")
+		case seen[f]:
+			d.fail(at+".name", "name: the factor is given twice")
+		}
+		seen[f] = true
+	}
+}
+
 func (d *decoder) checkPrice(p *billing.Price, path string) {
 	if d.has(path) && p.Card() == nil && !d.within(path) {
 		d.fail(path, "price: no price is said")
 	}
+	d.checkImages(p.Images, path)
+	d.checkFactors(p.Factors, path)
 	says := func(r *billing.Rates, at string) {
+		d.checkImages(r.Images, at)
 		if !r.List().Stated() && !d.within(at) {
 			d.fail(at, "no price is said")
 		}

@@ -146,6 +146,8 @@ type Priced struct {
 	Region   string   `json:"region,omitzero"` // in which the provider promised to process it
 	Switches []string `json:"switches,omitempty"`
 	Search   string   `json:"search,omitzero"`
+	Size     string   `json:"size,omitzero"`    // of the images made
+	Quality  string   `json:"quality,omitzero"` // of them
 }
 
 // Source says who counted the units, best first.

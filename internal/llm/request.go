@@ -42,6 +42,9 @@ func (o Op) String() string {
 // Objects reports whether the operation is about objects that live at a provider, and not about a model.
 func (o Op) Objects() bool { return o == OpFiles || o == OpBatches || o == OpStored }
 
+// Draws reports whether the operation's answer is images.
+func (o Op) Draws() bool { return o == OpImage || o == OpImageEdit || o == OpImageVary }
+
 // Request is one request of a client, in neutral words.
 type Request struct {
 	Op     Op

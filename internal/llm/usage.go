@@ -1,5 +1,7 @@
 package llm
 
+import "cmp"
+
 // Count is a number of tokens that may be unknown. The zero value is unknown.
 type Count struct {
 	N     int64
@@ -28,9 +30,50 @@ type Usage struct {
 	AudioIn      Count
 	AudioOut     Count
 	WebSearches  Count
-	Queries      Count // of a ranking, as the provider bills them
-	BilledIn     Count // of Input, those that the provider bills, where it says so apart: all of them at one price
-	BilledOut    Count // of Output, likewise
+	Queries      Count    // of a ranking, as the provider bills them
+	BilledIn     Count    // of Input, those that the provider bills, where it says so apart: all of them at one price
+	BilledOut    Count    // of Output, likewise
+	Details      *Details // nil: nothing of the kind is known. It is not changed once it stands in a Usage
+}
+
+// Details are what few answers state of what they used, and how they were served.
+type Details struct {
+	ImageIn      Count // tokens of Input that are images
+	ImageOut     Count // tokens of Output that are images
+	Pictures     Count // images in the input
+	Images       Count // images made
+	Heard        Count // seconds of audio in the input, rounded up
+	Spoken       Count // seconds of audio made, rounded up
+	Characters   Count // of a text that was spoken
+	FileSearches Count // calls of the provider's own tool
+	Served
+}
+
+// Served is how an answer was served, in the provider's own words; "" is not said.
+type Served struct {
+	Tier    string // service tier
+	Geo     string // where inference was to run, as Anthropic's inference_geo
+	Speed   string // as Anthropic's speed
+	Size    string // of the images made
+	Quality string // of them
+}
+
+// merge returns both, with the larger of each count and the later of each word.
+func (d *Details) merge(e *Details) *Details {
+	switch {
+	case e == nil:
+		return d
+	case d == nil:
+		return e
+	}
+	return &Details{
+		ImageIn: d.ImageIn.Max(e.ImageIn), ImageOut: d.ImageOut.Max(e.ImageOut), Pictures: d.Pictures.Max(e.Pictures), Images: d.Images.Max(e.Images), Heard: d.Heard.Max(e.Heard),
+		Spoken: d.Spoken.Max(e.Spoken), Characters: d.Characters.Max(e.Characters), FileSearches: d.FileSearches.Max(e.FileSearches),
+		Served: Served{
+			Tier: cmp.Or(e.Tier, d.Tier), Geo: cmp.Or(e.Geo, d.Geo), Speed: cmp.Or(e.Speed, d.Speed),
+			Size: cmp.Or(e.Size, d.Size), Quality: cmp.Or(e.Quality, d.Quality),
+		},
+	}
 }
 
 // Merge takes the larger of each count: providers repeat cumulative numbers, so they are never added.
@@ -47,7 +90,13 @@ func (u *Usage) Merge(v Usage) {
 	u.Queries = u.Queries.Max(v.Queries)
 	u.BilledIn = u.BilledIn.Max(v.BilledIn)
 	u.BilledOut = u.BilledOut.Max(v.BilledOut)
+	u.Details = u.Details.merge(v.Details)
 }
 
 // Known reports whether anything is known.
-func (u *Usage) Known() bool { return u.Input.Known || u.Output.Known || u.Queries.Known }
+func (u *Usage) Known() bool {
+	if d := u.Details; d != nil && (d.Images.Known || d.Heard.Known || d.Spoken.Known) {
+		return true
+	}
+	return u.Input.Known || u.Output.Known || u.Queries.Known
+}

@@ -24,6 +24,14 @@ type Price struct {
 type Rates struct {
 	TokenRates `yaml:",inline"`
 	UnitRates  `yaml:",inline"`
+	Images     []Image `yaml:"images" max:"128" doc:"An image made, by its size and quality, where per_image_output is not for all. Of a request that does not say which, the dearest that it may be is taken."`
+}
+
+// Image is the price of an image made, by how it was asked for.
+type Image struct {
+	Size    string  `yaml:"size" form:"name" zero:"any" doc:"The size, as requests have it, such as 1024x1024."`
+	Quality string  `yaml:"quality" form:"name" zero:"any" doc:"The quality, as requests have it, such as hd."`
+	Price   Dollars `yaml:"price" form:"unit" required:"true" doc:"What one costs."`
 }
 
 // TokenRates are the prices of tokens.
@@ -38,6 +46,8 @@ type TokenRates struct {
 	AudioOutput    Dollars `yaml:"audio_output" form:"million" doc:"A million output tokens of audio."`
 	AudioCacheRead Dollars `yaml:"audio_cache_read" form:"million" doc:"A million cached input tokens of audio."`
 	ImageInput     Dollars `yaml:"image_input" form:"million" doc:"A million input tokens of images."`
+	ImageCacheRead Dollars `yaml:"image_cache_read" form:"million" doc:"A million cached input tokens of images."`
+	ImageOutput    Dollars `yaml:"image_output" form:"million" doc:"A million output tokens of images."`
 }
 
 // UnitRates are the prices of what is no token.
@@ -49,6 +59,11 @@ type UnitRates struct {
 	WebSearchLow    Dollars `yaml:"web_search_low" form:"unit" doc:"One with a small search context."`
 	WebSearchMedium Dollars `yaml:"web_search_medium" form:"unit" doc:"One with a medium search context."`
 	WebSearchHigh   Dollars `yaml:"web_search_high" form:"unit" doc:"One with a large search context."`
+	PerImageOutput  Dollars `yaml:"per_image_output" form:"unit" doc:"An image made."`
+	PerAudioSecond  Dollars `yaml:"per_audio_second" form:"unit" doc:"A second of audio in the input, such as one that is transcribed."`
+	PerAudioOutput  Dollars `yaml:"per_audio_second_output" form:"unit" doc:"A second of audio made."`
+	PerCharacter    Dollars `yaml:"per_character" form:"unit" doc:"A character of a text that is spoken."`
+	FileSearch      Dollars `yaml:"file_search" form:"unit" doc:"A search of the provider's own tool in stored files."`
 }
 
 // Change is other prices from a day on.
@@ -85,8 +100,8 @@ func minutes(s string) int {
 
 // Factor multiplies the whole price.
 type Factor struct {
-	Name   string `yaml:"name" form:"name" required:"true" doc:"A region, or a switch of the provider's, such as us or fast."`
-	Region bool   `yaml:"region" doc:"Whether it is for processing within the region of that name."`
+	Name   string `yaml:"name" form:"factor" required:"true" doc:"A region, or a switch of the provider's, such as us or fast. Of regions * at the end stands for any ending: eu-*, or * for all but global."`
+	Region bool   `yaml:"region" doc:"Whether it is for processing within the region of that name, which is the provider's region."`
 	Times  Times  `yaml:"times" required:"true" doc:"The factor, to three decimal places, such as 1.1."`
 }
 
@@ -106,6 +121,7 @@ func (r *Rates) List() price.Rates {
 	for i, d := range []Dollars{
 		r.Input, r.Output, r.CacheRead, r.CacheWrite, r.CacheWrite1h, r.Reasoning, r.AudioInput, r.AudioOutput, r.AudioCacheRead, r.ImageInput,
 		r.PerImage, r.PerQuery, r.PerRequest, r.WebSearch, r.WebSearchLow, r.WebSearchMedium, r.WebSearchHigh,
+		r.ImageCacheRead, r.ImageOutput, r.PerImageOutput, r.PerAudioSecond, r.PerAudioOutput, r.PerCharacter, r.FileSearch,
 	} {
 		item := price.Item(i)
 		parse := price.Parse
@@ -116,7 +132,13 @@ func (r *Rates) List() price.Rates {
 			m[item] = v
 		}
 	}
-	return price.RatesOf(m)
+	images := make([]price.Image, 0, len(r.Images))
+	for i := range r.Images {
+		if v, err := price.Parse(string(r.Images[i].Price)); err == nil {
+			images = append(images, price.Image{Look: price.Look{Size: r.Images[i].Size, Quality: r.Images[i].Quality}, Rate: v})
+		}
+	}
+	return price.RatesOf(m).WithImages(images)
 }
 
 // Card gives the card, or nil where nothing is said.

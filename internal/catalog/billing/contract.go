@@ -24,6 +24,7 @@ const (
 type Contract struct {
 	Discounts []Discount
 	Unknown   Unknown
+	Service   string      // tier of what asks for none
 	Ceiling   price.Rates // taken where no rate is known, in place of the policy
 	Rules     Rules
 }
@@ -36,13 +37,13 @@ type Discount struct {
 }
 
 // Terms returns the terms of a model for an exchange that was admitted at a time. The caller adds what the
-// exchange itself decides: service tier, region, switches, search size.
+// exchange itself decides: service tier, where another than the account's, region, switches, search size, images.
 func (c *Contract) Terms(model string, at time.Time) cost.Terms {
 	t := cost.Terms{At: at}
 	if c == nil {
 		return t
 	}
-	t.Ceiling, t.Free = c.Ceiling, c.Unknown == Gratis
+	t.Ceiling, t.Free, t.Service = c.Ceiling, c.Unknown == Gratis, c.Service
 	for _, d := range c.Discounts {
 		if !at.Before(d.From) && (d.Until.IsZero() || at.Before(d.Until)) && (d.Fits == nil || d.Fits(model)) {
 			t.Paid = d.Paid

@@ -87,7 +87,7 @@ func (r Rules) Charge(a Attempt) (units cost.Units, reserved bool) {
 		return r.Refused.or(Nothing).of(&a)
 	case r.Aborted == StopsBilling:
 		u := prompt(&a)
-		margin := min(u[price.Output]+max(a.PerSecond, 0), max(a.Most.Answer()-u[price.Reasoning]-u[price.AudioOutput], u[price.Output]))
+		margin := min(u[price.Output]+max(a.PerSecond, 0), max(a.Most.Answer()-u[price.Reasoning]-u[price.AudioOutput]-u[price.ImageOutput], u[price.Output]))
 		u[price.Output] = margin
 		return u, a.Seen.Prompt() == 0
 	}
@@ -101,15 +101,18 @@ func (s Share) of(a *Attempt) (cost.Units, bool) {
 		return cost.Units{}, false
 	case PromptOnly:
 		u := prompt(a)
-		u[price.Output], u[price.Reasoning], u[price.AudioOutput] = 0, 0, 0
-		u[price.WebSearch] = 0
+		for _, i := range [...]price.Item{price.Output, price.Reasoning, price.AudioOutput, price.ImageOutput, price.WebSearch, price.FileSearch, price.PerImageOutput, price.PerAudioSecondOutput} {
+			u[i] = 0
+		}
 		return u, a.Seen.Prompt() == 0
 	}
 	u := prompt(a)
-	for _, i := range [...]price.Item{price.WebSearch, price.WebSearchLow, price.WebSearchMedium, price.WebSearchHigh, price.PerQuery, price.PerImage} {
-		u[i] = max(u[i], a.Most[i])
+	for i := range price.Item(price.Items) {
+		if !i.Tokens() {
+			u[i] = max(u[i], a.Most[i])
+		}
 	}
-	u[price.Output] = max(u[price.Output], a.Most.Answer()-u[price.Reasoning]-u[price.AudioOutput])
+	u[price.Output] = max(u[price.Output], a.Most.Answer()-u[price.Reasoning]-u[price.AudioOutput]-u[price.ImageOutput])
 	return u, true
 }
 
@@ -117,7 +120,12 @@ func (s Share) of(a *Attempt) (cost.Units, bool) {
 func prompt(a *Attempt) cost.Units {
 	u := a.Seen
 	if u.Prompt() == 0 {
-		for _, i := range [...]price.Item{price.Input, price.CacheRead, price.CacheWrite, price.CacheWrite1h, price.AudioInput, price.AudioCacheRead, price.ImageInput, price.PerImage} {
+		for _, i := range [...]price.Item{price.Input, price.CacheRead, price.CacheWrite, price.CacheWrite1h, price.AudioInput, price.AudioCacheRead, price.ImageInput, price.ImageCacheRead} {
+			u[i] = a.Most[i]
+		}
+	}
+	for _, i := range [...]price.Item{price.PerImage, price.PerAudioSecond, price.PerCharacter} {
+		if u[i] == 0 {
 			u[i] = a.Most[i]
 		}
 	}

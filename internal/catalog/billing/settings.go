@@ -7,6 +7,7 @@ type Settings struct {
 	UnknownPrice string      `yaml:"unknown_price" enum:"deny,record,free" zero:"deny" doc:"What becomes of a model whose price is not known. deny: requests that a limit of money applies to are refused; others are recorded. record: they are recorded with what is known of their cost, and flagged. free: what no price is known for costs nothing, as at a provider of one's own."`
 	Ceiling      TokenRates  `yaml:"ceiling" doc:"Prices that are taken where none is known, in place of unknown_price; under the names of a price of tokens."`
 	Discounts    []Allowance `yaml:"discounts" max:"64" doc:"Negotiated shares of the list price. Of several that fit a model and a day, the first holds."`
+	ServiceTier  string      `yaml:"service_tier" enum:"standard,flex,priority,batch" zero:"standard" doc:"The service tier that requests are served at which ask for none, where the provider's account has another than the standard one. What an answer says of its tier counts before it."`
 	Aborted      string      `yaml:"aborted" enum:"bills_to_end,stops_billing" zero:"bills_to_end" doc:"What the provider bills of an answer that was broken off. bills_to_end: the whole call; unless the provider said what it used, all that was reserved is charged. stops_billing: what it had made, and what it makes in a second more."`
 	OnCut        string      `yaml:"on_cut" enum:"input,whole,free" zero:"input" doc:"What it bills of an attempt that was given up before its answer began: its input, the whole call, or nothing."`
 	OnError      string      `yaml:"on_error" enum:"free,input,whole" zero:"free" doc:"What it bills of a request that it answers with an error."`
@@ -22,7 +23,7 @@ type Allowance struct {
 
 // Contract returns what the settings mean. match reports whether a pattern fits a model's name.
 func (s *Settings) Contract(match func(pattern, model string) bool) *Contract {
-	c := &Contract{Unknown: Deny, Ceiling: (&Rates{TokenRates: s.Ceiling}).List()}
+	c := &Contract{Unknown: Deny, Service: s.ServiceTier, Ceiling: (&Rates{TokenRates: s.Ceiling}).List()}
 	switch s.UnknownPrice {
 	case "record":
 		c.Unknown = Record

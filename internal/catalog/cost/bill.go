@@ -92,6 +92,8 @@ func freshOf(i price.Item) (price.Item, bool) {
 		return price.Input, true
 	case price.AudioCacheRead:
 		return price.AudioInput, true
+	case price.ImageCacheRead:
+		return price.ImageInput, true
 	}
 	return i, false
 }

@@ -8,14 +8,17 @@ import (
 // count or its bytes, an answer by the cap that the provider enforces, times the choices asked for.
 type Ask struct {
 	Input, Output int64
-	Writes        bool // the prompt may be written to the provider's cache
-	WritesHour    bool // for an hour
-	AudioIn       bool // the prompt may have audio
-	AudioOut      bool // the answer may
-	Images        int64
-	Searches      int64 // web searches that the provider's own tool may make
-	Queries       int64 // of a rerank request
+	Writes        bool  // the prompt may be written to the provider's cache
+	WritesHour    bool  // for an hour
+	AudioIn       bool  // the prompt may have audio that is counted in tokens
+	AudioOut      bool  // the answer may
+	ImageIn       bool  // the prompt may have images that are counted in tokens
+	ImageOut      bool  // the answer may
+	Fees          Units // what is no token: searches, queries, images made and so on. The request itself is counted without
 }
+
+// whole is a factor that changes nothing, in thousandths.
+const whole = 1000
 
 // Limit is the most that one step of a plan can cost, in nano-USD.
 type Limit struct {
@@ -35,10 +38,13 @@ func Bound(c *price.Card, a Ask, t Terms) Limit {
 	if c != nil {
 		l.Flags |= flags
 	}
+	for i := range by { // a provider may serve without what was asked for
+		by[i] = max(by[i], whole)
+	}
 	if t.Paid > 0 {
 		by = append(by, uint64(t.Paid))
 	}
-	var inBuf, outBuf [6]price.Item
+	var inBuf, outBuf [8]price.Item
 	in, out := a.items(inBuf[:0], outBuf[:0])
 	plain := t
 	plain.Service = ""
@@ -53,11 +59,14 @@ func Bound(c *price.Card, a Ask, t Terms) Limit {
 		return sum.plus(product(uint64(n), uint64(r)))
 	}
 	prompt := add(wide{}, a.Input, in...)
-	prompt = add(prompt, a.Images, price.PerImage)
+	for _, i := range [...]price.Item{price.PerImage, price.PerAudioSecond, price.PerCharacter} {
+		prompt = add(prompt, a.Fees[i], i)
+	}
 	prompt = add(prompt, 1, price.PerRequest)
 	full := add(prompt, a.Output, out...)
-	full = add(full, a.Searches, price.WebSearch)
-	full = add(full, a.Queries, price.PerQuery)
+	for _, i := range [...]price.Item{price.WebSearch, price.FileSearch, price.PerQuery, price.PerImageOutput, price.PerAudioSecondOutput} {
+		full = add(full, a.Fees[i], i)
+	}
 	var capped bool
 	l.Prompt, _ = nano(prompt, by)
 	if l.Full, capped = nano(full, by); capped {
@@ -78,9 +87,15 @@ func (a *Ask) items(in, out []price.Item) (_, _ []price.Item) {
 	if a.AudioIn {
 		in = append(in, price.AudioInput, price.AudioCacheRead)
 	}
+	if a.ImageIn {
+		in = append(in, price.ImageInput, price.ImageCacheRead)
+	}
 	out = append(out, price.Output, price.Reasoning)
 	if a.AudioOut {
 		out = append(out, price.AudioOutput)
+	}
+	if a.ImageOut {
+		out = append(out, price.ImageOutput)
 	}
 	return in, out
 }

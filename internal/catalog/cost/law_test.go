@@ -22,11 +22,27 @@ func genRates(t *rapid.T, label string, full bool) price.Rates {
 	return price.RatesOf(m)
 }
 
+func genLook(t *rapid.T, label string) price.Look {
+	return price.Look{Size: rapid.SampledFrom([]string{"", "auto", "1024x1024", "512x512"}).Draw(t, label), Quality: rapid.SampledFrom([]string{"", "auto", "hd", "low"}).Draw(t, label)}
+}
+
+func genImages(t *rapid.T, r price.Rates) price.Rates {
+	var images []price.Image
+	for range rapid.IntRange(0, 4).Draw(t, "images by look") {
+		l := genLook(t, "image of")
+		if l.Size == "auto" || l.Quality == "auto" {
+			continue
+		}
+		images = append(images, price.Image{Look: l, Rate: price.Rate(rapid.Int64Range(0, 1<<50).Draw(t, "an image"))})
+	}
+	return r.WithImages(images)
+}
+
 func genCard(t *rapid.T) *price.Card {
-	c := &price.Card{Rates: genRates(t, "base", true)}
+	c := &price.Card{Rates: genImages(t, genRates(t, "base", true))}
 	for range rapid.IntRange(0, 3).Draw(t, "tiers") {
 		above := rapid.Int64Range(0, 1000).Draw(t, "above")
-		tier := price.Tier{Above: above, Rates: genRates(t, "tier", false)}
+		tier := price.Tier{Above: above, Rates: genImages(t, genRates(t, "tier", false))}
 		if rapid.Bool().Draw(t, "bounded") {
 			tier.UpTo = above + rapid.Int64Range(1, 1000).Draw(t, "up to")
 		}
@@ -34,7 +50,7 @@ func genCard(t *rapid.T) *price.Card {
 	}
 	for _, s := range []string{"batch", "priority"} {
 		if rapid.Bool().Draw(t, s) {
-			c.Services = append(c.Services, price.Service{Name: s, Rates: genRates(t, s, false)})
+			c.Services = append(c.Services, price.Service{Name: s, Rates: genImages(t, genRates(t, s, false))})
 		}
 	}
 	c.Factors = []price.Factor{{Name: "eu", Region: true, Milli: rapid.Int64Range(1, 10_000).Draw(t, "eu")}, {Name: "fast", Milli: rapid.Int64Range(1, 10_000).Draw(t, "fast")}}
@@ -49,6 +65,7 @@ func genTerms(t *rapid.T) cost.Terms {
 	if rapid.Bool().Draw(t, "region") {
 		x.Region = "eu"
 	}
+	x.Look = genLook(t, "look")
 	if rapid.Bool().Draw(t, "switch") {
 		x.Switches = []string{"fast"}
 	}
@@ -134,6 +151,9 @@ func TestSplitKeepsEveryToken(t *testing.T) {
 			Input: genCount(t, "input", 3000), Cached: genCount(t, "cached", 1500), CacheWrite: genCount(t, "write", 1500), CacheWrite1h: genCount(t, "hour", 1500),
 			Output: genCount(t, "output", 3000), Reasoning: genCount(t, "reasoning", 1500), AudioIn: genCount(t, "audio in", 1500), AudioOut: genCount(t, "audio out", 1500),
 		}
+		if rapid.Bool().Draw(t, "details") {
+			u.Details = &llm.Details{ImageIn: genCount(t, "image in", 1500), ImageOut: genCount(t, "image out", 1500)}
+		}
 		got, flags := cost.Split(llm.OpChat, u)
 		for i, n := range got {
 			if n < 0 {
@@ -158,8 +178,12 @@ func TestBoundsHold(t *testing.T) {
 		c, x := genCard(t), genTerms(t)
 		ask := cost.Ask{
 			Input: rapid.Int64Range(0, 3000).Draw(t, "input"), Output: rapid.Int64Range(0, 3000).Draw(t, "output"), Writes: rapid.Bool().Draw(t, "writes"), WritesHour: rapid.Bool().Draw(t, "hour"),
-			AudioIn: rapid.Bool().Draw(t, "audio in"), AudioOut: rapid.Bool().Draw(t, "audio out"), Images: rapid.Int64Range(0, 3).Draw(t, "images"),
-			Searches: rapid.Int64Range(0, 3).Draw(t, "searches"), Queries: rapid.Int64Range(0, 3).Draw(t, "queries"),
+			AudioIn: rapid.Bool().Draw(t, "audio in"), AudioOut: rapid.Bool().Draw(t, "audio out"),
+			ImageIn: rapid.Bool().Draw(t, "image in"), ImageOut: rapid.Bool().Draw(t, "image out"),
+		}
+		fees := [...]price.Item{price.PerImage, price.WebSearch, price.PerQuery, price.PerImageOutput, price.PerAudioSecond, price.PerAudioSecondOutput, price.PerCharacter, price.FileSearch}
+		for _, i := range fees {
+			ask.Fees[i] = rapid.Int64Range(0, 3).Draw(t, i.String())
 		}
 		limit := cost.Bound(c, ask, x)
 		var u cost.Units
@@ -174,16 +198,29 @@ func TestBoundsHold(t *testing.T) {
 		in = part(in, ask.Writes || ask.WritesHour, price.CacheWrite)
 		in = part(in, ask.WritesHour, price.CacheWrite1h)
 		in = part(in, ask.AudioIn, price.AudioInput)
-		part(in, ask.AudioIn, price.AudioCacheRead)
+		in = part(in, ask.AudioIn, price.AudioCacheRead)
+		in = part(in, ask.ImageIn, price.ImageInput)
+		part(in, ask.ImageIn, price.ImageCacheRead)
 		out := part(ask.Output, true, price.Output)
 		out = part(out, true, price.Reasoning)
-		part(out, ask.AudioOut, price.AudioOutput)
-		part(ask.Images, true, price.PerImage)
-		part(ask.Searches, true, price.WebSearch)
-		part(ask.Queries, true, price.PerQuery)
+		out = part(out, ask.AudioOut, price.AudioOutput)
+		part(out, ask.ImageOut, price.ImageOutput)
+		for _, i := range fees {
+			part(ask.Fees[i], true, i)
+		}
 		u[price.PerRequest] = 1
 		served := x
 		served.Service = rapid.SampledFrom([]string{"", x.Service}).Draw(t, "served at")
+		made := genLook(t, "made as") // what was left to the provider
+		if x.Look.Size == "" || x.Look.Size == "auto" {
+			served.Look.Size = made.Size
+		}
+		if x.Look.Quality == "" || x.Look.Quality == "auto" {
+			served.Look.Quality = made.Quality
+		}
+		if rapid.Bool().Draw(t, "switched off") {
+			served.Switches = nil
+		}
 		b := cost.Of(c, u, served)
 		if b.Nano > limit.Full {
 			t.Fatalf("%+v costs %d, bound %d\n%s", u, b.Nano, limit.Full, c.AppendText(nil))

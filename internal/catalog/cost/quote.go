@@ -2,7 +2,6 @@ package cost
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
@@ -12,9 +11,10 @@ import (
 type Terms struct {
 	At       time.Time   // when the exchange was admitted: however long it streams, the prices of then hold
 	Service  string      // service tier that served it: "" or standard, batch, flex, priority
-	Region   string      // region within which the provider promised to process it, where that was asked for
+	Region   string      // region within which the provider promised to process it; "": nothing was promised
 	Switches []string    // switches of the provider's that were on, such as fast
 	Search   string      // search context size of web searches: low, medium, high, or "" where not known
+	Look     price.Look  // of images made, as far as it is known
 	Paid     int64       // thousandths of the list price that are paid under the contract; 0: all of it
 	Ceiling  price.Rates // taken where no rate is known
 	Free     bool        // what no rate is known for costs nothing
@@ -71,6 +71,9 @@ func at(c *price.Card, prompt int64, t *Terms) quote {
 // the rate is the best that is known, or 0.
 func (q *quote) rate(i price.Item) (price.Rate, Flags) {
 	r, flags, ok := q.list(i)
+	if i == price.PerImageOutput {
+		r, flags, ok = q.image()
+	}
 	if !ok && i == price.PerRequest || !ok && q.unbilled(i) {
 		return 0, 0
 	}
@@ -86,19 +89,31 @@ func (q *quote) rate(i price.Item) (price.Rate, Flags) {
 	return 0, Unpriced
 }
 
-// unbilled reports whether an item is none that the card charges by: tokens where it charges by the query,
-// queries where it charges by the token.
+// unbilled reports whether an item is none that the card charges by: tokens where it charges by the query, queries
+// where it charges by the token, and what the same image or sound is counted in otherwise.
 func (q *quote) unbilled(i price.Item) bool {
-	byUnit := stated(q.base, price.PerQuery) || stated(q.base, price.PerRequest) || stated(q.base, price.PerImage)
-	byToken := stated(q.base, price.Input) || stated(q.tier, price.Input)
-	switch {
-	case i == price.PerQuery, i == price.PerImage:
-		return byToken
-	case i.Tokens():
-		return byUnit && !byToken
+	in, out := q.states(price.Input), q.states(price.Output)
+	images := q.states(price.PerImageOutput) || len(q.base.Images()) > 0
+	spoken := q.states(price.PerAudioSecondOutput) || q.states(price.PerCharacter)
+	byUnit := images || spoken || q.states(price.PerQuery) || q.states(price.PerRequest) || q.states(price.PerImage) || q.states(price.PerAudioSecond)
+	switch i {
+	case price.PerQuery, price.PerImage:
+		return in
+	case price.PerAudioSecond:
+		return in || q.states(price.AudioInput)
+	case price.PerCharacter:
+		return in || spoken
+	case price.PerAudioSecondOutput:
+		return q.states(price.AudioOutput) || out || spoken
+	case price.PerImageOutput:
+		return q.states(price.ImageOutput) || out
+	case price.Output, price.ImageOutput, price.AudioOutput:
+		return !out && (images || spoken || q.states(price.PerAudioSecond) || byUnit && !in)
 	}
-	return false
+	return i.Tokens() && byUnit && !in
 }
+
+func (q *quote) states(i price.Item) bool { return stated(q.base, i) || stated(q.tier, i) }
 
 func stated(r price.Rates, i price.Item) bool {
 	_, ok := r.Get(i)
@@ -168,6 +183,42 @@ func (q *quote) standard(i price.Item) (price.Rate, Flags, bool) {
 	return fallback(q.base, i)
 }
 
+// image returns the list price of an image made, by its look.
+func (q *quote) image() (price.Rate, Flags, bool) {
+	at := func(l price.Rates) (price.Rate, Flags, bool) {
+		r, sure, ok := l.Image(q.terms.Look)
+		if ok && !sure {
+			return r, PricedUp, true
+		}
+		return r, 0, ok
+	}
+	over := func(r, v price.Rate, f Flags) (price.Rate, Flags) {
+		if q.terms.Look.Known() || v == r {
+			return v, f
+		}
+		return max(r, v), PricedUp // it may be of a look that the second list does not state
+	}
+	r, flags, ok := at(q.base)
+	if v, f, found := at(q.tier); found && ok {
+		r, flags = over(r, v, f)
+	} else if found {
+		r, flags, ok = v, f, true
+	}
+	if q.sort == standard || !ok {
+		return r, flags, ok
+	}
+	switch v, f, found := at(q.service); {
+	case found:
+		r, flags = over(r, v, f)
+		return r, flags, true
+	case q.sort == cheaper:
+		return r, flags | PricedUp, true
+	case q.served:
+		return r, flags, true // a fee is the same at every service tier
+	}
+	return r, flags | Unpriced, true
+}
+
 // search returns the item of a web search.
 func (q *quote) search() price.Item {
 	for _, s := range [...]struct {
@@ -200,6 +251,17 @@ func fallback(l price.Rates, i price.Item) (price.Rate, Flags, bool) {
 		return r, 0, ok
 	case price.AudioCacheRead:
 		other = price.AudioInput
+	case price.Output: // of a model that makes images
+		r, ok := l.Get(price.ImageOutput)
+		return r, PricedUp, ok
+	case price.ImageOutput: // may be dearer by far
+		r, ok := l.Get(price.Output)
+		return r, Unpriced, ok
+	case price.ImageInput: // what cards without a price for it mean
+		r, ok := l.Get(price.Input)
+		return r, 0, ok
+	case price.ImageCacheRead:
+		return cachedImage(l)
 	case price.WebSearch:
 		var most price.Rate
 		found := false
@@ -223,6 +285,19 @@ func fallback(l price.Rates, i price.Item) (price.Rate, Flags, bool) {
 	return r, PricedUp, true
 }
 
+// cachedImage returns what a cached token of an image costs where no rate is stated: what one costs that was not cached,
+// or, where images have no price of their own, what other cached tokens cost.
+func cachedImage(l price.Rates) (price.Rate, Flags, bool) {
+	if r, ok := l.Get(price.ImageInput); ok {
+		return r, PricedUp, true
+	}
+	if r, ok := l.Get(price.CacheRead); ok {
+		return r, 0, true
+	}
+	r, ok := l.Get(price.Input)
+	return r, PricedUp, ok
+}
+
 // scale returns ⌈v·up/base⌉, and no less than v and up.
 func scale(v, up, base price.Rate) price.Rate {
 	n := max(v, up)
@@ -243,21 +318,20 @@ func scale(v, up, base price.Rate) price.Rate {
 // factors appends the thousandths that multiply the whole price, and says whether a switch is not on the card.
 func factors(dst []uint64, c *price.Card, t *Terms) (out []uint64, flags Flags) {
 	out = dst
-	find := func(region bool, name string) bool {
-		if c == nil {
-			return false
+	if t.Region != "" && c != nil { // a card that states none charges nothing for it
+		if milli, ok := c.Regional(t.Region); ok {
+			out = append(out, uint64(max(milli, 0)))
 		}
-		i := slices.IndexFunc(c.Factors, func(f price.Factor) bool { return f.Region == region && f.Name == name })
-		if i >= 0 {
-			out = append(out, uint64(max(c.Factors[i].Milli, 0)))
-		}
-		return i >= 0
-	}
-	if t.Region != "" {
-		find(true, t.Region) // a card that states none charges nothing for it
 	}
 	for _, s := range t.Switches {
-		if !find(false, s) && !t.Free {
+		milli, ok := int64(0), false
+		if c != nil {
+			milli, ok = c.Switch(s)
+		}
+		switch {
+		case ok:
+			out = append(out, uint64(max(milli, 0)))
+		case !t.Free:
 			flags |= Unpriced
 		}
 	}

@@ -4,37 +4,46 @@ import (
 	"iter"
 	"math/bits"
 	"slices"
+	"strings"
 	"time"
 )
 
-// Item is what a rate is for. Items up to ImageInput are tokens.
+// Item is what a rate is for.
 type Item uint8
 
 // Items, and how many there are.
 const (
-	Input           Item = iota
-	Output               // reasoning included, where Reasoning has no rate
-	CacheRead            // input that was found in the provider's prompt cache
-	CacheWrite           // input that was written to it, for five minutes where there is a choice
-	CacheWrite1h         // input that was written to it for an hour
-	Reasoning            // output that is reasoning, where it is billed apart
-	AudioInput           // input that is audio
-	AudioOutput          // output that is audio
-	AudioCacheRead       // cached input that is audio
-	ImageInput           // input that is an image
-	PerImage             // an image in the input
-	PerQuery             // a query of a rerank request
-	PerRequest           // a request
-	WebSearch            // a web search of the provider's own tool
-	WebSearchLow         // one with a small search context
-	WebSearchMedium      // one with a medium search context
-	WebSearchHigh        // one with a large search context
-	Items           = iota
+	Input                Item = iota
+	Output                    // reasoning included, where Reasoning has no rate
+	CacheRead                 // input that was found in the provider's prompt cache
+	CacheWrite                // input that was written to it, for five minutes where there is a choice
+	CacheWrite1h              // input that was written to it for an hour
+	Reasoning                 // output that is reasoning, where it is billed apart
+	AudioInput                // input that is audio
+	AudioOutput               // output that is audio
+	AudioCacheRead            // cached input that is audio
+	ImageInput                // input that is an image
+	PerImage                  // an image in the input
+	PerQuery                  // a query of a rerank request
+	PerRequest                // a request
+	WebSearch                 // a web search of the provider's own tool
+	WebSearchLow              // one with a small search context
+	WebSearchMedium           // one with a medium search context
+	WebSearchHigh             // one with a large search context
+	ImageCacheRead            // cached input that is an image
+	ImageOutput               // output that is an image
+	PerImageOutput            // an image made; Rates.Image has those by size and quality
+	PerAudioSecond            // a second of audio in the input
+	PerAudioSecondOutput      // a second of audio made
+	PerCharacter              // a character of a text to be spoken
+	FileSearch                // a search of the provider's own tool in stored files
+	Items                = iota
 )
 
 var itemNames = [Items]string{
 	"input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning_output", "audio_input", "audio_output", "audio_cache_read",
 	"image_input", "per_image", "per_query", "per_request", "web_search", "web_search_low", "web_search_medium", "web_search_high",
+	"image_cache_read", "image_output", "per_image_output", "per_audio_second", "per_audio_second_output", "per_character", "file_search",
 }
 
 // String returns the item's name, as configurations and lists have it.
@@ -46,16 +55,17 @@ func (i Item) String() string {
 }
 
 // Tokens reports whether the item counts tokens.
-func (i Item) Tokens() bool { return i <= ImageInput }
+func (i Item) Tokens() bool { return i <= ImageInput || i == ImageCacheRead || i == ImageOutput }
 
 // Rates are the rates of one list of prices. The zero value states none. It does not change once made.
 type Rates struct {
-	set  uint32 // a bit for each stated item
-	list []Rate // of the stated items, in their order
+	set    uint32 // a bit for each stated item
+	list   []Rate // of the stated items, in their order
+	images []Image
 }
 
 // NewRates makes Rates from what is stated. list[i] belongs to the i-th bit of set that is 1; the list is kept.
-func NewRates(set uint32, list []Rate) Rates { return Rates{set, list} }
+func NewRates(set uint32, list []Rate) Rates { return Rates{set: set, list: list} }
 
 // RatesOf makes Rates from a map.
 func RatesOf(m map[Item]Rate) Rates {
@@ -79,10 +89,12 @@ func (r Rates) Get(i Item) (rate Rate, ok bool) {
 }
 
 // Stated reports whether any rate is stated.
-func (r Rates) Stated() bool { return r.set != 0 }
+func (r Rates) Stated() bool { return r.set != 0 || len(r.images) > 0 }
 
 // Equal reports whether both state the same.
-func (r Rates) Equal(o Rates) bool { return r.set == o.set && slices.Equal(r.list, o.list) }
+func (r Rates) Equal(o Rates) bool {
+	return r.set == o.set && slices.Equal(r.list, o.list) && slices.Equal(r.images, o.images)
+}
 
 // All yields the stated rates in the order of items.
 func (r Rates) All() iter.Seq2[Item, Rate] {
@@ -101,10 +113,10 @@ func (r Rates) All() iter.Seq2[Item, Rate] {
 
 // With returns the rates with those of over in their place.
 func (r Rates) With(over Rates) Rates {
-	if r.set&^over.set == 0 {
+	if r.set&^over.set == 0 && len(r.images) == 0 {
 		return over
 	}
-	out := Rates{set: r.set | over.set, list: make([]Rate, 0, bits.OnesCount32(r.set|over.set))}
+	out := Rates{set: r.set | over.set, images: withImages(r.images, over.images), list: make([]Rate, 0, bits.OnesCount32(r.set|over.set))}
 	for i := range Item(Items) {
 		if v, ok := over.Get(i); ok {
 			out.list = append(out.list, v)
@@ -169,7 +181,8 @@ type Service struct {
 }
 
 // Factor multiplies the whole price, in thousandths. With Region it is for processing within the region
-// Name; else Name is a switch of the provider's, as us (inference in the US) or fast.
+// Name, or within any whose name begins so where it ends with *; else Name is a switch of the provider's, as us
+// (inference in the US) or fast.
 type Factor struct {
 	Name   string
 	Region bool
@@ -221,4 +234,33 @@ func (c *Card) Service(name string) (Rates, bool) {
 		return Rates{}, false
 	}
 	return c.Services[i].Rates, true
+}
+
+// global is the region of a provider that promises none: no pattern of regions means it.
+const global = "global"
+
+// Regional returns the factor of processing within a region, in thousandths: that of its own name, or else the first of a
+// pattern that fits.
+func (c *Card) Regional(region string) (milli int64, ok bool) {
+	for i := range c.Factors {
+		f := &c.Factors[i]
+		switch begin, pattern := strings.CutSuffix(f.Name, "*"); {
+		case !f.Region:
+		case f.Name == region:
+			return f.Milli, true
+		case pattern && !ok && region != global && strings.HasPrefix(region, begin):
+			milli, ok = f.Milli, true
+		}
+	}
+	return milli, ok
+}
+
+// Switch returns the factor of a switch, in thousandths.
+func (c *Card) Switch(name string) (milli int64, ok bool) {
+	for i := range c.Factors {
+		if f := &c.Factors[i]; !f.Region && f.Name == name {
+			return f.Milli, true
+		}
+	}
+	return 0, false
 }

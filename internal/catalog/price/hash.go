@@ -54,6 +54,16 @@ func (r Rates) appendText(dst []byte) []byte {
 		first = false
 		dst = append(append(append(dst, i.String()...), ' '), v.Million()...)
 	}
+	for i := range r.images {
+		m := &r.images[i]
+		if !first {
+			dst = append(dst, ' ')
+		}
+		first = false
+		dst = strconv.AppendQuote(append(dst, "image "...), m.Size)
+		dst = strconv.AppendQuote(append(dst, ' '), m.Quality)
+		dst = append(append(dst, ' '), m.Rate.Million()...)
+	}
 	return dst
 }
 

@@ -275,13 +275,17 @@ func listPrice(rate string, tokens bool) string {
 // unitOf returns the units of an item: those that are consumed, and those that have a price.
 func unitOf(item string) (consumed, priced string) {
 	switch item {
-	case price.PerImage.String():
+	case price.PerImage.String(), price.PerImageOutput.String():
 		return "Images", "Images"
+	case price.PerAudioSecond.String(), price.PerAudioSecondOutput.String():
+		return "Seconds", "Seconds"
+	case price.PerCharacter.String():
+		return "Characters", "Characters"
 	case price.PerQuery.String():
 		return "Queries", "Queries"
 	case price.PerRequest.String():
 		return "Requests", "Requests"
-	case price.WebSearch.String(), price.WebSearchLow.String(), price.WebSearchMedium.String(), price.WebSearchHigh.String():
+	case price.WebSearch.String(), price.WebSearchLow.String(), price.WebSearchMedium.String(), price.WebSearchHigh.String(), price.FileSearch.String():
 		return "Searches", "Searches"
 	}
 	return "Tokens", "1000000 Tokens"
