@@ -6,7 +6,14 @@ SHELL       := bash
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
-LDFLAGS := $(if $(VERSION),-X main.release=$(VERSION))
+
+# -w leaves out what only a debugger reads; profilers and stack traces do not need it. make build LDFLAGS= keeps it.
+LDFLAGS := -w $(if $(VERSION),-X main.release=$(VERSION))
+
+# grpc-go's page of traces needs templates, which call methods by names that the linker cannot know: it would keep every
+# method there is. See docs/adr/0011-what-the-linker-drops.md.
+TAGS := grpcnotrace
+
 ARGS    ?=
 
 # Data that is not part of the repository: recorded traffic and the vulnerability database.
@@ -50,9 +57,9 @@ help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 .PHONY: build
-build: ## build bin/signalbox
+build: ## build bin/signalbox, a static program
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/signalbox ./cmd/signalbox
+	CGO_ENABLED=0 $(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/signalbox ./cmd/signalbox
 
 .PHONY: run
 run: check-tools build ## build and start it: ARGS="--config FILE" for a configuration of your own

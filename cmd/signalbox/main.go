@@ -9,13 +9,12 @@ import (
 	"os"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
+	"github.com/signalbox-ai/signalbox/internal/cli"
 	"github.com/signalbox-ai/signalbox/internal/config"
 )
 
-// cli is the command line.
-type cli struct {
+// commands are the command line.
+type commands struct {
 	Up        upCmd        `cmd:"" help:"Serve, with an Envoy as a child process."`
 	Serve     serveCmd     `cmd:"" help:"Serve for an Envoy that is already there."`
 	Check     checkCmd     `cmd:"" help:"Check a configuration file and say what is wrong."`
@@ -38,28 +37,24 @@ type streams struct {
 	out, err io.Writer
 }
 
+// runner is a command.
+type runner interface{ Run(s streams) error }
+
 func main() { os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})) }
 
 // run is main without the process. It returns the exit status: 0 well, 1 failed, 2 wrong usage.
 func run(args []string, s streams) int {
-	var c cli
-	exit := -1
-	p, err := kong.New(&c, kong.Name("signalbox"),
-		kong.Description("Signalbox, the LLM filter for Envoy: one endpoint for every model and provider."),
-		kong.Writers(s.out, s.err), kong.Exit(func(code int) { exit = code }), kong.UsageOnError(), kong.Bind(s))
-	if err != nil {
-		fmt.Fprintln(s.err, "signalbox:", err)
-		return 1
-	}
-	ctx, err := p.Parse(args)
-	if exit >= 0 { // --help was served
-		return exit
-	}
+	about := cli.Program{Name: "signalbox", About: "Signalbox, the LLM filter for Envoy: one endpoint for every model and provider."}
+	call, err := cli.Parse[runner](about, new(commands), args)
 	if err != nil {
 		fmt.Fprintf(s.err, "signalbox: %v (see signalbox --help)\n", err)
 		return 2
 	}
-	if err := ctx.Run(); err != nil {
+	if call.Help != "" {
+		fmt.Fprint(s.out, call.Help)
+		return 0
+	}
+	if err := call.Command.Run(s); err != nil {
 		if faults, ok := errors.AsType[config.Errors](err); ok {
 			fmt.Fprintln(s.err, strings.TrimRight(faults.Report(), "\n"))
 		} else {

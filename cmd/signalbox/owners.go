@@ -21,7 +21,7 @@ type storeCmds struct {
 // organizationsCmd manages organizationsAPI.
 type organizationsCmd struct {
 	Create organizationCreate `cmd:"" help:"Make an organization."`
-	List   organizationList   `cmd:"" help:"List organizationsAPI."`
+	List   organizationList   `cmd:"" help:"List organizations."`
 	Show   organizationShow   `cmd:"" help:"Show one."`
 	Change organizationChange `cmd:"" help:"Change its title."`
 	Delete organizationDelete `cmd:"" help:"Delete one without teams and keys."`

@@ -4,7 +4,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 if [ -z "${SIGNALBOX:-}" ]; then
-	(cd "$root" && go build -o bin/signalbox ./cmd/signalbox)
+	make -s -C "$root" build
 	SIGNALBOX=$root/bin/signalbox
 fi
 export SIGNALBOX

@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// built is the program, made once for all tests of a package.
+// built is the program, made once for all tests of a package, with the tags of the Makefile.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "signalbox-bin")
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "signalbox")
-	cmd := exec.Command("go", "build", "-o", path, "github.com/signalbox-ai/signalbox/cmd/signalbox")
+	cmd := exec.Command("go", "build", "-tags", "grpcnotrace", "-o", path, "github.com/signalbox-ai/signalbox/cmd/signalbox")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", &buildError{string(out), err}
 	}
