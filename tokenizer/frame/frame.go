@@ -10,7 +10,10 @@
 //	                 └ Env.Text: a vocabulary
 package frame
 
-import "github.com/signalbox-ai/signalbox/internal/llm"
+import (
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
 
 // Env is what a rule asks of a model.
 type Env struct {
@@ -91,10 +94,34 @@ func (c *counting) plain(req *llm.Request) bool {
 				c.Sum.Text += c.text(t.Parts[i].Text)
 			}
 		}
+		for i := range req.Extra.Members {
+			if m := &req.Extra.Members[i]; m.Name == "prompt" || m.Name == "suffix" {
+				c.completed(m.Raw, 0)
+			}
+		}
 	default:
 		return false
 	}
 	return true
+}
+
+// completed counts what a legacy completion goes on from, where that is no single text: several texts, tokens, or lists
+// of these; or the text that it ends before, which the model is shown too.
+func (c *counting) completed(raw []byte, depth int) {
+	switch jsonx.Kind(raw) {
+	case '"':
+		s, _ := jsonx.String(raw)
+		c.Sum.Text += c.text(s)
+	case '0':
+		c.Sum.Text++
+	case '[':
+		const lists = 2 // of lists of tokens
+		for _, v := range jsonx.Elements(raw) {
+			if depth < lists {
+				c.completed(v, depth+1)
+			}
+		}
+	}
 }
 
 func (c *counting) embedded(in *llm.EmbedInput) {

@@ -88,6 +88,10 @@ func TestFrames(t *testing.T) {
 	chat := func(turns ...llm.Turn) *llm.Request {
 		return &llm.Request{Op: llm.OpChat, Body: &llm.Chat{Turns: turns}}
 	}
+	twice := llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{{Text: "four"}, {Kind: llm.PartThought, Text: ""}, {Text: ""}, {Text: "six"}}}
+	members := func(name, raw string) llm.Extra {
+		return llm.Extra{Members: []llm.Member{{Name: name, Raw: []byte(raw)}}}
+	}
 	for _, c := range []struct {
 		name string
 		rule Rule
@@ -108,6 +112,11 @@ func TestFrames(t *testing.T) {
 		{"Vertex: none", Gemini{}, chat(talk...), 7},
 		{"a template", Template{Start: 1, Turn: 5, End: 3, Answer: 1, NoSystem: 20}, chat(talk[1:]...), 5 + 1 + 15 + 3 + 1 + 20},
 		{"a legacy completion is its prompt", Classic(), &llm.Request{Op: llm.OpComplete, Body: &llm.Chat{Turns: talk[1:2]}}, 3},
+		{"a legacy completion of several texts is all of them", Classic(), &llm.Request{Op: llm.OpComplete, Body: &llm.Chat{}, Extra: members("prompt", `["a b","c"]`)}, 3},
+		{"a legacy completion of tokens is as many", Classic(), &llm.Request{Op: llm.OpComplete, Body: &llm.Chat{}, Extra: members("prompt", `[[11,22],[33]]`)}, 3},
+		{"a legacy completion is shown what follows it", Classic(), &llm.Request{Op: llm.OpComplete, Body: &llm.Chat{Turns: talk[1:2]}, Extra: members("suffix", `"and on"`)}, 5},
+		{"a chat's answer of two texts is one message", GPT5(), chat(talk[1], twice, talk[3]), 6 + 2 + 3*4 + 2},
+		{"each text of an answer is a message at Responses", GPT5(), &llm.Request{Op: llm.OpChat, Body: chat(talk[1], twice, talk[3]).Body, Extra: llm.Extra{Dialect: "openai-responses"}}, 6 + 2 + 4*4 + 2*2},
 		{"embeddings are their texts", Classic(), &llm.Request{Op: llm.OpEmbed, Body: &llm.Embed{Inputs: []llm.EmbedInput{{Text: "a b"}, {Tokens: []int64{1, 2, 3}}, {Text: ""}}}}, 6},
 	} {
 		t.Run(c.name, func(t *testing.T) {

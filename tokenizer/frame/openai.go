@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"math"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -86,12 +87,13 @@ type asked struct {
 	counting
 	f     OpenAI
 	api   OpenAIAPI
+	most  int64             // messages that an earlier answer is at most
 	names map[string]string // of functions, by the id of a call
 }
 
 // Count counts a request.
 func (f OpenAI) Count(req *llm.Request, env Env) Sum {
-	a := asked{counting: counting{Env: env}, f: f, api: f.Chat}
+	a := asked{counting: counting{Env: env}, f: f, api: f.Chat, most: 1}
 	if a.plain(req) {
 		return a.Sum
 	}
@@ -100,7 +102,7 @@ func (f OpenAI) Count(req *llm.Request, env Env) Sum {
 		return a.Sum
 	}
 	if req.Extra.Dialect == "openai-responses" {
-		a.api = f.Responses
+		a.api, a.most = f.Responses, math.MaxInt64 // each text of an answer is a message there, and they stand in one turn
 	}
 	a.Frame += 3 + f.Base
 	for i := range chat.Turns {
@@ -111,8 +113,11 @@ func (f OpenAI) Count(req *llm.Request, env Env) Sum {
 }
 
 func (a *asked) turn(t *llm.Turn) {
-	replies := 0
-	calls, said := int64(0), len(t.Parts) == 0 || t.Role != llm.RoleAssistant // an answer without text costs nothing
+	replies, answer := 0, t.Role == llm.RoleAssistant
+	calls, messages := int64(0), int64(1)
+	if answer && len(t.Parts) > 0 { // an answer without text costs nothing
+		messages = 0
+	}
 	for i := range t.Parts {
 		p := &t.Parts[i]
 		switch p.Kind {
@@ -124,16 +129,18 @@ func (a *asked) turn(t *llm.Turn) {
 			replies++
 		default:
 			a.part(p)
-			said = said || p.Kind != llm.PartThought && (p.Kind != llm.PartText || p.Text != "")
+			if answer && p.Kind != llm.PartThought && (p.Kind != llm.PartText || p.Text != "") {
+				messages = min(messages+1, a.most)
+			}
 		}
 	}
 	if calls > 1 {
 		a.Frame += a.api.Several
 	}
-	if said && replies < max(len(t.Parts), 1) {
-		a.Frame += message + a.f.Message
-		if t.Role == llm.RoleAssistant {
-			a.Frame += a.f.Earlier
+	if replies < max(len(t.Parts), 1) {
+		a.Frame += messages * (message + a.f.Message)
+		if answer {
+			a.Frame += messages * a.f.Earlier
 		}
 	}
 	if t.Name != "" {
