@@ -71,11 +71,14 @@ func (g *group) add(counted, reported int64) {
 const (
 	groupOpenAI       = "openai plain"
 	groupOpenAIHidden = "openai plain, previews apart"
+	groupOpenAIChat   = "of these, chat completions"
+	groupOpenAIItems  = "of these, Responses"
 	groupOpenAITools  = "openai tools"
 	groupOpenAISchema = "openai schema"
 	groupClaude       = "claude plain"
 	groupClaudeTools  = "claude tools"
 	groupGemini       = "gemini plain"
+	groupGeminiThinks = "of these, without a budget for thoughts"
 	groupGeminiTools  = "gemini tools"
 )
 
@@ -172,7 +175,11 @@ func shape(req *llm.Request) string {
 	thinks := chat.Thinking != nil
 	for _, m := range req.Extra.Members { // the prompt is elsewhere, or the model thinks
 		switch m.Name {
-		case "previous_response_id", "conversation", "prompt", "context_management", "suffix", "functions":
+		case "prompt":
+			if req.Op != llm.OpComplete { // texts or tokens, and no reference
+				return "stored"
+			}
+		case "previous_response_id", "conversation", "context_management", "functions":
 			return "stored"
 		case "reasoning":
 			thinks = true
@@ -222,20 +229,37 @@ func pictured(p *llm.Part) bool {
 // groups are the groups that a pair belongs to.
 func (p *Pair) groups(req *llm.Request) []string {
 	s, maker := shape(req), p.maker()
-	if s == "thinking" && (maker == "openai" || maker == "gemini") { // an effort or a budget adds nothing
+	thinks := s == "thinking"
+	if thinks && (maker == "openai" || maker == "gemini") { // an effort or a budget adds nothing
 		s = "plain"
 	}
 	out := []string{maker + " " + s}
-	if out[0] == groupOpenAI && !strings.Contains(p.name(), "search") && !strings.Contains(p.name(), "audio") {
+	switch out[0] {
+	case groupOpenAI:
+		if strings.Contains(p.name(), "search") || strings.Contains(p.name(), "audio") {
+			break
+		}
 		out = append(out, groupOpenAIHidden)
+		switch {
+		case strings.HasSuffix(p.Path, "/chat/completions"):
+			out = append(out, groupOpenAIChat)
+		case strings.HasSuffix(p.Path, "/responses"), strings.HasSuffix(p.Path, "/responses/input_tokens"):
+			out = append(out, groupOpenAIItems)
+		}
+	case groupGemini:
+		if !thinks {
+			out = append(out, groupGeminiThinks)
+		}
 	}
 	return out
 }
 
-// maker is whose tokens are counted.
+// maker is whose tokens are counted, where the maker or a cloud reports them. OpenRouter stands for itself: it changes
+// what models are sent.
 func (p *Pair) maker() string {
 	name := strings.ToLower(p.name())
 	switch {
+	case p.Provider == "openrouter":
 	case p.Provider == "openai" || p.Provider == "azure-openai":
 		return "openai"
 	case strings.Contains(name, "claude"):
@@ -298,7 +322,10 @@ func (r *Report) Write(out io.Writer, halves bool) error {
 
 // names are those of the groups: first those that somebody counts on.
 func (r *Report) names() []string {
-	first := []string{groupOpenAI, groupOpenAIHidden, groupOpenAITools, groupOpenAISchema, groupClaude, groupClaudeTools, groupGemini, groupGeminiTools}
+	first := []string{
+		groupOpenAI, groupOpenAIHidden, groupOpenAIChat, groupOpenAIItems, groupOpenAITools, groupOpenAISchema, groupClaude, groupClaudeTools,
+		groupGemini, groupGeminiThinks, groupGeminiTools,
+	}
 	var out, rest []string
 	for _, name := range first {
 		if r.groups[part{name, All}] != nil {
