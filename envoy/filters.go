@@ -26,18 +26,20 @@ import (
 
 // Namespaces of dynamic metadata between the service and Envoy.
 const (
-	NamespacePlan    = "signalbox.plan"    // priority_groups: the steps
+	NamespacePlan    = "signalbox.plan"    // typed, a PriorityGroupsOverride: the steps
 	NamespaceTicket  = "signalbox.ticket"  // ticket, dialect
 	NamespaceAttempt = "signalbox.attempt" // len: of the body that is sent; target, attempts, losses: shown to the client
 	NamespaceOwn     = "signalbox.own"     // body "1": an answer of the service, which passes as it is
-	NamespaceLimits  = "signalbox.limits"  // by name, a header of limitHeaders
+	NamespaceLimits  = "signalbox.limits"  // how limits stand, such as tokens-limit, -remaining and -reset
 )
 
 const attemptCount = "x-envoy-attempt-count"
 
+const edgeFilter = "signalbox.edge"
+
 // downstream are the filters that see a request once.
 func downstream(s *Spec) []*hcmv3.HttpFilter {
-	fs := append([]*hcmv3.HttpFilter{filter("signalbox.edge", edge(s))}, tokens(s)...)
+	fs := append([]*hcmv3.HttpFilter{filter(edgeFilter, edge(s))}, tokens(s)...)
 	return append(fs,
 		filter("signalbox.limit", &limitv3.BodySizeLimit{MaxRequestBytes: wrapperspb.UInt64(uint64(s.Limits.Body))}),
 		filter("signalbox.plan", planFilter(s)),
@@ -147,8 +149,9 @@ func planFilter(s *Spec) *extprocv3.ExternalProcessor {
 	p.MessageTimeout, p.MaxMessageTimeout = dur(s.Deadlines.Plan), dur(maxPlan)
 	p.MutationRules.AllowEnvoy = yes() // the plan sets retries and deadlines
 	p.MetadataOptions = &extprocv3.MetadataOptions{
-		ReceivingNamespaces: namespaces(NamespacePlan, NamespaceTicket, NamespaceAttempt, NamespaceOwn, NamespaceLimits),
+		ReceivingNamespaces: namespaces(NamespaceTicket, NamespaceAttempt, NamespaceOwn, NamespaceLimits),
 	}
+	p.MetadataOptions.ReceivingNamespaces.Typed = []string{NamespacePlan}
 	if len(s.Identity.Issuers) > 0 {
 		p.MetadataOptions.ForwardingNamespaces = namespaces(NamespaceToken)
 	}
@@ -199,29 +202,7 @@ func edge(s *Spec) *mutationv3.HeaderMutation {
 	} {
 		m.ResponseMutations = append(m.ResponseMutations, remove(n))
 	}
-	if s.Limited {
-		for _, n := range limitHeaders() {
-			m.ResponseMutations = append(m.ResponseMutations, &rulesv3.HeaderMutation{Action: &rulesv3.HeaderMutation_Append{
-				Append: add(n, "%DYNAMIC_METADATA("+NamespaceLimits+":"+n+")%"),
-			}})
-		}
-	}
 	return &mutationv3.HeaderMutation{Mutations: m}
-}
-
-// limitHeaders are the headers in which clients of OpenAI's and Anthropic's SDKs look for their limits.
-func limitHeaders() (names []string) {
-	for _, unit := range [...]string{"requests", "tokens"} {
-		for _, what := range [...]string{"limit", "remaining", "reset"} {
-			names = append(names, "x-ratelimit-"+what+"-"+unit)
-		}
-	}
-	for _, unit := range [...]string{"requests", "tokens", "input-tokens", "output-tokens"} {
-		for _, what := range [...]string{"limit", "remaining", "reset"} {
-			names = append(names, "anthropic-ratelimit-"+unit+"-"+what)
-		}
-	}
-	return names
 }
 
 // clean is the last to touch an attempt's request. Content-length is missing wherever the service replaced

@@ -4,9 +4,12 @@ import (
 	"strconv"
 	"time"
 
+	rulesv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	priorityv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/router/cluster_specifiers/priority_group/v3"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -22,12 +25,13 @@ const (
 )
 
 // routes renders the one route table. It has a route for each idle timer, since Envoy takes that time from
-// a route alone; the plan chooses by a header and has the route chosen again.
+// a route alone; the plan chooses by a header and has the route chosen again. By the first choice, which is by the
+// client's path, the client is told of its limits.
 func routes(s *Spec) *routev3.RouteConfiguration {
 	rs := make([]*routev3.Route, 0, len(s.Deadlines.Idle)+2)
 	session := route(s, "realtime", &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: realtimePath}}, 0)
 	session.GetRoute().UpgradeConfigs = []*routev3.RouteAction_UpgradeConfig{{UpgradeType: "websocket", Enabled: yes()}}
-	rs = append(rs, session)
+	rs = append(rs, toldOpenAI(s, session))
 	for _, idle := range s.Deadlines.Idle {
 		ms := strconv.FormatInt(idle.Milliseconds(), 10)
 		m := &routev3.RouteMatch{
@@ -38,7 +42,9 @@ func routes(s *Spec) *routev3.RouteConfiguration {
 		}
 		rs = append(rs, route(s, "idle-"+ms+"ms", m, idle))
 	}
-	rs = append(rs, route(s, "default", &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}, 0))
+	rs = append(rs,
+		toldAnthropic(s, route(s, "messages", &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: messagesPath}}, 0)),
+		toldOpenAI(s, route(s, "default", &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}, 0)))
 	return &routev3.RouteConfiguration{
 		Name: resourceName,
 		VirtualHosts: []*routev3.VirtualHost{{
@@ -113,4 +119,35 @@ func retryPolicy(s *Spec) *routev3.RetryPolicy {
 		RefreshClusterOnRetry: true,
 		RetryBackOff:          &routev3.RetryPolicy_RetryBackOff{BaseInterval: dur(time.Millisecond), MaxInterval: dur(10 * time.Millisecond)},
 	}
+}
+
+// messagesPath begins the paths at which clients speak Anthropic's dialects.
+const messagesPath = "/v1/messages"
+
+// told adds to a route the headers in which its clients are told of their limits. The first filter adds them to an answer,
+// after it has taken out the provider's, by the route that the request had when it came: what the plan sets has no part
+// in that. They stand in the routes because a header that an answer does not get costs nearly as much as one that it gets.
+func told(s *Spec, r *routev3.Route, header func(unit, what string) string, units ...string) *routev3.Route {
+	if !s.Limited {
+		return r
+	}
+	m := &mutationv3.Mutations{}
+	for _, unit := range units {
+		for _, what := range [...]string{"limit", "remaining", "reset"} {
+			m.ResponseMutations = append(m.ResponseMutations, &rulesv3.HeaderMutation{Action: &rulesv3.HeaderMutation_Append{
+				Append: add(header(unit, what), "%DYNAMIC_METADATA("+NamespaceLimits+":"+unit+"-"+what+")%"),
+			}})
+		}
+	}
+	r.TypedPerFilterConfig = map[string]*anypb.Any{edgeFilter: packed(&mutationv3.HeaderMutationPerRoute{Mutations: m})}
+	return r
+}
+
+// toldOpenAI are the headers that OpenAI's SDKs read, toldAnthropic those of Anthropic's.
+func toldOpenAI(s *Spec, r *routev3.Route) *routev3.Route {
+	return told(s, r, func(unit, what string) string { return "x-ratelimit-" + what + "-" + unit }, "requests", "tokens")
+}
+
+func toldAnthropic(s *Spec, r *routev3.Route) *routev3.Route {
+	return told(s, r, func(unit, what string) string { return "anthropic-ratelimit-" + unit + "-" + what }, "requests", "tokens", "input-tokens", "output-tokens")
 }

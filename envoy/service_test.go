@@ -9,11 +9,14 @@ import (
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	priorityv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/router/cluster_specifiers/priority_group/v3"
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/signalbox-ai/signalbox/envoy"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -109,16 +112,19 @@ func planned(body []byte) *extprocv3.ProcessingResponse {
 	if o.Own {
 		return own(503, `{"own":"from the plan"}`)
 	}
-	groups := make([]any, len(o.Plan))
-	for i, c := range o.Plan {
-		groups[i] = map[string]any{"name": c, "clusters": []any{map[string]any{"cluster_name": c, "weight": 1}}}
+	groups := &priorityv3.PriorityGroupsOverride{}
+	for _, c := range o.Plan {
+		groups.PriorityGroups = append(groups.PriorityGroups, &priorityv3.PriorityGroup{Name: c, Clusters: []*priorityv3.ClusterWeight{{ClusterName: c, Weight: wrapperspb.UInt32(1)}}})
+	}
+	steps, err := anypb.New(groups)
+	if err != nil {
+		return own(500, err.Error())
 	}
 	sent := `{"from":"plan"}`
 	if o.Pad != "" {
 		sent = string(body)
 	}
 	dm, err := structpb.NewStruct(map[string]any{
-		envoy.NamespacePlan:    map[string]any{"priority_groups": groups},
 		envoy.NamespaceTicket:  map[string]any{"ticket": "t-1", "dialect": o.Dialect},
 		envoy.NamespaceAttempt: prepared(len(sent), o.Target),
 	})
@@ -138,7 +144,8 @@ func planned(body []byte) *extprocv3.ProcessingResponse {
 		}
 	}
 	return &extprocv3.ProcessingResponse{
-		DynamicMetadata: dm,
+		DynamicMetadata:      dm,
+		TypedDynamicMetadata: map[string]*anypb.Any{envoy.NamespacePlan: steps},
 		Response: &extprocv3.ProcessingResponse_RequestBody{RequestBody: &extprocv3.BodyResponse{Response: &extprocv3.CommonResponse{
 			ClearRouteCache: true,
 			HeaderMutation:  &extprocv3.HeaderMutation{SetHeaders: set},

@@ -7,9 +7,11 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	logv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	aiv3 "github.com/envoyproxy/go-control-plane/envoy/data/ai/v3"
+	priorityv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/router/cluster_specifiers/priority_group/v3"
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -23,7 +25,7 @@ func oracleRespond(r *exchange.Reply) *extprocv3.ProcessingResponse {
 	if r.Answer != nil {
 		return oracleImmediate(r.Answer, r.Limits)
 	}
-	out := &extprocv3.ProcessingResponse{DynamicMetadata: dynamic(r)}
+	out := &extprocv3.ProcessingResponse{DynamicMetadata: dynamic(r), TypedDynamicMetadata: typed(r.Plan)}
 	c := &extprocv3.CommonResponse{HeaderMutation: mutation(r), ClearRouteCache: r.Plan != nil}
 	if r.Replace {
 		c.BodyMutation = &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_Body{Body: r.Body}}
@@ -70,19 +72,29 @@ func header(name, value string) *corev3.HeaderValueOption {
 	}
 }
 
-// dynamic makes the metadata that carries the plan, the ticket and what the attempt's last filter needs.
+// typed makes the metadata that carries the plan.
+func typed(p *exchange.Routed) map[string]*anypb.Any {
+	if p == nil {
+		return nil
+	}
+	groups := &priorityv3.PriorityGroupsOverride{}
+	for _, c := range p.Clusters {
+		groups.PriorityGroups = append(groups.PriorityGroups, &priorityv3.PriorityGroup{Name: c, Clusters: []*priorityv3.ClusterWeight{{ClusterName: c, Weight: wrapperspb.UInt32(1)}}})
+	}
+	packed, err := anypb.New(groups)
+	if err != nil {
+		panic(err)
+	}
+	return map[string]*anypb.Any{NamespacePlan: packed}
+}
+
+// dynamic makes the metadata that carries the ticket and what the attempt's last filter needs.
 func dynamic(r *exchange.Reply) *structpb.Struct {
 	if r.Plan == nil && r.Attempt == nil {
 		return nil
 	}
 	m := map[string]*structpb.Value{}
 	if p := r.Plan; p != nil {
-		groups := make([]*structpb.Value, len(p.Clusters))
-		for i, c := range p.Clusters {
-			cluster := object(map[string]*structpb.Value{"cluster_name": structpb.NewStringValue(c), "weight": structpb.NewNumberValue(1)})
-			groups[i] = object(map[string]*structpb.Value{"name": structpb.NewStringValue(c), "clusters": list(cluster)})
-		}
-		m[NamespacePlan] = object(map[string]*structpb.Value{"priority_groups": list(groups...)})
 		m[NamespaceTicket] = object(map[string]*structpb.Value{
 			"ticket":  structpb.NewStringValue(p.Ticket),
 			"dialect": structpb.NewStringValue(string(p.Dialect)),
@@ -108,10 +120,6 @@ func dynamic(r *exchange.Reply) *structpb.Struct {
 
 func object(f map[string]*structpb.Value) *structpb.Value {
 	return structpb.NewStructValue(&structpb.Struct{Fields: f})
-}
-
-func list(v ...*structpb.Value) *structpb.Value {
-	return structpb.NewListValue(&structpb.ListValue{Values: v})
 }
 
 func oracleLimits(m map[string]*structpb.Value, limits []providers.Header) {

@@ -34,6 +34,9 @@ func (r *response) AppendTo(dst []byte) (out, tail []byte) {
 		w.limits(r.Limits)
 		w.close(0)
 	}
+	if r.Plan != nil {
+		w.plan(r.Plan.Clusters)
+	}
 	if r.Replace {
 		tail = r.Body
 	}
@@ -76,25 +79,33 @@ func (r *response) AppendTo(dst []byte) (out, tail []byte) {
 	return w.b, tail
 }
 
-// dynamic writes the metadata that carries the plan, the ticket and what the attempt's last filter needs: a
+// steps is the type of the metadata that carries the plan.
+const steps = "type.googleapis.com/envoy.extensions.router.cluster_specifiers.priority_group.v3.PriorityGroupsOverride"
+
+// plan writes the typed metadata that carries the plan: a group of one cluster for each attempt. Envoy copies such metadata
+// three times on the way into its log, each time as bytes; of a Struct it copies every member.
+func (w *writer) plan(clusters []string) {
+	w.open(13)
+	w.text(1, NamespacePlan)
+	w.open(2) // Any
+	w.text(1, steps)
+	w.open(2)
+	for _, c := range clusters {
+		w.open(1) // PriorityGroup
+		w.text(1, c)
+		w.open(2) // ClusterWeight
+		w.text(1, c)
+		w.open(2) // UInt32Value
+		w.flag(1)
+		w.end(3)
+	}
+	w.end(3)
+}
+
+// dynamic writes the metadata that carries the ticket and what the attempt's last filter needs: a
 // Struct of one Struct for each namespace.
 func (w *writer) dynamic(r *response) {
 	if p := r.Plan; p != nil {
-		w.object(NamespacePlan)
-		w.list("priority_groups")
-		for _, c := range p.Clusters {
-			w.item()
-			w.member("name", c)
-			w.list("clusters")
-			w.item()
-			w.member("cluster_name", c)
-			w.one("weight")
-			w.end(2) // the item
-			w.end(3) // clusters
-			w.end(2) // the group
-		}
-		w.end(3) // priority_groups
-		w.end(3)
 		w.object(NamespaceTicket)
 		w.member("ticket", p.Ticket)
 		w.member("dialect", string(p.Dialect))
@@ -226,34 +237,11 @@ func (w *writer) object(name string) {
 	w.open(5)
 }
 
-// list opens a member of a Struct that is a list, by three brackets.
-func (w *writer) list(name string) {
-	w.open(1)
-	w.text(1, name)
-	w.open(2)
-	w.open(6)
-}
-
-// item opens an item of a list that is a Struct, by two brackets.
-func (w *writer) item() {
-	w.open(1)
-	w.open(5)
-}
-
 // member writes a member of a Struct that is a string.
 func (w *writer) member(name, value string) {
 	w.open(1)
 	w.text(1, name)
 	w.open(2)
 	w.text(3, value)
-	w.end(2)
-}
-
-// one writes a member of a Struct that is the number 1.
-func (w *writer) one(name string) {
-	w.open(1)
-	w.text(1, name)
-	w.open(2)
-	w.b = protowire.AppendFixed64(protowire.AppendTag(w.b, 2, protowire.Fixed64Type), 0x3ff0000000000000)
 	w.end(2)
 }

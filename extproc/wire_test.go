@@ -49,7 +49,7 @@ func TestRespond(t *testing.T) {
 			Attempt: &exchange.Prepared{Length: 13, Target: "a/m"},
 		}},
 		{"plan-as-it-is", exchange.Reply{
-			To: exchange.ToRequestBody, Done: true, Plan: &exchange.Routed{Clusters: []string{"a"}, Ticket: "{}", Dialect: "openai-chat"}, Attempt: &exchange.Prepared{Length: 5}, Limits: []providers.Header{{Name: "x-ratelimit-limit-requests", Value: "60"}},
+			To: exchange.ToRequestBody, Done: true, Plan: &exchange.Routed{Clusters: []string{"a"}, Ticket: "{}", Dialect: "openai-chat"}, Attempt: &exchange.Prepared{Length: 5}, Limits: []providers.Header{{Name: "requests-limit", Value: "60"}},
 		}},
 		{"attempt", exchange.Reply{To: exchange.ToRequestBody, Replace: true, Body: []byte("x"), Attempt: &exchange.Prepared{Length: 1}, Set: []providers.Header{{Name: "content-length", Value: "1"}}}},
 		{"retry", exchange.Reply{To: exchange.ToAnswerHead, Status: 503, Set: []providers.Header{{Name: "x-signalbox-retry", Value: "1"}}}},

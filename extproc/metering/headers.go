@@ -17,8 +17,9 @@ type standing struct {
 	reset       time.Duration
 }
 
-// Headers are the limits that hold for a client, in the headers that the SDKs of its dialect read: of each unit the one
-// of which the smallest share is left. Money has none. A dialect without such headers gets none.
+// Headers are the limits that hold for a client, for the headers that the SDKs of its dialect read: of each unit the one
+// of which the smallest share is left, named by the unit and "-limit", "-remaining" or "-reset". Envoy puts them into the
+// dialect's headers. Money has none. A dialect without such headers gets none.
 func Headers(d dialect.Name, g *Granted, now time.Time) []providers.Header {
 	var all [quota.Parallel + 1]*standing
 	take := func(b *quota.Budget, left int64, reset time.Duration) {
@@ -66,9 +67,9 @@ func openai(out []providers.Header, s *standing, _ time.Time) []providers.Header
 		return out
 	}
 	return append(out,
-		providers.Header{Name: "x-ratelimit-limit-" + name, Value: strconv.FormatInt(s.limit, 10)},
-		providers.Header{Name: "x-ratelimit-remaining-" + name, Value: strconv.FormatInt(s.left, 10)},
-		providers.Header{Name: "x-ratelimit-reset-" + name, Value: s.reset.Round(time.Millisecond).String()},
+		providers.Header{Name: name + "-limit", Value: strconv.FormatInt(s.limit, 10)},
+		providers.Header{Name: name + "-remaining", Value: strconv.FormatInt(s.left, 10)},
+		providers.Header{Name: name + "-reset", Value: s.reset.Round(time.Millisecond).String()},
 	)
 }
 
@@ -76,8 +77,8 @@ func openai(out []providers.Header, s *standing, _ time.Time) []providers.Header
 func anthropic(out []providers.Header, s *standing, now time.Time) []providers.Header {
 	name := strings.ReplaceAll(s.unit.String(), "_", "-")
 	return append(out,
-		providers.Header{Name: "anthropic-ratelimit-" + name + "-limit", Value: strconv.FormatInt(s.limit, 10)},
-		providers.Header{Name: "anthropic-ratelimit-" + name + "-remaining", Value: strconv.FormatInt(s.left, 10)},
-		providers.Header{Name: "anthropic-ratelimit-" + name + "-reset", Value: now.Add(s.reset + time.Second - time.Nanosecond).UTC().Truncate(time.Second).Format(time.RFC3339)},
+		providers.Header{Name: name + "-limit", Value: strconv.FormatInt(s.limit, 10)},
+		providers.Header{Name: name + "-remaining", Value: strconv.FormatInt(s.left, 10)},
+		providers.Header{Name: name + "-reset", Value: now.Add(s.reset + time.Second - time.Nanosecond).UTC().Truncate(time.Second).Format(time.RFC3339)},
 	)
 }

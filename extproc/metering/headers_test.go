@@ -27,9 +27,9 @@ func TestClientsAreToldTheirLimitsInTheirOwnWords(t *testing.T) {
 		g    *metering.Granted
 		want string
 	}{
-		{dialect.OpenAIChat, g, "x-ratelimit-limit-requests 1000, x-ratelimit-remaining-requests 10, x-ratelimit-reset-requests 1h30m0s, x-ratelimit-limit-tokens 5000, x-ratelimit-remaining-tokens 0, x-ratelimit-reset-tokens 6m0s"},
-		{dialect.AnthropicMessages, g, "anthropic-ratelimit-requests-limit 1000, anthropic-ratelimit-requests-remaining 10, anthropic-ratelimit-requests-reset 2026-11-27T13:30:00Z, anthropic-ratelimit-input-tokens-limit 70, anthropic-ratelimit-input-tokens-remaining 7, anthropic-ratelimit-input-tokens-reset 2026-11-27T12:00:00Z, anthropic-ratelimit-tokens-limit 5000, anthropic-ratelimit-tokens-remaining 0, anthropic-ratelimit-tokens-reset 2026-11-27T12:06:00Z"},
-		{dialect.OpenAIResponses, refused, "x-ratelimit-limit-tokens 5000, x-ratelimit-remaining-tokens 12, x-ratelimit-reset-tokens 20s"},
+		{dialect.OpenAIChat, g, "requests-limit 1000, requests-remaining 10, requests-reset 1h30m0s, tokens-limit 5000, tokens-remaining 0, tokens-reset 6m0s"},
+		{dialect.AnthropicMessages, g, "requests-limit 1000, requests-remaining 10, requests-reset 2026-11-27T13:30:00Z, input-tokens-limit 70, input-tokens-remaining 7, input-tokens-reset 2026-11-27T12:00:00Z, tokens-limit 5000, tokens-remaining 0, tokens-reset 2026-11-27T12:06:00Z"},
+		{dialect.OpenAIResponses, refused, "tokens-limit 5000, tokens-remaining 12, tokens-reset 20s"},
 		{dialect.Gemini, g, ""},
 		{dialect.OpenAIChat, &metering.Granted{}, ""},
 	} {
