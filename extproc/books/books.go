@@ -112,15 +112,8 @@ func (b *Books) money(r *ledger.Record, c *metering.Charge) {
 
 // start is when the window begins that an exchange is charged to, by our clock, in Unix seconds; 0: it has none.
 func start(b *quota.Budget, at time.Time) int64 {
-	w := b.Window.Bounds(at, b.Limit)
-	switch b.Window.Kind {
-	case window.Fixed, window.Sliding:
-		ms := at.UnixMilli()
-		return (ms - ms%w.A) / 1000
-	case window.Day, window.Week, window.Month:
-		return w.A / 1000
-	}
-	return 0
+	from, _ := b.Window.Span(at)
+	return from / 1000
 }
 
 func (b *Books) attempt(e *metering.Ended, i int, l *metering.Line, began time.Duration) ledger.Attempt {

@@ -24,6 +24,10 @@ import (
 
 // Counter counts for all providers, and learns how far it was off. It is safe for concurrent use.
 type Counter struct {
+	// Off is told of a provider's count that is less than half or more than twice of ours, by name of the provider and the
+	// model. nil: nobody is. It is called by Run, and must be set before.
+	Off func(provider, model string)
+
 	set   *tokenizer.Set
 	book  *calibrate.Book
 	queue chan *Sample

@@ -119,7 +119,18 @@ func (c *Counter) learn(s *Sample) {
 	}
 	c.read(&s.from)
 	own := c.own(req, &s.from)
+	if expected := c.adjusted(req, s.from.provider.Name, s.from.model, own).Input; c.Off != nil && off(expected, s.reported) {
+		c.Off(s.from.provider.Name, s.from.model)
+	}
 	c.book.Learn(keyOf(req, s.from.provider.Name, s.from.model), own.Input, s.reported)
+}
+
+// small is a difference in tokens that says nothing: of short prompts most is what providers put around them.
+const small = 64
+
+// off reports whether a provider's count is not to be explained by ours.
+func off(expected, reported int64) bool {
+	return (reported > 2*expected || 2*reported < expected) && max(reported-expected, expected-reported) > small
 }
 
 // keyOf is what a request is learnt under.

@@ -17,6 +17,12 @@ import (
 func TestEstimatesGetBetterWithTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(tokenizer.NewSet(nil))
+		off := 0
+		c.Off = func(provider, model string) {
+			if provider == "somebody" && model == "their-model" {
+				off++
+			}
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go c.Run(ctx)
@@ -52,6 +58,16 @@ func TestEstimatesGetBetterWithTraffic(t *testing.T) {
 		after := count(100)
 		if after.Class != tokenizer.Calibrated || after.Input != before.Input+40 || after.Error != 0 || after.Upper < after.Input {
 			t.Errorf("got %+v after %+v", after, before)
+		}
+		if off != 0 {
+			t.Errorf("%d counts are called far off", off)
+		}
+		for _, reported := range []int64{3 * after.Input, after.Input / 3, after.Input} {
+			c.Measured(c.Sample(s, in(100), p, "their-model", ""), p, "their-model", "", reported)
+			synctest.Wait()
+		}
+		if off != 2 {
+			t.Errorf("%d counts are called far off, want 2", off)
 		}
 	})
 }

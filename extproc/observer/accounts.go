@@ -6,19 +6,22 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
+	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
 
 // Accounts counts what exchanges cost, on the way to the books.
 type Accounts struct {
-	cost *telemetry.CostMeters
-	next metering.Books
+	cost    *telemetry.CostMeters
+	trouble *trouble.Log
+	next    metering.Books
 }
 
 var _ metering.Books = (*Accounts)(nil)
 
-// NewAccounts makes Accounts. next gets everything as it is; nil: nobody does.
-func NewAccounts(c *telemetry.CostMeters, next metering.Books) *Accounts {
-	return &Accounts{cost: c, next: next}
+// NewAccounts makes Accounts. What must not happen goes into a log, which may be nil. next gets everything as it is; nil:
+// nobody does.
+func NewAccounts(c *telemetry.CostMeters, t *trouble.Log, next metering.Books) *Accounts {
+	return &Accounts{cost: c, trouble: t, next: next}
 }
 
 // Write implements metering.Books.
@@ -30,11 +33,18 @@ func (a *Accounts) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 			x.Provider = at.Provider.Name
 		}
 		a.cost.Charged(x)
-	}
-	for i := range min(len(c.Charged), len(c.Reserved)) {
-		if b := c.Charged[i].Budget; b.Unit == quota.Money && !b.Soft && !b.Shadow {
-			a.cost.Overrun(b.Owner.Level, c.Charged[i].Amount-c.Reserved[i].Amount)
+		if x.Unpriced {
+			a.trouble.Note(trouble.What{Kind: trouble.Unpriced, Subject: x.Provider + "/" + x.Model}, 1)
 		}
+	}
+	a.trouble.Rate(trouble.Expired, false)
+	for i := range min(len(c.Charged), len(c.Reserved)) {
+		b, over := c.Charged[i].Budget, c.Charged[i].Amount-c.Reserved[i].Amount
+		if b.Unit != quota.Money || b.Soft || b.Shadow || over <= 0 {
+			continue
+		}
+		a.cost.Overrun(b.Owner.Level, over)
+		a.trouble.Note(trouble.What{Kind: trouble.Overrun, Organization: e.Party.Organization, Subject: b.ID}, over)
 	}
 	if a.next == nil {
 		return nil
@@ -51,6 +61,7 @@ func (a *Accounts) Keep(r *ledger.Record, c *metering.Charge) {
 
 // Lapsed implements metering.Books.
 func (a *Accounts) Lapsed(organization string, l quota.Lapse) *ledger.Record {
+	a.trouble.Bad(trouble.Expired, 1)
 	if a.next == nil {
 		return nil
 	}

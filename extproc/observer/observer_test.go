@@ -1,6 +1,7 @@
 package observer
 
 import (
+	"fmt"
 	"maps"
 	"net/http/httptest"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/internal/telemetry/otlp"
 	"github.com/signalbox-ai/signalbox/internal/testkit/collector"
+	"github.com/signalbox-ai/signalbox/internal/trouble"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
@@ -135,10 +137,11 @@ func (b *books) Lapsed(string, quota.Lapse) *ledger.Record {
 func TestCostsAreCountedOnTheWayToTheBooks(t *testing.T) {
 	m := telemetry.New(prometheus.NewRegistry(), telemetry.Options{Tags: []string{"feature"}})
 	next := &books{}
-	a := NewAccounts(&m.Cost, next)
-	hard := &quota.Budget{Owner: quota.Owner{Level: "team"}, Unit: quota.Money, Limit: 1}
+	var seen trouble.Log
+	a := NewAccounts(&m.Cost, &seen, next)
+	hard := &quota.Budget{ID: "team_money", Owner: quota.Owner{Level: "team"}, Unit: quota.Money, Limit: 1}
 	soft := &quota.Budget{Owner: quota.Owner{Level: "key"}, Unit: quota.Money, Limit: 1, Soft: true}
-	e := &metering.Ended{Tags: maps.Clone(map[string]string{"feature": "chat"}), Asked: metering.Asked{Route: "r"}, Attempts: []metering.Attempt{{Step: metering.Step{Provider: at(), Model: "gpt"}}, {Step: metering.Step{Provider: at(), Model: "new"}}}}
+	e := &metering.Ended{Party: metering.Party{Organization: "acme"}, Tags: maps.Clone(map[string]string{"feature": "chat"}), Asked: metering.Asked{Route: "r"}, Attempts: []metering.Attempt{{Step: metering.Step{Provider: at(), Model: "gpt"}}, {Step: metering.Step{Provider: at(), Model: "new"}}}}
 	a.Keep(a.Write(e, &metering.Charge{
 		Lines:    []metering.Line{{Bill: cost.Bill{Nano: 3_000_000_000, Saved: 1_000_000_000}}, {Bill: cost.Bill{Flags: cost.Unpriced}}},
 		Reserved: []quota.Claim{{Budget: hard, Amount: 1_000_000_000}, {Budget: soft, Amount: 0}},
@@ -160,7 +163,14 @@ func TestCostsAreCountedOnTheWayToTheBooks(t *testing.T) {
 	if strings.Contains(got, `overrun_usd_total{level="key"}`) {
 		t.Error("a soft limit was overrun")
 	}
-	if r := NewAccounts(&m.Cost, nil).Write(e, &metering.Charge{}); r != nil {
+	var told []string
+	for _, s := range seen.Since(time.Now().Add(-time.Hour)) {
+		told = append(told, fmt.Sprintf("%s %s %s %d %d of %d", s.Kind, s.Organization, s.Subject, s.Amount, s.Count, s.All))
+	}
+	if d := cmp.Diff([]string{"expired   0 1 of 1", "overrun acme team_money 2000000000 1 of 0", "unpriced  eu/new 1 1 of 0"}, told); d != "" {
+		t.Errorf("what must not happen (-want +got):\n%s", d)
+	}
+	if r := NewAccounts(&m.Cost, nil, nil).Write(e, &metering.Charge{}); r != nil {
 		t.Errorf("without books there is the record %+v", r)
 	}
 	if next.written != 1 || next.kept != 1 || next.lapsed != 1 {

@@ -37,6 +37,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/quota/redis"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
+	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
 
 // Accounts are the limits of a running program, and its books.
@@ -53,6 +54,7 @@ type Accounts struct {
 	books   *books.Books     // the same
 	kept    book.Retention
 	measures
+	checking
 }
 
 // Run keeps reservations alive, and the store in mind while it is away.
@@ -66,6 +68,7 @@ func (a *Accounts) Run(ctx context.Context, organizations func() []string) {
 		wg.Go(func() { a.measure(ctx) })
 	}
 	if a.ledger != nil {
+		wg.Go(func() { a.reconcile(ctx) })
 		wg.Go(func() { a.retain(ctx, a.kept) })
 	}
 	a.Meter.Run(ctx, organizations)
@@ -97,7 +100,7 @@ func (a *Accounts) resume(ctx context.Context, organizations []string) error {
 	}
 	a.local = nil
 	if a.left == nil {
-		a.Known()
+		a.know()
 		return nil
 	}
 	if err := a.Resume(ctx, a.left); err != nil {
@@ -107,7 +110,7 @@ func (a *Accounts) resume(ctx context.Context, organizations []string) error {
 		a.log.Info("taken up from the journal", "open", len(a.left.Open), "unsettled", len(a.left.Unsettled), "lines", n, "cut_off", a.left.Broken)
 	}
 	a.left = nil
-	a.Known()
+	a.know()
 	return nil
 }
 
@@ -137,11 +140,13 @@ type Options struct {
 	Log     *slog.Logger
 	Budget  func(id string) *quota.Budget // of the configuration in use; nil where it has none
 	Metrics *telemetry.Metrics            // nil: nothing is counted
+	Limits  func() *budgets.Table         // of the configuration in use; nil where there are none
+	Trouble *trouble.Log                  // for what must not happen; nil: it is only counted
 }
 
 // Open opens the stores that the configuration names. Its errors are config.Errors.
 func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Accounts, err error) {
-	a := &Accounts{log: o.Log, measures: measures{count: o.Metrics, store: storeOf(cfg)}}
+	a := &Accounts{log: o.Log, measures: measures{count: o.Metrics, trouble: o.Trouble, store: storeOf(cfg)}, checking: checking{limits: o.Limits}}
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -170,13 +175,13 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Accounts, err 
 	if err := a.openJournal(cfg); err != nil {
 		return nil, config.Errors{cfg.Fault("quota.journal", "journal: "+err.Error())}
 	}
-	p.Journal = a.journal
+	p.Journal, a.counts = a.journal, p.Store
 	if m := o.Metrics; m != nil {
 		name := "memory"
 		if p.Remote {
 			name = "redis"
 		}
-		p.Store, p.Books = measured.New(p.Store, name, &m.Quota), observer.NewAccounts(&m.Cost, p.Books)
+		p.Store, p.Books = measured.New(p.Store, name, &m.Quota, o.Trouble), observer.NewAccounts(&m.Cost, o.Trouble, p.Books)
 	}
 	a.Meter = metering.New(p)
 	return a, nil

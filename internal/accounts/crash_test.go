@@ -44,13 +44,19 @@ type life struct {
 // begin starts a process with the journal and the ledger of a folder.
 func begin(t *testing.T, dir, journal string) *life {
 	t.Helper()
+	return beginWith(t, dir, fmt.Sprintf("{ journal: %q }", filepath.Join(dir, journal)), Options{})
+}
+
+// beginWith starts it with a section quota of its own.
+func beginWith(t *testing.T, dir, section string, o Options) *life {
+	t.Helper()
 	cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, `
 providers: [{ name: p, kind: mock }]
 teams: [{ name: core, budget: { total: 1 USD } }]
 keys: [{ name: k, team: core, hash: "sha256:%064d" }]
-quota: { journal: %q }
+quota: %s
 ledger: { store: "sqlite:%s/ledger.db", spool: none }
-`, 0, filepath.Join(dir, journal), dir), all.Kinds())
+`, 0, section, dir), all.Kinds())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +64,8 @@ ledger: { store: "sqlite:%s/ledger.db", spool: none }
 	if l.table, err = cfg.Budgets(); err != nil {
 		t.Fatal(err)
 	}
-	if l.Accounts, err = Open(context.Background(), cfg, Options{Log: slog.New(slog.DiscardHandler), Budget: l.table.Budget}); err != nil {
+	o.Log, o.Budget, o.Limits = slog.New(slog.DiscardHandler), l.table.Budget, func() *budgets.Table { return l.table }
+	if l.Accounts, err = Open(context.Background(), cfg, o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)

@@ -74,16 +74,11 @@ func (w *Watcher) charged(ctx context.Context, organization string, part []*limi
 
 // span returns the window that a time is in; until is zero where it does not end.
 func (l *limit) span(at time.Time) (from, until time.Time) {
-	w := l.Budget.Window
-	b := w.Bounds(at, l.Budget.Limit)
-	switch w.Kind {
-	case window.Day, window.Week, window.Month:
-		return time.UnixMilli(b.A), time.UnixMilli(b.B)
-	case window.Fixed, window.Sliding:
-		start := at.UnixMilli() / b.A * b.A
-		return time.UnixMilli(start), time.UnixMilli(start + b.A)
+	begin, end := l.Budget.Window.Span(at)
+	if end == 0 {
+		return time.Unix(0, 0), time.Time{}
 	}
-	return time.Unix(0, 0), time.Time{}
+	return time.UnixMilli(begin), time.UnixMilli(end)
 }
 
 // used returns what was charged in the window that begins at a time.

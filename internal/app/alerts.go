@@ -10,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/alert/channel"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
+	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
 
 // alert reads the ledger for what somebody should look at, until the context ends.
@@ -28,6 +29,12 @@ func (a *App) alert(ctx context.Context) {
 		}
 		return s
 	})
+}
+
+// off notes that a provider's count of a prompt is far from ours.
+func (a *App) off(provider, model string) {
+	a.metrics.UsageOff(provider, model)
+	a.build.trouble.Note(trouble.What{Kind: trouble.Usage, Subject: provider + "/" + model}, 1)
 }
 
 // probeAlerts fetches the secrets of channels: a fault should show now, and not when an alert is due.

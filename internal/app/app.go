@@ -24,6 +24,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/control"
 	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
+	"github.com/signalbox-ai/signalbox/internal/trouble"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/providers/sign"
@@ -89,11 +90,12 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.build = &builder{kinds: a.kinds, count: counting.New(set)}
+	a.build = &builder{kinds: a.kinds, count: counting.New(set), trouble: &trouble.Log{}}
+	a.build.count.Off = a.off
 	a.build.access.Failures = cfg.Auth.Failures.Limiter()
 	a.build.learnt = &counting.Keeper{Path: cfg.Tokenizer.File(), Counter: a.build.count, Log: a.log}
 	a.build.learnt.Restore()
-	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Log: a.log, Budget: a.budget, Metrics: a.metrics}); err != nil {
+	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Log: a.log, Budget: a.budget, Limits: a.limits, Metrics: a.metrics, Trouble: a.build.trouble}); err != nil {
 		return nil, err
 	}
 	if a.build.control, err = control.Open(ctx, cfg, a.log); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/sending"
+	"github.com/signalbox-ai/signalbox/internal/trouble"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/providers/sign"
@@ -33,6 +34,7 @@ type builder struct {
 	learnt   *counting.Keeper   // of the running program
 	accounts *accounts.Accounts // of the running program; nil: nothing is limited or written down
 	access   access.Live        // of the running program
+	trouble  *trouble.Log       // of the running program
 	built    int                // snapshots so far: two never share a version
 	control  *control.Control   // of the running program; nil: there is no store
 }

@@ -139,10 +139,16 @@ func (a *App) awaitLimits(ctx context.Context) bool {
 
 // organizations are those whose limits must be known.
 func (a *App) organizations() []string {
-	if t, ok := a.core.Snapshot().Limits.(*budgets.Table); ok {
+	if t := a.limits(); t != nil {
 		return t.Organizations()
 	}
 	return nil
+}
+
+// limits returns the limits of the configuration in use, nil where there are none.
+func (a *App) limits() *budgets.Table {
+	t, _ := a.core.Snapshot().Limits.(*budgets.Table)
+	return t
 }
 
 // budget finds a budget of the configuration in use.

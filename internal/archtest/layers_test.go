@@ -13,7 +13,7 @@ var layers = []string{
 	"internal/llm internal/catalog/price proto/*/*/*",
 	"proto/*/*/*/*",
 	"internal/jsonx internal/glob internal/secret internal/telemetry internal/inflate envoy/binary extproc/grpcwire internal/catalog/* internal/cli internal/quota/window tokenizer/text tokenizer/ucd tokenizer/nfc tokenizer/heap",
-	"internal/catalog internal/telemetry/* internal/catalog/billing internal/owner internal/spend internal/health internal/limits internal/quota internal/redis internal/idempotency internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit tokenizer/vocab tokenizer/scan",
+	"internal/catalog internal/telemetry/* internal/catalog/billing internal/owner internal/spend internal/trouble internal/health internal/limits internal/quota internal/redis internal/idempotency internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit tokenizer/vocab tokenizer/scan",
 	"tokenizer/* internal/ledger/book",
 	"tokenizer internal/store providers/dialect providers/dialect/member providers/dialect/claude providers/dialect/*/* providers/sign internal/quota/* internal/idempotency/* internal/ledger/* internal/alert/channel",
 	"providers/dialect/* providers/sign/* internal/cache internal/guard internal/alert internal/ledger/sqlite internal/ledger/postgres",

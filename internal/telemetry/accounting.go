@@ -117,7 +117,7 @@ func (q *QuotaMeters) Late(n int) { q.late.Add(float64(n)) }
 // Leases says how many shares of limits the process holds.
 func (q *QuotaMeters) Leases(n int) { q.leases.Set(float64(n)) }
 
-// Drift says by how much the counters of a unit differ from the ledger.
+// Drift says by how much that counter of a unit is off that differs most from the ledger.
 func (q *QuotaMeters) Drift(unit string, by int64) { q.drift.get(key{unit}).Set(float64(by)) }
 
 // Epoch counts a change of a store's epoch.
@@ -140,6 +140,7 @@ type LedgerMeters struct {
 	records               *family[prometheus.Counter]
 	writes                *family[prometheus.Observer]
 	queue, spool, pending prometheus.Gauge
+	overdue               prometheus.Gauge
 	up                    *family[prometheus.Gauge]
 	sync                  prometheus.Observer
 	errors                *family[prometheus.Counter]
@@ -149,7 +150,8 @@ func newLedger(k *maker) LedgerMeters {
 	return LedgerMeters{
 		records: k.counterFamily("signalbox_ledger_records_total"), writes: k.histogramFamily("signalbox_ledger_write_duration_seconds"),
 		queue: k.gauge("signalbox_ledger_queue"), up: k.gaugeFamily("signalbox_ledger_store_up"), spool: k.gauge("signalbox_ledger_spool_bytes"),
-		sync: k.histogram("signalbox_journal_sync_duration_seconds"), pending: k.gauge("signalbox_journal_pending"), errors: k.counterFamily("signalbox_journal_errors_total"),
+		overdue: k.gauge("signalbox_ledger_overdue"),
+		sync:    k.histogram("signalbox_journal_sync_duration_seconds"), pending: k.gauge("signalbox_journal_pending"), errors: k.counterFamily("signalbox_journal_errors_total"),
 	}
 }
 
@@ -168,6 +170,9 @@ func (l *LedgerMeters) Waiting(records int, spooled int64) {
 	l.queue.Set(float64(records))
 	l.spool.Set(float64(spooled))
 }
+
+// Overdue says of how many exchanges that ended minutes ago the ledger has no record.
+func (l *LedgerMeters) Overdue(n int) { l.overdue.Set(float64(n)) }
 
 // Up says whether a store answers.
 func (l *LedgerMeters) Up(store string, up bool) { l.up.get(key{store}).Set(yes(up)) }

@@ -150,6 +150,7 @@ func TestAccountsAreCounted(t *testing.T) {
 	m.Ledger.Records("sqlite", "written", 10)
 	m.Ledger.Wrote("sqlite", "ok", time.Millisecond)
 	m.Ledger.Waiting(5, 100)
+	m.Ledger.Overdue(2)
 	m.Ledger.Up("sqlite", true)
 	m.Ledger.Synced(time.Millisecond)
 	m.Ledger.Pending(6)
@@ -167,6 +168,7 @@ func TestAccountsAreCounted(t *testing.T) {
 		`signalbox_journal_pending 6`,
 		`signalbox_journal_sync_duration_seconds_sum 0.001`,
 		`signalbox_journal_sync_duration_seconds_count 1`,
+		`signalbox_ledger_overdue 2`,
 		`signalbox_ledger_queue 5`,
 		`signalbox_ledger_records_total{result="written",store="sqlite"} 10`,
 		`signalbox_ledger_spool_bytes 100`,

@@ -72,6 +72,7 @@ type selfMeters struct {
 	build        *prometheus.GaugeVec
 	reloads      *family[prometheus.Counter]
 	entries      *family[prometheus.Counter]
+	off          *family[prometheus.Counter]
 	authFailures *family[prometheus.Counter]
 	examples
 }
@@ -103,6 +104,7 @@ func New(r *prometheus.Registry, o Options) *Metrics {
 	m.self.plans, m.self.live, m.self.swept = k.histogram("signalbox_plan_duration_seconds"), k.gauge("signalbox_live_exchanges"), k.counter("signalbox_swept_total")
 	m.self.build, _ = k.gauges("signalbox_build_info")
 	m.self.reloads, m.self.entries = k.counterFamily("signalbox_reload_total"), k.counterFamily("signalbox_log_entries_total")
+	m.self.off = k.counterFamily("signalbox_usage_off_total")
 	m.self.authFailures = k.counterFamily("signalbox_auth_failures_total")
 	m.Cost, m.Quota, m.Ledger, m.Export, m.Idempotency = newCost(k, m), newQuota(k), newLedger(k), newExport(k), newIdempotency(k)
 	return m
@@ -226,6 +228,9 @@ func (m *Metrics) LogEntry(kind string) { m.self.entries.get(key{kind}).Inc() }
 
 // Swept counts n exchanges whose end nobody reported.
 func (m *Metrics) Swept(n int) { m.self.swept.Add(float64(n)) }
+
+// UsageOff counts a provider's count of a prompt that is far from ours.
+func (m *Metrics) UsageOff(provider, model string) { m.self.off.get(key{provider, model}).Inc() }
 
 // AuthFailure counts a request whose credential was not accepted, by why: missing, unknown, expired, token, forbidden,
 // limited or invalid.

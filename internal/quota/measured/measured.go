@@ -9,6 +9,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
+	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
 
 // near is the share of a limit, in percent, from which on it counts as nearly reached.
@@ -17,15 +18,17 @@ const near = 80
 // Store is a store that is measured. The methods that it does not have of its own are the store's.
 type Store struct {
 	quota.Store
-	name  string
-	count *telemetry.QuotaMeters
+	name    string
+	count   *telemetry.QuotaMeters
+	trouble *trouble.Log
 }
 
 var _ quota.Store = (*Store)(nil)
 
-// New measures a store. name is the metrics' word for it, such as memory or redis.
-func New(s quota.Store, name string, count *telemetry.QuotaMeters) *Store {
-	return &Store{s, name, count}
+// New measures a store. name is the metrics' word for it, such as memory or redis. What must not happen goes into a log,
+// which may be nil.
+func New(s quota.Store, name string, count *telemetry.QuotaMeters, t *trouble.Log) *Store {
+	return &Store{s, name, count, t}
 }
 
 // Reserve implements quota.Store.
@@ -36,12 +39,14 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 	switch {
 	case err != nil:
 		result = "error"
-		s.count.Degraded("deny", "refused")
+		if errors.Is(err, quota.ErrUnavailable) || errors.Is(err, quota.ErrUnknown) {
+			s.degraded(r.Organization, "deny", "refused")
+		}
 	case no != nil:
 		result = "refused"
 		s.count.Refused(no.Budget.Owner.Level, no.Budget.Unit.String())
 	case g.Away:
-		s.count.Degraded(policy(r.Claims), "admitted")
+		s.degraded(r.Organization, policy(r.Claims), "admitted")
 	}
 	s.count.Reserved(s.name, result, time.Since(began))
 	for i := range min(len(g.Levels), len(r.Claims)) {
@@ -50,6 +55,12 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 		}
 	}
 	return g, no, err
+}
+
+// degraded counts an exchange that was decided without the store.
+func (s *Store) degraded(organization, policy, result string) {
+	s.count.Degraded(policy, result)
+	s.trouble.Note(trouble.What{Kind: trouble.Degraded, Organization: organization, Subject: result + " by " + policy}, 1)
 }
 
 // policy is by which of their policies budgets admit while the store is away: the stricter one.

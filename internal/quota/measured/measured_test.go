@@ -36,7 +36,7 @@ func (gone) Reap(context.Context, string, int) ([]quota.Lapse, error) {
 func TestWhatAStoreDoesIsCounted(t *testing.T) {
 	m := telemetry.New(prometheus.NewRegistry(), telemetry.Options{})
 	now := time.Now()
-	s := measured.New(memory.New(memory.Params{Now: func() time.Time { return now }}), "memory", &m.Quota)
+	s := measured.New(memory.New(memory.Params{Now: func() time.Time { return now }}), "memory", &m.Quota, nil)
 	b := &quota.Budget{ID: "team_requests", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.Requests, Limit: 10, Window: window.Window{Kind: window.Life}}
 	reserve := func(s quota.Store, id string, n int64, away quota.Away) {
 		t.Helper()
@@ -59,9 +59,9 @@ func TestWhatAStoreDoesIsCounted(t *testing.T) {
 	if _, err := s.Settle(t.Context(), &quota.Settlement{Organization: "acme", ID: "exchange-2", Born: now.Add(-time.Hour), Claims: []quota.Claim{{Budget: b, Amount: 3}}}); err != nil {
 		t.Fatal(err)
 	}
-	reserve(measured.New(gone{s, true}, "redis", &m.Quota), "by-allow", 1, quota.Allow)
-	reserve(measured.New(gone{s, true}, "redis", &m.Quota), "by-local", 1, quota.Local)
-	away := measured.New(gone{s, false}, "redis", &m.Quota)
+	reserve(measured.New(gone{s, true}, "redis", &m.Quota, nil), "by-allow", 1, quota.Allow)
+	reserve(measured.New(gone{s, true}, "redis", &m.Quota, nil), "by-local", 1, quota.Local)
+	away := measured.New(gone{s, false}, "redis", &m.Quota, nil)
 	reserve(away, "lost", 1, quota.Default)
 	if _, err := away.Reap(t.Context(), "acme", 1); err == nil {
 		t.Fatal("it answers")

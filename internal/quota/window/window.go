@@ -101,6 +101,21 @@ func (w Window) Bounds(now time.Time, limit int64) Bounds {
 	return Bounds{}
 }
 
+// Span returns when the window that a time is in begins and ends, in Unix milliseconds, as records of the ledger name it.
+// Of Life, Gauge and Pace, which have no windows, it is 0 and 0.
+func (w Window) Span(at time.Time) (from, until int64) {
+	switch w.Kind {
+	case Fixed, Sliding:
+		ms, length := at.UnixMilli(), w.Length.Milliseconds()
+		from = ms - ms%length
+		return from, from + length
+	case Day, Week, Month:
+		b := w.Bounds(at, 0)
+		return b.A, b.B
+	}
+	return 0, 0
+}
+
 // pace spreads a limit over the length. The interval is rounded up, so that never more than the limit passes in
 // the long run; a burst too large for exact arithmetic is cut.
 func (w Window) pace(limit int64) Bounds {
