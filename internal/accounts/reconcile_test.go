@@ -121,8 +121,11 @@ func TestRecordsThatTheLedgerLacksAreMissed(t *testing.T) {
 			t.Errorf("the page lacks %s", line)
 		}
 	}
-	got := seen.Since(time.Now().Add(-time.Hour))
-	if len(got) != 2 || got[0].Kind != trouble.Drift || got[0].Amount != 200_000 || got[1].Kind != trouble.Overdue || got[1].Amount != 1 {
-		t.Errorf("what must not happen is %+v; want the record that is missed, and the counter that is ahead of the ledger", got)
+	got := map[trouble.Kind]int64{}
+	for _, s := range seen.Since(time.Now().Add(-time.Hour)) {
+		got[s.Kind] = s.Amount
+	}
+	if got[trouble.Drift] != 200_000 || got[trouble.Overdue] != 1 {
+		t.Errorf("what must not happen is %v; want the record that is missed, and the counter that is ahead of the ledger", got)
 	}
 }
