@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/counting"
+	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -78,7 +79,7 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 	a.sent = a.x.core.now()
 	a.x.lost(a.n, a.leg, out.Dialect, a.losses)
 	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg), Number: a.n, Losses: a.x.warns(a.losses), Tokens: a.tokens(body)}}
-	r.Remove = append(a.head.stripped(headersOf(a.client)), a.x.snap.Registry.Sets()...)
+	r.Remove = append(a.head.Stripped(headers.Of(a.client)), a.x.snap.Registry.Sets()...)
 	r.Set = append(a.x.requestHeaders(out), providers.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
 	a.x.handOn(&r, a.leg, a.n)
 	if m := a.x.meter(a.leg); m != "" {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/content"
 	"github.com/signalbox-ai/signalbox/extproc/counting"
+	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -180,6 +181,29 @@ func (x *Exchange) known(n int) (ok bool, wait <-chan struct{}) {
 	}
 	return true, nil
 }
+
+// Header is the header of a request or an answer.
+type Header = headers.Header
+
+// Names of headers between the filters. Clients' own are removed before anything is read from them but
+// the two that a route may allow.
+const (
+	headerPrefix   = headers.Prefix
+	headerWatch    = headerPrefix + "watch"      // toward Envoy: the path of attempt 1
+	headerUsage    = headerPrefix + "usage"      // toward Envoy: who reads an attempt's usage
+	headerIdle     = headerPrefix + "idle"       // toward Envoy: which idle timer
+	headerRetry    = headerPrefix + "retry"      // toward Envoy, on an answer: try the next target
+	headerRoute    = headerPrefix + "route"      // from clients
+	headerProvider = headerPrefix + "provider"   // from clients: whose objects are meant
+	headerTimeout  = headerPrefix + "timeout-ms" // from clients
+
+	headerTokens = headerPrefix + "tokens" // toward clients: a count that we made
+
+	headerTrace      = "traceparent" // from clients and toward providers, with its tracestate (W3C Trace Context)
+	headerTraceState = "tracestate"
+
+	headerUpstreamID = headerPrefix + "upstream-request-id" // toward clients: the provider's own id
+)
 
 // To says which message of Envoy a reply answers.
 type To uint8

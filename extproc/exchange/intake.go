@@ -45,7 +45,7 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 	case in.row.Op == llm.OpUnknown:
 		return x.refuse(&llm.Error{Code: llm.CodeMethod, Message: "method " + clip(h.Get(":method")) + " is not allowed here, use " + in.row.Method}, providers.Header{Name: "allow", Value: in.row.Method})
 	}
-	if most := x.snap.MaxHeader; most > 0 && h.fields() > most {
+	if most := x.snap.MaxHeader; most > 0 && h.Count() > most {
 		return x.refuse(&llm.Error{Code: llm.CodeTooLarge, Status: http.StatusRequestHeaderFieldsTooLarge, Message: "the request has more than " + strconv.Itoa(most) + " header fields"})
 	}
 	if err := x.authenticate(h); err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -199,7 +200,7 @@ func (x *Exchange) call(l ticket.Leg, d dialect.Name) (providers.Call, error) {
 // outbound addresses and signs a request for a leg. The key goes only into a request whose host is that of
 // the key's own provider.
 func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, c dialect.Client, body []byte, h Header) (*providers.Outbound, error) {
-	d, passes := c.Name(), headersOf(c)
+	d, passes := c.Name(), headers.Of(c)
 	p := x.snap.Providers[l.Provider]
 	call, err := x.call(l, d)
 	if err != nil {
@@ -223,16 +224,16 @@ func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, c dialect.Client,
 		Method: x.method(), Host: p.Host(), Path: path, Dialect: d, Stream: x.Stream, Body: body, Key: key.Secret,
 		Client: func(name string) string {
 			switch {
-			case belongs(name, passes):
+			case headers.Belongs(name, passes):
 				return x.Keep[name]
-			case ofDialect(name):
+			case headers.OfDialect(name):
 				return ""
 			}
 			return h.Get(name)
 		},
 	}
 	for name, value := range x.Keep {
-		if belongs(name, passes) {
+		if headers.Belongs(name, passes) {
 			out.Set(name, value)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/extproc/content"
+	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -221,7 +222,7 @@ func (x *Exchange) admit(head *dialect.Head, r *routing.Route) *llm.Error {
 	x.V = ticket.Version
 	x.Model, x.Stream, x.Usage = head.Model, head.Stream, head.Usage
 	x.Route, x.Began, x.Version = r.Name, x.in.began.UnixMilli(), x.snap.Version
-	x.Keep = x.in.head.keep()
+	x.Keep = x.in.head.Keep()
 	x.Rules = ticket.Rules{First: ticket.Ms(d.FirstToken), Between: ticket.Ms(d.BetweenTokens), Total: ticket.Ms(d.Total), Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies}
 	if !head.Stream {
 		x.Rules.First = ticket.Ms(d.Answer)
@@ -249,9 +250,9 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	leg := x.Steps[0]
 	to := x.Dialect
 	if c, _ := x.codec(leg); c != nil {
-		to = headersOf(c)
+		to = headers.Of(c)
 	}
-	r.Remove = append(x.in.head.stripped(to), x.snap.Registry.Sets()...)
+	r.Remove = append(x.in.head.Stripped(to), x.snap.Registry.Sets()...)
 	if g := x.snap.Keys; g != nil && g.UserHeader != "" && x.in.head.Get(g.UserHeader) != "" { // whom the client serves is no provider's business
 		r.Remove = append(r.Remove, g.UserHeader)
 	}

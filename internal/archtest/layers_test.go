@@ -22,7 +22,7 @@ var layers = []string{
 	"providers/all routing/match",
 	"routing",
 	"routing/policy internal/config/access internal/config/observe",
-	"internal/config extproc/ticket extproc/listing extproc/counting extproc/metering extproc/tagging extproc/content extproc/asking",
+	"internal/config extproc/ticket extproc/headers extproc/listing extproc/counting extproc/metering extproc/tagging extproc/content extproc/asking",
 	"extproc/exchange internal/config/*",
 	"extproc envoy extproc/observer extproc/books internal/sending internal/translate internal/tokens",
 	"internal/accounts",

@@ -1,4 +1,7 @@
-package exchange
+// Package headers is the header of a request or an answer, and the rules of what of a client's passes on: what steers
+// proxies and providers, says where the client is, or is a dialect's own, does not reach a provider that it is not for.
+// It sets nothing; credentials are taken out by the providers' registry.
+package headers
 
 import (
 	"slices"
@@ -32,8 +35,8 @@ func (h Header) All(name string) []string {
 	return all
 }
 
-// fields counts the client's own fields.
-func (h Header) fields() int {
+// Count counts the client's own fields.
+func (h Header) Count() int {
 	n := 0
 	for i := range h {
 		if name := h[i].Name; name[:min(1, len(name))] != ":" && name != "x-request-id" && !strings.HasPrefix(name, "x-forwarded-") {
@@ -43,48 +46,31 @@ func (h Header) fields() int {
 	return n
 }
 
-// Names of headers between the filters. Clients' own are removed before anything is read from them but
-// the two that a route may allow.
-const (
-	headerPrefix   = "x-signalbox-"
-	headerWatch    = headerPrefix + "watch"      // toward Envoy: the path of attempt 1
-	headerUsage    = headerPrefix + "usage"      // toward Envoy: who reads an attempt's usage
-	headerIdle     = headerPrefix + "idle"       // toward Envoy: which idle timer
-	headerRetry    = headerPrefix + "retry"      // toward Envoy, on an answer: try the next target
-	headerRoute    = headerPrefix + "route"      // from clients
-	headerProvider = headerPrefix + "provider"   // from clients: whose objects are meant
-	headerTimeout  = headerPrefix + "timeout-ms" // from clients
-
-	headerTokens = headerPrefix + "tokens" // toward clients: a count that we made
-
-	headerTrace      = "traceparent" // from clients and toward providers, with its tracestate (W3C Trace Context)
-	headerTraceState = "tracestate"
-
-	headerUpstreamID = headerPrefix + "upstream-request-id" // toward clients: the provider's own id
-)
+// Prefix begins the names of our own headers.
+const Prefix = "x-signalbox-"
 
 // deniedPrefixes and denied are client headers that never pass on: those that steer proxies or providers,
 // those that say where the client is, and what only a gateway may say (RELIABILITY §7).
 var (
-	deniedPrefixes = [...]string{headerPrefix, "x-envoy-", "x-ai-eg-", "x-litellm-", "x-portkey-", "x-amzn-", "x-amz-", "x-goog-", "x-ms-", "x-forwarded-", "x-original-", "x-rewrite-", "proxy-", "cf-"}
+	deniedPrefixes = [...]string{Prefix, "x-envoy-", "x-ai-eg-", "x-litellm-", "x-portkey-", "x-amzn-", "x-amz-", "x-goog-", "x-ms-", "x-forwarded-", "x-original-", "x-rewrite-", "proxy-", "cf-"}
 	denied         = [...]string{"forwarded", "x-real-ip", "x-http-method-override", "te", "expect", "accept-encoding", "openai-organization", "openai-project", "via", "true-client-ip", "sec-websocket-extensions"}
 )
 
-// ofDialect reports whether a client header passes only to targets of a dialect.
-func ofDialect(name string) bool {
+// OfDialect reports whether a client header passes only to targets of a dialect.
+func OfDialect(name string) bool {
 	return name == "anthropic-version" || name == "anthropic-beta" || name == "openai-beta"
 }
 
-// headersOf is the dialect whose own headers pass to a provider: that of its codec, or none where the body has them.
-func headersOf(c dialect.Client) dialect.Name {
+// Of is the dialect whose own headers pass to a provider: that of its codec, or none where the body has them.
+func Of(c dialect.Client) dialect.Name {
 	if e, ok := c.(dialect.Enclosed); ok && e.Encloses() {
 		return ""
 	}
 	return c.Name()
 }
 
-// belongs reports whether such a header passes to a target of dialect d.
-func belongs(name string, d dialect.Name) bool {
+// Belongs reports whether such a header passes to a target of dialect d.
+func Belongs(name string, d dialect.Name) bool {
 	switch name {
 	case "anthropic-version", "anthropic-beta":
 		return d == dialect.AnthropicMessages || d == dialect.AnthropicFiles
@@ -94,11 +80,11 @@ func belongs(name string, d dialect.Name) bool {
 	return false
 }
 
-// keep are the client headers that a later attempt may need though an earlier one took them out.
-func (h Header) keep() map[string]string {
+// Keep returns the client headers that a later attempt may need though an earlier one took them out.
+func (h Header) Keep() map[string]string {
 	var kept map[string]string
 	for i := range h {
-		if ofDialect(h[i].Name) {
+		if OfDialect(h[i].Name) {
 			if kept == nil {
 				kept = map[string]string{}
 			}
@@ -108,17 +94,17 @@ func (h Header) keep() map[string]string {
 	return kept
 }
 
-// stripped returns the names of h that must not pass to an upstream of dialect to, credentials apart.
-func (h Header) stripped(to dialect.Name) []string {
+// Stripped returns the names of h that must not pass to an upstream of dialect to, credentials apart.
+func (h Header) Stripped(to dialect.Name) []string {
 	var names []string
 	for i := range h {
 		n := h[i].Name
 		if n == "" || n[0] == ':' || n == "x-forwarded-proto" { // Envoy needs it; its last filter takes it out
 			continue
 		}
-		if belongs(n, to) {
+		if Belongs(n, to) {
 			continue
-		} else if ofDialect(n) || deniedName(n) {
+		} else if OfDialect(n) || deniedName(n) {
 			names = append(names, n)
 		}
 	}
