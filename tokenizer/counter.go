@@ -29,6 +29,10 @@ type Estimate struct {
 	Error int64 // by how much Input is wrong at most, in nineteen of twenty requests like this
 	Class Class
 
+	// Partial is set where the provider keeps or adds a part of the prompt that the request does not hold. All numbers are
+	// of the rest.
+	Partial bool
+
 	// The parts of Input, for explaining it.
 	Text, Tools, Media, Frame int64
 }
@@ -79,7 +83,7 @@ func (c *Counter) Request(req *llm.Request) Estimate {
 	if sum.Loose {
 		e.Class = max(e.Class, Reconstructed)
 	}
-	if sum.Media != sum.MediaUpper || sum.MediaUpper == 0 && sum.Unknown {
+	if e.Partial = partial(req); e.Partial || sum.Media != sum.MediaUpper || sum.MediaUpper == 0 && sum.Unknown {
 		e.Class = Estimated
 	}
 	e.Error = c.errorOf(&e, &sum)
@@ -110,7 +114,7 @@ const margin = 64
 func (c *Counter) errorOf(e *Estimate, sum *frame.Sum) int64 {
 	off := sum.MediaUpper - sum.Media
 	switch {
-	case c.class == Estimated:
+	case c.class == Estimated, e.Partial:
 		off += e.Input*30/100 + 8
 	case e.Class == Exact:
 	case sum.Loose:

@@ -133,6 +133,33 @@ func TestAnEstimateSaysWhatItIs(t *testing.T) {
 	}
 }
 
+func TestAPromptThatTheRequestDoesNotHoldIsEstimated(t *testing.T) {
+	c := NewSet(nil).For("openai", "gpt-5.6-sol")
+	chat := &llm.Chat{Turns: []llm.Turn{{Parts: []llm.Part{{Text: "hello"}}}}}
+	part := llm.Part{Kind: llm.PartNative, Name: "item_reference", Raw: []byte(`{"type":"item_reference","id":"msg_1"}`)}
+	for _, r := range []struct {
+		name string
+		req  *llm.Request
+		want bool
+	}{
+		{"an earlier answer", &llm.Request{Op: llm.OpChat, Body: chat, Extra: extra("previous_response_id", `"resp_1"`)}, true},
+		{"a template", &llm.Request{Op: llm.OpChat, Body: chat, Extra: extra("prompt", `{"id":"pmpt_1"}`)}, true},
+		{"texts of a legacy completion", &llm.Request{Op: llm.OpComplete, Body: &llm.Chat{}, Extra: extra("prompt", `["hello","you"]`)}, false},
+		{"a mode that adds to the prompt", &llm.Request{Op: llm.OpChat, Body: chat, Extra: extra("reasoning", `{"mode":"pro"}`)}, true},
+		{"another mode", &llm.Request{Op: llm.OpChat, Body: chat, Extra: extra("reasoning", `{"context":"auto"}`)}, false},
+		{"a reference to an item", &llm.Request{Op: llm.OpChat, Body: &llm.Chat{Turns: []llm.Turn{{Role: llm.RoleAssistant, Parts: []llm.Part{part}}}}}, true},
+		{"embeddings", &llm.Request{Op: llm.OpEmbed, Body: &llm.Embed{Inputs: []llm.EmbedInput{{Text: "hello"}}}}, false},
+	} {
+		if e := c.Request(r.req); e.Partial != r.want || (e.Class == Estimated) != r.want {
+			t.Errorf("%s: partial %t, %s; want %t", r.name, e.Partial, e.Class, r.want)
+		}
+	}
+}
+
+func extra(name, raw string) llm.Extra {
+	return llm.Extra{Members: []llm.Member{{Name: name, Raw: []byte(raw)}}}
+}
+
 func TestNoTextHasMoreTokensThanItsBound(t *testing.T) {
 	texts := []string{"", "a", "A. B. C. D. E. f g h i", "\x7f\n\t\n", strings.Repeat("Z ", 500), strings.Repeat("é\u0301!", 300), strings.Repeat("🙂a", 200), "{\"a\":[1,2,3]}"}
 	s := NewSet(nil)

@@ -91,6 +91,9 @@ func (c *Counter) want(t target) {
 
 // adjusted is an estimate with what was learnt of the model.
 func (c *Counter) adjusted(req *llm.Request, provider, model string, e tokenizer.Estimate) tokenizer.Estimate {
+	if e.Partial { // what others of the model have says nothing of the part that is not here
+		return e
+	}
 	a, ok := c.book.Adjust(keyOf(req, provider, model), e.Input)
 	switch {
 	case !ok, a.Same && e.Class < tokenizer.Calibrated, !a.Exact && e.Class < tokenizer.Calibrated:

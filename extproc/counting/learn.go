@@ -119,6 +119,9 @@ func (c *Counter) learn(s *Sample) {
 	}
 	c.read(&s.from)
 	own := c.own(req, &s.from)
+	if own.Partial {
+		return
+	}
 	if expected := c.adjusted(req, s.from.provider.Name, s.from.model, own).Input; c.Off != nil && off(expected, s.reported) {
 		c.Off(s.from.provider.Name, s.from.model)
 	}

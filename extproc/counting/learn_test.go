@@ -72,6 +72,54 @@ func TestEstimatesGetBetterWithTraffic(t *testing.T) {
 	})
 }
 
+func TestAPromptThatIsNotWholeTeachesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(tokenizer.NewSet(nil))
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go c.Run(ctx)
+		p := &providers.Provider{Name: "openai", Kind: "openai"}
+		s := all.Servers()[dialect.OpenAIResponses]
+		in := func(more string) dialect.Inbound {
+			return dialect.Inbound{Op: llm.OpChat, Path: "/v1/responses", Body: []byte(`{"model":"gpt-4o","input":"Go on with the story."` + more + `}`)}
+		}
+		count := func(more string) tokenizer.Estimate {
+			req, err := s.ReadRequest(in(more))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Prompt(req, p, "gpt-4o", "")
+		}
+		const kept = `,"previous_response_id":"resp_1"`
+		measured := func(more string, reported int64) {
+			for range 32 {
+				sample := c.Sample(s, in(more), p, "gpt-4o", "")
+				if sample == nil {
+					t.Fatal("no sample is wanted")
+				}
+				c.Measured(sample, p, "gpt-4o", "", reported)
+				synctest.Wait()
+				time.Sleep(apart)
+			}
+		}
+		whole, part := count(""), count(kept)
+		if !part.Partial || part.Class != tokenizer.Estimated || part.Input != whole.Input {
+			t.Fatalf("got %+v beside %+v", part, whole)
+		}
+		measured(kept, whole.Input+4)
+		if got := count(""); got != whole {
+			t.Errorf("got %+v, want %+v", got, whole)
+		}
+		measured("", whole.Input+4)
+		if got := count(""); got.Input != whole.Input+4 {
+			t.Errorf("got %+v, want 4 more than %+v", got, whole)
+		}
+		if got := count(kept); got != part {
+			t.Errorf("got %+v, want %+v", got, part)
+		}
+	})
+}
+
 func TestSomeRequestsOfAModelAreSampled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(tokenizer.NewSet(nil))
