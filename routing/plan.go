@@ -94,7 +94,7 @@ func (d *Decision) begin(r *Route, v *View, e *Explained) {
 			k.Model = strings.TrimPrefix(v.Model, k.Provider+"/") // provider/model is how a client may name it
 		}
 		k.About = v.about(&k.Target)
-		k.Signals = k.About.Health.Signals()
+		k.Signals = k.About.Health.Signals(v.Now)
 		c.at = append(c.at, int32(i))
 	}
 }

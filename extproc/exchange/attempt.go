@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -53,7 +54,58 @@ func (c *Core) Try(held string, n int, cluster string, h Header) (*Attempt, *Ans
 	x.tried = max(x.tried, a.n)
 	x.attempts[i].Path = a.leg.Path
 	x.mu.Unlock()
+	x.begin(a.n)
 	return a, nil
+}
+
+// begin tells the health of its target that attempt n is sent.
+func (x *Exchange) begin(n int) {
+	x.mu.Lock()
+	first := x.attempts[n-1].under == notBegun
+	if first {
+		x.attempts[n-1].under = underWay
+	}
+	x.mu.Unlock()
+	if l := &x.Steps[n-1]; first {
+		x.core.heal.Of(l.Provider, l.Model).Begin(l.Key, x.core.now())
+	}
+}
+
+// learn tells the health of its target how attempt n ended, once.
+func (x *Exchange) learn(n int, a health.Attempt) {
+	x.mu.Lock()
+	under := x.attempts[n-1].under
+	x.attempts[n-1].under = learnt
+	x.mu.Unlock()
+	if under == learnt {
+		return
+	}
+	l, now := &x.Steps[n-1], x.core.now()
+	at := x.core.heal.Of(l.Provider, l.Model)
+	if under == notBegun {
+		at.Begin(l.Key, now)
+	}
+	a.Key = l.Key
+	at.End(a, now)
+}
+
+// forget takes back what began and of which no log entry said how it ended, up to attempt n.
+func (x *Exchange) forget(n int) {
+	for i := range n {
+		x.mu.Lock()
+		a := x.attempts[i]
+		lost := a.under == underWay && a.Err == nil
+		if lost {
+			x.attempts[i].under = learnt
+		}
+		x.mu.Unlock()
+		switch {
+		case lost:
+			x.core.heal.Of(x.Steps[i].Provider, x.Steps[i].Model).Drop()
+		case a.under == underWay:
+			x.learn(i+1, health.Attempt{Code: a.Err.Code, First: a.First, Took: a.Took})
+		}
+	}
 }
 
 // fault is the answer to a message that fits no exchange.

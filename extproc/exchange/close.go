@@ -8,6 +8,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
+	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -171,7 +172,8 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 		a.Err = &llm.Error{Code: code, After: retryAfter(e.Header, c.now())}
 	}
 	seen := AttemptSeen{Provider: provider, Status: e.Status, Request: a.Provider, Began: e.Began, Took: e.Took, First: e.First}
-	if x := c.live.get(e.ID); x != nil {
+	x := c.live.get(e.ID)
+	if x != nil {
 		n, leg, known := x.logged(provider)
 		if n == 0 {
 			return // it is counted already
@@ -190,6 +192,9 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 	}
 	if a.Err != nil {
 		seen.Code = a.Err.Code
+	}
+	if x != nil {
+		x.learn(seen.N, health.Attempt{Code: seen.Code, First: e.First, Took: e.Took})
 	}
 	c.seen.Attempt(seen)
 }
@@ -261,6 +266,14 @@ func (x *Exchange) close(o Outcome) {
 		source = FromNobody
 	}
 	x.wentWell(o)
+	x.forget(len(x.Steps))
+	if o.Ending == EndedWell && !broke && usage.Known() {
+		used := health.Used{Prompt: usage.Input.N, Cached: usage.Cached.N, Output: usage.Output.N}
+		if x.Stream {
+			used.Streaming = o.Try.Took - o.Try.First
+		}
+		x.core.heal.Of(last.Provider, last.Model).Learn(used, x.closed)
+	}
 	if x.sample != nil && o.Ending == EndedWell && o.Status == 200 && !broke && !o.Partial && usage.Input.Known {
 		x.snap.Count.Measured(x.sample, x.snap.Providers[last.Provider], last.Model, last.Like, usage.Input.N)
 	}
@@ -409,6 +422,10 @@ func (x *Exchange) wentWell(o Outcome) {
 	if a.Err != nil {
 		seen.Code = a.Err.Code
 	}
+	if o.Ending == EndedByClient { // what a client did not wait for says how long it took to begin, and nothing more
+		o.Try.Took = 0
+	}
+	x.learn(o.Tries, health.Attempt{Code: seen.Code, First: o.Try.First, Took: o.Try.Took})
 	x.core.seen.Attempt(seen)
 	x.core.log.Debug("attempt ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", o.Tries, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", o.Status, "ending", o.Ending, "why", "", "error", errText(a.Err), "took", o.Try.Took, "first_byte", o.Try.First, "provider_request_id", a.Provider)
 }

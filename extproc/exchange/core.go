@@ -165,8 +165,12 @@ func (x *Exchange) keys(ids []string, provider, model string) ([]string, bool) {
 	if p == nil {
 		return ids, false
 	}
+	at := x.core.heal.Of(provider, model)
 	return p.Keys.Pick(ids, routing.KeysPerTarget, func(id string) (time.Time, bool) {
-		return x.core.rests.Cooling(health.Subject{Provider: provider, Key: id, Model: model}, now)
+		if until, rests := x.core.rests.Cooling(health.Subject{Provider: provider, Key: id, Model: model}, now); rests {
+			return until, true
+		}
+		return at.Rests(id, now)
 	})
 }
 

@@ -99,7 +99,17 @@ type Attempted struct {
 	Provider string // the provider's own request id
 	Took     time.Duration
 	First    time.Duration // to the first byte; 0: none came
+	under    stage
 }
+
+// stage is how far an attempt is, for the health of its target.
+type stage uint8
+
+const (
+	notBegun stage = iota
+	underWay
+	learnt
+)
 
 // Begin starts the plan stage of an exchange.
 func (c *Core) Begin() *Exchange {
@@ -164,7 +174,7 @@ func (x *Exchange) note(n int, a Attempted) {
 		}
 		return
 	}
-	a.Known, a.Logged = true, old.Logged
+	a.Known, a.Logged, a.under = true, old.Logged, old.under
 	*old = a
 	close(x.news)
 	x.news = make(chan struct{})

@@ -273,6 +273,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	}
 	x.attempts = make([]Attempted, len(x.Steps))
 	x.attempts[0].Path = leg.Path
+	x.begin(1)
 	x.move(stPlanned)
 	x.in = nil
 	x.core.live.add(x)

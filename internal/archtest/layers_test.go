@@ -12,19 +12,84 @@ import (
 var layers = []string{
 	"internal/llm internal/catalog/price proto/*/*/*",
 	"proto/*/*/*/*",
-	"internal/jsonx internal/glob internal/secret internal/telemetry internal/inflate envoy/binary extproc/grpcwire internal/catalog/* internal/cli internal/quota/window tokenizer/text tokenizer/ucd tokenizer/nfc tokenizer/heap",
-	"internal/catalog internal/telemetry/* internal/catalog/billing internal/owner internal/spend internal/trouble internal/health internal/limits internal/quota internal/redis internal/idempotency internal/auth internal/ledger internal/replay providers/wire/* providers/dialect/fit tokenizer/vocab tokenizer/scan",
+	`internal/jsonx
+		internal/glob
+		internal/secret
+		internal/telemetry
+		internal/inflate
+		envoy/binary
+		extproc/grpcwire
+		internal/catalog/*
+		internal/cli
+		internal/health/sketch
+		internal/quota/window
+		tokenizer/text
+		tokenizer/ucd
+		tokenizer/nfc
+		tokenizer/heap`,
+	`internal/catalog
+		internal/telemetry/*
+		internal/catalog/billing
+		internal/owner
+		internal/spend
+		internal/trouble
+		internal/health
+		internal/limits
+		internal/quota
+		internal/redis
+		internal/idempotency
+		internal/auth
+		internal/ledger
+		internal/replay
+		providers/wire/*
+		providers/dialect/fit
+		tokenizer/vocab
+		tokenizer/scan`,
 	"tokenizer/* internal/ledger/book",
-	"tokenizer internal/store providers/dialect providers/dialect/member providers/dialect/claude providers/dialect/*/* providers/sign internal/quota/* internal/idempotency/* internal/ledger/* internal/alert/channel",
-	"providers/dialect/* providers/sign/* internal/cache internal/guard internal/alert internal/ledger/sqlite internal/ledger/postgres",
-	"providers internal/ledger/stores internal/mock internal/cache/* internal/guard/*",
+	`tokenizer
+		internal/store
+		providers/dialect
+		providers/dialect/member
+		providers/dialect/claude
+		providers/dialect/*/*
+		providers/sign
+		internal/quota/*
+		internal/idempotency/*
+		internal/ledger/*
+		internal/alert/channel`,
+	`providers/dialect/*
+		providers/sign/*
+		internal/cache
+		internal/guard
+		internal/alert
+		internal/ledger/sqlite
+		internal/ledger/postgres`,
+	`providers
+		internal/ledger/stores
+		internal/mock
+		internal/cache/*
+		internal/guard/*`,
 	"providers/*",
 	"providers/all routing/match",
 	"routing",
 	"routing/policy internal/config/access internal/config/observe",
-	"internal/config extproc/ticket extproc/headers extproc/listing extproc/counting extproc/metering extproc/tagging extproc/content extproc/asking",
+	`internal/config
+		extproc/ticket
+		extproc/headers
+		extproc/listing
+		extproc/counting
+		extproc/metering
+		extproc/tagging
+		extproc/content
+		extproc/asking`,
 	"extproc/exchange internal/config/*",
-	"extproc envoy extproc/observer extproc/books internal/sending internal/translate internal/tokens",
+	`extproc
+		envoy
+		extproc/observer
+		extproc/books
+		internal/sending
+		internal/translate
+		internal/tokens`,
 	"internal/accounts",
 	"internal/admin",
 	"internal/control",

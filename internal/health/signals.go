@@ -2,7 +2,6 @@ package health
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -27,29 +26,12 @@ type Quantiles struct{ P50, P95 time.Duration }
 
 // Room is what is left of a provider's rate limits, by its own answers. A share below 0 is not known.
 type Room struct {
-	Requests, Tokens float64 // shares of the limits that are left, the better of the provider's keys
-	Reset            time.Duration
+	Requests, Tokens float64       // shares of the limits that are left
+	Reset            time.Duration // until they are full again; 0: not known
 }
 
 // unknown are the signals of a target that nobody has tried.
 var unknown = Signals{Success: 1, Share: 1, Room: Room{Requests: -1, Tokens: -1}}
-
-// Target is the health of a model at a provider. A nil Target is one of which nothing is known. It is safe for
-// concurrent use.
-type Target struct {
-	now atomic.Pointer[Signals]
-}
-
-// Signals returns what is known of the target.
-func (t *Target) Signals() Signals {
-	if t == nil {
-		return unknown
-	}
-	if s := t.now.Load(); s != nil {
-		return *s
-	}
-	return unknown
-}
 
 // Targets is the health of all targets, by name. It outlives reloads of the configuration. It is safe for concurrent use.
 type Targets struct {
@@ -76,7 +58,7 @@ func (t *Targets) Of(provider, model string) *Target {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if h = t.of[name{provider, model}]; h == nil && len(t.of) < mostTargets {
-		h = &Target{}
+		h = newTarget()
 		t.of[name{provider, model}] = h
 	}
 	return h
