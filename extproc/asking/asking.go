@@ -4,7 +4,6 @@ package asking
 
 import (
 	"bytes"
-	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -50,41 +49,6 @@ func Needs(doc *jsonx.Doc, body []byte) (s ability.Set) {
 
 func empty(v []byte) bool {
 	return jsonx.IsNull(v) || len(bytes.Trim(v, "[]{} \t\r\n")) == 0
-}
-
-// Searches returns how often a provider may search the web for a request, below 0 where nothing bounds it: Anthropic's
-// tool has max_uses (https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/web-search-tool), OpenAI's, Google's and
-// xAI's have nothing of the kind.
-func Searches(doc *jsonx.Doc) int64 {
-	if doc == nil {
-		return 0
-	}
-	for _, name := range [...]string{"web_search_options", "search_parameters"} {
-		if v, ok := doc.Get(name); ok && !jsonx.IsNull(v) {
-			return -1
-		}
-	}
-	tools, _ := doc.Get("tools")
-	if !bytes.Contains(tools, []byte("earch")) {
-		return 0
-	}
-	var n int64
-	for _, t := range jsonx.Elements(tools) {
-		for _, google := range [...]string{"google_search", "googleSearch", "google_search_retrieval", "googleSearchRetrieval"} {
-			if jsonx.Get(t, google) != nil {
-				return -1
-			}
-		}
-		if kind, _ := jsonx.String(jsonx.Get(t, "type")); !strings.HasPrefix(kind, "web_search") {
-			continue
-		}
-		most, ok := jsonx.Int(jsonx.Get(t, "max_uses"))
-		if !ok || most < 0 {
-			return -1
-		}
-		n += min(most, 1<<20)
-	}
-	return n
 }
 
 // references are names of members, and beginnings of texts, by which a request names what it does not hold.

@@ -124,6 +124,8 @@ func (b *Books) attempt(e *metering.Ended, i int, l *metering.Line, began time.D
 		Began:  ledger.Ms(began), Took: ledger.Ms(a.Took), First: ledger.Ms(a.First), HTTP: a.Status, Code: a.Code,
 		Units: ledger.Units(l.Units), Bill: ledger.BillOf(&l.Bill, l.Card, b.version), Flags: ledger.FlagsOf(l.Bill.Flags),
 	}
+	t := &l.Terms
+	out.Service, out.Priced = t.Service, ledger.Priced{Region: t.Region, Switches: t.Switches, Search: t.Search, Size: t.Look.Size, Quality: t.Look.Quality}
 	last := i == len(e.Attempts)-1
 	switch {
 	case l.Reserved:
@@ -133,10 +135,10 @@ func (b *Books) attempt(e *metering.Ended, i int, l *metering.Line, began time.D
 	case last && out.Units.Prompt()+out.Units.Answer() > 0:
 		out.Source = ledger.Bytes
 	}
-	out.Exact = last && e.Whole && !l.Reserved
 	if last {
-		out.Service = e.Service
+		out.Service = cmp.Or(e.Service, out.Service)
 	}
+	out.Exact = last && e.Whole && !l.Reserved
 	return out
 }
 

@@ -155,7 +155,7 @@ func TestSearchesOfTheWebAreBoundedOrRefused(t *testing.T) {
 		if (reply.Answer == nil) != admitted {
 			t.Errorf("%s: %+v", more, reply.Answer)
 		}
-		if reply.Answer != nil && !strings.Contains(string(reply.Answer.Body), "searches the web") {
+		if reply.Answer != nil && !strings.Contains(string(reply.Answer.Body), "cannot be bounded, and a limit of money holds") {
 			t.Errorf("%s: %s", more, reply.Answer.Body)
 		}
 	}

@@ -303,7 +303,7 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 	}
 	w := metering.Want{
 		ID: x.ID, Party: x.party(), Route: x.Route, Model: x.Model, Op: x.Op, Output: p.head.MaxTokens, N: p.head.N, Began: x.in.began, Hold: x.Rules.Total.D(),
-		Prompt: metering.Prompt{Bytes: int64(len(p.in.Body))},
+		Prompt: metering.Prompt{Bytes: int64(len(p.in.Body))}, Wish: asking.Wish(x.Op, p.head),
 	}
 	if len(p.terms.Budgets) > 0 {
 		for _, s := range plan.Steps {
@@ -314,7 +314,7 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 		}
 	}
 	if p.terms.Strict { // what must hold whatever comes needs to know all of what may come
-		w.Prompt.Refers, w.Prompt.Searches = asking.Refers(p.in.Body), asking.Searches(p.head.Doc)
+		w.Prompt.Refers = asking.Refers(p.in.Body)
 	}
 	var err error
 	p.granted, err = x.snap.Meter.Reserve(ctx, &w, p.terms)

@@ -49,15 +49,18 @@ type measure uint8
 const (
 	unbounded measure = iota // any amount: it is refused where a hard limit of money or tokens holds
 	bounded                  // by its prompt, and the bound of its answer
+	priced                   // not in tokens, but in what its model charges for, or it is refused
 	unbilled                 // nothing
 )
 
-// measureOf returns the measure of an operation. One that is not named here is unbounded: pictures and sounds have
-// tokens and fees that their requests do not tell, files and batches hold requests where nobody looks.
+// measureOf returns the measure of an operation. One that is not named here is unbounded: files and batches hold requests
+// where nobody looks, and a session goes on.
 func measureOf(o llm.Op) measure {
 	switch o {
 	case llm.OpChat, llm.OpComplete, llm.OpEmbed, llm.OpRerank, llm.OpModerate:
 		return bounded
+	case llm.OpImage, llm.OpImageEdit, llm.OpImageVary, llm.OpSpeech, llm.OpTranscribe, llm.OpTranslate:
+		return priced
 	case llm.OpCount, llm.OpModels, llm.OpStored:
 		return unbilled
 	}
@@ -100,20 +103,28 @@ func (w *Want) prompt(s *Step, count bool) (most, usual int64) {
 			most, usual = min(n, most), min(n, most)
 		}
 	}
-	if w.Prompt.Refers { // nobody has counted what is elsewhere
+	if w.Prompt.Refers || w.Wish.Turns > 0 { // nobody has counted what is elsewhere, or what tools will find
 		most = window
+	}
+	if w.Wish.Turns > 0 { // each begins with all that was there before
+		most = min(most, cost.Max/(w.Wish.Turns+1)) * (w.Wish.Turns + 1)
 	}
 	return most, usual
 }
 
 // ask returns what the exchange can use at a step whose model has a price card, or none.
 func (m *Meter) ask(w *Want, s *Step, card *price.Card, count bool) (a ask) {
-	if measureOf(w.Op) != bounded {
-		return ask{} // under limits of rates the truth is charged, and the bytes of a picture say nothing of it
+	switch measureOf(w.Op) {
+	case priced: // under limits of rates the truth is charged, and the bytes of a picture say nothing of it
+		a.most, _ = media(w, s, card)
+		return a
+	case bounded:
+	default:
+		return ask{}
 	}
 	n := int64(max(w.N, 1))
-	a.most = cost.Ask{Writes: w.Op == llm.OpChat, WritesHour: w.Op == llm.OpChat, AudioIn: states(card, price.AudioInput), AudioOut: states(card, price.AudioOutput)}
-	a.most.Fees[price.WebSearch] = max(w.Prompt.Searches, 0)
+	a.most = cost.Ask{Writes: w.Op == llm.OpChat, WritesHour: w.Op == llm.OpChat, AudioIn: states(card, price.AudioInput), AudioOut: states(card, price.AudioOutput),
+		ImageIn: states(card, price.ImageInput), ImageOut: states(card, price.ImageOutput), Fees: w.Wish.Fees}
 	a.most.Input, a.usualIn = w.prompt(s, count)
 	if answers(w.Op) {
 		one := w.Output
@@ -175,7 +186,7 @@ func needs(budgets []*quota.Budget) (tokens, money bool) {
 }
 
 // steps returns the largest of what the steps of the plan can use and, where it is wanted, what they can cost together.
-func (m *Meter) steps(w *Want, priced, count bool) (all ask, money int64, unpriced *llm.Error) {
+func (m *Meter) steps(w *Want, priced, count bool) (all ask, money int64, none *llm.Error) {
 	bounds := make([]cost.Step, 0, len(w.Steps))
 	for i := range w.Steps {
 		s := &w.Steps[i]
@@ -192,13 +203,15 @@ func (m *Meter) steps(w *Want, priced, count bool) (all ask, money int64, unpric
 		if !priced {
 			continue
 		}
-		l := cost.Bound(c, a.most, s.Provider.Contract.Terms(s.Model, w.Began))
-		if s.Provider.Contract.Denies(l.Flags) && unpriced == nil {
-			unpriced = m.Priced(w.Op, s, w.Began)
+		l := cost.Bound(c, a.most, terms(s.Provider.Contract.Terms(s.Model, w.Began), &w.Wish, nil, s.Provider))
+		if s.Provider.Contract.Denies(l.Flags) && none == nil {
+			if none = m.Priced(w.Op, s, w.Began); none == nil {
+				none = unpriced("no price is known for all that the request may use of " + s.Model + " at " + s.Provider.Name)
+			}
 		}
 		bounds = append(bounds, cost.Step{Full: l.Full, Cut: ruleOf(s.Provider.Contract).Cut(l)})
 	}
-	return all, cost.Claim(bounds), unpriced
+	return all, cost.Claim(bounds), none
 }
 
 // means are learnt numbers by target, each a mean of about the last hundred.

@@ -15,7 +15,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
+	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/quota"
@@ -45,6 +47,7 @@ type Want struct {
 	Op     llm.Op
 	Steps  []Step // of the plan, in order
 	Prompt Prompt
+	Wish   billing.Wish
 	Output int64 // tokens that the client's bound, or ours, leaves for one answer; 0: no bound
 	N      int   // answers asked for; at least 1
 	Began  time.Time
@@ -61,8 +64,6 @@ type Step struct {
 type Prompt struct {
 	Bytes  int64 // of the body: its text has no more tokens
 	Refers bool  // it names what is not in the body: a URL of an image, a file, an earlier answer
-	// Searches is how often the provider may search the web for it; below 0: any number of times.
-	Searches int64
 	// Count counts it for a step: the most tokens that it can have there, as far as can be told. ok is false where
 	// nobody can tell. nil: nobody counts.
 	Count func(s *Step) (most int64, ok bool)
@@ -137,12 +138,26 @@ func (m *Meter) Priced(o llm.Op, s *Step, at time.Time) *llm.Error {
 		return nil
 	}
 	c := s.Provider.Contract
-	l := cost.Bound(card(s), cost.Ask{Input: 1, Output: 1}, c.Terms(s.Model, at))
+	var a cost.Ask
+	switch { // what such a model charges for, or its tokens
+	case o.Draws():
+		a.Fees[price.PerImageOutput] = 1
+	case o == llm.OpSpeech:
+		a.Fees[price.PerCharacter] = 1
+	case measureOf(o) == priced:
+		a.Fees[price.PerAudioSecond] = 1
+	default:
+		a.Input, a.Output = 1, 1
+	}
+	l := cost.Bound(card(s), a, c.Terms(s.Model, at))
 	if !c.Denies(l.Flags) {
 		return nil
 	}
-	return &llm.Error{Code: llm.CodeOverQuota, Reason: "unknown_price", Op: op, Param: "model",
-		Message: "no price is known for " + s.Model + " at " + s.Provider.Name + ", and a limit of money holds"}
+	return unpriced("no price is known for " + s.Model + " at " + s.Provider.Name)
+}
+
+func unpriced(why string) *llm.Error {
+	return &llm.Error{Code: llm.CodeOverQuota, Reason: "unknown_price", Op: op, Param: "model", Message: why + ", and a limit of money holds"}
 }
 
 const op = "metering"

@@ -5,13 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
-	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/quota"
 )
@@ -22,6 +20,7 @@ type Terms struct {
 	Strict  bool // a hard limit of tokens or money holds: what is reserved must be the most that can be
 	Caps    bool // of an answer's tokens or money: it must have a bound
 	Money   bool // a hard limit of money holds: what has no price is refused
+	Tokens  bool // one of tokens does
 }
 
 // Terms finds the limits of an exchange. Without any the zero value is returned.
@@ -35,9 +34,9 @@ func (m *Meter) Terms(l Limits, p *Party, model, route string, at []string) Term
 		case quota.Money:
 			t.Strict, t.Caps, t.Money = true, true, true
 		case quota.Tokens, quota.TokensOut:
-			t.Strict, t.Caps = true, true
+			t.Strict, t.Caps, t.Tokens = true, true, true
 		case quota.TokensIn:
-			t.Strict = true
+			t.Strict, t.Tokens = true, true
 		}
 	}
 	return t
@@ -63,16 +62,15 @@ type Granted struct {
 func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) {
 	id := NewID()
 	if len(t.Budgets) == 0 {
-		return Granted{Hold: encode(id, w.Party.Organization, &ask{}, nil, false)}, nil
+		return Granted{Hold: encode(id, w.Party.Organization, &ask{most: cost.Ask{Fees: w.Wish.Fees}}, &w.Wish, nil, false)}, nil
 	}
 	if m.unknown.Load() {
 		return Granted{}, away(quota.ErrUnknown)
 	}
-	switch {
-	case measureOf(w.Op) == unbounded && t.Strict:
-		return Granted{}, unmetered("what a request of the operation " + w.Op.String() + " uses cannot be bounded, and a limit of money or tokens holds")
-	case w.Prompt.Searches < 0 && t.Money:
-		return Granted{}, unmetered("how often the provider searches the web cannot be bounded, and a limit of money holds; max_uses bounds it where the tool has that")
+	if t.Strict {
+		if err := m.endless(w, &t); err != nil {
+			return Granted{}, err
+		}
 	}
 	claims, all, unpriced := m.claims(w, t.Budgets, false)
 	if unpriced != nil && t.Money {
@@ -96,7 +94,7 @@ func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) 
 		return Granted{}, internal(errors.New("the id of a new reservation is known"))
 	}
 	m.open.add(id, &opened{organization: w.Party.Organization, claims: claims, began: m.now(), until: until(w)})
-	return Granted{Hold: encode(id, w.Party.Organization, &all, claims, t.Strict), Claims: claims, Levels: g.Levels}, nil
+	return Granted{Hold: encode(id, w.Party.Organization, &all, &w.Wish, claims, t.Strict), Claims: claims, Levels: g.Levels}, nil
 }
 
 // until is when an exchange whose end is never told is given up.
@@ -108,8 +106,8 @@ func until(w *Want) time.Time {
 	return w.Began.Add(d + 30*time.Second)
 }
 
-func unmetered(message string) *llm.Error {
-	return &llm.Error{Code: llm.CodeOverQuota, Reason: "unmetered", Op: op, Message: message}
+func unmetered(param, message string) *llm.Error {
+	return &llm.Error{Code: llm.CodeOverQuota, Reason: "unmetered", Op: op, Param: param, Message: message}
 }
 
 func internal(err error) *llm.Error {
@@ -140,72 +138,6 @@ func (m *Meter) Void(ctx context.Context, g Granted) {
 	if err != nil {
 		m.log.Warn("what was reserved is charged when it expires", "charge", id, "error", err)
 	}
-}
-
-// held is what a ticket knows of a reservation.
-type held struct {
-	id, organization       string
-	input, output, queries int64
-	parts                  []part
-}
-
-type part struct {
-	budget string
-	amount int64
-}
-
-const holdVersion = "1"
-
-// encode writes a reservation for the ticket: version, id, organization, tokens of prompt and answer, queries, then each
-// budget with what was claimed of it.
-func encode(id, organization string, a *ask, claims []quota.Claim, whole bool) string {
-	in, out := a.usualIn, a.usualOut
-	if whole {
-		in, out = a.most.Input, a.most.Output
-	}
-	b := make([]byte, 0, 64+32*len(claims))
-	b = append(append(append(b, holdVersion...), '|'), id...)
-	b = append(append(b, '|'), organization...)
-	for _, n := range [...]int64{in, out, a.most.Fees[price.PerQuery]} {
-		b = strconv.AppendInt(append(b, '|'), n, 10)
-	}
-	for i := range claims {
-		b = append(append(append(b, '|'), claims[i].Budget.ID...), '=')
-		b = strconv.AppendInt(b, claims[i].Amount, 10)
-	}
-	return string(b)
-}
-
-// decode reads what encode wrote; ok is false for anything else.
-func decode(s string) (h held, ok bool) {
-	fields := strings.Split(s, "|")
-	const fixed = 6
-	if len(fields) < fixed || fields[0] != holdVersion {
-		return held{}, false
-	}
-	h.id, h.organization = fields[1], fields[2]
-	for i, to := range [...]*int64{&h.input, &h.output, &h.queries} {
-		n, err := strconv.ParseInt(fields[3+i], 10, 64)
-		if err != nil || n < 0 || n > quota.Max {
-			return held{}, false
-		}
-		*to = n
-	}
-	for _, f := range fields[fixed:] {
-		id, amount, found := strings.Cut(f, "=")
-		n, err := strconv.ParseInt(amount, 10, 64)
-		if !found || err != nil || n < 0 || n > quota.Max {
-			return held{}, false
-		}
-		h.parts = append(h.parts, part{id, n})
-	}
-	return h, true
-}
-
-// most is what was reserved, in units.
-func (h *held) most() (u cost.Units) {
-	u[price.Input], u[price.Output], u[price.PerQuery], u[price.PerRequest] = h.input, h.output, h.queries, 1
-	return u
 }
 
 // claims gives the budgets of a reservation that another process made; ok is false where one of them is not known here.

@@ -1,6 +1,7 @@
 package metering
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -90,6 +91,7 @@ type Line struct {
 	Bill     cost.Bill
 	Card     string // hash of the price card; "": there is none
 	Reserved bool   // charged by what was reserved, in part
+	Terms    cost.Terms
 }
 
 // due is an exchange that waits to be settled.
@@ -267,9 +269,12 @@ func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 	t := billing.Attempt{Ended: a.Ended, Most: h.most()}
 	var flags cost.Flags
 	if last {
+		if a.Ended == billing.Completed {
+			known(e.Op, &e.Usage, &h.wish, a.Model)
+		}
 		t.Seen, flags = cost.Split(e.Op, e.Usage)
 		// The parts of a session state each what they used, however the session ends.
-		t.Told = e.Usage.Known() && (e.Whole || e.Op == llm.OpRealtime)
+		t.Told = e.Usage.Known() && (e.Whole || e.Op == llm.OpRealtime) || measureOf(e.Op) == priced && a.Ended == billing.Completed && flags&cost.Unmeasured == 0
 		if t.Ended == billing.CutEarly && t.Seen.Answer() > 0 {
 			t.Ended = billing.Aborted
 		}
@@ -277,9 +282,15 @@ func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 	}
 	units, reserved := ruleOf(contract).Charge(t)
 	card := card(&a.Step)
-	terms := contract.Terms(a.Model, e.Began)
-	terms.Service = e.Service
-	bill := cost.Of(card, units, terms)
+	var said *llm.Details
+	if last {
+		said = e.Usage.Details
+	}
+	at := terms(contract.Terms(a.Model, e.Began), &h.wish, said, a.Provider)
+	if last {
+		at.Service = cmp.Or(e.Service, at.Service)
+	}
+	bill := cost.Of(card, units, at)
 	if reserved || last && !t.Told {
 		flags |= cost.Unmeasured
 	} else {
@@ -289,7 +300,7 @@ func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 		flags = 0
 	}
 	bill.Flags |= flags
-	l := Line{Units: units, Bill: bill, Reserved: reserved}
+	l := Line{Units: units, Bill: bill, Reserved: reserved, Terms: at}
 	if card != nil {
 		l.Card = card.Hash()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
+	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
@@ -138,6 +139,7 @@ func Pricer(path string) (rerate.Pricer, error) {
 		m, _ := p.models.Find(a.Model)
 		terms := p.contract.Terms(a.Model, at)
 		terms.Service, terms.Region, terms.Switches, terms.Search = a.Service, a.Priced.Region, a.Priced.Switches, a.Priced.Search
+		terms.Look = price.Look{Size: a.Priced.Size, Quality: a.Priced.Quality}
 		if m.Card == nil && !terms.Free && !terms.Ceiling.Stated() {
 			return rerate.Price{}, false
 		}

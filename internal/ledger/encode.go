@@ -156,11 +156,13 @@ func (w *lineWriter) attempt(a *Attempt) {
 	w.text("model", a.Model)
 	w.text("region", a.Region)
 	w.text("service_tier", a.Service)
-	if p := &a.Priced; p.Region != "" || p.Switches != nil || p.Search != "" {
+	if p := &a.Priced; p.Region != "" || p.Switches != nil || p.Search != "" || p.Size != "" || p.Quality != "" {
 		w.open("priced")
 		w.text("region", p.Region)
 		texts(w, "switches", p.Switches)
 		w.text("search", p.Search)
+		w.text("size", p.Size)
+		w.text("quality", p.Quality)
 		w.close('}')
 	}
 	w.int("began_ms", int64(a.Began))

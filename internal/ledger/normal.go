@@ -22,7 +22,7 @@ func (r *Record) Normalize() {
 	}
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
-		for _, s := range []*string{&a.Provider, &a.Kind, &a.Model, &a.Region, &a.Service, &a.Code, &a.Priced.Region, &a.Priced.Search} {
+		for _, s := range []*string{&a.Provider, &a.Kind, &a.Model, &a.Region, &a.Service, &a.Code, &a.Priced.Region, &a.Priced.Search, &a.Priced.Size, &a.Priced.Quality} {
 			*s = clean(*s)
 		}
 	}

@@ -95,7 +95,7 @@ func (u *Usage) Merge(v Usage) {
 
 // Known reports whether anything is known.
 func (u *Usage) Known() bool {
-	if d := u.Details; d != nil && (d.Images.Known || d.Heard.Known || d.Spoken.Known) {
+	if d := u.Details; d != nil && (d.Images.Known || d.Heard.Known || d.Spoken.Known || d.Characters.Known) {
 		return true
 	}
 	return u.Input.Known || u.Output.Known || u.Queries.Known

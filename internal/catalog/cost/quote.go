@@ -247,13 +247,14 @@ func fallback(l price.Rates, i price.Item) (price.Rate, Flags, bool) {
 	case price.CacheWrite, price.CacheWrite1h:
 		other, times = price.Input, 2
 	case price.Reasoning:
-		r, ok := l.Get(price.Output)
-		return r, 0, ok
+		if r, ok := l.Get(price.Output); ok {
+			return r, 0, true
+		}
+		return ofMedia(l)
+	case price.Output:
+		return ofMedia(l)
 	case price.AudioCacheRead:
 		other = price.AudioInput
-	case price.Output: // of a model that makes images
-		r, ok := l.Get(price.ImageOutput)
-		return r, PricedUp, ok
 	case price.ImageOutput: // may be dearer by far
 		r, ok := l.Get(price.Output)
 		return r, Unpriced, ok
@@ -283,6 +284,13 @@ func fallback(l price.Rates, i price.Item) (price.Rate, Flags, bool) {
 		r = max(r, w)
 	}
 	return r, PricedUp, true
+}
+
+// ofMedia returns what output costs of a model that makes only images or sounds.
+func ofMedia(l price.Rates) (price.Rate, Flags, bool) {
+	image, drawn := l.Get(price.ImageOutput)
+	audio, spoken := l.Get(price.AudioOutput)
+	return max(image, audio), PricedUp, drawn || spoken
 }
 
 // cachedImage returns what a cached token of an image costs where no rate is stated: what one costs that was not cached,

@@ -71,7 +71,7 @@ func attempt(a *ledger.Attempt) *usagev1.Attempt {
 		Source: string(a.Source), Exact: a.Exact, Flags: words[string](a.Flags),
 		Target: some(&usagev1.Target{
 			Provider: a.Provider, Kind: a.Kind, Model: a.Model, Region: a.Region, ServiceTier: a.Service,
-			Priced: some(&usagev1.Priced{Region: a.Priced.Region, Switches: a.Priced.Switches, Search: a.Priced.Search}),
+			Priced: some(&usagev1.Priced{Region: a.Priced.Region, Switches: a.Priced.Switches, Search: a.Priced.Search, Size: a.Priced.Size, Quality: a.Priced.Quality}),
 		}),
 	}
 	for i, n := range a.Units {
@@ -149,7 +149,7 @@ func attemptOf(x *usagev1.Attempt) (ledger.Attempt, error) {
 		Source: ledger.Source(x.Source), Exact: x.Exact, Flags: words[ledger.Flag](x.Flags),
 		Target: ledger.Target{
 			Provider: t.GetProvider(), Kind: t.GetKind(), Model: t.GetModel(), Region: t.GetRegion(), Service: t.GetServiceTier(),
-			Priced: ledger.Priced{Region: p.GetRegion(), Switches: p.GetSwitches(), Search: p.GetSearch()},
+			Priced: ledger.Priced{Region: p.GetRegion(), Switches: p.GetSwitches(), Search: p.GetSearch(), Size: p.GetSize(), Quality: p.GetQuality()},
 		},
 		Bill: ledger.Bill{Cost: ledger.Nano(b.GetCostNanoUsd()), List: ledger.Nano(b.GetListNanoUsd()), Saved: ledger.Nano(b.GetSavedNanoUsd()), Card: b.GetCard(), Version: b.GetVersion()},
 	}

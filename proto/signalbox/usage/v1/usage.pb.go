@@ -840,7 +840,10 @@ type Priced struct {
 	Region   string   `protobuf:"bytes,1,opt,name=region,proto3" json:"region,omitempty"`
 	Switches []string `protobuf:"bytes,2,rep,name=switches,proto3" json:"switches,omitempty"`
 	// The size of a search's context.
-	Search        string `protobuf:"bytes,3,opt,name=search,proto3" json:"search,omitempty"`
+	Search string `protobuf:"bytes,3,opt,name=search,proto3" json:"search,omitempty"`
+	// The size and the quality of the images made.
+	Size          string `protobuf:"bytes,4,opt,name=size,proto3" json:"size,omitempty"`
+	Quality       string `protobuf:"bytes,5,opt,name=quality,proto3" json:"quality,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -892,6 +895,20 @@ func (x *Priced) GetSwitches() []string {
 func (x *Priced) GetSearch() string {
 	if x != nil {
 		return x.Search
+	}
+	return ""
+}
+
+func (x *Priced) GetSize() string {
+	if x != nil {
+		return x.Size
+	}
+	return ""
+}
+
+func (x *Priced) GetQuality() string {
+	if x != nil {
+		return x.Quality
 	}
 	return ""
 }
@@ -1133,11 +1150,13 @@ const file_signalbox_usage_v1_usage_proto_rawDesc = "" +
 	"\x05model\x18\x03 \x01(\tR\x05model\x12\x16\n" +
 	"\x06region\x18\x04 \x01(\tR\x06region\x12!\n" +
 	"\fservice_tier\x18\x05 \x01(\tR\vserviceTier\x122\n" +
-	"\x06priced\x18\x06 \x01(\v2\x1a.signalbox.usage.v1.PricedR\x06priced\"T\n" +
+	"\x06priced\x18\x06 \x01(\v2\x1a.signalbox.usage.v1.PricedR\x06priced\"\x82\x01\n" +
 	"\x06Priced\x12\x16\n" +
 	"\x06region\x18\x01 \x01(\tR\x06region\x12\x1a\n" +
 	"\bswitches\x18\x02 \x03(\tR\bswitches\x12\x16\n" +
-	"\x06search\x18\x03 \x01(\tR\x06search\"\xd2\x01\n" +
+	"\x06search\x18\x03 \x01(\tR\x06search\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\tR\x04size\x12\x18\n" +
+	"\aquality\x18\x05 \x01(\tR\aquality\"\xd2\x01\n" +
 	"\x04Bill\x12\"\n" +
 	"\rcost_nano_usd\x18\x01 \x01(\x12R\vcostNanoUsd\x12\"\n" +
 	"\rlist_nano_usd\x18\x02 \x01(\x12R\vlistNanoUsd\x12$\n" +
