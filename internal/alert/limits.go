@@ -15,10 +15,11 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/quota/window"
 )
 
-// limit is a budget with what it was charged, by the start of the window in Unix seconds.
+// limit is a budget with what it was charged, by the start of the window in Unix seconds, and its counter.
 type limit struct {
 	*budgets.Listed
 	charged map[int64]int64
+	counter quota.Counter // zero: not known
 }
 
 // atOnce is how many budgets are asked for at once.
@@ -55,6 +56,7 @@ func (w *Watcher) limits(ctx context.Context, t *budgets.Table, now time.Time) (
 			if err := w.charged(ctx, g.organization, part, since); err != nil {
 				return nil, err
 			}
+			w.counted(ctx, g.organization, part)
 		}
 	}
 	return out, nil
@@ -70,6 +72,39 @@ func (w *Watcher) charged(ctx context.Context, organization string, part []*limi
 		by[r.Budget].charged[r.Window] = r.Amount
 	}
 	return err
+}
+
+// counted asks for the counters of limits with thresholds. Where nobody answers, what was charged counts alone.
+func (w *Watcher) counted(ctx context.Context, organization string, part []*limit) {
+	part = slices.DeleteFunc(slices.Clone(part), func(l *limit) bool { return len(l.Budget.Alert) == 0 })
+	if w.Counters == nil || len(part) == 0 {
+		return
+	}
+	all := make([]*quota.Budget, len(part))
+	for i, l := range part {
+		all[i] = l.Budget
+	}
+	counters, err := w.Counters.Peek(ctx, organization, all)
+	if err != nil {
+		return
+	}
+	for i, l := range part {
+		l.counter = counters[i]
+	}
+}
+
+// taken returns what was used in the window that begins at a time, and what of it is only reserved by running requests:
+// that is the current window's.
+func (l *limit) taken(from, now time.Time) (used, open int64) {
+	used = l.used(from)
+	if current, _ := l.span(now); !l.counter.Known || !current.Equal(from) {
+		return used, 0
+	}
+	if l.counter.Start == from.UnixMilli() { // it knows what is on its way to the ledger
+		used = max(used, l.counter.Used)
+	}
+	open = l.counter.Reserved
+	return used + open, open
 }
 
 // span returns the window that a time is in; until is zero where it does not end.
@@ -110,7 +145,8 @@ func thresholds(limits []*limit, now time.Time, moment time.Duration) (out []*Al
 }
 
 func (l *limit) threshold(from, now time.Time) *Alert {
-	b, used := l.Budget, l.used(from)
+	b := l.Budget
+	used, open := l.taken(from, now)
 	share := permille(used, b.Limit)
 	passed := 0
 	for _, at := range b.Alert {
@@ -133,12 +169,19 @@ func (l *limit) threshold(from, now time.Time) *Alert {
 	case passed < 700:
 		a.Severity = "info"
 	}
-	a.Title = fmt.Sprintf("%s has used %s of its limit of %s", l.who(), percent(share), l.what())
+	verb := "has used"
+	if open > 0 {
+		verb = "has used or reserved"
+	}
+	a.Title = fmt.Sprintf("%s %s %s of its limit of %s", l.who(), verb, percent(share), l.what())
 	a.Text = fmt.Sprintf("%s of %s are used%s. The alert is set at %s.", quota.Amount(b.Unit, used), quota.Amount(b.Unit, b.Limit), since(from), percent(int64(passed)))
+	if open > 0 {
+		a.Text += fmt.Sprintf(" %s of it are reserved by requests that run; what they do not use is given back.", quota.Amount(b.Unit, open))
+	}
 	if passed >= 1000 && !b.Shadow {
 		a.Text += " Requests that it counts are refused."
 	}
-	a.Facts = append(a.Facts, channel.Fact{Name: "used", Value: amount(b.Unit, used)}, channel.Fact{Name: "threshold", Value: percent(int64(passed))})
+	a.Facts = append(a.Facts, channel.Fact{Name: "used", Value: amount(b.Unit, used)}, channel.Fact{Name: "reserved", Value: amount(b.Unit, open)}, channel.Fact{Name: "threshold", Value: percent(int64(passed))})
 	return a
 }
 

@@ -1,8 +1,8 @@
 // Package alert says what somebody should look at: limits that are nearly used up, will be, or burn too fast; hours out
-// of the ordinary; keys that end. It reads the ledger, and says everything once.
+// of the ordinary; keys that end; and what must not happen at all. It reads the ledger, and says everything once.
 //
-//	ledger ─ Watcher ─► alerts ─ rules ─► channels (internal/alert/channel)
-//	            └─ claims in the ledger: neither restarts nor replicas repeat one
+//	ledger, counters, trouble ─ Watcher ─► alerts ─ rules ─► channels (internal/alert/channel)
+//	                               └─ claims in the ledger: neither restarts nor replicas repeat one
 //
 // Nothing is kept of an alert but that it was said: each minute they are found anew, so that one that could not be
 // delivered is tried again for as long as it holds.
@@ -28,7 +28,7 @@ type Settings struct {
 
 // Rule sends alerts that fit all it says to channels.
 type Rule struct {
-	On            []string `yaml:"on" enum:"threshold,burn,forecast,anomaly,key" max:"5" zero:"every kind" doc:"The kinds of alerts."`
+	On            []string `yaml:"on" enum:"threshold,burn,forecast,anomaly,key,fault" max:"6" zero:"every kind" doc:"The kinds of alerts."`
 	From          string   `yaml:"from" enum:"info,warning,critical" zero:"info" doc:"The least severity."`
 	Organizations []string `yaml:"organizations" form:"name" max:"1000" zero:"every organization" doc:"The organizations that they are about."`
 	Teams         []string `yaml:"teams" form:"name" max:"1000" zero:"every team" doc:"The teams that they are about, with their projects and keys."`
@@ -88,21 +88,23 @@ func (s *Settings) least() int64 {
 	return n
 }
 
-// receivers returns the channels that get an alert, by their place.
+// receivers returns the channels that get an alert, by their place. A fault that no rule fits goes to all of them.
 func (s *Settings) receivers(a *Alert) []int {
 	got := make([]bool, len(s.Channels))
+	fit := false
 	for i := range s.Rules {
 		r := &s.Rules[i]
 		if !r.fits(a) {
 			continue
 		}
+		fit = true
 		for j := range s.Channels {
 			got[j] = got[j] || len(r.Channels) == 0 || slices.Contains(r.Channels, s.Channels[j].Name)
 		}
 	}
 	var out []int
 	for j := range got {
-		if got[j] || len(s.Rules) == 0 {
+		if got[j] || len(s.Rules) == 0 || !fit && a.Kind == "fault" {
 			out = append(out, j)
 		}
 	}

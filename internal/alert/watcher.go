@@ -14,7 +14,9 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/alert/channel"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
+	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
 
 // Alert is something to look at, before anybody is told.
@@ -46,9 +48,16 @@ type Ledger interface {
 
 // Params of a Watcher.
 type Params struct {
-	Ledger Ledger
-	Sender *channel.Sender
-	Log    *slog.Logger
+	Ledger   Ledger
+	Counters Counters // nil: what is reserved is not known, and counts when it is settled
+	Trouble  *trouble.Log
+	Sender   *channel.Sender
+	Log      *slog.Logger
+}
+
+// Counters are those of limits.
+type Counters interface {
+	Peek(ctx context.Context, organization string, budgets []*quota.Budget) ([]quota.Counter, error)
 }
 
 // State is what holds at one time.
@@ -110,6 +119,7 @@ func (w *Watcher) find(ctx context.Context, s *State, now time.Time) ([]*Alert, 
 	w.watchKeys(s, now)
 	found := slices.Clone(w.pending)
 	found = append(found, endings(s, now)...)
+	found = append(found, faulty(w.Trouble, s.Table, now)...)
 	limits, err := w.limits(ctx, s.Table, now)
 	if err != nil {
 		return found, err

@@ -19,7 +19,7 @@ func (a *App) alert(ctx context.Context) {
 	if ledger == nil {
 		return // without one, no alerts are configured, and that only changes with a restart
 	}
-	w := alert.New(alert.Params{Ledger: ledger, Sender: &channel.Sender{}, Log: a.log})
+	w := alert.New(alert.Params{Ledger: ledger, Counters: a.build.accounts, Trouble: a.build.trouble, Sender: &channel.Sender{}, Log: a.log})
 	w.Run(ctx, func() alert.State {
 		cfg, snap := a.Config(), a.core.Snapshot()
 		s := alert.State{Settings: &cfg.Alerts, Issued: a.build.access.Issued.All()}

@@ -29,7 +29,6 @@ const (
 	Disk     Kind = "disk"     // the journal's disk fails; subject: why
 	Lost     Kind = "lost"     // records of the ledger are lost, or refused by its store
 	Overdue  Kind = "overdue"  // the ledger lacks records of what ended long ago; amount: how many
-	Invoice  Kind = "invoice"  // a provider's invoice differs from the ledger; subject: provider and period
 )
 
 // What is what happened to whom.

@@ -11,7 +11,7 @@ import (
 // Message is an alert as it is sent.
 type Message struct {
 	ID       string // the same whenever and by whomever it is sent
-	Kind     string // threshold, burn, forecast, anomaly, key or test
+	Kind     string // threshold, burn, forecast, anomaly, key, fault or test
 	Severity string // info, warning or critical
 	At       time.Time
 	Title    string // one line
