@@ -70,6 +70,7 @@ type Core struct {
 	now   func() time.Time
 	seed  func() uint64
 	heal  *health.Targets
+	plans sync.Pool // of *routing.Decision
 }
 
 // Options of a Core. Zero fields get what a running service uses.
@@ -103,6 +104,7 @@ func New(s *Snapshot, o Options) *Core {
 	if c.heal == nil {
 		c.heal = health.NewTargets()
 	}
+	c.plans.New = func() any { return new(routing.Decision) }
 	c.live.init()
 	c.Swap(s)
 	return c

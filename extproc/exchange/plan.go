@@ -57,7 +57,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 		return x.refuse(rerr)
 	}
 	p.view.Usable = p.usable
-	plan, err := route.Plan(&p.view)
+	d := x.core.plans.Get().(*routing.Decision)
+	defer x.core.plans.Put(d) // and with it the plan, of which nothing is kept
+	plan, err := d.Plan(route, &p.view, nil)
 	if err != nil {
 		return x.refuse(p.noTarget(err))
 	}
