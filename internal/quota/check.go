@@ -83,7 +83,34 @@ func (s *Settlement) Check() error {
 	if err := CheckNames(s.Organization, s.ID); err != nil {
 		return err
 	}
-	return checkClaims(s.Claims)
+	if err := checkClaims(s.Claims); err != nil {
+		return err
+	}
+	return s.checkDraws()
+}
+
+// MaxDraws bounds the exchanges of one lease: a store serves nobody else while it tells them.
+const MaxDraws = 500
+
+func (s *Settlement) checkDraws() error {
+	if len(s.Draws) > MaxDraws {
+		return fmt.Errorf("%w: over %d exchanges of one lease", ErrMisuse, MaxDraws)
+	}
+	for i := range s.Draws {
+		d := &s.Draws[i]
+		if !word(d.ID, "._:#-", 64) || d.ID == s.ID {
+			return fmt.Errorf("%w: the id of an exchange of a lease", ErrMisuse)
+		}
+		if len(d.Amounts) != len(s.Claims) || d.Over != nil && len(d.Over) != len(s.Claims) || d.Hold < 0 || d.Hold > maxHold {
+			return fmt.Errorf("%w: exchange %s of a lease", ErrMisuse, d.ID)
+		}
+		for k, n := range d.Amounts {
+			if n < 0 || n > Max || d.Over != nil && (d.Over[k] < 0 || d.Over[k] > n) {
+				return fmt.Errorf("%w: an amount of exchange %s of a lease is out of range", ErrMisuse, d.ID)
+			}
+		}
+	}
+	return nil
 }
 
 // maxClaims bounds the budgets of one exchange.

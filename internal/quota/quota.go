@@ -142,6 +142,17 @@ type Settlement struct {
 	Born         time.Time // when the exchange was admitted
 	Void         bool      // nothing was used; amounts do not count
 	Claims       []Claim   // the budgets of the reservation in its order, with what was used
+	Draws        []Draw    // not nil: the reservation is a lease, from which these took theirs; amounts of Claims do not count
+}
+
+// Draw is an exchange that reserved of a lease, which a process holds for many. The store tells each once, whoever told it
+// before: what it used takes the place of the lease, and what still runs becomes a reservation of its own.
+type Draw struct {
+	ID      string
+	State   State         // Settled, Voided, or Pending: it still runs
+	Hold    time.Duration // of one that runs: until it expires
+	Amounts []int64       // by claim: used, or of one that runs reserved
+	Over    []int64       // of these what was over the reservation; nil: nothing
 }
 
 // Outcome is what a settlement did.
@@ -152,6 +163,8 @@ type Outcome struct {
 	Old  bool  // nothing was changed: it is too long ago for the store to know whether it was settled before
 	Wait bool  // nothing was changed yet: the store could not be asked, and will be
 	Seq  int64
+
+	Draws []State // of a lease that was ended by this call, by draw: None, or as what the store knew it, and nothing was changed
 }
 
 // Changed reports whether the settlement did something.

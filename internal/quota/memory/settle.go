@@ -19,6 +19,9 @@ func (s *Store) Settle(_ context.Context, in *quota.Settlement) (quota.Outcome, 
 	ms := now.UnixMilli()
 	rec := o.records[in.ID]
 	if rec == nil {
+		if in.Draws != nil {
+			return s.endLost(o, in, now, ms)
+		}
 		return s.debit(o, in)
 	}
 	if rec.state == quota.Settled || rec.state == quota.Voided || rec.state == quota.Expired && in.Void {
@@ -33,6 +36,11 @@ func (s *Store) Settle(_ context.Context, in *quota.Settlement) (quota.Outcome, 
 		}
 	}
 	out := quota.Outcome{From: rec.state, To: quota.Settled}
+	if in.Draws != nil {
+		s.endLease(o, in, rec, &out, ms)
+		out.Seq = o.seq
+		return out, nil
+	}
 	if in.Void {
 		out.To = quota.Voided
 	}

@@ -2,6 +2,8 @@ package quotatest
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -208,6 +210,46 @@ var cases = []struct {
 		b.want(b.settle("a", "day 1, fixed 1"), "P to S")
 	}},
 	{"a rebuild sets counters, drops what is open and keeps the memory of what ended", rebuild},
+	{"the end of a lease tells its exchanges, and what still runs is a reservation of its own", func(b *bench) {
+		b.want(b.reserve("l", "month 60, gauge 3"), "ok")
+		b.want(b.reserve("other", "month 5"), "ok")
+		b.want(b.end("l", "a S 7 1, b V 0 0, c P 20 1, d S 9 1"), "P to S: N N N N")
+		b.want(b.peek("month"), "used 16, reserved 25")
+		b.want(b.peek("gauge"), "used 0, reserved 1")
+		b.want(b.end("l", "a S 7 1, c P 20 1"), "S to S")
+		b.want(b.settle("a", "month 9, gauge 1"), "S to S")
+		b.want(b.settle("b", "month 9, gauge 1"), "V to V")
+		b.want(b.settle("c", "month 4, gauge 1"), "P to S")
+		b.want(b.peek("month"), "used 20, reserved 5")
+		b.want(b.peek("gauge"), "used 0, reserved 0")
+		b.want(b.settle("l", "month 9, gauge 1"), "S to S")
+	}},
+	{"an exchange of a lease that was told otherwise counts once", func(b *bench) {
+		b.want(b.reserve("l", "month 60, gauge 1"), "ok")
+		b.claims["a"] = b.list("month 7, gauge 1")
+		b.want(b.settle("a", "month 7, gauge 1"), "N to S")
+		b.want(b.reserve("b", "month 5"), "ok")
+		b.want(b.end("l", "a S 7 1, b S 3 1, c S 2 1, c S 2 1"), "P to S: S P N S")
+		b.want(b.peek("month"), "used 9, reserved 5")
+	}},
+	{"a lease that expired is charged whole until its end is told", func(b *bench) {
+		b.want(b.reserve("l", "day 40, gauge 2"), "ok")
+		b.step(hold)
+		b.want(b.reap(), "l")
+		b.want(b.peek("day"), "used 40, reserved 0")
+		b.want(b.end("l", "a S 7 1, b P 5 1"), "X to S: N N")
+		b.want(b.peek("day"), "used 7, reserved 5")
+		b.want(b.peek("gauge"), "used 0, reserved 1")
+		b.step(hold)
+		b.want(b.reap(), "b")
+		b.want(b.peek("day"), "used 12, reserved 0")
+	}},
+	{"a lease that was forgotten counts as what its exchanges used", func(b *bench) {
+		b.want(b.end("l", "a S 7 1, b P 5 1"), "N to S: N N")
+		b.want(b.peek("month"), "used 7, reserved 5")
+		b.want(b.settle("b", "month 1, gauge 1"), "P to S")
+		b.want(b.peek("month"), "used 8, reserved 0")
+	}},
 	{"what expires after a rebuild is charged to the window that it was reserved in", func(b *bench) {
 		b.rebuild(quota.Balance{Budget: "sliding", Kind: 'S', Start: b.now.Truncate(time.Minute).UnixMilli(), Used: 10})
 		b.want(b.reserve("a", "sliding 20"), "ok")
@@ -216,6 +258,37 @@ var cases = []struct {
 		b.want(b.reap(), "a")
 		b.want(b.peek("sliding"), "used 0, reserved 1, before 30")
 	}},
+}
+
+// end ends a lease, with exchanges as "a S 7 1": id, state, amounts.
+func (b *bench) end(id, draws string) string {
+	b.t.Helper()
+	s := &quota.Settlement{Organization: b.Organization, ID: id, Born: b.now, Claims: b.claims[id], Draws: []quota.Draw{}}
+	if s.Claims == nil {
+		s.Claims = b.list("month 0, gauge 0")
+	}
+	for one := range strings.SplitSeq(draws, ", ") {
+		d := quota.Draw{Hold: hold, Amounts: make([]int64, 2)}
+		var state string
+		if _, err := fmt.Sscanf(one, "%s %s %d %d", &d.ID, &state, &d.Amounts[0], &d.Amounts[1]); err != nil {
+			b.t.Fatal(err)
+		}
+		d.State = quota.State(state[0])
+		b.claims[d.ID] = s.Claims
+		s.Draws = append(s.Draws, d)
+	}
+	o, err := b.Store.Settle(context.Background(), s)
+	if err != nil {
+		return word(err)
+	}
+	out := outcome(o)
+	for i, st := range o.Draws {
+		if i == 0 {
+			out += ":"
+		}
+		out += " " + string(rune(st))
+	}
+	return out
 }
 
 func shadow(b *bench) {

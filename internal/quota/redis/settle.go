@@ -20,6 +20,9 @@ func (s *Store) Settle(ctx context.Context, in *quota.Settlement) (quota.Outcome
 	if err != nil {
 		return quota.Outcome{}, err
 	}
+	if in.Draws != nil {
+		return s.endLease(ctx, in, e)
+	}
 	mode := "S"
 	if in.Void {
 		mode = "V"
@@ -65,7 +68,7 @@ func (s *Store) settled(in *quota.Settlement, e *era, before int64, out reply) (
 	case "OLD":
 		o.Old = true
 	case "OK":
-		o.To, o.Over = quota.Settled, out.at(4) == "1"
+		o.To, o.Over = quota.Settled, in.Draws == nil && out.at(4) == "1"
 		if in.Void {
 			o.To = quota.Voided
 		}
@@ -73,4 +76,55 @@ func (s *Store) settled(in *quota.Settlement, e *era, before int64, out reply) (
 		return quota.Outcome{}, fmt.Errorf("%w: a reply has another form", quota.ErrUnavailable)
 	}
 	return o, s.fence(in.Organization, e, before, o.Seq, out[0] == "OK")
+}
+
+// endLease ends a lease by what its exchanges used, in one round trip for all of them.
+func (s *Store) endLease(ctx context.Context, in *quota.Settlement, e *era) (quota.Outcome, error) {
+	n, m := len(in.Claims), len(in.Draws)
+	keys := make([]string, 0, 4+n)
+	keys = append(keys, key(in.Organization, "m"), key(in.Organization, "r"), key(in.Organization, "x"), key(in.Organization, "n"))
+	args := make([]any, 0, 4+6*n+(3+n)*m)
+	args = append(args, e.name, in.ID, strconv.FormatInt(s.p.Keep.Milliseconds(), 10), strconv.FormatInt(max(0, in.Born.UnixMilli()), 10))
+	now := time.Now()
+	if s.clock != "" {
+		now = s.fakeNow(ctx, in.Organization)
+	}
+	for i := range in.Claims {
+		b, over := in.Claims[i].Budget, int64(0)
+		for k := range in.Draws {
+			if in.Draws[k].Over != nil {
+				over = min(over+in.Draws[k].Over[i], quota.Max)
+			}
+		}
+		keys = append(keys, key(in.Organization, "b:"+b.ID))
+		args = append(bounds(append(args, b.ID), b, now), strconv.FormatInt(over, 10))
+	}
+	for i := range in.Draws {
+		d := &in.Draws[i]
+		args = append(args, d.ID, string(rune(d.State)), strconv.FormatInt(d.Hold.Milliseconds(), 10))
+		for _, a := range d.Amounts {
+			args = append(args, strconv.FormatInt(a, 10))
+		}
+	}
+	before := e.seen.Load()
+	out, err := s.run(ctx, s.scripts.lease, in.ID, keys, args)
+	if err != nil {
+		return quota.Outcome{}, err
+	}
+	o, err := s.settled(in, e, before, out)
+	if err != nil || out[0] != "OK" {
+		return o, err
+	}
+	if len(out) != 4+m {
+		return quota.Outcome{}, fmt.Errorf("%w: a reply has another form", quota.ErrUnavailable)
+	}
+	o.Draws = make([]quota.State, m)
+	for i, text := range out[4:] {
+		if len(text) != 1 {
+			return quota.Outcome{}, fmt.Errorf("%w: a reply has another form", quota.ErrUnavailable)
+		}
+		o.Draws[i] = quota.State(text[0])
+		o.Over = o.Over || o.Draws[i] == quota.None && in.Draws[i].Over != nil
+	}
+	return o, nil
 }

@@ -33,3 +33,17 @@ local function stale(force)
   if ep ~= ARGV[1] or (not force and ep:sub(1, 2) == 'r:') then return {'EPOCH', ARGV[2], ep or ''} end
 end
 local function seq() return redis.call('HGET', KEYS[1], 'seq') or '0' end
+-- a counter stays within 0 and MAX: one that was put back from a ledger that lags may hold less than is taken from it
+local function add(key, field, d)
+  local v = redis.call('HINCRBY', key, field, fmt(d))
+  if v < 0 then redis.call('HSET', key, field, '0') elseif v > MAX then redis.call('HSET', key, field, fmt(MAX)) end
+end
+-- charges to the window w of a counter whose window is ws; a is the length of a sliding one
+local function charge(key, kind, a, w, ws, d)
+  if w == ws then add(key, 'cu', d)
+  elseif kind == 'S' and ws == w + a then add(key, 'pu', d)
+  elseif w > ws then -- a debit without a reservation, in a newer window
+    local cu = redis.call('HGET', key, 'cu') or '0'
+    redis.call('HSET', key, 'ws', fmt(w), 'cu', fmt(math.max(0, d)), 'pu', (kind == 'S' and w == ws + a) and cu or '0')
+  else redis.call('HINCRBY', key, 'late', fmt(d)) end -- its window is over: only the ledger has it
+end

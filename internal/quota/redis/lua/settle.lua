@@ -40,11 +40,6 @@ for i = 1, n do -- everything is checked before anything is written
   new[i] = {key = key, bid = bid, kind = kind, act = act, w = w, ws = ws, a = a}
 end
 
--- a counter stays within 0 and MAX: one that was put back from a ledger that lags may hold less than is taken from it
-local function add(key, field, d)
-  local v = redis.call('HINCRBY', key, field, fmt(d))
-  if v < 0 then redis.call('HSET', key, field, '0') elseif v > MAX then redis.call('HSET', key, field, fmt(MAX)) end
-end
 local out, over = '1' .. mode, '0'
 for i = 1, n do
   local t = new[i]
@@ -60,12 +55,7 @@ for i = 1, n do
         redis.call('SADD', index, t.bid)
         ws = w
       end
-      if w == ws then add(key, 'cu', d)
-      elseif kind == 'S' and ws == w + t.a then add(key, 'pu', d)
-      elseif w > ws then -- a debit without a reservation, in a newer window
-        local cu = redis.call('HGET', key, 'cu') or '0'
-        redis.call('HSET', key, 'ws', fmt(w), 'cu', fmt(math.max(0, d)), 'pu', (kind == 'S' and w == ws + t.a) and cu or '0')
-      else redis.call('HINCRBY', key, 'late', fmt(d)) end -- its window is over: only the ledger has it
+      charge(key, kind, t.a, w, ws, d)
       if s == 'P' and mode == 'S' and act > old[i].amt then
         over = '1'
         redis.call('HINCRBY', key, 'over', fmt(act - old[i].amt))
