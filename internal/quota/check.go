@@ -37,8 +37,10 @@ next:
 	return true
 }
 
-// CheckNames says whether an organization's name and an exchange's id can stand in keys of a store.
-func CheckNames(organization, id string) error {
+// CheckNames says whether a request's organization and id can stand in keys of a store.
+func (r *Request) CheckNames() error { return checkNames(r.Organization, r.ID) }
+
+func checkNames(organization, id string) error {
 	if !word(organization, "._-", 64) {
 		return fmt.Errorf("%w: the organization's name", ErrMisuse)
 	}
@@ -69,7 +71,7 @@ func (b *Budget) Check() error {
 // Check says what is wrong with a request. That its budgets pass their own Check was seen to where they were
 // made.
 func (r *Request) Check() error {
-	if err := CheckNames(r.Organization, r.ID); err != nil {
+	if err := checkNames(r.Organization, r.ID); err != nil {
 		return err
 	}
 	if r.Hold < time.Millisecond || r.Hold > maxHold {
@@ -80,7 +82,7 @@ func (r *Request) Check() error {
 
 // Check says what is wrong with a settlement.
 func (s *Settlement) Check() error {
-	if err := CheckNames(s.Organization, s.ID); err != nil {
+	if err := checkNames(s.Organization, s.ID); err != nil {
 		return err
 	}
 	if err := checkClaims(s.Claims); err != nil {
@@ -89,12 +91,12 @@ func (s *Settlement) Check() error {
 	return s.checkDraws()
 }
 
-// MaxDraws bounds the exchanges of one lease: a store serves nobody else while it tells them.
-const MaxDraws = 500
+// maxDraws bounds the exchanges of one lease: a store serves nobody else while it tells them.
+const maxDraws = 500
 
 func (s *Settlement) checkDraws() error {
-	if len(s.Draws) > MaxDraws {
-		return fmt.Errorf("%w: over %d exchanges of one lease", ErrMisuse, MaxDraws)
+	if len(s.Draws) > maxDraws {
+		return fmt.Errorf("%w: over %d exchanges of one lease", ErrMisuse, maxDraws)
 	}
 	for i := range s.Draws {
 		d := &s.Draws[i]

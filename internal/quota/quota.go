@@ -10,7 +10,7 @@
 // has forgotten is unknown, never zero.
 //
 // The package counts nothing itself and knows neither prices nor keys: internal/quota/memory and
-// internal/quota/redis are the stores, internal/quota/guard says what holds while one is away,
+// internal/quota/redis are the stores, internal/quota/lease reserves ahead, internal/quota/guard says what holds while one is away,
 // internal/quota/budgets makes budgets of limits, internal/quota/journal survives crashes.
 package quota
 

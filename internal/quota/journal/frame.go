@@ -195,7 +195,7 @@ func decode(body []byte, budgets map[uint64]*quota.Budget) (*line, error) {
 	default:
 		return nil, errTorn
 	}
-	if r.bad || len(r.b) > 0 || quota.CheckNames(l.organization, l.id) != nil {
+	if r.bad || len(r.b) > 0 || (&quota.Request{Organization: l.organization, ID: l.id}).CheckNames() != nil {
 		return nil, errTorn
 	}
 	return l, nil

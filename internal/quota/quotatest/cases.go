@@ -228,7 +228,7 @@ var cases = []struct {
 		b.want(b.reserve("l", "month 60, gauge 1"), "ok")
 		b.claims["a"] = b.list("month 7, gauge 1")
 		b.want(b.settle("a", "month 7, gauge 1"), "N to S")
-		b.want(b.reserve("b", "month 5"), "ok")
+		b.want(b.ask("b", "month 5", true), "ok")
 		b.want(b.end("l", "a S 7 1, b S 3 1, c S 2 1, c S 2 1"), "P to S: S P N S")
 		b.want(b.peek("month"), "used 9, reserved 5")
 	}},

@@ -154,7 +154,7 @@ func (c *crowd) rest() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	for i, n := range counters {
+	for i, n := range counters { // a store that leases has ended all leases when they expired
 		if b := c.budgets[i]; n.Reserved != 0 || b.Unit == quota.Money && n.Used != sum || n.Over != 0 {
 			c.t.Errorf("budget %s at rest: got %+v, want %d used", b.ID, n, sum)
 		}

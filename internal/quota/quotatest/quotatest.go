@@ -21,6 +21,7 @@ type Subject struct {
 	Store        quota.Store
 	Organization string
 	Clock        func(time.Time) // sets the store's clock
+	leased       *leased         // nil: it does not lease
 }
 
 // Keep and KeepExpired are what a subject's store must be made with.
@@ -119,6 +120,9 @@ func (b *bench) settle(id, used string) string {
 	o, err := b.Store.Settle(context.Background(), s)
 	if err != nil {
 		return word(err)
+	}
+	if o.Wait && b.leased != nil {
+		o = b.leased.outcome(id)
 	}
 	return outcome(o)
 }

@@ -50,7 +50,7 @@ func (s *Store) of(organization string) *eras {
 
 // era returns the epoch that calls are made in, asking for it the first time.
 func (s *Store) era(ctx context.Context, organization string) (*era, error) {
-	if err := quota.CheckNames(organization, "era"); err != nil {
+	if err := (&quota.Request{Organization: organization, ID: "era"}).CheckNames(); err != nil {
 		return nil, err
 	}
 	o := s.of(organization)

@@ -21,7 +21,7 @@ var errFaster = errors.New("another replica rebuilds")
 
 // Rebuild sets an organization's counters to balances. It returns when they are in use.
 func (s *Store) Rebuild(ctx context.Context, organization string, balances []quota.Balance) error {
-	if err := quota.CheckNames(organization, "rebuild"); err != nil {
+	if err := (&quota.Request{Organization: organization, ID: "rebuild"}).CheckNames(); err != nil {
 		return err
 	}
 	from, err := s.ask(ctx, organization)

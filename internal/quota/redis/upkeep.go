@@ -153,7 +153,7 @@ func parts(record string) []quota.Part {
 func (s *Store) Peek(ctx context.Context, organization string, budgets []*quota.Budget) ([]quota.Counter, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.p.Patience)
 	defer cancel()
-	if err := quota.CheckNames(organization, "peek"); err != nil {
+	if err := (&quota.Request{Organization: organization, ID: "peek"}).CheckNames(); err != nil {
 		return nil, err
 	}
 	pipe := (*s.client.Load()).Pipeline()
