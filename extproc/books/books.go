@@ -188,19 +188,23 @@ func owner(b *quota.Budget) (w ledger.Who) {
 	return w
 }
 
-// Refused writes down a request that was refused in the plan stage.
+// Refused writes down a request that was refused in the plan stage, or got the answer of an earlier one.
 func (b *Books) Refused(r exchange.Refusal) {
 	t := r.Ticket
-	if r.Code == llm.CodeNone || r.Code == llm.CodeUnauthenticated || t.Who == "" {
+	if r.Code == llm.CodeNone && r.Again == nil || r.Code == llm.CodeUnauthenticated || t.Who == "" {
 		return
 	}
 	owner, key := t.Owner()
+	status, why := ledger.Refused, r.Code.String()
+	if r.Again != nil {
+		status, why = ledger.Replayed, cmp.Or(r.Again.Record, r.Again.Exchange)
+	}
 	b.to.Add(&ledger.Record{
 		Key:    ledger.Key{Organization: owner.Organization, ID: metering.NewID()},
 		At:     r.Began,
 		Who:    ledger.Who{Team: owner.Team, Project: owner.Project, Key: t.Who, KeyID: key, User: t.By.User},
 		Tags:   t.Tags,
 		Asked:  ledger.Asked{Op: t.Op.String(), Dialect: string(t.Dialect), Model: t.Model, Route: t.Route, Stream: t.Stream},
-		Result: ledger.Result{Status: ledger.Refused, HTTP: r.Status, Took: ledger.Ms(r.Took), Trace: t.Trace.ID(), Why: r.Code.String()},
+		Result: ledger.Result{Status: status, HTTP: r.Status, Took: ledger.Ms(r.Took), Trace: t.Trace.ID(), Why: why},
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
+	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/quota"
@@ -123,6 +124,17 @@ func TestRefusalsAreWrittenDownForThoseWhoWereLetIn(t *testing.T) {
 	b.Refused(exchange.Refusal{Ticket: t1, Code: llm.CodeRateLimited, Status: 429, Began: day})
 	b.Refused(exchange.Refusal{Ticket: t1, Code: llm.CodeNone, Status: 200, Began: day})
 	b.Refused(exchange.Refusal{Ticket: &ticket.Ticket{}, Code: llm.CodeUnauthenticated, Status: 401, Began: day})
+	b.Refused(exchange.Refusal{Ticket: t1, Status: 200, Began: day, Took: 5 * time.Millisecond, Again: &idempotency.Answer{Status: 200, Exchange: "request-1", Record: "abc"}})
+	b.Refused(exchange.Refusal{Ticket: t1, Status: 200, Began: day, Again: &idempotency.Answer{Status: 200, Exchange: "request-1"}})
+	if len(got) == 3 {
+		if r := got[1]; r.Result.Status != ledger.Replayed || r.Result.Why != "abc" || r.Result.HTTP != 200 || r.Result.Took != 5 || r.Money.Cost != 0 || r.Attempts != nil || r.ID == got[0].ID {
+			t.Errorf("got %+v", r)
+		}
+		if r := got[2]; r.Result.Why != "request-1" {
+			t.Errorf("got %+v", r)
+		}
+		got = got[:1]
+	}
 	if len(got) != 1 || got[0].Result.Status != ledger.Refused || got[0].Result.Why != "rate_limited" || got[0].Who.Key != "ci" || got[0].Organization != "default" || got[0].ID == "" {
 		t.Errorf("got %+v", got)
 	}

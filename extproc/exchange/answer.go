@@ -26,6 +26,7 @@ const (
 	phRelay               // every chunk is rewritten as it comes
 	phPassed              // nothing more is wanted
 	phListen              // every chunk passes as it is, and is listened to
+	phTape                // every chunk passes as it is, and is recorded
 )
 
 // maxErrorBody bounds how much of an error's body is read.
@@ -45,11 +46,16 @@ type answering struct {
 	body    []byte    // of an error
 	seen    int64     // bytes of a whole answer
 	last    time.Time // of the last content
+	tape    *tape     // nil: nothing is recorded
 }
 
 // AnswerHead takes the head of the answer. It returns the replies that are due, in order: none while the
 // head is held.
 func (a *Attempt) AnswerHead(status int, h Header, end bool) []Reply {
+	return a.record(a.judge(status, h, end), end)
+}
+
+func (a *Attempt) judge(status int, h Header, end bool) []Reply {
 	s := &a.ans
 	s.status, s.header, s.last = status, h, a.x.core.now()
 	if status < 300 {
@@ -70,10 +76,9 @@ func (a *Attempt) AnswerHead(status int, h Header, end bool) []Reply {
 	if status >= 300 {
 		s.phase = phError
 	} else if !a.open() {
-		s.phase = phPassed
 		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: status})
 		r := a.passHead()
-		r.Done = true
+		r.Done = !a.recordsOn(end)
 		return []Reply{r}
 	}
 	if end {
@@ -131,8 +136,17 @@ func (a *Attempt) streams(contentType string) bool {
 
 // AnswerChunk takes the next bytes of the answer. An error ends the stream and resets the client's.
 func (a *Attempt) AnswerChunk(chunk []byte, end bool) ([]Reply, error) {
+	a.hear(chunk)
+	rs, err := a.chunk(chunk, end)
+	return a.record(rs, end), err
+}
+
+func (a *Attempt) chunk(chunk []byte, end bool) ([]Reply, error) {
 	s := &a.ans
 	switch s.phase {
+	case phTape:
+		a.listen(chunk, end)
+		return []Reply{{To: ToAnswerChunk, Done: end}}, nil
 	case phPassed:
 		return []Reply{{To: ToAnswerChunk}}, nil
 	case phListen:
@@ -248,9 +262,11 @@ func (a *Attempt) release(end bool) []Reply {
 	}
 	s.owed = 0
 	switch {
-	case !rewrites || end:
+	case end:
 		s.phase = phPassed
-		rs[len(rs)-1].Done = !rewrites || end
+		rs[len(rs)-1].Done = true
+	case !rewrites:
+		rs[len(rs)-1].Done = !a.recordsOn(false)
 	default:
 		s.phase = phRelay
 		if s.pipe.writer == nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/health"
+	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -109,6 +110,7 @@ type Refusal struct {
 	Denied string         // why the credential was not accepted, as auth.Gate.Reason says; "": it was
 	Began  time.Time
 	Took   time.Duration
+	Again  *idempotency.Answer // of another exchange, which was its answer; nil: it was our own
 }
 
 // Planned is an exchange that was sent on its way.
@@ -278,6 +280,7 @@ func (x *Exchange) close(o Outcome) {
 		x.snap.Count.Measured(x.sample, x.snap.Providers[last.Provider], last.Model, last.Like, usage.Input.N)
 	}
 	x.sample = nil
+	x.release()
 	ending := o.Ending.String()
 	if o.Ending == EndedWell && (o.Status >= 400 || broke) {
 		ending = "error"

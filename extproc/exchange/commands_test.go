@@ -10,6 +10,8 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/idempotency"
+	"github.com/signalbox-ai/signalbox/internal/idempotency/memory"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -70,6 +72,8 @@ func (r *rig) setup(c *command) bool {
 		r.secrets[args[2]] = args[1]
 	case "counting":
 		r.config.counts = true
+	case "idempotency":
+		r.config.once = idempotency.New(idempotency.Params{Store: memory.New(memory.Params{}), Most: int64(r.int(args[0]))})
 	case "limit":
 		n := int64(r.int(args[1]))
 		if args[0] == "body" {

@@ -16,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/tagging"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/health"
+	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -44,17 +45,18 @@ type Snapshot struct {
 	about *abouts
 }
 
-// Metered is what holds clients to limits.
+// Metered is what holds clients to limits, and lets what they repeat be done once.
 type Metered struct {
-	Meter  *metering.Meter // nil: nothing is limited or charged
-	Limits metering.Limits // where there is a Meter
-	Slow   bool            // reserving may wait, for a store that is not in this process or for a disk
+	Meter  *metering.Meter   // nil: nothing is limited or charged
+	Limits metering.Limits   // where there is a Meter
+	Once   *idempotency.Desk // nil: idempotency keys mean nothing here
+	Slow   bool              // reserving may wait, for a store that is not in this process or for a disk
 }
 
 // MayWait reports whether what makes a request, Head, Body, Request or Bare, may wait for a credential, or for the
-// store of limits.
+// store of limits, or for another request with its idempotency key.
 func (x *Exchange) MayWait() bool {
-	return x.snap.waits || x.snap.Slow
+	return x.snap.waits || x.snap.Slow || x.in != nil && x.in.repeats
 }
 
 // MayWait reports whether Request or Bare may wait for a credential.

@@ -80,6 +80,9 @@ type intake struct {
 	who    auth.Identity
 	denied string // why nobody was let in; "": somebody was
 	began  time.Time
+
+	repeats bool          // it has an idempotency key
+	waited  time.Duration // for another request with that
 }
 
 // written is a body that was translated while planning.

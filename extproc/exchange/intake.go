@@ -11,6 +11,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -73,6 +74,7 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 	if end {
 		return x.refuse(&llm.Error{Code: llm.CodeInvalid, Message: "the request has no body"})
 	}
+	in.repeats = x.snap.Once != nil && h.Get(idempotency.Header) != ""
 	x.move(stReading)
 	return Reply{To: ToRequestHead}
 }
@@ -255,6 +257,7 @@ func (x *Exchange) refuse(e *llm.Error, extra ...providers.Header) Reply {
 		to = ToRequestBody
 	}
 	x.move(stRefused)
+	x.release()
 	a := answer(x.in.server, e, x.ID)
 	took := x.answered(e.Code, a.Status)
 	x.core.log.Debug("exchange refused", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "key", x.Who, "code", e.Code.String(), "error", e.Error(), "took", took)

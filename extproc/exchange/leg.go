@@ -60,6 +60,8 @@ func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
 // answer or it states none, "tail" where we read it from what Envoy keeps, "" where Envoy does. Envoy parses every piece
 // of a stream, and knows the conversations of four dialects.
 //
+// Where an answer is only recorded, it is read as if it did not visit us.
+//
 // "refusals" leaves it to Envoy, which then also looks whether an answer with the status 400 refuses a key: of whole
 // chats Envoy reads the usage, of all else we.
 func (x *Exchange) meter(l ticket.Leg) string {
@@ -68,7 +70,7 @@ func (x *Exchange) meter(l ticket.Leg) string {
 		return "refusals"
 	}
 	switch {
-	case l.Path >= ticket.Worked, !statesUsage(x.Op, x.Stream):
+	case l.Path >= ticket.Worked && !l.Taped, !statesUsage(x.Op, x.Stream):
 		return "none"
 	case c == nil:
 		return ""

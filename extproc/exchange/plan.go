@@ -11,6 +11,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -51,6 +52,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 		return x.refuse(rerr)
 	}
 	if r, done := x.count(p, route); done {
+		return r
+	}
+	if r, done := x.once(ctx, p, route); done {
 		return r
 	}
 	if rerr = p.limit(route); rerr != nil {
@@ -241,6 +245,9 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	for i, s := range plan.Steps {
 		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
 		leg.Path = x.path(leg, p.head, i+1 < len(plan.Steps))
+		if leg.Taped = x.Lease != "" && leg.Path < ticket.Worked; leg.Taped {
+			leg.Path = ticket.Worked
+		}
 		x.Steps = append(x.Steps, leg)
 		clusters = append(clusters, x.cluster(s.Provider))
 	}
@@ -257,6 +264,9 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	r.Remove = append(x.in.head.Stripped(to), x.snap.Registry.Sets()...)
 	if g := x.snap.Keys; g != nil && g.UserHeader != "" && x.in.head.Get(g.UserHeader) != "" { // whom the client serves is no provider's business
 		r.Remove = append(r.Remove, g.UserHeader)
+	}
+	if x.Lease != "" { // to a provider all our clients are one: their keys could meet there
+		r.Remove = append(r.Remove, idempotency.Header)
 	}
 	x.timers(&r, leg)
 	if leg.Path < ticket.Worked {
@@ -276,10 +286,11 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	x.attempts = make([]Attempted, len(x.Steps))
 	x.attempts[0].Path = leg.Path
 	x.begin(1)
+	waited := x.in.waited
 	x.move(stPlanned)
 	x.in = nil
 	x.core.live.add(x)
-	x.core.seen.Planned(Planned{Route: x.Route, Dialect: x.Dialect, Path: leg.Path, Took: x.core.now().Sub(x.began())})
+	x.core.seen.Planned(Planned{Route: x.Route, Dialect: x.Dialect, Path: leg.Path, Took: x.core.now().Sub(x.began()) - waited})
 	x.core.log.Debug("exchange planned", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "route", x.Route, "model", x.Model, "stream", x.Stream, "key", x.Who, "path", leg.Path, "steps", stepNames(x.Steps), "config", x.Version)
 	return r, nil
 }
@@ -306,7 +317,7 @@ func (x *Exchange) timers(r *Reply, leg ticket.Leg) {
 	set("x-envoy-max-retries", strconv.Itoa(len(x.Steps)))
 	ms := func(m ticket.Millis) string { return strconv.FormatInt(int64(m), 10) }
 	if x.Rules.Total > 0 && x.Op != llm.OpRealtime { // a session lasts as long as its client stays
-		set("x-envoy-upstream-rq-timeout-ms", ms(x.Rules.Total))
+		set("x-envoy-upstream-rq-timeout-ms", ms(max(x.Rules.Total-ticket.Ms(x.in.waited), 1)))
 	}
 	if x.Rules.First > 0 {
 		set("x-envoy-upstream-rq-per-try-timeout-ms", ms(x.Rules.First))

@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -50,6 +51,7 @@ type config struct {
 	own       map[auth.Provision]secret.Value // provider keys of teams
 	counts    bool
 	meter     *metering.Meter
+	once      *idempotency.Desk
 	limits    metering.Limits
 	maxBody   int64
 	maxAnswer int64
@@ -95,7 +97,7 @@ func (r *rig) snapshot() *exchange.Snapshot {
 	return &exchange.Snapshot{
 		Count:   count,
 		Version: "config-" + itoa(c.version), Table: routing.NewTable(c.routes, c.aliases), Providers: ps, Registry: all.Kinds(),
-		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer, Metered: exchange.Metered{Meter: c.meter, Limits: c.limits},
+		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer, Metered: exchange.Metered{Meter: c.meter, Limits: c.limits, Once: c.once},
 	}
 }
 
@@ -220,6 +222,8 @@ func (r *rig) option(rt *routing.Route, name, value string) {
 		rt.Show = true
 	case "count":
 		rt.Forward = value == "forward"
+	case "once":
+		rt.Once = true
 	case "client-route":
 		rt.Client.Route = true
 	case "client-timeout":
@@ -249,6 +253,10 @@ func (r *rig) int(s string) int {
 type journal struct{ r *rig }
 
 func (j journal) Refused(e exchange.Refusal) {
+	if e.Again != nil {
+		j.r.sayf("seen replayed %s %s of %s%s", e.Ticket.Dialect, e.Ticket.Op, e.Again.Exchange, span(" took ", e.Took))
+		return
+	}
 	j.r.sayf("seen refused %s %s %s%s", e.Ticket.Dialect, e.Ticket.Op, e.Code, span(" took ", e.Took))
 }
 

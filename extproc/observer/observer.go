@@ -48,9 +48,12 @@ func (o *Observer) example(t ticket.Trace, failed bool) string {
 func (o *Observer) Refused(r exchange.Refusal) {
 	failed := r.Code != llm.CodeNone
 	e := telemetry.Exchange{Dialect: string(r.Ticket.Dialect), Outcome: "answered", Took: r.Took, Tags: r.Ticket.Tags, Trace: o.example(r.Ticket.Trace, failed)}
-	if failed {
+	switch {
+	case failed:
 		e.Outcome, e.Error = "refused", r.Code.String()
 		o.metrics.Error(r.Code, "plan")
+	case r.Again != nil:
+		e.Route, e.Outcome = r.Ticket.Route, "replayed"
 	}
 	if r.Denied != "" {
 		o.metrics.AuthFailure(r.Denied)

@@ -126,6 +126,9 @@ func (r refusal) Span() *spanv1.Span {
 	s := begin(r.Ticket, r.Began, r.Took)
 	status(s, r.Status)
 	outcome := "answered"
+	if r.Again != nil {
+		outcome = "replayed"
+	}
 	if r.Code != llm.CodeNone {
 		outcome = "refused"
 		fail(s, r.Code.String(), r.Code.String(), r.Status >= http.StatusInternalServerError) // the rest is the client's fault

@@ -74,6 +74,7 @@ type Asked struct {
 	Model  string `json:"m"`          // as the client named it
 	Stream bool   `json:"s,omitzero"`
 	Usage  bool   `json:"u,omitzero"` // the client asked for usage in its stream
+	Lease  string `json:"i,omitzero"` // by which it runs for its idempotency key: idempotency.Lease; "": it has none
 }
 
 // Rules are the route's rules as they were when the exchange was planned.
@@ -106,6 +107,7 @@ type Leg struct {
 	Like     string `json:"l,omitzero"`
 	Key      string `json:"k,omitzero"`
 	Path     Path   `json:"w,omitzero"`
+	Taped    bool   `json:"r,omitzero"` // worked to be recorded alone: nothing of its answer is changed
 }
 
 // Target returns provider/model.

@@ -54,7 +54,8 @@ func (a *Asked) append(b []byte) []byte {
 	b = optional(b, "y", a.Type)
 	b = jsonx.AppendText(b, "m", a.Model)
 	b = flag(b, "s", a.Stream)
-	return flag(b, "u", a.Usage)
+	b = flag(b, "u", a.Usage)
+	return optional(b, "i", a.Lease)
 }
 
 func (r *Rules) append(b []byte) []byte {
@@ -77,6 +78,7 @@ func (l *Leg) append(b []byte) []byte {
 	b = optional(b, "l", l.Like)
 	b = optional(b, "k", l.Key)
 	b = some(b, "w", int64(l.Path))
+	b = flag(b, "r", l.Taped)
 	return append(b, '}')
 }
 

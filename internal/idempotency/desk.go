@@ -37,8 +37,14 @@ type Desk struct {
 	log  *slog.Logger
 
 	mu   sync.Mutex
-	open map[Claim]string // what runs here → its address
+	open map[Claim]*held // what runs here
 	jobs chan func(context.Context)
+}
+
+// held is a lease that is kept alive.
+type held struct {
+	address string
+	ends    bool // its answer is on the way to the store
 }
 
 // New makes a Desk.
@@ -54,7 +60,7 @@ func New(p Params) *Desk {
 	if p.Most <= 0 {
 		p.Most = 1 << 20
 	}
-	d := &Desk{p: p, root: newRoot(p.Secret), log: p.Log, open: map[Claim]string{}}
+	d := &Desk{p: p, root: newRoot(p.Secret), log: p.Log, open: map[Claim]*held{}}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -176,10 +182,15 @@ func invalid(what string) *llm.Error {
 }
 
 // hold keeps a lease alive.
-func (d *Desk) hold(c Claim, address string) {
+func (d *Desk) hold(c Claim, address string) *held {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.open[c] = address
+	h := d.open[c]
+	if h == nil {
+		h = &held{address: address}
+		d.open[c] = h
+	}
+	return h
 }
 
 // end stops keeping a lease alive.
@@ -208,7 +219,11 @@ func (d *Desk) Keep(tenant []string, l Lease, a *Answer) {
 		return
 	}
 	at := d.root.place(tenant, key)
-	d.do(func(ctx context.Context) {
+	h := d.hold(c, at.address)
+	d.mu.Lock()
+	h.ends = true
+	d.mu.Unlock()
+	done := d.do(func(ctx context.Context) {
 		defer d.end(c)
 		sealed, err := at.pack(a)
 		var kept bool
@@ -225,16 +240,28 @@ func (d *Desk) Keep(tenant []string, l Lease, a *Answer) {
 			d.stored("stored", len(sealed))
 		}
 	})
+	if !done {
+		d.end(c) // its lease ends by itself
+	}
 }
 
-// Drop ends the lease of a request that has no answer to be given again.
+// Drop ends the lease of a request that has no answer to be given again. After Keep it changes nothing.
 func (d *Desk) Drop(tenant []string, l Lease) {
 	key, c, ok := l.read()
 	if !ok {
 		return
 	}
 	at := d.root.place(tenant, key)
-	d.end(c)
+	d.mu.Lock()
+	h := d.open[c]
+	ends := h != nil && h.ends
+	if !ends {
+		delete(d.open, c)
+	}
+	d.mu.Unlock()
+	if ends {
+		return
+	}
 	d.do(func(ctx context.Context) {
 		if err := d.p.Store.Release(ctx, at.address, c.Holder); err != nil {
 			d.log.Warn("who waits for a request that ended has to wait on", "for_at_most", d.p.Lease, "error", err)
@@ -248,17 +275,19 @@ func (d *Desk) Oversized() { d.stored("too_large", 0) }
 // patience bounds a call of the store that no request waits for.
 const patience = 5 * time.Second
 
-// do calls the store: at once where it is in this process, else behind the traffic.
-func (d *Desk) do(job func(context.Context)) {
+// do calls the store: at once where it is in this process, else behind the traffic. It reports whether it will.
+func (d *Desk) do(job func(context.Context)) bool {
 	if d.jobs == nil {
 		job(context.Background())
-		return
+		return true
 	}
 	select {
 	case d.jobs <- job:
+		return true
 	default:
 		d.stored("failed", 0)
 		d.log.Warn("too many answers wait to be kept: one is not")
+		return false
 	}
 }
 
@@ -311,8 +340,8 @@ func (d *Desk) work(ctx context.Context) {
 func (d *Desk) renew(ctx context.Context) {
 	d.mu.Lock()
 	all := make(map[Claim]string, len(d.open))
-	for c, address := range d.open {
-		all[c] = address
+	for c, h := range d.open {
+		all[c] = h.address
 	}
 	d.mu.Unlock()
 	if m := d.p.Count; m != nil {

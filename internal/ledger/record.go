@@ -70,9 +70,10 @@ const (
 	ClientAbort   Status = "client_abort"
 	UpstreamError Status = "upstream_error"
 	Timeout       Status = "timeout"
-	Refused       Status = "refused" // by us: no budget, no right, a guard
-	Expired       Status = "expired" // its end was never seen; charged at its reservation
-	Cached        Status = "cached"  // answered without a provider
+	Refused       Status = "refused"  // by us: no budget, no right, a guard
+	Expired       Status = "expired"  // its end was never seen; charged at its reservation
+	Cached        Status = "cached"   // answered without a provider
+	Replayed      Status = "replayed" // the stored answer of an earlier exchange, by its idempotency key
 )
 
 // Result is how the exchange ended.
@@ -83,7 +84,7 @@ type Result struct {
 	First  Millis   `json:"first_ms,omitzero"` // until the first byte of the answer
 	Trace  string   `json:"trace_id,omitzero"`
 	Flags  []Flag   `json:"flags,omitempty"`
-	Why    string   `json:"why,omitzero"`     // code of the error or refusal
+	Why    string   `json:"why,omitzero"`     // code of the error or refusal; replayed: the id of the first exchange's record
 	Policy []string `json:"policy,omitempty"` // what routing decided, step by step
 }
 

@@ -113,7 +113,7 @@ func Parts(r *ledger.Record) []Part {
 	if r.Sequence == 0 {
 		whole.Exchanges, whole.Took = 1, int64(r.Result.Took)
 		switch r.Result.Status {
-		case ledger.OK, ledger.Cached, ledger.ClientAbort:
+		case ledger.OK, ledger.Cached, ledger.Replayed, ledger.ClientAbort:
 		default:
 			whole.Failed = 1
 		}

@@ -1,0 +1,282 @@
+package exchange
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"maps"
+	"mime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/extproc/metering"
+	"github.com/signalbox-ai/signalbox/internal/idempotency"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// Headers of an answer that was given before.
+const (
+	headerReplayed = "idempotent-replayed"
+	headerReplayOf = headerPrefix + "replay-of" // the id of the first exchange
+)
+
+// tenant is whose idempotency keys the exchange's is one of.
+func (x *Exchange) tenant() []string {
+	o, key := x.Owner()
+	return []string{o.Organization, o.Team, o.Project, key, x.By.User}
+}
+
+// Patience returns how long the plan stage may wait at most for another request with the same idempotency key; 0: it does
+// not.
+func (x *Exchange) Patience() (d time.Duration) {
+	if x.in == nil || !x.in.repeats {
+		return 0
+	}
+	for _, r := range x.snap.Table.Routes() {
+		if r.Deadlines.Total == 0 {
+			return longestWait
+		}
+		d = max(d, r.Deadlines.Total)
+	}
+	return min(d, longestWait)
+}
+
+// longestWait bounds the wait where a route has no total deadline: Envoy waits for an hour at most.
+const longestWait = 59 * time.Minute
+
+// once lets the first of the requests with an idempotency key go on; the others are answered here, after a wait where
+// the first still runs.
+func (x *Exchange) once(ctx context.Context, p *planner, route *routing.Route) (Reply, bool) {
+	if !x.in.repeats || !route.Once || x.in.bare || x.method() != "POST" || x.Op == llm.OpCount {
+		return Reply{}, false
+	}
+	keys := x.in.head.All(idempotency.Header)
+	if len(keys) > 1 {
+		return x.refuse(llm.Invalid(idempotency.Header, "there is more than one idempotency key")), true
+	}
+	if e := idempotency.CheckKey(keys[0]); e != nil {
+		return x.refuse(e), true
+	}
+	wait := longestWait
+	if total := x.Rules.Total.D(); total > 0 {
+		wait = min(wait, total)
+	}
+	limited, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	found, err := x.snap.Once.Begin(limited, idempotency.Call{Tenant: x.tenant(), Key: strings.Clone(keys[0]), Digest: x.digest(p.came)})
+	if err != nil {
+		return x.refuse(asError(err)), true
+	}
+	if found.Answer != nil {
+		return x.again(found.Answer), true
+	}
+	x.Lease, x.in.waited = string(found.Lease), found.Waited
+	if ctx.Err() != nil { // the client left while it waited
+		return x.refuse(&llm.Error{Code: llm.CodeReset, Message: "the client has left"}), true
+	}
+	return Reply{}, false
+}
+
+// digest is that of what must be the same of a repeated request: where it goes, what it says, and what of its header
+// changes the answer. SDKs change the rest from try to try.
+func (x *Exchange) digest(body []byte) [32]byte {
+	kind := x.Type
+	if kind != "" { // a form has another boundary each time
+		if _, params, err := mime.ParseMediaType(kind); err == nil && params["boundary"] != "" {
+			kind, body = "form", bytes.ReplaceAll(body, []byte("--"+params["boundary"]), []byte("--"))
+		}
+	}
+	parts := [][]byte{[]byte(x.method()), []byte(x.Ticket.Path), []byte(kind), body, []byte(x.in.head.Get(headerRoute)), []byte(x.in.head.Get(headerProvider))}
+	for _, name := range slices.Sorted(maps.Keys(x.Keep)) {
+		parts = append(parts, []byte(name), []byte(x.Keep[name]))
+	}
+	return idempotency.Digest(parts...)
+}
+
+// again answers with what the first exchange got. Nothing is reserved for it, and nothing charged.
+func (x *Exchange) again(a *idempotency.Answer) Reply {
+	own := &Answer{Status: a.Status, Body: a.Body}
+	for _, f := range a.Header {
+		own.Header = append(own.Header, providers.Header(f))
+	}
+	own.Header = append(own.Header, providers.Header{Name: headerReplayed, Value: "true"}, providers.Header{Name: headerReplayOf, Value: a.Exchange})
+	took := x.core.now().Sub(x.in.began)
+	x.core.seen.Refused(Refusal{Ticket: &x.Ticket, Status: a.Status, Began: x.in.began, Took: took, Again: a})
+	x.core.log.Debug("exchange replayed", "exchange", x.ID, "trace_id", x.Trace.ID(), "first", a.Exchange, "route", x.Route, "model", x.Model, "key", x.Who, "status", a.Status, "took", took)
+	x.move(stRefused)
+	return Reply{To: ToRequestBody, Done: true, Answer: own}
+}
+
+// release ends the exchange's right to run for its idempotency key, where it has one and there is no answer to keep.
+func (x *Exchange) release() {
+	if x.Lease != "" && x.snap.Once != nil {
+		x.snap.Once.Drop(x.tenant(), idempotency.Lease(x.Lease))
+	}
+}
+
+// tape records an attempt's answer as its client gets it.
+type tape struct {
+	*idempotency.Tape
+	owed [][]byte // chunks that came and that nobody has replied to
+	held int64    // bytes of them
+	head bool     // the head is out
+	off  bool     // this answer is not to be kept
+}
+
+// recordsOn moves on where an answer is not changed any more, and reports whether it is recorded.
+func (a *Attempt) recordsOn(end bool) bool {
+	s := &a.ans
+	if s.phase = phPassed; a.x.Lease == "" || a.x.snap.Once == nil || end {
+		return false
+	}
+	s.phase = phTape
+	if s.pipe.reader == nil && a.x.Stream && a.x.says() {
+		s.pipe.reader = a.client.NewReader(nil, a.streams(s.header.Get("content-type")))
+	}
+	return true
+}
+
+// says reports whether streams of the operation say when they are complete.
+func (x *Exchange) says() bool { return x.Op == llm.OpChat || x.Op == llm.OpComplete }
+
+// listen reads a chunk that passes as it is: whether the stream is a good one, and complete.
+func (a *Attempt) listen(chunk []byte, end bool) {
+	s := &a.ans
+	if s.pipe.reader == nil || s.pipe.failed != nil {
+		return
+	}
+	var err error
+	if s.inflate != nil {
+		chunk, err = s.inflate.Feed(chunk, end)
+	}
+	if err == nil {
+		err = s.pipe.reader.Feed(chunk, end, s.pipe.emit)
+	}
+	if err != nil && s.pipe.failed == nil {
+		s.pipe.failed = asError(err)
+	}
+	if s.pipe.failed != nil {
+		a.broke(s.pipe.failed)
+	}
+}
+
+// hear keeps a chunk until it is replied to, where answers are recorded.
+func (a *Attempt) hear(chunk []byte) {
+	t := a.ans.tape
+	if t == nil || t.off {
+		return
+	}
+	const most = 1 << 20 // more is over the limit of most answers, and none of this is usually held
+	if t.held += int64(len(chunk)); t.held > max(most, a.x.snap.MaxAnswer) {
+		t.owed, t.off = nil, true
+		return
+	}
+	t.owed = append(t.owed, bytes.Clone(chunk))
+}
+
+// record takes down what the replies give the client, and keeps it when it is complete.
+func (a *Attempt) record(rs []Reply, end bool) []Reply {
+	x := a.x
+	if x.Lease == "" || x.snap.Once == nil {
+		return rs
+	}
+	t := a.ans.tape
+	if t == nil {
+		t = &tape{Tape: x.snap.Once.NewTape()}
+		a.ans.tape = t
+		x.snap.Once.Hold(x.tenant(), idempotency.Lease(x.Lease))
+	}
+	for i := range rs {
+		if t.off {
+			return rs
+		}
+		a.take1(t, &rs[i])
+	}
+	if t.head && !t.off && end && len(t.owed) == 0 {
+		a.keep(t)
+	}
+	return rs
+}
+
+// take1 takes down one reply.
+func (a *Attempt) take1(t *tape, r *Reply) {
+	switch {
+	case r.Answer != nil:
+		t.Head(r.Answer.Status, recordable(r.Answer.Header, nil, nil))
+		t.Add(r.Answer.Body)
+		a.keep(t)
+	case r.To == ToAnswerHead:
+		if t.off = slices.ContainsFunc(r.Set, func(h providers.Header) bool { return h.Name == headerRetry }); !t.off {
+			t.head = true
+			t.Head(cmp.Or(r.Status, a.ans.status), recordable(a.ans.header, r.Set, r.Remove))
+		}
+	case r.To == ToAnswerChunk && len(t.owed) > 0:
+		came := t.owed[0]
+		t.owed, t.held = t.owed[1:], t.held-int64(len(came))
+		if r.Replace {
+			came = r.Body
+		}
+		t.Add(came)
+	}
+}
+
+// recorded are the fields of an answer's header that are given again. The others are the connection's, the account's, or
+// true of the first answer alone.
+var recorded = [...]string{"content-type", "content-encoding", "content-disposition", "content-language", "request-id", "openai-version", "x-should-retry", headerUpstreamID}
+
+// recordable returns what is recorded of a header with what was set in it and removed.
+func recordable(h Header, set []providers.Header, gone []string) (out []idempotency.Field) {
+	for _, name := range recorded {
+		v := h.Get(name)
+		if slices.Contains(gone, name) {
+			v = ""
+		}
+		v = cmp.Or(Header(set).Get(name), v)
+		if v != "" {
+			out = append(out, idempotency.Field{Name: name, Value: strings.Clone(v)})
+		}
+	}
+	return out
+}
+
+// keep hands over an answer that is complete, where it may be given again.
+func (a *Attempt) keep(t *tape) {
+	x := a.x
+	t.off = true
+	if t.Over() {
+		x.snap.Once.Oversized()
+		return
+	}
+	out := t.Answer()
+	if out == nil || !idempotency.Repeatable(out.Status) || a.ans.inflate != nil || out.Status < 300 && !a.complete(out) {
+		return
+	}
+	out.Exchange, out.Record, out.At = x.ID, metering.ID(x.Hold), x.core.now()
+	x.snap.Once.Keep(x.tenant(), idempotency.Lease(x.Lease), out)
+}
+
+// complete reports whether an answer that was sent to its end says all that there is: it is not cut, and no error.
+func (a *Attempt) complete(out *idempotency.Answer) bool {
+	p := &a.ans.pipe
+	switch {
+	case p.failed != nil, p.empty(true) && a.x.says(), p.strip != nil && a.x.Stream && !p.strip.Whole():
+		return false
+	case a.x.Stream && a.x.says():
+		return p.strip != nil || p.ended
+	case a.x.Stream:
+		return true
+	}
+	whole := Header{}
+	for _, f := range out.Header {
+		whole = append(whole, providers.Header(f))
+	}
+	if !strings.HasPrefix(whole.Get("content-type"), "application/json") {
+		return true
+	}
+	failure := jsonx.Get(out.Body, "error")
+	return jsonx.Valid(out.Body) == nil && (failure == nil || jsonx.IsNull(failure))
+}
