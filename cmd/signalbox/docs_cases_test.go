@@ -65,15 +65,19 @@ func asksTheLedger(t *testing.T, p *place, b block) {
 	file := filepath.Join(p.dir, "signalbox.yaml")
 	text, err := os.ReadFile(file)
 	must(t, err)
-	must(t, os.WriteFile(file, append(text, "ledger: { store: sqlite:run/ledger.db }\n"...), 0o600))
+	must(t, os.WriteFile(file, append(text, "ledger: { store: sqlite:run/ledger.db, export: [ { name: pipe, file: run/usage.jsonl } ] }\n"...), 0o600))
 	b.text = `signalbox up --config signalbox.yaml >up.log 2>&1 &
 curl -s --retry 30 --retry-delay 1 --retry-all-errors -f http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \
   -d '{"model":"mock/echo","messages":[{"role":"user","content":"Hello"}]}' >/dev/null
 for i in $(seq 100); do signalbox usage --config signalbox.yaml | grep -q '^1 ' && break; sleep 0.1; done
+for i in $(seq 100); do test -s run/usage.jsonl && break; sleep 0.1; done
 ` + b.text
 	out := p.shell(t, b, "")
 	if !strings.Contains(out, "TEAM") || !regexp.MustCompile(`(?m)^- +echo +1 +0 `).MatchString(out) || !strings.Contains(out, "1 exchanges: 0 would be corrected") {
 		t.Errorf("it prints\n%s", out)
+	}
+	if handed, err := os.ReadFile(filepath.Join(p.dir, "run/usage.jsonl")); err != nil || !strings.Contains(string(handed), `"model":"echo"`) {
+		t.Errorf("the sink has %q, %v", handed, err)
 	}
 	costs, err := os.ReadFile(filepath.Join(p.dir, "costs.csv"))
 	if err != nil || !strings.HasPrefix(string(costs), "BillingPeriodStart,") {

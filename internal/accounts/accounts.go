@@ -28,6 +28,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/stores"
 	"github.com/signalbox-ai/signalbox/internal/ledger/writer"
+	"github.com/signalbox-ai/signalbox/internal/outlet"
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/quota/guard"
@@ -36,6 +37,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/quota/memory"
 	"github.com/signalbox-ai/signalbox/internal/quota/redis"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
@@ -53,6 +55,7 @@ type Accounts struct {
 	writer  *writer.Writer   // the same
 	books   *books.Books     // the same
 	kept    book.Retention
+	outlets []*outlet.Outlet
 	measures
 	checking
 }
@@ -70,6 +73,9 @@ func (a *Accounts) Run(ctx context.Context, organizations func() []string) {
 	if a.ledger != nil {
 		wg.Go(func() { a.reconcile(ctx) })
 		wg.Go(func() { a.retain(ctx, a.kept) })
+	}
+	for _, o := range a.outlets {
+		wg.Go(func() { o.Run(ctx) })
 	}
 	a.Meter.Run(ctx, organizations)
 }
@@ -124,6 +130,9 @@ func (a *Accounts) Close() {
 	if a.journal != nil {
 		_ = a.journal.Close()
 	}
+	for _, o := range a.outlets {
+		_ = o.Close()
+	}
 	if a.ledger != nil {
 		_ = a.ledger.Close()
 	}
@@ -137,6 +146,7 @@ const closing = 10 * time.Second
 
 // Options of Open.
 type Options struct {
+	Version string // of the program
 	Log     *slog.Logger
 	Budget  func(id string) *quota.Budget // of the configuration in use; nil where it has none
 	Metrics *telemetry.Metrics            // nil: nothing is counted
@@ -154,6 +164,11 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Accounts, err 
 	}()
 	if err := a.openLedger(ctx, cfg, o.Budget); err != nil {
 		return nil, config.Errors{cfg.Fault("ledger", "ledger: "+err.Error())}
+	}
+	if a.ledger != nil {
+		if a.outlets, err = sending.Outlets(ctx, cfg, a.ledger, sending.Options{Version: o.Version, Metrics: o.Metrics, Log: o.Log}); err != nil {
+			return nil, err
+		}
 	}
 	p := metering.Params{Log: a.log}
 	if a.books != nil {
@@ -210,7 +225,7 @@ func (a *Accounts) openLedger(ctx context.Context, cfg *config.Config, budget fu
 	if !cfg.Ledger.On() {
 		return nil
 	}
-	store := stores.Later(cfg.Ledger.Store, cfg.Ledger.Password)
+	store := stores.Later(cfg.Ledger.Store, cfg.Ledger.Password, cfg.Ledger.Sinks()...)
 	at, err := book.Locate(cfg.Ledger.Store)
 	if err == nil && at.SQLite != "" { // a file is there, or never will be
 		_, err = store.Get(ctx)

@@ -95,7 +95,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.build.access.Failures = cfg.Auth.Failures.Limiter()
 	a.build.learnt = &counting.Keeper{Path: cfg.Tokenizer.File(), Counter: a.build.count, Log: a.log}
 	a.build.learnt.Restore()
-	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Log: a.log, Budget: a.budget, Limits: a.limits, Metrics: a.metrics, Trouble: a.build.trouble}); err != nil {
+	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Version: o.Version, Log: a.log, Budget: a.budget, Limits: a.limits, Metrics: a.metrics, Trouble: a.build.trouble}); err != nil {
 		return nil, err
 	}
 	if a.build.control, err = control.Open(ctx, cfg, a.log); err != nil {
@@ -232,7 +232,7 @@ func fixed(old, now *config.Config) error {
 	differs("envoy", old.Envoy == now.Envoy)
 	differs("tokenizer", old.Tokenizer.State == now.Tokenizer.State && maps.Equal(old.Tokenizer.Vocab, now.Tokenizer.Vocab))
 	differs("quota", old.Quota == now.Quota)
-	differs("ledger", old.Ledger == now.Ledger)
+	differs("ledger", reflect.DeepEqual(old.Ledger, now.Ledger))
 	differs("telemetry, but for traces.sample, follow_parent and propagate,", sending.Same(old.Telemetry, now.Telemetry))
 	differs("listen.control", old.Listen.Control == now.Listen.Control)
 	differs("store", old.Store == now.Store)

@@ -80,7 +80,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 		s.Providers[p.Name] = p
 		fmt.Fprintf(version, "%s %s %s\n", p.Name, p.Kind, p.Base)
 	}
-	if faults = append(faults, probeAlerts(ctx, c)...); len(faults) > 0 {
+	if faults = append(append(faults, probeAlerts(ctx, c)...), sending.ProbeExports(ctx, c)...); len(faults) > 0 {
 		return nil, faults
 	}
 	for _, r := range s.Table.Routes() {

@@ -66,6 +66,7 @@ var layers = []string{
 		internal/ledger/postgres`,
 	`providers
 		internal/ledger/stores
+		internal/outlet
 		internal/mock
 		internal/cache/*
 		internal/guard/*`,

@@ -44,9 +44,7 @@ func (d *decoder) check(c *Config) {
 	if c.Limits.Headers%(1<<10) != 0 && !d.bad["limits.headers"] {
 		d.fail("limits.headers", "headers: must be a whole number of KiB")
 	}
-	if c.Ledger.Password != "" && !strings.HasPrefix(c.Ledger.Store, "postgres") && !d.within("ledger") {
-		d.fail("ledger.password", "password: only PostgreSQL has one")
-	}
+	d.checkLedger(&c.Ledger, d.report())
 	c.Quota.Check(c.Money(), func(field, message string) {
 		if at := "quota." + field; !d.bad[at] {
 			d.fail(at, "%s: %s", field, message)
@@ -80,6 +78,41 @@ func (d *decoder) checkAlerts(c *Config) {
 			if err := authorities(ca); err != nil {
 				d.fail(at, "ca: %v", err)
 			}
+		}
+	}
+}
+
+// checkLedger checks where records are kept, and where they go.
+func (d *decoder) checkLedger(l *Ledger, r observe.Report) {
+	if l.Password != "" && !strings.HasPrefix(l.Store, "postgres") && !d.within("ledger") {
+		d.fail("ledger.password", "password: only PostgreSQL has one")
+	}
+	if len(l.Export) > 0 && !l.On() && !d.bad["ledger.export"] && !d.bad["ledger.store"] {
+		d.fail("ledger.export", "export: hands over what the ledger has, and there is none; add one, as store: \"sqlite:run/ledger.db\"")
+	}
+	unique(d, "ledger.export", "sink", l.Export, func(e Export) string { return e.Name })
+	for i := range l.Export {
+		e, at := &l.Export[i], fmt.Sprintf("ledger.export[%d]", i)
+		if e.Kind() == "" && !d.within(at) {
+			d.fail(at, "a sink has one of webhook, otlp and file")
+		}
+		if e.Kind() == "otlp" && d.has(at+".format") {
+			d.fail(at+".format", "format: a collector gets log records; it is for webhooks and files")
+		}
+		if e.Webhook.Given() {
+			e.Webhook.Check(func(path, message string) {
+				if path = at + "." + path; !d.within(path) {
+					d.fail(path, "%s", message)
+				}
+			})
+		}
+		if ca := at + ".webhook.ca"; e.Webhook.CA != "" && !d.bad[ca] {
+			if err := authorities(e.Webhook.CA); err != nil {
+				d.fail(ca, "ca: %v", err)
+			}
+		}
+		if d.nodes[at+".otlp"] != nil {
+			e.OTLP.Check(at+".otlp", r)
 		}
 	}
 }
@@ -170,7 +203,12 @@ func (d *decoder) checkObservation(c *Config) {
 	for i := range c.Providers {
 		names[i] = c.Providers[i].Name
 	}
-	c.Observation.Check(observe.Report{Fail: d.fail, Bad: func(path string) bool { return d.bad[path] }, Say: d.src.quote, Near: near, CA: authorities}, names, c.KeyTags())
+	c.Observation.Check(d.report(), names, c.KeyTags())
+}
+
+// report takes faults that the parts below find.
+func (d *decoder) report() observe.Report {
+	return observe.Report{Fail: d.fail, Bad: func(path string) bool { return d.bad[path] }, Say: d.src.quote, Near: near, CA: authorities}
 }
 
 // checkProvider checks one provider, and makes an adapter of it to see whether it can be made.

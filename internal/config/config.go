@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/alert"
+	"github.com/signalbox-ai/signalbox/internal/alert/channel"
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
@@ -147,6 +148,7 @@ type Ledger struct {
 	Spool     string     `yaml:"spool" form:"path" doc:"Folder that keeps records while the database is away; none: they wait in memory."`
 	SpoolSize Size       `yaml:"spool_size" min:"1048576" max:"1099511627776" doc:"Most that the folder may hold. What has no room is lost, and counted."`
 	Retention Retention  `yaml:"retention" doc:"How long what is kept."`
+	Export    []Export   `yaml:"export" max:"16" doc:"Where records go as they are written. Each gets every record at least once, from when it is first named; what it has not taken waits in the ledger's database."`
 }
 
 // On reports whether there is a ledger.
@@ -172,6 +174,48 @@ type Retention struct {
 func (r Retention) Keep() book.Retention {
 	const day = 24 * time.Hour
 	return book.Retention{Records: time.Duration(r.Records) * day, Minutes: time.Duration(r.Minutes) * day, Hours: time.Duration(r.Hours) * day, Days: time.Duration(r.Days) * day}
+}
+
+// Export is a sink of records, of one kind.
+type Export struct {
+	Name    string          `yaml:"name" form:"name" required:"true" doc:"Its name, in metrics and logs. What waits for it is kept under this name."`
+	Webhook channel.Webhook `yaml:"webhook" doc:"A POST of records to an address of your own, such as a bridge to a queue. Any answer of 2xx takes all of them."`
+	OTLP    observe.OTLP    `yaml:"otlp" doc:"A collector of OpenTelemetry, which gets each record as a log record."`
+	File    string          `yaml:"file" form:"path" doc:"A file that records are appended to, or a pipe, as /dev/stdout may be one. It is made anew when it was moved away."`
+	Format  string          `yaml:"format" enum:"jsonl,protobuf" doc:"Of webhooks and files. jsonl: a record a line, as signalbox usage export --shape records writes it. protobuf: signalbox.usage.v1.Record, each behind its length as a varint."`
+}
+
+func (e *Export) preset(*Config) {
+	var o observe.Observation
+	o.Preset()
+	e.OTLP, e.Format = o.Telemetry.OTLP, "jsonl"
+}
+
+// PresetExport returns a sink with what holds where the file says nothing.
+func PresetExport() (e Export) {
+	e.preset(nil)
+	return e
+}
+
+// Kind returns webhook, otlp or file; "" where the sink is of none or of several.
+func (e *Export) Kind() string {
+	switch [3]bool{e.Webhook.Given(), e.OTLP.Endpoint != "", e.File != ""} {
+	case [3]bool{true, false, false}:
+		return "webhook"
+	case [3]bool{false, true, false}:
+		return "otlp"
+	case [3]bool{false, false, true}:
+		return "file"
+	}
+	return ""
+}
+
+// Sinks returns the names of the sinks.
+func (l *Ledger) Sinks() (out []string) {
+	for i := range l.Export {
+		out = append(out, l.Export[i].Name)
+	}
+	return out
 }
 
 // Envoy is the proxy.

@@ -144,6 +144,8 @@ type LedgerMeters struct {
 	up                    *family[prometheus.Gauge]
 	sync                  prometheus.Observer
 	errors                *family[prometheus.Counter]
+	exported              *family[prometheus.Counter]
+	backlog, lag, taking  *family[prometheus.Gauge]
 }
 
 func newLedger(k *maker) LedgerMeters {
@@ -152,6 +154,8 @@ func newLedger(k *maker) LedgerMeters {
 		queue: k.gauge("signalbox_ledger_queue"), up: k.gaugeFamily("signalbox_ledger_store_up"), spool: k.gauge("signalbox_ledger_spool_bytes"),
 		overdue: k.gauge("signalbox_ledger_overdue"),
 		sync:    k.histogram("signalbox_journal_sync_duration_seconds"), pending: k.gauge("signalbox_journal_pending"), errors: k.counterFamily("signalbox_journal_errors_total"),
+		exported: k.counterFamily("signalbox_ledger_export_records_total"), backlog: k.gaugeFamily("signalbox_ledger_export_waiting"),
+		lag: k.gaugeFamily("signalbox_ledger_export_lag_seconds"), taking: k.gaugeFamily("signalbox_ledger_export_up"),
 	}
 }
 
@@ -185,6 +189,22 @@ func (l *LedgerMeters) Pending(n int) { l.pending.Set(float64(n)) }
 
 // JournalError counts a failed write or sync of the journal, by why: write, sync, full, open or lost.
 func (l *LedgerMeters) JournalError(reason string) { l.errors.get(key{reason}).Inc() }
+
+// Exported counts n records that came off the list of a sink: delivered, refused or expired.
+func (l *LedgerMeters) Exported(sink, result string, n int) {
+	if n > 0 {
+		l.exported.get(key{sink, result}).Add(float64(n))
+	}
+}
+
+// Backlog says how many records wait for a sink, and for how long the oldest does.
+func (l *LedgerMeters) Backlog(sink string, records int64, lag time.Duration) {
+	l.backlog.get(key{sink}).Set(float64(records))
+	l.lag.get(key{sink}).Set(max(lag, 0).Seconds())
+}
+
+// Taking says whether a sink takes records.
+func (l *LedgerMeters) Taking(sink string, up bool) { l.taking.get(key{sink}).Set(yes(up)) }
 
 // ExportMeters count what is sent to a collector.
 type ExportMeters struct {

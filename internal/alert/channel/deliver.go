@@ -24,9 +24,10 @@ const longest = time.Minute
 
 // Failure is a message that was not taken.
 type Failure struct {
-	err   error
-	Again bool          // another try may help
-	After time.Duration // that the receiver asked for
+	err    error
+	Again  bool          // another try may help
+	After  time.Duration // that the receiver asked for
+	Status int           // of HTTP that it answered; 0: it did not
 }
 
 // Error says what went wrong, without addresses and secrets.

@@ -20,15 +20,30 @@ import (
 // webhook posts the message, signed as Standard Webhooks says (https://www.standardwebhooks.com): of id, time and body,
 // so that a receiver can tell what is ours, what is old, and what it has already.
 func (s *Settings) webhook(ctx context.Context, m *Message) *Failure {
-	u, f := s.address(ctx)
+	c, err := s.Webhook.Client()
+	if err != nil {
+		return final("the authorities: %w", err)
+	}
+	defer c.CloseIdleConnections()
+	return s.Webhook.Post(ctx, c, Post{ID: m.ID, Type: "application/json", Body: m.JSON()})
+}
+
+// Post is what is posted to a webhook. The same ID is the same body.
+type Post struct {
+	ID, Type string
+	Body     []byte
+}
+
+// Post posts once, signed where the webhook has a secret.
+func (w *Webhook) Post(ctx context.Context, c *http.Client, p Post) *Failure {
+	u, f := w.address(ctx)
 	if f != nil {
 		return f
 	}
-	body := m.JSON()
 	at := strconv.FormatInt(time.Now().Unix(), 10)
-	head := http.Header{"Webhook-Id": {m.ID}, "Webhook-Timestamp": {at}}
-	if s.Webhook.Secret != "" {
-		v, err := s.Webhook.Secret.Resolve(ctx)
+	head := http.Header{"Webhook-Id": {p.ID}, "Webhook-Timestamp": {at}, "Content-Type": {p.Type}}
+	if w.Secret != "" {
+		v, err := w.Secret.Resolve(ctx)
 		if err != nil {
 			return passing("the webhook's secret: %w", err)
 		}
@@ -36,28 +51,28 @@ func (s *Settings) webhook(ctx context.Context, m *Message) *Failure {
 		if err != nil {
 			return final("the webhook's secret: %w", err)
 		}
-		head.Set("Webhook-Signature", sign(key, m.ID, at, body))
+		head.Set("Webhook-Signature", sign(key, p.ID, at, p.Body))
 	}
-	return post(ctx, u, s.Webhook.CA, head, body)
+	return post(ctx, u, c, head, p.Body)
 }
 
-func (s *Settings) address(ctx context.Context) (*url.URL, *Failure) {
-	if s.Webhook.URL != "" {
-		u, err := parseURL(s.Webhook.URL)
+func (w *Webhook) address(ctx context.Context) (*url.URL, *Failure) {
+	if w.URL != "" {
+		u, err := parseURL(w.URL)
 		if err != nil {
 			return nil, final("the webhook's url %w", err)
 		}
 		return u, nil
 	}
-	return s.resolve(ctx, s.Webhook.SecretURL)
+	return resolve(ctx, w.SecretURL, w.PlainHTTP)
 }
 
-func (s *Settings) resolve(ctx context.Context, r secret.Ref) (*url.URL, *Failure) {
+func resolve(ctx context.Context, r secret.Ref, plain bool) (*url.URL, *Failure) {
 	v, err := r.Resolve(ctx)
 	if err != nil {
 		return nil, passing("the channel's address: %w", err)
 	}
-	u, err := s.secretURL(v)
+	u, err := secretURL(v, plain)
 	if err != nil {
 		return nil, final("%w", err)
 	}
@@ -86,28 +101,37 @@ func signingKey(v secret.Value) ([]byte, error) {
 }
 
 func (s *Settings) slack(ctx context.Context, m *Message) *Failure {
-	u, f := s.resolve(ctx, s.Slack.URL)
+	u, f := resolve(ctx, s.Slack.URL, false)
 	if f != nil {
 		return f
 	}
-	return post(ctx, u, s.Slack.CA, http.Header{}, m.slack())
-}
-
-// post sends JSON. Redirects are not followed: they would carry the alert to where nobody said it should go.
-func post(ctx context.Context, u *url.URL, ca string, head http.Header, body []byte) *Failure {
-	conf, err := trust(ca, "")
+	c, err := client(s.Slack.CA)
 	if err != nil {
 		return final("the authorities: %w", err)
 	}
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true, DisableKeepAlives: true}
-	defer t.CloseIdleConnections()
-	c := http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer c.CloseIdleConnections()
+	return post(ctx, u, c, http.Header{"Content-Type": {"application/json"}}, m.slack())
+}
+
+// Client returns what a webhook is posted with. Its connections stay until CloseIdleConnections. Redirects are not followed:
+// they would carry what is posted to where nobody said it should go.
+func (w *Webhook) Client() (*http.Client, error) { return client(w.CA) }
+
+func client(ca string) (*http.Client, error) {
+	conf, err := trust(ca, "")
+	if err != nil {
+		return nil, err
+	}
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+}
+
+func post(ctx context.Context, u *url.URL, c *http.Client, head http.Header, body []byte) *Failure {
 	q, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
 	if err != nil {
 		return final("the channel's address makes no request")
 	}
 	q.Header = head
-	q.Header.Set("Content-Type", "application/json")
 	q.Header.Set("User-Agent", "signalbox")
 	r, err := c.Do(q)
 	if err != nil {
@@ -118,7 +142,11 @@ func post(ctx context.Context, u *url.URL, ca string, head http.Header, body []b
 	}
 	defer r.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 64<<10)) // what it says may repeat a secret
-	return judge(r)
+	f := judge(r)
+	if f != nil {
+		f.Status = r.StatusCode
+	}
+	return f
 }
 
 func judge(r *http.Response) *Failure {

@@ -54,7 +54,8 @@ type Email struct {
 	CA       string     `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that its certificate is verified with, in place of the system's."`
 }
 
-func (w *Webhook) given() bool { return *w != Webhook{} }
+// Given reports whether there is one.
+func (w *Webhook) Given() bool { return *w != Webhook{} }
 func (s *Slack) given() bool   { return *s != Slack{} }
 func (e *Email) given() bool {
 	return e.Server != "" || e.From != "" || len(e.To) > 0 || e.User != "" || e.Password != "" || e.CA != "" || e.TLS != ""
@@ -72,7 +73,7 @@ func (e *Email) mode() string {
 
 // Kind returns webhook, slack or email; "" where the channel is of none or of several.
 func (s *Settings) Kind() string {
-	switch [3]bool{s.Webhook.given(), s.Slack.given(), s.Email.given()} {
+	switch [3]bool{s.Webhook.Given(), s.Slack.given(), s.Email.given()} {
 	case [3]bool{true, false, false}:
 		return "webhook"
 	case [3]bool{false, true, false}:
@@ -87,7 +88,7 @@ func (s *Settings) Kind() string {
 func (s *Settings) Check(fail func(path, message string)) {
 	switch s.Kind() {
 	case "webhook":
-		s.Webhook.check(fail)
+		s.Webhook.Check(fail)
 	case "email":
 		s.Email.check(fail)
 	case "":
@@ -95,7 +96,8 @@ func (s *Settings) Check(fail func(path, message string)) {
 	}
 }
 
-func (w *Webhook) check(fail func(path, message string)) {
+// Check tells what no single field shows, by the path of the field within what has the webhook.
+func (w *Webhook) Check(fail func(path, message string)) {
 	if (w.URL == "") == (w.SecretURL == "") {
 		fail("webhook", "a webhook has either url or secret_url")
 	}
@@ -109,7 +111,7 @@ func (w *Webhook) check(fail func(path, message string)) {
 	case u.User != nil || u.RawQuery != "":
 		fail("webhook.url", "url: has no user and no query; an address with a token is given by reference, as secret_url")
 	case u.Scheme == "http" && !w.PlainHTTP && !near(u.Hostname()):
-		fail("webhook.url", "url: http:// sends alerts unencrypted; use https://, or allow it with plain_http: true")
+		fail("webhook.url", "url: http:// sends everything unencrypted; use https://, or allow it with plain_http: true")
 	}
 }
 
@@ -199,7 +201,7 @@ func (s *Settings) Probe(ctx context.Context) (path string, err error) {
 		if path == "webhook.secret" {
 			_, err = signingKey(v)
 		} else if path != "email.password" {
-			_, err = s.secretURL(v)
+			_, err = secretURL(v, s.Webhook.PlainHTTP)
 		}
 		if err != nil {
 			return path, err
@@ -209,12 +211,12 @@ func (s *Settings) Probe(ctx context.Context) (path string, err error) {
 }
 
 // secretURL reads an address that was a secret.
-func (s *Settings) secretURL(v secret.Value) (*url.URL, error) {
+func secretURL(v secret.Value, plain bool) (*url.URL, error) {
 	u, err := parseURL(v.Reveal())
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("the secret is no address: it %w", err)
-	case u.Scheme == "http" && !s.Webhook.PlainHTTP && !near(u.Hostname()):
+	case u.Scheme == "http" && !plain && !near(u.Hostname()):
 		return nil, errors.New("the secret is an address of http://, which sends alerts unencrypted; use https://")
 	}
 	return u, nil

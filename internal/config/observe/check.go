@@ -58,11 +58,11 @@ func (o *Observation) Check(r Report, providers []string, keys map[string]map[st
 			r.Fail(at, "propagate: unknown provider %s", r.Say(name))
 		}
 	}
-	t.OTLP.check(r)
+	t.OTLP.Check("telemetry.otlp", r)
 }
 
-func (c *OTLP) check(r Report) {
-	const at = "telemetry.otlp"
+// Check finds what no single field of a collector shows, which stands at a path.
+func (c *OTLP) Check(at string, r Report) {
 	if c.Endpoint != "" && !r.Bad(at+".endpoint") {
 		u, err := ParseEndpoint(c.Endpoint)
 		switch {

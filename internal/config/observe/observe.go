@@ -42,12 +42,12 @@ type Telemetry struct {
 // OTLP is a collector.
 type OTLP struct {
 	Endpoint  string        `yaml:"endpoint" form:"url" zero:"nothing is sent" doc:"Its address, as http://127.0.0.1:4317 or https://otlp.example.com. Without a port it is 4317 for grpc, and 4318 for http:// over http."`
-	Protocol  string        `yaml:"protocol" enum:"grpc,http" doc:"grpc, or http with protobuf. Over http, /v1/traces and /v1/metrics are added to the endpoint's path."`
+	Protocol  string        `yaml:"protocol" enum:"grpc,http" doc:"grpc, or http with protobuf. Over http, /v1/traces, /v1/metrics or /v1/logs is added to the endpoint's path."`
 	PlainHTTP bool          `yaml:"plain_http" doc:"Allows an endpoint of http:// that is neither loopback nor a private address."`
 	CA        string        `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that its certificate is verified with, in place of the system's."`
 	Headers   []Header      `yaml:"headers" max:"32" doc:"Headers of every request to it."`
 	Compress  bool          `yaml:"compress" doc:"Compresses requests with gzip."`
-	Timeout   time.Duration `yaml:"timeout" doc:"How long a request may take. One that fails is sent again for a minute."`
+	Timeout   time.Duration `yaml:"timeout" doc:"How long a request may take. Of telemetry, one that fails is sent again for a minute."`
 }
 
 // Header is a header of requests to a collector.

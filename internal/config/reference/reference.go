@@ -213,12 +213,20 @@ func flat(v reflect.Value, prefix string) []field {
 			out = append(out, flat(f.value, f.name+".")...)
 		case f.value.Kind() == reflect.Slice && f.value.Type().Elem().Kind() == reflect.Struct:
 			out = append(out, f)
-			out = append(out, flat(reflect.New(f.value.Type().Elem()).Elem(), f.name+"[].")...)
+			out = append(out, flat(elementOf(f.value.Type().Elem()), f.name+"[].")...)
 		default:
 			out = append(out, f)
 		}
 	}
 	return out
+}
+
+// elementOf returns an element of a list with its defaults.
+func elementOf(t reflect.Type) reflect.Value {
+	if t == reflect.TypeFor[config.Export]() {
+		return reflect.ValueOf(config.PresetExport())
+	}
+	return reflect.New(t).Elem()
 }
 
 // table writes fields as rows.

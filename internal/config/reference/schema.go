@@ -195,7 +195,7 @@ func (w *writer) value(f field) *jsonschema.Schema {
 func (w *writer) list(f field) *jsonschema.Schema {
 	element, ok := w.presets[f.value.Type().Elem()]
 	if !ok {
-		element = reflect.New(f.value.Type().Elem()).Elem()
+		element = elementOf(f.value.Type().Elem())
 	}
 	one := uint64(1)
 	s := &jsonschema.Schema{Type: "array", MinItems: &one, Items: w.value(field{name: f.name, value: element, tag: f.tag})}

@@ -4,6 +4,7 @@ package stores
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/postgres"
@@ -36,7 +37,17 @@ func Open(ctx context.Context, address string, password secret.Ref) (book.Store,
 	return nil, ErrNone
 }
 
-// Later returns a store that is opened when it is first used, so that a program starts while its database is away.
-func Later(address string, password secret.Ref) *book.Lazy {
-	return &book.Lazy{Open: func(ctx context.Context) (book.Store, error) { return Open(ctx, address, password) }}
+// Later returns a store that is opened when it is first used, so that a program starts while its database is away. The sinks
+// are named in it before anything is written.
+func Later(address string, password secret.Ref, sinks ...string) *book.Lazy {
+	return &book.Lazy{Open: func(ctx context.Context) (book.Store, error) {
+		s, err := Open(ctx, address, password)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.(book.Outbox).Name(ctx, sinks, time.Now()); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		return s, nil
+	}}
 }

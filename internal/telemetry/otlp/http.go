@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -98,7 +97,7 @@ func failure(res *http.Response, said []byte) error {
 	if res.Header.Get("Content-Type") == "application/x-protobuf" && proto.Unmarshal(said, &st) == nil {
 		why = ": " + st.GetMessage()
 	}
-	err := fmt.Errorf("the collector answered %s%s", res.Status, why)
+	err := &answered{res.StatusCode, "the collector answered " + res.Status + why}
 	switch res.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		e := &later{err: err}

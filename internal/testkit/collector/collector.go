@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	logsv1 "go.opentelemetry.io/proto/slim/otlp/collector/logs/v1"
 	metricsv1 "go.opentelemetry.io/proto/slim/otlp/collector/metrics/v1"
 	tracev1 "go.opentelemetry.io/proto/slim/otlp/collector/trace/v1"
 	commonv1 "go.opentelemetry.io/proto/slim/otlp/common/v1"
+	logv1 "go.opentelemetry.io/proto/slim/otlp/logs/v1"
 	pointsv1 "go.opentelemetry.io/proto/slim/otlp/metrics/v1"
 	spanv1 "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 	"google.golang.org/grpc"
@@ -37,6 +39,7 @@ type Collector struct {
 	mu       sync.Mutex
 	spans    []*spanv1.ResourceSpans
 	points   []*pointsv1.ResourceMetrics
+	logs     []*logv1.ResourceLogs
 	headers  []map[string][]string
 	answer   func(n int) error // of the n-th request, from 1; nil: all are accepted
 	reject   int64
@@ -91,6 +94,9 @@ func (c *Collector) take(m proto.Message, header map[string][]string) (proto.Mes
 	case *metricsv1.ExportMetricsServiceRequest:
 		c.points = append(c.points, m.GetResourceMetrics()...)
 		return &metricsv1.ExportMetricsServiceResponse{PartialSuccess: &metricsv1.ExportMetricsPartialSuccess{RejectedDataPoints: c.reject}}, nil
+	case *logsv1.ExportLogsServiceRequest:
+		c.logs = append(c.logs, m.GetResourceLogs()...)
+		return &logsv1.ExportLogsServiceResponse{PartialSuccess: &logsv1.ExportLogsPartialSuccess{RejectedLogRecords: c.reject}}, nil
 	}
 	return nil, status.Error(codes.Unimplemented, "no such signal")
 }
@@ -102,6 +108,8 @@ func empty(name string) proto.Message {
 		return new(tracev1.ExportTraceServiceRequest)
 	case "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "/v1/metrics":
 		return new(metricsv1.ExportMetricsServiceRequest)
+	case "/opentelemetry.proto.collector.logs.v1.LogsService/Export", "/v1/logs":
+		return new(logsv1.ExportLogsServiceRequest)
 	}
 	return nil
 }
@@ -189,6 +197,18 @@ func (c *Collector) Spans() (out []*spanv1.Span) {
 	for _, r := range c.Resources() {
 		for _, s := range r.GetScopeSpans() {
 			out = append(out, s.GetSpans()...)
+		}
+	}
+	return out
+}
+
+// Logs returns the log records that were accepted.
+func (c *Collector) Logs() (out []*logv1.LogRecord) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.logs {
+		for _, s := range r.GetScopeLogs() {
+			out = append(out, s.GetLogRecords()...)
 		}
 	}
 	return out
