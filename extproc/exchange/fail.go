@@ -190,6 +190,25 @@ func retryAfter(h Header, now time.Time) time.Duration {
 	return min(l.After(), health.Longest)
 }
 
+// roomOf is what is left of a provider's rate limits, of the nearest to its end.
+func roomOf(said *limits.Limits) health.Room {
+	r := health.Room{Requests: -1, Tokens: -1}
+	share := func(into *float64, b *limits.Budget) {
+		if !b.Limit.Known || !b.Remaining.Known || b.Limit.N <= 0 {
+			return
+		}
+		if s := min(1, float64(b.Remaining.N)/float64(b.Limit.N)); *into < 0 || s < *into {
+			*into = s
+		}
+		r.Reset = max(r.Reset, b.Reset)
+	}
+	share(&r.Requests, &said.Requests)
+	for _, b := range [...]*limits.Budget{&said.Tokens, &said.Input, &said.Output} {
+		share(&r.Tokens, b)
+	}
+	return r
+}
+
 // spare lets a key rest whose budget the answer used up: the next request would be refused.
 func (c *Core) spare(l ticket.Leg, h Header) {
 	now := c.now()
@@ -197,6 +216,9 @@ func (c *Core) spare(l ticket.Leg, h Header) {
 	d := said.Wait()
 	if d > 0 {
 		c.rests.Cool(health.Subject{Provider: l.Provider, Key: l.Key, Model: l.Model}, now, min(d, health.Longest))
+	}
+	if said.Known() {
+		c.heal.Of(l.Provider, l.Model).Limits(roomOf(&said), now)
 	}
 	if said.Known() && c.log.Enabled(context.Background(), slog.LevelDebug) {
 		c.log.Debug("rate limits", "target", l.Target(), "key", l.Key, "requests", said.Requests, "tokens", said.Tokens, "input", said.Input, "output", said.Output, "rests", d)
