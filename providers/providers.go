@@ -100,6 +100,7 @@ type Provider struct {
 	Kind    string
 	Base    *url.URL
 	Region  string
+	Traits  []string // what policies go by, as NAME or NAME=VALUE: see Kind.Traits
 	Adapter Adapter
 	Keys    *Keyring
 	Models  *catalog.Deployment // what is known and declared of its models; nil: nothing but the adapter's facts

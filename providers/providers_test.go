@@ -175,3 +175,22 @@ func TestTwoKindsOfOneNameAreAMistake(t *testing.T) {
 	}()
 	providers.NewRegistry(providers.Kind{Name: "a"}, providers.Kind{Name: "a"})
 }
+
+func TestTraitsThatAreStatedGoBeforeThoseOfTheVendor(t *testing.T) {
+	k := providers.Kind{Vendor: &providers.Vendor{Hosted: "US", Retention: "limited"}}
+	for _, c := range []struct {
+		name   string
+		kind   providers.Kind
+		stated []string
+		want   string
+	}{
+		{"what is published", k, nil, "hosted=us retention=limited"},
+		{"what is stated", k, []string{"soc2", "retention=none"}, "soc2 retention=none hosted=us"},
+		{"nothing is known", providers.Kind{Vendor: &providers.Vendor{Hosted: "unknown", Retention: "unknown"}}, []string{"soc2"}, "soc2"},
+		{"no vendor that is data", providers.Kind{}, []string{"soc2"}, "soc2"},
+	} {
+		if got := strings.Join(c.kind.Traits(c.stated), " "); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}

@@ -80,3 +80,18 @@ func placeable(s string) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
 	})
 }
+
+// Traits returns what is stated of a provider of the kind, and behind it what is published of its vendor that is not
+// stated otherwise: hosted, a country or eu in lower case, several, or self; and retention.
+func (k *Kind) Traits(stated []string) []string {
+	if k.Vendor == nil {
+		return stated
+	}
+	out := slices.Clone(stated)
+	for _, t := range [...][2]string{{"hosted", strings.ToLower(k.Vendor.Hosted)}, {"retention", k.Vendor.Retention}} {
+		if t[1] != "" && t[1] != "unknown" && !slices.ContainsFunc(stated, func(s string) bool { return s == t[0] || strings.HasPrefix(s, t[0]+"=") }) {
+			out = append(out, t[0]+"="+t[1])
+		}
+	}
+	return out
+}

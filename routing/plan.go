@@ -64,7 +64,6 @@ func (d *Decision) Plan(r *Route, v *View, e *Explained) (*Plan, error) {
 	}
 	if e == nil && d.set.Len() < len(r.Targets) { // the same again, to tell what the policies left out
 		e = &Explained{}
-		v.drawn = 0
 		return d.Plan(r, v, e)
 	}
 	return nil, &NoTarget{r.Name, d.reasons(e)}
@@ -83,6 +82,7 @@ func (d *Decision) reasons(e *Explained) []Dropped {
 
 // begin makes candidates of a route's targets.
 func (d *Decision) begin(r *Route, v *View, e *Explained) {
+	v.drawn = 0
 	d.plan = Plan{Route: r, Steps: d.plan.Steps[:0]}
 	d.resting, d.dropped = d.resting[:0], d.dropped[:0]
 	c := &d.set

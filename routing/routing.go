@@ -52,6 +52,7 @@ type Target struct {
 	Provider string
 	Model    string // the provider's name of it; "*": as the client named it
 	Weight   int    // share of first attempts, in a route ordered by weight
+	Priority int    // 1 goes first; 0: none is stated
 	Like     string // the model whose facts count, where Model is not known by name
 	About    *About // what is known of it, where that does not depend on the request; nil: View.About is asked
 }

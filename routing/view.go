@@ -19,6 +19,7 @@ type View struct {
 	About  func(provider, model, like string) *About                              // nil, or returning nil: nothing is known
 	Keys   func(dst []string, provider, model string) (ids []string, rested bool) // appends keys to use, best first; rested is false where all rest
 	Usable func(t *Target) (ok bool, why string)                                  // whether the target can do the request at all; asked last, in the order of the plan
+	Loses  func(t *Target) string                                                 // what of the request the target cannot carry, "" where it carries all; nil: nobody can tell
 
 	drawn uint64
 }
@@ -48,6 +49,14 @@ func (v *View) about(t *Target) *About {
 		}
 	}
 	return nothing
+}
+
+// Losses names what of the request a candidate cannot carry; "": nothing.
+func (v *View) Losses(k *Candidate) string {
+	if v.Loses == nil {
+		return ""
+	}
+	return v.Loses(&k.Target)
 }
 
 // Draw returns the next number in [0, 1) of the View's seed.

@@ -28,7 +28,7 @@ func (p *planner) see(model string) {
 			Owner: match.Owner{Organization: o.Organization, Team: o.Team, Project: o.Project, Key: key, EndUser: x.By.User},
 			Tags:  x.Tags, More: p,
 		},
-		Now: x.in.began, Seed: x.core.seed(), About: x.snap.about.of, Keys: x.keys,
+		Now: x.in.began, Seed: x.core.seed(), About: x.snap.about.of, Keys: x.keys, Loses: p.loses,
 	}
 }
 
@@ -55,6 +55,18 @@ func (p *planner) Tokens(provider, model, like string) int64 {
 // Session returns what ties the request to others.
 func (p *planner) Session(by string) string { return asking.Session(by, p.head.Doc, p.x.in.head.Get) }
 
+// loses names what of the request a target cannot carry, "" where it can carry nothing: that is said elsewhere.
+func (p *planner) loses(t *routing.Target) string {
+	if ok, _ := p.usable(t); !ok {
+		return ""
+	}
+	losses := p.trimmed[t.String()]
+	if w := p.written[t.String()]; w != nil {
+		losses = w.losses
+	}
+	return lossPaths(losses)
+}
+
 // abouts is what is known of targets, found once.
 type abouts struct {
 	snap   *Snapshot
@@ -77,7 +89,7 @@ func (a *abouts) of(provider, model, like string) *routing.About {
 		return nil
 	}
 	m, _ := p.Models.Find(model)
-	k := &routing.About{Kind: p.Kind, Region: p.Region, Facts: p.Facts(model, like), Card: m.Card, Contract: p.Contract, Health: a.health.Of(provider, model)}
+	k := &routing.About{Kind: p.Kind, Region: p.Region, Traits: p.Traits, Facts: p.Facts(model, like), Card: m.Card, Contract: p.Contract, Health: a.health.Of(provider, model)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.n < mostAbouts {

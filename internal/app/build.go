@@ -144,7 +144,7 @@ func (b *builder) provider(ctx context.Context, c *config.Provider, lease *sign.
 		}
 		keys = append(keys, providers.Key{ID: keyID(ref), Secret: v})
 	}
-	return &providers.Provider{Name: c.Name, Kind: c.Kind, Base: base, Region: c.Region, Adapter: a, Keys: providers.NewKeyring(keys...), Models: c.Deployment(), Contract: c.Contract()}, nil
+	return &providers.Provider{Name: c.Name, Kind: c.Kind, Base: base, Region: c.Region, Traits: kind.Traits(c.Traits), Adapter: a, Keys: providers.NewKeyring(keys...), Models: c.Deployment(), Contract: c.Contract()}, nil
 }
 
 // keyID names a credential by its reference. A command may hold what should not be shown: it is hashed.

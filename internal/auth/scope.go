@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	places "github.com/signalbox-ai/signalbox/internal/catalog/region"
 	"github.com/signalbox-ai/signalbox/internal/glob"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
@@ -15,7 +16,7 @@ type Scope struct {
 	Models     []string       // names and patterns, of models as clients name them or as aliases lead to
 	Routes     []string       // names and patterns of routes
 	Operations []llm.Op       // OpChat includes counting its tokens
-	Regions    []string       // of providers; eu includes eu-west-1
+	Regions    []string       // of providers, and groups of them: see package region
 	Networks   []netip.Prefix // of the client's address
 }
 
@@ -40,7 +41,7 @@ func (s *Scope) Region(region string) bool {
 	if s == nil || len(s.Regions) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(s.Regions, func(r string) bool { return region == r || strings.HasPrefix(region, r+"-") })
+	return slices.ContainsFunc(s.Regions, func(r string) bool { return places.In(region, r) })
 }
 
 // Operation reports whether an operation may be asked for. Batches hold the names of their models where nobody looks:

@@ -79,6 +79,7 @@ type Provider struct {
 	Key            secret.Ref       `yaml:"key" doc:"Its credential, by reference: env:NAME, file:PATH or exec:COMMAND."`
 	Keys           []secret.Ref     `yaml:"keys" max:"64" doc:"Several credentials, used in turn, in place of key."`
 	Region         string           `yaml:"region" form:"region" doc:"The region it runs in."`
+	Traits         []string         `yaml:"traits" form:"trait" max:"64" doc:"What the policies compliance and residency go by, as NAME or NAME=VALUE: certifications, and what was agreed, as soc2, retention=none or training=no. They count before what is published of the vendor."`
 	CA             string           `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that its certificate is verified with, in place of the system's."`
 	PlainHTTP      bool             `yaml:"plain_http" doc:"Allows a base_url of http:// to hosts that are neither loopback nor private addresses."`
 	ConnectTimeout time.Duration    `yaml:"connect_timeout" doc:"How long making a connection may take."`

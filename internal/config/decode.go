@@ -84,6 +84,9 @@ func (d *decoder) object(n *node, v reflect.Value, path string) {
 	if n.shape != mapping {
 		for _, f := range fields {
 			if s := f.tag.Get("short"); s == "any" || s != "" && n.shape == text {
+				if f.value.Kind() == reflect.Slice && n.shape != list { // one stands for a list of one
+					n = &node{shape: list, items: []*node{n}, line: n.line, column: n.column, width: n.width}
+				}
 				d.value(n, f.value, join(path, f.name), f.tag)
 				return
 			}

@@ -25,6 +25,7 @@ var (
 	named    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 	region   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 	factor   = regexp.MustCompile(`^([a-z0-9][a-z0-9._-]{0,63})?\*?$`)
+	traits   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}(=[^=\x00-\x1f]{1,128})?$`)
 	hashed   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	hostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$`)
 	constant = regexp.MustCompile(`^[A-Z]{1,15}(_[A-Z0-9]{1,15})+$`) // KEY_A is a variable, though key_… may be a key
@@ -42,6 +43,8 @@ func Pattern(form string) string {
 		return factor.String()
 	case "hash":
 		return hashed.String()
+	case "trait":
+		return traits.String()
 	case "target":
 		return `^[a-z0-9][a-z0-9._-]{0,63}/[!-~]+$`
 	case "day":
@@ -114,10 +117,13 @@ func (d *decoder) form(form, s string) error {
 	return limitForm(form, s)
 }
 
-// limitForm checks a text of the forms of limits, of the ledger and of prices; others have none.
+// limitForm checks a text of the forms of limits, of the ledger, of prices and of policies; others have none.
 func limitForm(form, s string) error {
 	if form == "factor" && !factor.MatchString(s) {
 		return errors.New("a factor's name has lower-case letters, digits, dot, dash and underscore, begins with a letter or digit, and may end with *; or it is * alone")
+	}
+	if form == "trait" && !traits.MatchString(s) {
+		return errors.New("a trait is NAME or NAME=VALUE; the name has lower-case letters, digits, dot, dash and underscore")
 	}
 	if form == "quotas" && s != "memory" {
 		return redis.CheckURL(s)

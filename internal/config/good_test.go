@@ -76,7 +76,11 @@ func describe(c *config.Config) string {
 	for _, r := range c.Table().Routes() {
 		fmt.Fprintf(&b, "route %s %q policies=%v usage=%v lossy=%v show=%v forward=%v\n  first_token=%v between_tokens=%v total=%v\n  %+v\n  %+v\n", r.Name, r.Models, names(r.Policies), r.Usage, r.Lossy, r.Show, r.Forward, r.Deadlines.FirstToken, r.Deadlines.BetweenTokens, r.Deadlines.Total, r.Failover, r.Client)
 		for _, t := range r.Targets {
-			fmt.Fprintf(&b, "  target %s weight=%d like=%q\n", t, t.Weight, t.Like)
+			fmt.Fprintf(&b, "  target %s weight=%d like=%q", t, t.Weight, t.Like)
+			if t.Priority > 0 {
+				fmt.Fprintf(&b, " priority=%d", t.Priority)
+			}
+			b.WriteByte('\n')
 		}
 	}
 	return b.String()

@@ -52,9 +52,10 @@ type Route struct {
 
 // Target is a model at a provider.
 type Target struct {
-	Target string `yaml:"target" form:"target" short:"true" required:"true" doc:"PROVIDER/MODEL. The model * is the name that the client asked for."`
-	Weight int    `yaml:"weight" max:"1000000" zero:"1 where another target of the route has a weight" doc:"Share of first attempts. With 0 it comes after the others."`
-	Like   string `yaml:"like" form:"model" doc:"A known model that this one is like, where its name says nothing: its limits and abilities are assumed."`
+	Target   string `yaml:"target" form:"target" short:"true" required:"true" doc:"PROVIDER/MODEL. The model * is the name that the client asked for."`
+	Weight   int    `yaml:"weight" max:"1000000" zero:"1 where another target of the route has a weight" doc:"Share of first attempts. With 0 it comes after the others."`
+	Priority int    `yaml:"priority" min:"1" max:"1000" zero:"last" doc:"Where the policy priority orders: those with 1 come first."`
+	Like     string `yaml:"like" form:"model" doc:"A known model that this one is like, where its name says nothing: its limits and abilities are assumed."`
 
 	Provider string `yaml:"-"` // of Target
 	Model    string `yaml:"-"`
@@ -158,7 +159,7 @@ func (r *Route) route() *routing.Route {
 		out.Lossy = routing.LossySilent
 	}
 	for _, t := range r.Targets {
-		out.Targets = append(out.Targets, routing.Target{Provider: t.Provider, Model: t.Model, Weight: t.Weight, Like: t.Like})
+		out.Targets = append(out.Targets, routing.Target{Provider: t.Provider, Model: t.Model, Weight: t.Weight, Priority: t.Priority, Like: t.Like})
 	}
 	return out
 }

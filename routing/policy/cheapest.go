@@ -2,7 +2,6 @@ package policy
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/signalbox-ai/signalbox/routing"
 )
@@ -11,7 +10,7 @@ import (
 // day and hour, with the share of it that the target's cache held of late, and an answer of the length that answers of the
 // target had of late, within what the client allows. A target without a known price comes last.
 type Cheapest struct {
-	Within int `yaml:"within" max:"100" doc:"Targets that cost no more than this above the cheapest, in percent, count as equal: the next policy decides among them."`
+	Within int `yaml:"within" max:"1000" doc:"Targets that cost no more than this above the cheapest, in percent, count as equal: the next policy decides among them."`
 }
 
 // Apply orders by cost.
@@ -22,7 +21,10 @@ func (p *Cheapest) Apply(v *routing.View, c *routing.Candidates) {
 			least = min(least, n)
 		}
 	}
-	near := least + least/100*int64(p.Within)
+	near := least
+	if least < math.MaxInt64 {
+		near += int64(float64(least) * float64(p.Within) / 100)
+	}
 	c.Sort(func(k *routing.Candidate) int64 {
 		n, ok := v.Cost(k)
 		switch {
@@ -37,6 +39,6 @@ func (p *Cheapest) Apply(v *routing.View, c *routing.Candidates) {
 		if !ok {
 			return "no price is known"
 		}
-		return "$" + strconv.FormatFloat(float64(n)/1e9, 'f', -1, 64)
+		return dollars(n)
 	})
 }

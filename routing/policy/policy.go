@@ -4,7 +4,11 @@
 // A policy is pure: see routing.Policy. Those that leave targets out say why; those that order say what they think of each.
 package policy
 
-import "github.com/signalbox-ai/signalbox/routing"
+import (
+	"strconv"
+
+	"github.com/signalbox-ai/signalbox/routing"
+)
 
 // Kind is a policy as the configuration knows it.
 type Kind struct {
@@ -17,8 +21,21 @@ type Checker interface{ Check() error }
 
 // kinds are all policies, in the order of the manual.
 var kinds = [...]Kind{
-	{"weighted", func() routing.Policy { return &Weighted{} }},
+	{"capable", func() routing.Policy { return &Capable{} }},
+	{"region", func() routing.Policy { return &Region{} }},
+	{"residency", func() routing.Policy { return &Residency{} }},
+	{"compliance", func() routing.Policy { return &Compliance{} }},
+	{"schedule", func() routing.Policy { return &Schedule{Zone: "UTC"} }},
+	{"healthy", func() routing.Policy { return &Healthy{Attempts: 20} }},
+	{"limits", func() routing.Policy { return &Limits{Below: 20} }},
+	{"sticky", func() routing.Policy { return &Sticky{By: []string{"session"}} }},
+	{"priority", func() routing.Policy { return &Priority{} }},
 	{"cheapest", func() routing.Policy { return &Cheapest{} }},
+	{"fastest", func() routing.Policy { return &Fastest{By: "auto", Quantile: "p50", Explore: 2} }},
+	{"reliable", func() routing.Policy { return &Reliable{Within: 1} }},
+	{"balanced", func() routing.Policy { return &Balanced{Cost: 1, Latency: 1, Success: 1, By: "auto", Explore: 2} }},
+	{"least-busy", func() routing.Policy { return &LeastBusy{Choices: 2} }},
+	{"weighted", func() routing.Policy { return &Weighted{} }},
 }
 
 // Find returns the policy of a name.
@@ -39,3 +56,9 @@ func Names() []string {
 	}
 	return out
 }
+
+// percent writes a share.
+func percent(share float64) string { return strconv.FormatFloat(share*100, 'f', 1, 64) + " %" }
+
+// dollars writes an amount in nano-USD.
+func dollars(nano int64) string { return "$" + strconv.FormatFloat(float64(nano)/1e9, 'f', -1, 64) }

@@ -157,7 +157,7 @@ type Scope struct {
 	Models     []string `yaml:"models" form:"pattern" max:"1000" zero:"every model" doc:"Names and patterns of the models that it may use, as clients name them or as aliases lead to. Others do not exist for it, nor in lists of models."`
 	Routes     []string `yaml:"routes" form:"route" max:"1000" zero:"every route" doc:"Names and patterns of the routes that it may use."`
 	Operations []string `yaml:"operations" form:"operation" zero:"every operation" doc:"What it may ask for: chat (and counting tokens), complete, count, embed, rerank, moderate, image, image_edit, image_vary, speech, transcribe, translate, files, batches, realtime, stored_answers."`
-	Regions    []string `yaml:"regions" form:"region" max:"100" zero:"every region" doc:"The regions of providers that its requests may go to; eu includes eu-west-1. A provider without a region is none of them."`
+	Regions    []string `yaml:"regions" form:"region" max:"100" zero:"every region" doc:"The regions of providers that its requests may go to, countries and groups of them, as the policy region has them: eu includes eu-west-1 and westeurope. A provider without a region is none of them."`
 	Networks   []string `yaml:"networks" form:"network" max:"1000" zero:"every network" doc:"The networks that its clients may connect from, as 10.0.0.0/8 or an address. See envoy.trusted_hops."`
 	Expires    string   `yaml:"expires" form:"time" zero:"never" doc:"When it ends: a day, which is the last one (UTC), or a time as 2026-12-31T18:00:00Z."`
 }

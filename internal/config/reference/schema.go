@@ -93,6 +93,9 @@ func (w *writer) object(v reflect.Value) *jsonschema.Schema {
 	if _, ok := reflect.TypeAssert[config.Provider](v); ok {
 		s.AllOf = w.params()
 	}
+	if short != nil && short.Items != nil { // one stands for a list of one
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{short.Items, short, s}}
+	}
 	if short != nil {
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{short, s}}
 	}
