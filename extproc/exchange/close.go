@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"context"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -295,8 +297,10 @@ func (x *Exchange) close(o Outcome) {
 		Ticket: &x.Ticket, Last: last, At: x.snap.Providers[last.Provider], Model: o.Model, Tries: n, Ending: ending, Why: o.Why, Status: o.Status,
 		Began: x.start(o), Took: o.Took, First: o.First, Usage: usage, Source: source, Partial: o.Partial, Said: x.said,
 	})
-	x.core.log.Debug("exchange ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "route", x.Route, "model", x.Model, "key", x.Who, "target", last.Target(), "status", o.Status, "ending", ending, "why", o.Why,
-		"attempts", o.Tries, "took", o.Took, "first_byte", o.First, "bytes", o.Sent, "usage_from", source, "input", usage.Input.N, "output", usage.Output.N, "cached", usage.Cached.N, "reasoning", usage.Reasoning.N, "queries", usage.Queries.N, "partial", o.Partial)
+	if x.core.debugs() {
+		x.core.log.Debug("exchange ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "route", x.Route, "model", x.Model, "key", x.Who, "target", last.Target(), "status", o.Status, "ending", ending, "why", o.Why,
+			"attempts", o.Tries, "took", o.Took, "first_byte", o.First, "bytes", o.Sent, "usage_from", source, "input", usage.Input.N, "output", usage.Output.N, "cached", usage.Cached.N, "reasoning", usage.Reasoning.N, "queries", usage.Queries.N, "partial", o.Partial)
+	}
 }
 
 // party is whom the exchange is charged to.
@@ -394,6 +398,9 @@ func (x *Exchange) stated(o Outcome, last ticket.Leg) (u llm.Usage, partial bool
 	return u, u.Known() && o.Kept.Tail == "" && (x.Stream || o.Ending != EndedWell)
 }
 
+// debugs reports whether lines of level debug are written. What is given to one is made anew for each, even where it is not.
+func (c *Core) debugs() bool { return c.log.Enabled(context.Background(), slog.LevelDebug) }
+
 func errText(e *llm.Error) string {
 	if e == nil {
 		return ""
@@ -430,5 +437,7 @@ func (x *Exchange) wentWell(o Outcome) {
 	}
 	x.learn(o.Tries, health.Attempt{Code: seen.Code, First: o.Try.First, Took: o.Try.Took})
 	x.core.seen.Attempt(seen)
-	x.core.log.Debug("attempt ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", o.Tries, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", o.Status, "ending", o.Ending, "why", "", "error", errText(a.Err), "took", o.Try.Took, "first_byte", o.Try.First, "provider_request_id", a.Provider)
+	if x.core.debugs() {
+		x.core.log.Debug("attempt ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", o.Tries, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", o.Status, "ending", o.Ending, "why", "", "error", errText(a.Err), "took", o.Try.Took, "first_byte", o.Try.First, "provider_request_id", a.Provider)
+	}
 }

@@ -291,7 +291,9 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	x.in = nil
 	x.core.live.add(x)
 	x.core.seen.Planned(Planned{Route: x.Route, Dialect: x.Dialect, Path: leg.Path, Took: x.core.now().Sub(x.began()) - waited})
-	x.core.log.Debug("exchange planned", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "route", x.Route, "model", x.Model, "stream", x.Stream, "key", x.Who, "path", leg.Path, "steps", stepNames(x.Steps), "config", x.Version)
+	if x.core.debugs() {
+		x.core.log.Debug("exchange planned", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "route", x.Route, "model", x.Model, "stream", x.Stream, "key", x.Who, "path", leg.Path, "steps", stepNames(x.Steps), "config", x.Version)
+	}
 	return r, nil
 }
 

@@ -154,6 +154,11 @@ func (m *Meter) settle(ctx context.Context, d *due) {
 		m.keep(d)
 		return
 	}
+	if !m.remote {
+		out, err := m.tell(ctx, d)
+		m.told(d, out, err)
+		return
+	}
 	m.later.Store(d.s.ID, d)
 	out, err := m.tell(ctx, d)
 	if err == nil && out.Wait {
@@ -191,13 +196,17 @@ func (m *Meter) Settled(s *quota.Settlement, out quota.Outcome, err error) {
 	if !ok {
 		return
 	}
-	d := v.(*due)
+	m.told(v.(*due), out, err)
+}
+
+// told takes what became of a settlement.
+func (m *Meter) told(d *due, out quota.Outcome, err error) {
 	d.c.Outcome = out
 	if err != nil {
 		d.c.Lost = true
-		m.log.Warn("an exchange is charged when its reservation expires", "charge", s.ID, "error", err)
+		m.log.Warn("an exchange is charged when its reservation expires", "charge", d.s.ID, "error", err)
 	} else if m.journal != nil {
-		_ = m.journal.Settled(s.Organization, s.ID) // once is enough, and twice does no harm
+		_ = m.journal.Settled(d.s.Organization, d.s.ID) // once is enough, and twice does no harm
 	}
 	m.keep(d)
 }

@@ -56,7 +56,11 @@ func (r *Record) Encode() []byte {
 // lineWriter appends members. Those that say nothing are left out.
 type lineWriter struct{ b []byte }
 
-func (w *lineWriter) key(name string) []byte { return jsonx.AppendKey(w.b, name) }
+// key begins a member whose name needs no escape.
+func (w *lineWriter) key(name string) []byte {
+	w.b = append(append(jsonx.AppendComma(w.b), '"'), name...)
+	return append(w.b, '"', ':')
+}
 
 func (w *lineWriter) open(name string) { w.b = append(w.key(name), '{') }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"slices"
 	"time"
 
@@ -180,20 +181,26 @@ func Gather(records []*ledger.Record) (rollups []Rollup, series []Identified) {
 		start, id int64
 	}
 	sums, known := map[at]*Sums{}, map[int64]bool{}
+	add := func(k at, s *Sums) {
+		if sums[k] == nil {
+			sums[k] = new(Sums)
+		}
+		sums[k].Add(s)
+	}
 	for _, r := range records {
+		start := Minute.Start(r.At).Unix()
 		for _, p := range Parts(r) {
 			id := p.Series.ID()
 			if !known[id] {
 				known[id] = true
 				series = append(series, Identified{id, p.Series})
 			}
-			for _, period := range Periods() {
-				k := at{period, period.Start(r.At).Unix(), id}
-				if sums[k] == nil {
-					sums[k] = new(Sums)
-				}
-				sums[k].Add(&p.Sums)
-			}
+			add(at{Minute, start, id}, &p.Sums)
+		}
+	}
+	for k, s := range maps.Clone(sums) { // hours and days are sums of minutes
+		for _, period := range [...]Period{Hour, Day} {
+			add(at{period, period.Start(time.Unix(k.start, 0)).Unix(), k.id}, s)
 		}
 	}
 	for k, s := range sums {

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strings"
 	"time"
@@ -15,23 +14,6 @@ var (
 	_ book.Charger = (*Store)(nil)
 	_ book.Knower  = (*Store)(nil)
 )
-
-func addCharges(ctx context.Context, tx *sql.Tx, charges []book.Charge) error {
-	if len(charges) == 0 {
-		return nil
-	}
-	st, err := tx.PrepareContext(ctx, "INSERT INTO ledger_budgets (organization,budget,start,amount) VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET amount=amount+excluded.amount")
-	if err != nil {
-		return err
-	}
-	defer st.Close()
-	for _, c := range charges {
-		if _, err := st.ExecContext(ctx, c.Organization, c.Budget, c.Window, c.Amount); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // Charged implements book.Charger.
 func (s *Store) Charged(ctx context.Context, organization string, since time.Time) ([]book.Charged, error) {

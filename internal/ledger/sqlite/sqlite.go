@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +30,7 @@ type Store struct {
 	mu          sync.Mutex // one transaction writes at a time
 	known       map[int64]bool
 	passing     sync.Map // names of sinks that are being passed what waits
+	statements
 }
 
 var _ book.Store = (*Store)(nil)
@@ -101,6 +101,9 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("ledger %s: %w", path, err), s.write.Close())
 	}
+	if err := s.prepare(ctx, s.write); err != nil {
+		return nil, errors.Join(fmt.Errorf("ledger %s: %w", path, err), s.write.Close())
+	}
 	if s.read, err = connect(path, "_pragma=query_only(1)"); err != nil {
 		return nil, errors.Join(err, s.write.Close())
 	}
@@ -147,124 +150,8 @@ func (s *Store) migrate(ctx context.Context) error {
 }
 
 // Close closes the file.
-func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
-
-// Write adds records. See book.Store.
-func (s *Store) Write(ctx context.Context, records []*ledger.Record) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return 0, fmt.Errorf("ledger: %w", err)
-	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it has nothing to do
-	added, err := insert(ctx, tx, records)
-	if err != nil {
-		return 0, failed(err)
-	}
-	rollups, series := book.Gather(added)
-	fresh, err := s.addSeries(ctx, tx, series)
-	if err != nil {
-		return 0, failed(err)
-	}
-	if err := addRollups(ctx, tx, rollups); err != nil {
-		return 0, failed(err)
-	}
-	if err := addCharges(ctx, tx, book.Charges(added)); err != nil {
-		return 0, failed(err)
-	}
-	if err := addWaiting(ctx, tx, added); err != nil {
-		return 0, failed(err)
-	}
-	if err := tx.Commit(); err != nil {
-		return 0, failed(err)
-	}
-	if len(s.known) > maxKnown {
-		clear(s.known)
-	}
-	for _, id := range fresh {
-		s.known[id] = true
-	}
-	return len(added), nil
-}
-
-// maxKnown bounds the series that are remembered as written.
-const maxKnown = 100_000
-
-func insert(ctx context.Context, tx *sql.Tx, records []*ledger.Record) ([]*ledger.Record, error) {
-	columns := sqltext.RecordColumns()
-	st, err := tx.PrepareContext(ctx, into("ledger_records", columns, "NOTHING"))
-	if err != nil {
-		return nil, err
-	}
-	defer st.Close()
-	added := make([]*ledger.Record, 0, len(records))
-	values := make([]any, 0, len(columns))
-	for _, r := range records {
-		values = sqltext.RecordValues(values[:0], r)
-		res, err := st.ExecContext(ctx, values...)
-		if err != nil {
-			return nil, err
-		}
-		if n, err := res.RowsAffected(); err != nil {
-			return nil, err
-		} else if n > 0 {
-			added = append(added, r)
-		}
-	}
-	return added, nil
-}
-
-func (s *Store) addSeries(ctx context.Context, tx *sql.Tx, series []book.Identified) (fresh []int64, err error) {
-	columns := sqltext.SeriesColumns()
-	st, err := tx.PrepareContext(ctx, into("ledger_series", columns, "NOTHING"))
-	if err != nil {
-		return nil, err
-	}
-	defer st.Close()
-	values := make([]any, 0, len(columns))
-	for i := range series {
-		if s.known[series[i].ID] {
-			continue
-		}
-		values = sqltext.SeriesValues(values[:0], &series[i])
-		if _, err := st.ExecContext(ctx, values...); err != nil {
-			return nil, err
-		}
-		fresh = append(fresh, series[i].ID)
-	}
-	return fresh, nil
-}
-
-func addRollups(ctx context.Context, tx *sql.Tx, rollups []book.Rollup) error {
-	columns := book.Columns()
-	var set []string
-	for _, c := range columns {
-		set = append(set, c+"="+c+"+excluded."+c)
-	}
-	st, err := tx.PrepareContext(ctx, into("ledger_rollups", append([]string{"period", "start", "series"}, columns[:]...), "UPDATE SET "+strings.Join(set, ",")))
-	if err != nil {
-		return err
-	}
-	defer st.Close()
-	values := make([]any, 0, 3+len(columns))
-	for i := range rollups {
-		r := &rollups[i]
-		values = append(values[:0], string(r.Period), r.Start, r.ID)
-		for _, n := range r.Sums.Fields() {
-			values = append(values, *n)
-		}
-		if _, err := st.ExecContext(ctx, values...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// into writes an INSERT of one row, and what is done where its key is there.
-func into(table string, columns []string, conflict string) string {
-	marks := strings.TrimSuffix(strings.Repeat("?,", len(columns)), ",")
-	return "INSERT INTO " + table + " (" + strings.Join(columns, ",") + ") VALUES (" + marks + ") ON CONFLICT DO " + conflict
+func (s *Store) Close() error {
+	return errors.Join(s.statements.close(), s.read.Close(), s.write.Close())
 }
 
 // failed tells errors of the data from those of the file.

@@ -87,9 +87,15 @@ func define(number int, b *quota.Budget) []byte {
 	return text(dst, zone)
 }
 
-// encode writes a line. number gives the numbers of its budgets.
-func (l *line) encode(number func(*quota.Budget) int) []byte {
-	dst := text(text([]byte{byte(l.kind)}, l.organization), l.id)
+// seal writes the header of a frame, for which room was left.
+func seal(f []byte) {
+	binary.LittleEndian.PutUint32(f, uint32(len(f)-header))
+	binary.LittleEndian.PutUint32(f[4:], sum(f[header:]))
+}
+
+// encode appends a line. number gives the numbers of its budgets.
+func (l *line) encode(dst []byte, number func(*quota.Budget) int) []byte {
+	dst = text(text(append(dst, byte(l.kind)), l.organization), l.id)
 	if l.kind != lineReserved && l.kind != lineUsed {
 		return dst
 	}
@@ -108,7 +114,7 @@ func (l *line) encode(number func(*quota.Budget) int) []byte {
 		dst = binary.AppendUvarint(dst, uint64(number(l.claims[i].Budget)))
 		dst = binary.AppendVarint(dst, l.claims[i].Amount)
 	}
-	return text(dst, string(l.note))
+	return append(binary.AppendUvarint(dst, uint64(len(l.note))), l.note...)
 }
 
 // reader reads fields; after the first that is not there, bad is set and all others are zero.

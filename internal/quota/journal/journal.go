@@ -32,7 +32,7 @@ type Params struct {
 	Segment int64         // bytes after which a new segment begins; 64 MiB
 	Delay   time.Duration // until lines that nobody waits for are the kernel's, so that the process may be killed; 20 ms
 	Lag     time.Duration // from then on until they are on disk, so that the machine may lose its power; 1 s
-	Batch   int           // or until there are so many; 64
+	Batch   int           // or until there are so many; 256
 	Ledger  bool          // whether a line is kept until the ledger has it, too
 	Forget  time.Duration // after which a reservation without an end is another's to charge; 24 hours
 	Alarm   func(error)   // told when the disk fails, and with nil when it works again; nil: nobody
@@ -118,7 +118,7 @@ func (p *Params) defaults() {
 		p.Lag = time.Second
 	}
 	if p.Batch <= 0 {
-		p.Batch = 64
+		p.Batch = 256
 	}
 	if p.Forget <= 0 {
 		p.Forget = 24 * time.Hour
@@ -237,7 +237,7 @@ func (j *Journal) add(l *line, until Until) error {
 	case j.closed:
 		j.mu.Unlock()
 		return errors.New("journal: it is closed")
-	case end && j.live[k] == nil:
+	case end && j.live[k].has(l.kind):
 		j.mu.Unlock()
 		return nil // nothing of it is on disk, or all that is needed
 	case len(j.buffer) > mostWaiting:
@@ -245,13 +245,10 @@ func (j *Journal) add(l *line, until Until) error {
 		j.p.Fault("lost")
 		return errFull
 	}
-	body := l.encode(j.number)
-	if len(body) > longest {
+	if err := j.queue(l); err != nil {
 		j.mu.Unlock()
-		return fmt.Errorf("journal: a line of %d bytes is over %d", len(body), longest)
+		return err
 	}
-	j.buffer = frame(j.buffer, body)
-	j.lines++
 	j.note(l, j.active)
 	at := j.round
 	at.urgent = at.urgent || until == Synced || j.lines >= j.p.Batch
@@ -269,6 +266,27 @@ func (j *Journal) add(l *line, until Until) error {
 	}
 	<-at.over
 	return at.err
+}
+
+// has reports whether the end that a line tells is known: nothing need be written of an exchange that has no lines.
+func (e *entry) has(k kind) bool {
+	return e == nil || k == lineSettled && e.settled || k == lineWritten && e.written
+}
+
+// queue puts a line into the buffer.
+func (j *Journal) queue(l *line) error {
+	for i := range l.claims { // before it, what is new is defined
+		j.number(l.claims[i].Budget)
+	}
+	at := len(j.buffer)
+	b := l.encode(append(j.buffer, make([]byte, header)...), j.number)
+	if n := len(b) - at - header; n > longest {
+		return fmt.Errorf("journal: a line of %d bytes is over %d", n, longest)
+	}
+	seal(b[at:])
+	j.buffer = b
+	j.lines++
+	return nil
 }
 
 // number returns the number of a budget in the current segment, and defines it there where it is new.

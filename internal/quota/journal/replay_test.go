@@ -25,7 +25,7 @@ func TestABrokenEndIsPassedOver(t *testing.T) {
 			l := line{kind: rapid.SampledFrom([]kind{lineReserved, lineUsed, lineSettled, lineWritten}).Draw(rt, "kind"), organization: "acme", id: rapid.StringMatching("[a-d]").Draw(rt, "id")}
 			l.claims = []quota.Claim{{Budget: rapid.SampledFrom([]*quota.Budget{money, rate}).Draw(rt, "budget"), Amount: 1}}
 			l.note = []byte("n")
-			whole = frame(whole, l.encode(func(b *quota.Budget) int { return map[*quota.Budget]int{money: 0, rate: 1}[b] }))
+			whole = frame(whole, l.encode(nil, func(b *quota.Budget) int { return map[*quota.Budget]int{money: 0, rate: 1}[b] }))
 			model[l.id] = follow(model[l.id], l.kind)
 			states, sizes = append(states, clone(model)), append(sizes, len(whole))
 		}
@@ -110,7 +110,7 @@ func FuzzDecode(f *testing.F) {
 		{kind: lineUsed, organization: "acme", id: "a", claims: []quota.Claim{{Budget: money, Amount: 7}}, void: true},
 		{kind: lineSettled, organization: "acme", id: "a"},
 	} {
-		f.Add(frame(frame(nil, define(0, money)), l.encode(number)))
+		f.Add(frame(frame(nil, define(0, money)), l.encode(nil, number)))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		budgets := map[uint64]*quota.Budget{}
@@ -131,7 +131,7 @@ func FuzzDecode(f *testing.F) {
 			for k, v := range budgets {
 				numbers[v] = int(k)
 			}
-			again, err := decode(l.encode(func(b *quota.Budget) int { return numbers[b] }), budgets)
+			again, err := decode(l.encode(nil, func(b *quota.Budget) int { return numbers[b] }), budgets)
 			if err != nil || again.id != l.id || len(again.claims) != len(l.claims) || !slices.Equal(again.note, l.note) {
 				t.Fatalf("got %+v, %v, want %+v", again, err, l)
 			}

@@ -78,10 +78,13 @@ type batch struct {
 	segment *segment
 }
 
+// mostKept is the most room that is made ready for a batch.
+const mostKept = 64 << 10
+
 // take cuts off what waits. The caller holds both locks.
 func (j *Journal) take() batch {
 	b := batch{lines: j.buffer, defined: j.defined, round: j.round, segment: j.active}
-	j.buffer, j.lines, j.round = nil, 0, newRound()
+	j.buffer, j.lines, j.round = make([]byte, 0, min(len(b.lines), mostKept)), 0, newRound() // the next will be as long
 	if j.active.size+int64(len(b.lines)) >= j.p.Segment {
 		// The lines after these go to the next segment, where their budgets must be defined.
 		j.defined = nil
