@@ -6,7 +6,6 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
