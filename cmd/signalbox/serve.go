@@ -107,6 +107,7 @@ func (c *checkCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
+	fmt.Fprint(s.err, cfg.Warnings().Report())
 	fmt.Fprintf(s.out, "%s is valid: %d providers, %d routes, %d keys\n", c.File, len(cfg.Providers), len(cfg.Table().Routes()), len(cfg.Keys))
 	return nil
 }

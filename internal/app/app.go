@@ -90,6 +90,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.warn(cfg)
 	a.build = &builder{kinds: a.kinds, count: counting.New(set), trouble: &trouble.Log{}}
 	a.build.count.Off = a.off
 	a.build.access.Failures = cfg.Auth.Failures.Limiter()
@@ -149,6 +150,7 @@ func (a *App) Reload(ctx context.Context) error {
 		a.log.Error("configuration refused, the old one stays", "error", err)
 		return err
 	}
+	a.warn(a.cfg)
 	a.log.Info("configuration in place", "version", a.core.Snapshot().Version)
 	return nil
 }
@@ -187,6 +189,13 @@ func (a *App) reload(ctx context.Context) error {
 	time.AfterFunc(linger(a.cfg), a.creds.lease.Release) // running exchanges keep the old snapshot
 	a.cfg, a.creds.lease = cfg, lease
 	return nil
+}
+
+// warn says what a configuration may have and its user should know.
+func (a *App) warn(cfg *config.Config) {
+	for _, w := range cfg.Warnings() {
+		a.log.Warn("configuration", "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "path", w.Path, "what", w.Message)
+	}
 }
 
 // close ends what New has begun.

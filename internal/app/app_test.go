@@ -147,6 +147,18 @@ func TestABadFileLeavesWhatRuns(t *testing.T) {
 	}
 }
 
+func TestTheStartWarnsOfALimitThatForgets(t *testing.T) {
+	const budget = "teams: [ { name: core, budget: { month: 5 USD } } ]\n"
+	r := newRig(t, good+"quota: { journal: none }\n"+budget)
+	if log := r.log.String(); !strings.Contains(log, "teams[0].budget.month") || !strings.Contains(log, "the limit begins anew with every restart") || !strings.Contains(log, "signalbox.yaml:5:") {
+		t.Errorf("the log does not warn:\n%s", log)
+	}
+	r = newRig(t, good+"quota: { journal: \"DIR/journal\" }\nledger: { store: \"sqlite:DIR/ledger.db\", spool: none }\n"+budget)
+	if log := r.log.String(); strings.Contains(log, "begins anew") {
+		t.Errorf("it warns although there is a ledger:\n%s", log)
+	}
+}
+
 func TestSettingsOfTheProcessNeedARestart(t *testing.T) {
 	for what, yaml := range map[string]string{
 		"listen.service": strings.Replace(good, "s.sock", "t.sock", 1),

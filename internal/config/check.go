@@ -45,7 +45,7 @@ func (d *decoder) check(c *Config) {
 		d.fail("limits.headers", "headers: must be a whole number of KiB")
 	}
 	d.checkLedger(&c.Ledger, d.report())
-	c.Quota.Check(c.Money(), func(field, message string) {
+	c.Quota.Check(len(c.Money()) > 0, func(field, message string) {
 		if at := "quota." + field; !d.bad[at] {
 			d.fail(at, "%s: %s", field, message)
 		}

@@ -30,11 +30,13 @@ func (e *Error) Error() string {
 }
 
 // Report gives position, message and excerpt, for a terminal.
-func (e *Error) Report() string {
+func (e *Error) Report() string { return e.report("error") }
+
+func (e *Error) report(word string) string {
 	if e.Excerpt == "" {
-		return "error: " + e.Error()
+		return word + ": " + e.Error()
 	}
-	return "error: " + e.Error() + "\n" + e.Excerpt
+	return word + ": " + e.Error() + "\n" + e.Excerpt
 }
 
 // Errors is all that is wrong with a configuration, in the order of the file. It has at least one element.
@@ -303,4 +305,43 @@ func byteAt(s string, n int) int {
 		n--
 	}
 	return len(s)
+}
+
+// Warnings are what a configuration may have and its user should know, in the order of the file.
+type Warnings []*Error
+
+// Report gives every warning with its excerpt, for a terminal. It is "" where there is none.
+func (ws Warnings) Report() string {
+	var b strings.Builder
+	for _, w := range ws {
+		b.WriteString(w.report("warning") + "\n")
+	}
+	return b.String()
+}
+
+// Warnings returns what is allowed, and does not do what one could think.
+func (c *Config) Warnings() Warnings {
+	var out Errors
+	warn := func(path, message string) {
+		if c.src != nil {
+			out = append(out, c.src.fault(find(c.nodes, path), path, message))
+		}
+	}
+	money := c.Money()
+	if !c.Ledger.On() {
+		when := "with every restart"
+		if c.Quota.Remote() {
+			when = "whenever Redis loses its data"
+		}
+		for _, path := range money {
+			warn(path, "the limit begins anew "+when+": without a ledger nobody knows what was spent; add one, as ledger: { store: \"sqlite:run/ledger.db\" }")
+		}
+	}
+	if c.Quota.Journal == "none" && len(money) > 0 {
+		warn("quota.journal", "without a journal a crash charges what running requests had reserved, and not what they used")
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return Warnings(out.finish(c.src))
 }

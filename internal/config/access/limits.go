@@ -39,35 +39,39 @@ func (a *Access) Owned() []budgets.Owned {
 // Budgets returns the limits as budgets of a store.
 func (a *Access) Budgets() (*budgets.Table, error) { return budgets.New(a.Owned()) }
 
-// Money reports whether somebody has a limit of money that refuses.
-func (a *Access) Money() bool {
-	for _, o := range a.Owned() {
-		if o.Money() {
-			return true
+// Money returns the paths of the limits of money that refuse, as teams[0].budget.month.
+func (a *Access) Money() (paths []string) {
+	a.each(func(owner string, s *budgets.Settings) {
+		for _, path := range s.Money() {
+			paths = append(paths, owner+"."+path)
 		}
+	})
+	return paths
+}
+
+// each calls f with the settings of every owner, and where they are.
+func (a *Access) each(f func(owner string, s *budgets.Settings)) {
+	for i := range a.Organizations {
+		f(fmt.Sprintf("organizations[%d]", i), &a.Organizations[i].Settings)
 	}
-	return false
+	for i := range a.Teams {
+		f(fmt.Sprintf("teams[%d]", i), &a.Teams[i].Settings)
+	}
+	for i := range a.Projects {
+		f(fmt.Sprintf("projects[%d]", i), &a.Projects[i].Settings)
+	}
+	for i := range a.Keys {
+		f(fmt.Sprintf("keys[%d]", i), &a.Keys[i].Settings)
+	}
 }
 
 // checkLimits finds what no single field of limits shows.
 func (a *Access) checkLimits(r Report) {
-	each := func(list string, i int, s *budgets.Settings) {
+	a.each(func(owner string, s *budgets.Settings) {
 		s.Check(func(path, message string) {
-			if at := fmt.Sprintf("%s[%d].%s", list, i, path); !r.Bad(at) {
+			if at := owner + "." + path; !r.Bad(at) {
 				r.Fail(at, "%s", message)
 			}
 		})
-	}
-	for i := range a.Organizations {
-		each("organizations", i, &a.Organizations[i].Settings)
-	}
-	for i := range a.Teams {
-		each("teams", i, &a.Teams[i].Settings)
-	}
-	for i := range a.Projects {
-		each("projects", i, &a.Projects[i].Settings)
-	}
-	for i := range a.Keys {
-		each("keys", i, &a.Keys[i].Settings)
-	}
+	})
 }

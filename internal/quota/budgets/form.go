@@ -197,14 +197,14 @@ func (r *Rule) check(fail func(field, message string)) {
 	}
 }
 
-// Money reports whether there is a limit of money that refuses.
-func (s *Settings) Money() bool {
+// Money returns the paths of the limits of money that refuse, as budget.month.
+func (s *Settings) Money() (paths []string) {
 	for _, r := range s.rules("") {
-		if r.budget.Unit == quota.Money && !r.budget.Shadow && !r.budget.Soft {
-			return true
+		if b := &r.budget; b.Unit == quota.Money && !b.Shadow && !b.Soft {
+			paths = append(paths, r.path)
 		}
 	}
-	return false
+	return paths
 }
 
 // Check finds what no single field of the section shows. money says whether a limit of money holds for anybody.
