@@ -149,7 +149,7 @@ conformance-tokens: ## a million hard texts to every tokenizer's reference, Clau
 test-quota: check-tools build ## quotas at length: random histories on memory and Redis, a Redis Cluster, fail-over, the model where spin is there, and services that are killed
 	@tools/check quota
 	SIGNALBOX_REQUIRE_SERVERS=1 SIGNALBOX_QUOTA_LONG=1 $(GO) test -count=1 -timeout 20m -p 1 ./internal/quota/...
-	SIGNALBOX_REQUIRE_SERVERS=1 $(GO) test -count=1 -timeout 20m -p 1 -run Histories ./internal/quota/memory ./internal/quota/redis -rapid.checks 10000
+	SIGNALBOX_REQUIRE_SERVERS=1 $(GO) test -count=1 -timeout 20m -p 1 -run "Histories|Replicas" ./internal/quota/memory ./internal/quota/lease ./internal/quota/redis -rapid.checks 10000
 	SIGNALBOX_REQUIRE_SERVERS=1 SIGNALBOX_QUOTA_LONG=1 SIGNALBOX_BINARY="$$PWD/bin/signalbox" $(GO) test -count=1 -timeout 20m -v -run Money ./internal/e2e/proof
 
 .PHONY: cross

@@ -58,6 +58,7 @@ type Accounts struct {
 	outlets []*outlet.Outlet
 	measures
 	checking
+	leasing
 }
 
 // Run keeps reservations alive, and the store in mind while it is away.
@@ -76,6 +77,14 @@ func (a *Accounts) Run(ctx context.Context, organizations func() []string) {
 	}
 	for _, o := range a.outlets {
 		wg.Go(func() { o.Run(ctx) })
+	}
+	if a.leases != nil {
+		wg.Go(func() { a.leases.Run(ctx) })
+		defer func() { // when the last exchange has settled; what still runs is another's from then on
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
+			defer cancel()
+			a.leases.Close(end)
+		}()
 	}
 	a.Meter.Run(ctx, organizations)
 }
@@ -97,6 +106,7 @@ func (a *Accounts) Missing(ctx context.Context, organizations []string) error {
 
 // resume takes up what the process before this one left in the journal.
 func (a *Accounts) resume(ctx context.Context, organizations []string) error {
+	a.partLeases()
 	n := 0
 	if a.left != nil {
 		n = len(a.left.Unwritten)
@@ -110,6 +120,9 @@ func (a *Accounts) resume(ctx context.Context, organizations []string) error {
 		return nil
 	}
 	if err := a.Resume(ctx, a.left); err != nil {
+		return err
+	}
+	if err := a.undoLeases(ctx); err != nil {
 		return err
 	}
 	if n += len(a.left.Open) + len(a.left.Unsettled) + a.left.Broken; n > 0 {
@@ -180,7 +193,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Accounts, err 
 		}
 		a.guard = guard.New(guard.Params{
 			Store: a.redis, Local: memory.New(memory.Params{}), Replicas: cfg.Quota.Replicas, Timeout: cfg.Quota.Timeout, Alarm: a.alarm,
-			Settled: func(st *quota.Settlement, out quota.Outcome, err error) { a.Settled(st, out, err) },
+			Settled: a.settledLater,
 		})
 		p.Store, p.Remote = a.guard, true
 	} else {
@@ -189,6 +202,9 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Accounts, err 
 	}
 	if err := a.openJournal(cfg); err != nil {
 		return nil, config.Errors{cfg.Fault("quota.journal", "journal: "+err.Error())}
+	}
+	if p.Remote && cfg.Quota.Leases > 0 {
+		p.Store = a.lend(a.guard, cfg.Quota.Leases, cfg.Quota.Replicas)
 	}
 	p.Journal, a.counts = a.journal, p.Store
 	if m := o.Metrics; m != nil {

@@ -74,6 +74,9 @@ func (a *Accounts) measure(ctx context.Context) {
 	defer t.Stop()
 	for {
 		a.count.Quota.Open(a.Open())
+		if a.leases != nil {
+			a.count.Quota.Leases(a.leases.Held())
+		}
 		if a.journal != nil {
 			a.count.Ledger.Pending(a.journal.Waiting())
 		}

@@ -102,12 +102,13 @@ type Service struct {
 	Timeout  time.Duration `yaml:"timeout" doc:"How long a request waits for Redis at most; then the limits' away says what holds."`
 	Keep     time.Duration `yaml:"keep" doc:"How long the end of an exchange is remembered, so that it counts once however often it is told. A hundred exchanges in a second fill 50 MB of Redis in an hour."`
 	Replicas int           `yaml:"replicas" min:"1" max:"10000" doc:"The most processes that share the limits. Each admits that part of a limit while Redis is away."`
+	Leases   int           `yaml:"leases" min:"0" max:"1000000" doc:"Requests in a second under the same limits from which on a process reserves for about a second ahead in Redis, and not for each by itself; 0: never."`
 	Journal  string        `yaml:"journal" form:"path" doc:"Folder of the journal by which what was used survives a crash of the process; none: a crash charges what was reserved."`
 }
 
 // Preset returns what holds where the file says nothing.
 func Preset() Service {
-	return Service{Store: "memory", Timeout: 50 * time.Millisecond, Keep: time.Hour, Replicas: 1, Journal: "run/quota"}
+	return Service{Store: "memory", Timeout: 50 * time.Millisecond, Keep: time.Hour, Replicas: 1, Leases: 200, Journal: "run/quota"}
 }
 
 // Remote reports whether the store is not in this process.

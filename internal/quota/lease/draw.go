@@ -43,8 +43,8 @@ func newLease(r *quota.Request, p *path, sent time.Time, term time.Duration, lev
 	for i := range r.Claims {
 		l.of, l.free = append(l.of, r.Claims[i].Amount), append(l.free, r.Claims[i].Amount)
 		// A draw counts in the window that the lease was reserved in. The store's answer came after it was sent.
-		if end := sent.Add(levels[i].Reset); levels[i].Reset > 0 && end.Before(l.stop) {
-			l.stop = end
+		if i < len(levels) && levels[i].Reset > 0 && sent.Add(levels[i].Reset).Before(l.stop) {
+			l.stop = sent.Add(levels[i].Reset)
 		}
 	}
 	return l

@@ -196,9 +196,25 @@ func outcome(out *quota.Outcome, i int, d *draw) quota.Outcome {
 func (l *lease) lapse() quota.Lapse {
 	out := quota.Lapse{ID: l.id}
 	for i, b := range l.path.budgets {
-		out.Parts = append(out.Parts, quota.Part{Budget: b.ID, Kind: b.Window.Kind.Letter(), Amount: l.of[i]})
+		p := quota.Part{Budget: b.ID, Kind: b.Window.Kind.Letter(), Amount: l.of[i]}
+		if i < len(l.levels) && l.levels[i].Reset > 0 {
+			p.Start = start(b, l.sent.Add(l.levels[i].Reset-time.Millisecond))
+		}
+		out.Parts = append(out.Parts, p)
 	}
 	return out
+}
+
+// start is when the window of a budget began that a time is in, Unix milliseconds; 0 where it has no beginning.
+func start(b *quota.Budget, at time.Time) int64 {
+	a := b.Window.Bounds(at, b.Limit).A
+	switch b.Window.Kind.Letter() {
+	case 'F', 'S':
+		return at.UnixMilli() / a * a
+	case 'C':
+		return a
+	}
+	return 0
 }
 
 // refusal is that less than an amount could be had of a budget.

@@ -49,8 +49,8 @@ type Params struct {
 
 // Journal keeps that a lease was taken, so that one that a crash left is given back by the next process.
 type Journal interface {
-	// Leased returns when the end of the process cannot undo it.
-	Leased(r *quota.Request) error
+	// Leased returns when the end of the process cannot undo it. as is how it is charged if it expires.
+	Leased(r *quota.Request, as quota.Lapse) error
 	Settled(organization, id string) error
 }
 

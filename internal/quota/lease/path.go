@@ -189,8 +189,9 @@ func (s *Store) ask(ctx context.Context, o *organization, p *path, want []int64)
 	sent := s.p.Now()
 	g, no, err := s.p.Store.Reserve(ctx, r)
 	ok := err == nil && no == nil && g.State == quota.Pending && !g.Again && !g.Away && len(g.Levels) == len(p.budgets)
+	l := newLease(r, p, sent, s.p.Term, g.Levels)
 	if ok && s.p.Journal != nil {
-		ok = s.p.Journal.Leased(r) == nil
+		ok = s.p.Journal.Leased(r, l.lapse()) == nil
 	}
 	if !ok {
 		if err == nil && no == nil && g.State == quota.Pending {
@@ -205,7 +206,6 @@ func (s *Store) ask(ctx context.Context, o *organization, p *path, want []int64)
 		return
 	}
 	s.held.Add(1)
-	l := newLease(r, p, sent, s.p.Term, g.Levels)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p.asking = false
