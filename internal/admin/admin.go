@@ -1,4 +1,5 @@
-// Package admin serves the admin API: organizations, teams, projects, keys and budgets, and what was changed of them.
+// Package admin serves the admin API: organizations, teams, projects, keys and budgets, what was changed of them, and what was
+// used.
 //
 //	request ─► who asks (token, key, OIDC, local socket) ─► may it? ─► store.Change, once per idempotency key ─► answer
 //
@@ -25,15 +26,16 @@ const maxRequest = 1 << 20
 
 // Server serves the API. It is safe for concurrent use.
 type Server struct {
-	store *store.Store
-	who   *authenticator
-	keys  Issuer
-	log   *slog.Logger
+	store  *store.Store
+	ledger Ledger
+	who    *authenticator
+	keys   Issuer
+	log    *slog.Logger
 }
 
 // New makes a server.
 func New(o Options) *Server {
-	return &Server{store: o.Store, who: newAuthenticator(&o), keys: o.Keys, log: o.Log}
+	return &Server{store: o.Store, ledger: o.Ledger, who: newAuthenticator(&o), keys: o.Keys, log: o.Log}
 }
 
 // Handler returns what serves the API, at the paths of its methods, and its OpenAPI document at /openapi.json.
@@ -51,6 +53,7 @@ func (s *Server) Handler() http.Handler {
 		func() (string, http.Handler) { return adminv1connect.NewKeyServiceHandler(keys{s}, opts...) },
 		func() (string, http.Handler) { return adminv1connect.NewBudgetServiceHandler(budgets{s}, opts...) },
 		func() (string, http.Handler) { return adminv1connect.NewAuditServiceHandler(changes{s}, opts...) },
+		func() (string, http.Handler) { return adminv1connect.NewUsageServiceHandler(reports{s}, opts...) },
 	} {
 		m.Handle(mount())
 	}

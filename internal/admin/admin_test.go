@@ -29,6 +29,8 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/admin"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/ledger/sqlite"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/store"
 	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
@@ -41,11 +43,12 @@ const root = "the-administrators-token"
 
 // rig is an admin API over a store in a file.
 type rig struct {
-	t    *testing.T
-	url  string
-	logs *bytes.Buffer
-	keys map[string]string // role@team → a key of it
-	sign *ecdsa.PrivateKey
+	t     *testing.T
+	url   string
+	logs  *bytes.Buffer
+	books book.Store
+	keys  map[string]string // role@team → a key of it
+	sign  *ecdsa.PrivateKey
 }
 
 func newRig(t *testing.T) *rig {
@@ -81,8 +84,14 @@ func newRig(t *testing.T) *rig {
 	}
 	gate := auth.NewGate(static, auth.Options{Issuers: []auth.Issuer{{Name: "corp", Key: &auth.Key{ID: "jwt:corp", Name: "corp", Role: auth.RoleAdmin, Scope: auth.Scope{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Owner: auth.Owner{Organization: "acme", Team: "core"}}, Claims: auth.Claims{User: "sub"}}}})
 	tokens := admin.NewVerifier(ctx, []admin.TokenIssuer{{Name: "corp", Issuer: "https://corp.example", Audiences: []string{"signalbox"}, Keys: []crypto.PublicKey{r.sign.Public()}}})
+	books, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = books.Close() })
+	r.books = books
 	h := admin.New(admin.Options{
-		Store: s, Keys: auth.NewDirectory(secret.New("pepper")), Token: secret.New(root), Gate: func() *auth.Gate { return gate },
+		Store: s, Ledger: books, Keys: auth.NewDirectory(secret.New("pepper")), Token: secret.New(root), Gate: func() *auth.Gate { return gate },
 		Tokens:   func() *admin.Verifier { return tokens },
 		Failures: auth.NewLimiter(5, time.Minute, 100), Log: slog.New(slog.NewTextHandler(r.logs, nil)),
 	}).Handler()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/signalbox-ai/signalbox/internal/store"
 	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
 	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
@@ -130,7 +132,12 @@ func (s changes) ListChanges(ctx context.Context, r *v1.ListChangesRequest) (*v1
 			return nil, err
 		}
 	}
-	f := store.AuditFilter{Kind: store.Kind(r.Kind), Object: r.Object}
+	for field, t := range map[string]*timestamppb.Timestamp{"from": r.From, "until": r.Until} {
+		if t != nil && t.CheckValid() != nil {
+			return nil, invalid(field, "not a time")
+		}
+	}
+	f := store.AuditFilter{Kind: store.Kind(r.Kind), Object: r.Object, Actor: r.Actor, Action: r.Action, From: timeOf(r.From), Until: timeOf(r.Until)}
 	if t := r.Page.GetToken(); t != "" {
 		n, err := strconv.ParseInt(t, 10, 64)
 		if err != nil || n <= 0 {

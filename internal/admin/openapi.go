@@ -89,6 +89,9 @@ func (d *document) ref(m protoreflect.MessageDescriptor) object {
 }
 
 func (d *document) field(f protoreflect.FieldDescriptor) object {
+	if f.IsMap() {
+		return object{"type": "object", "additionalProperties": d.field(f.MapValue())}
+	}
 	one := object{"type": "string"}
 	switch f.Kind() {
 	case protoreflect.MessageKind:
@@ -97,7 +100,7 @@ func (d *document) field(f protoreflect.FieldDescriptor) object {
 		one = object{"type": "boolean"}
 	case protoreflect.Int32Kind:
 		one = object{"type": "integer", "format": "int32"}
-	case protoreflect.Int64Kind:
+	case protoreflect.Int64Kind, protoreflect.Sint64Kind:
 		one = object{"type": "string", "format": "int64", "description": "A whole number as text, so that scripts read it exactly."}
 	}
 	if f.IsList() {

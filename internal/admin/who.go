@@ -27,6 +27,7 @@ type Issuer interface{ Digest(key string) auth.Digest }
 // Options of a Server.
 type Options struct {
 	Store    *store.Store
+	Ledger   Ledger // nil: there is none
 	Keys     Issuer
 	Token    secret.Value      // of the administrator; empty: none lets in
 	Gate     func() *auth.Gate // of clients' keys, which let their owners in by their roles

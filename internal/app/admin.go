@@ -65,7 +65,7 @@ func (a *App) WhenReady(f func()) {
 
 // api serves the admin API, nil: there is none.
 func (a *App) api() http.Handler {
-	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures)
+	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures, a.build.accounts.Ledger())
 }
 
 // admin serves health checks and metrics, and the admin API where there is a store.

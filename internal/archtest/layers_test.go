@@ -10,6 +10,7 @@ import (
 // and its own sub-packages never import it from a line above. A pattern's * stands for one path element; a
 // plain name wins over a pattern.
 var layers = []string{
+	"proto/signalbox/usage/v1",
 	"internal/llm internal/catalog/price proto/*/*/*",
 	"proto/*/*/*/*",
 	`internal/jsonx

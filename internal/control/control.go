@@ -18,6 +18,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/admin"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/store"
 )
@@ -207,12 +208,17 @@ func (c *Control) Close() {
 	}
 }
 
-// Handler returns what serves the admin API, nil: there is none. gate is that of the configuration in use.
-func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter) http.Handler {
+// Handler returns what serves the admin API, nil: there is none. gate is that of the configuration in use; usage, nil where there
+// is no ledger, is what was used.
+func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage *book.Lazy) http.Handler {
 	if c == nil {
 		return nil
 	}
-	return admin.New(admin.Options{Store: c.store, Keys: c.issued, Token: c.token, Gate: gate, Tokens: c.verify.Load, Failures: failures, Log: c.log}).Handler()
+	o := admin.Options{Store: c.store, Keys: c.issued, Token: c.token, Gate: gate, Tokens: c.verify.Load, Failures: failures, Log: c.log}
+	if usage != nil {
+		o.Ledger = usage
+	}
+	return admin.New(o).Handler()
 }
 
 // Serve serves the admin API on the local socket until the context ends. Only the user of the process, and root, get in.

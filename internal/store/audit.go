@@ -40,6 +40,10 @@ type AuditFilter struct {
 	Kind   Kind
 	Object string
 	Before int64 // entries before this number; 0: from the last
+	Actor  string
+	Action string
+	From   time.Time // at or after
+	Until  time.Time // before
 }
 
 // Audit reads entries, the last first. next is the number to go on before, 0 at the end.
@@ -52,11 +56,16 @@ func (s *Store) Audit(ctx context.Context, f AuditFilter, size int) (all []Entry
 	if f.Before > 0 {
 		clause, args = append(clause, "seq < ?"), append(args, f.Before)
 	}
-	if f.Kind != "" {
-		clause, args = append(clause, "kind = ?"), append(args, string(f.Kind))
+	for _, c := range []struct{ column, value string }{{"kind", string(f.Kind)}, {"object", f.Object}, {"actor", f.Actor}, {"action", f.Action}} {
+		if c.value != "" {
+			clause, args = append(clause, c.column+" = ?"), append(args, c.value)
+		}
 	}
-	if f.Object != "" {
-		clause, args = append(clause, "object = ?"), append(args, f.Object)
+	if !f.From.IsZero() {
+		clause, args = append(clause, "at >= ?"), append(args, micro(f.From))
+	}
+	if !f.Until.IsZero() {
+		clause, args = append(clause, "at < ?"), append(args, micro(f.Until))
 	}
 	rows, err := s.db.QueryContext(ctx, s.engine.bind("SELECT seq, at, actor, address, action, kind, object, before, after FROM audit WHERE "+strings.Join(clause, " AND ")+" ORDER BY seq DESC LIMIT ?"), append(args, size+1)...)
 	if err != nil {

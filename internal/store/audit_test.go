@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/store"
@@ -36,5 +37,16 @@ func audit(t *testing.T, at func(store.Options) *rig) {
 	}
 	if all, next, err = r.Audit(ctx, store.AuditFilter{Before: next}, 4); err != nil || len(all) != 2 || next != 0 || all[1].Seq != 1 {
 		t.Errorf("then %d entries to %d, %v", len(all), next, err)
+	}
+	for _, c := range []struct {
+		f    store.AuditFilter
+		want int
+	}{
+		{store.AuditFilter{Actor: admin.Name}, 6}, {store.AuditFilter{Actor: "nobody"}, 0}, {store.AuditFilter{Action: "disable"}, 1}, {store.AuditFilter{Action: "disable", Kind: store.KindTeam}, 0},
+		{store.AuditFilter{From: *r.now}, 6}, {store.AuditFilter{From: r.now.Add(time.Microsecond)}, 0}, {store.AuditFilter{Until: *r.now}, 0}, {store.AuditFilter{Until: r.now.Add(time.Second)}, 6},
+	} {
+		if all, _, err := r.Audit(ctx, c.f, 0); err != nil || len(all) != c.want {
+			t.Errorf("%+v: %d entries, %v", c.f, len(all), err)
+		}
 	}
 }

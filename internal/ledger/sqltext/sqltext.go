@@ -80,13 +80,17 @@ func (b *builder) where(conditions []book.Where) {
 // Records selects the data of records in their order.
 func Records(f Flavor, q *book.Filter) Statement {
 	b := builder{flavor: f}
+	b.records(q)
+	b.text(" ORDER BY at,organization,id,sequence")
+	return Statement{b.sql.String(), b.args}
+}
+
+func (b *builder) records(q *book.Filter) {
 	b.text("SELECT data FROM ledger_records WHERE at>=")
 	b.arg(q.From.UnixMilli())
 	b.text(" AND at<")
 	b.arg(q.Until.UnixMilli())
 	b.where(q.Where)
-	b.text(" ORDER BY at,organization,id,sequence")
-	return Statement{b.sql.String(), b.args}
 }
 
 // Usage selects the start of the period (0 where none is asked for), the group and the sums.

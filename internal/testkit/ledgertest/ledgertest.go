@@ -129,6 +129,7 @@ func Run(t *testing.T, open func(t *testing.T) book.Store) {
 		{"what is old is removed", pruning},
 		{"charges of budgets add up", charging},
 		{"a notice is said once", noticing},
+		{"records are looked at by pages", paging},
 		{"records wait for their sinks", handingOver},
 		{"replicas hand a record over once", handingOverOnce},
 		{"what waits stays, and what nobody wants goes", whatWaitsIsKept},

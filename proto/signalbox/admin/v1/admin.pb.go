@@ -13,6 +13,7 @@
 package adminv1
 
 import (
+	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/usage/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -2716,7 +2717,15 @@ type ListChangesRequest struct {
 	// organization, team, project, key, budget or provider_key; empty: all.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Of this object; empty: of all.
-	Object        string `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
+	Object string `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
+	// By this actor; empty: by all.
+	Actor string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	// What was done, as create, update or rotate; empty: everything.
+	Action string `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
+	// From then on; unset: from the beginning.
+	From *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=from,proto3" json:"from,omitempty"`
+	// Before then; unset: until now.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2772,6 +2781,34 @@ func (x *ListChangesRequest) GetObject() string {
 	return ""
 }
 
+func (x *ListChangesRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ListChangesRequest) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *ListChangesRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListChangesRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 type ListChangesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Changes       []*Change              `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
@@ -2824,11 +2861,699 @@ func (x *ListChangesResponse) GetNextToken() string {
 	return ""
 }
 
+// UsageFilter is which exchanges are meant.
+type UsageFilter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Admitted from then on; unset: from the beginning of the month (UTC).
+	From *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Admitted before then; unset: until now.
+	Until *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	// All of them must hold.
+	Where         []*UsageCondition `protobuf:"bytes,3,rep,name=where,proto3" json:"where,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageFilter) Reset() {
+	*x = UsageFilter{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageFilter) ProtoMessage() {}
+
+func (x *UsageFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageFilter.ProtoReflect.Descriptor instead.
+func (*UsageFilter) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *UsageFilter) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *UsageFilter) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *UsageFilter) GetWhere() []*UsageCondition {
+	if x != nil {
+		return x.Where
+	}
+	return nil
+}
+
+// UsageCondition holds where a dimension has one of the values.
+type UsageCondition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// organization, team, project, key (its name), end_user, route, provider, model, region or tag:NAME.
+	Dimension string `protobuf:"bytes,1,opt,name=dimension,proto3" json:"dimension,omitempty"`
+	// An empty value is one too: none of that kind.
+	Values        []string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageCondition) Reset() {
+	*x = UsageCondition{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageCondition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageCondition) ProtoMessage() {}
+
+func (x *UsageCondition) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageCondition.ProtoReflect.Descriptor instead.
+func (*UsageCondition) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *UsageCondition) GetDimension() string {
+	if x != nil {
+		return x.Dimension
+	}
+	return ""
+}
+
+func (x *UsageCondition) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+type ReportUsageRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Filter *UsageFilter           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Dimensions: a row for each combination of their values.
+	By []string `protobuf:"bytes,2,rep,name=by,proto3" json:"by,omitempty"`
+	// minute, hour or day (UTC): a row for each beside; empty: one for the whole time.
+	Every string `protobuf:"bytes,3,opt,name=every,proto3" json:"every,omitempty"`
+	// Most rows, up to 100000; 0: 10000.
+	Limit         int32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportUsageRequest) Reset() {
+	*x = ReportUsageRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportUsageRequest) ProtoMessage() {}
+
+func (x *ReportUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportUsageRequest.ProtoReflect.Descriptor instead.
+func (*ReportUsageRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ReportUsageRequest) GetFilter() *UsageFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *ReportUsageRequest) GetBy() []string {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *ReportUsageRequest) GetEvery() string {
+	if x != nil {
+		return x.Every
+	}
+	return ""
+}
+
+func (x *ReportUsageRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ReportUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By time, then by group.
+	Rows []*UsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	// There are more rows than the limit.
+	Truncated     bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportUsageResponse) Reset() {
+	*x = ReportUsageResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportUsageResponse) ProtoMessage() {}
+
+func (x *ReportUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportUsageResponse.ProtoReflect.Descriptor instead.
+func (*ReportUsageResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ReportUsageResponse) GetRows() []*UsageRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *ReportUsageResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+// UsageRow is the sums of one group.
+type UsageRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the minute, hour or day; unset where none is asked for.
+	Start *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
+	// Values of the dimensions that are asked by, in their order.
+	Group         []string   `protobuf:"bytes,2,rep,name=group,proto3" json:"group,omitempty"`
+	Sums          *UsageSums `protobuf:"bytes,3,opt,name=sums,proto3" json:"sums,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageRow) Reset() {
+	*x = UsageRow{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageRow) ProtoMessage() {}
+
+func (x *UsageRow) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageRow.ProtoReflect.Descriptor instead.
+func (*UsageRow) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *UsageRow) GetStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *UsageRow) GetGroup() []string {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+func (x *UsageRow) GetSums() *UsageSums {
+	if x != nil {
+		return x.Sums
+	}
+	return nil
+}
+
+// UsageSums are what exchanges used. Tokens are those of all attempts.
+type UsageSums struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Exchanges int64                  `protobuf:"varint,1,opt,name=exchanges,proto3" json:"exchanges,omitempty"`
+	// That ended neither ok, cached nor by the client's leaving.
+	Failed   int64 `protobuf:"varint,2,opt,name=failed,proto3" json:"failed,omitempty"`
+	Attempts int64 `protobuf:"varint,3,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// Tokens of prompts, cached and written ones included.
+	Input int64 `protobuf:"varint,4,opt,name=input,proto3" json:"input,omitempty"`
+	// Read from prompt caches.
+	Cached int64 `protobuf:"varint,5,opt,name=cached,proto3" json:"cached,omitempty"`
+	// Written to prompt caches.
+	Written int64 `protobuf:"varint,6,opt,name=written,proto3" json:"written,omitempty"`
+	// Tokens of answers, reasoning included.
+	Output    int64 `protobuf:"varint,7,opt,name=output,proto3" json:"output,omitempty"`
+	Reasoning int64 `protobuf:"varint,8,opt,name=reasoning,proto3" json:"reasoning,omitempty"`
+	// Web searches.
+	Searches int64 `protobuf:"varint,9,opt,name=searches,proto3" json:"searches,omitempty"`
+	// In nano-USD: 1 USD is 1000000000.
+	CostNanoUsd int64 `protobuf:"varint,10,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
+	// Before discounts.
+	ListNanoUsd int64 `protobuf:"varint,11,opt,name=list_nano_usd,json=listNanoUsd,proto3" json:"list_nano_usd,omitempty"`
+	// By prompt caches.
+	SavedNanoUsd int64 `protobuf:"varint,12,opt,name=saved_nano_usd,json=savedNanoUsd,proto3" json:"saved_nano_usd,omitempty"`
+	// Attempts of which a price is not known.
+	Unpriced int64 `protobuf:"varint,13,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	// Attempts whose tokens are not the provider's own count.
+	Estimated int64 `protobuf:"varint,14,opt,name=estimated,proto3" json:"estimated,omitempty"`
+	// Of all exchanges together.
+	TookMs        int64 `protobuf:"varint,15,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageSums) Reset() {
+	*x = UsageSums{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageSums) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageSums) ProtoMessage() {}
+
+func (x *UsageSums) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageSums.ProtoReflect.Descriptor instead.
+func (*UsageSums) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *UsageSums) GetExchanges() int64 {
+	if x != nil {
+		return x.Exchanges
+	}
+	return 0
+}
+
+func (x *UsageSums) GetFailed() int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *UsageSums) GetAttempts() int64 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *UsageSums) GetInput() int64 {
+	if x != nil {
+		return x.Input
+	}
+	return 0
+}
+
+func (x *UsageSums) GetCached() int64 {
+	if x != nil {
+		return x.Cached
+	}
+	return 0
+}
+
+func (x *UsageSums) GetWritten() int64 {
+	if x != nil {
+		return x.Written
+	}
+	return 0
+}
+
+func (x *UsageSums) GetOutput() int64 {
+	if x != nil {
+		return x.Output
+	}
+	return 0
+}
+
+func (x *UsageSums) GetReasoning() int64 {
+	if x != nil {
+		return x.Reasoning
+	}
+	return 0
+}
+
+func (x *UsageSums) GetSearches() int64 {
+	if x != nil {
+		return x.Searches
+	}
+	return 0
+}
+
+func (x *UsageSums) GetCostNanoUsd() int64 {
+	if x != nil {
+		return x.CostNanoUsd
+	}
+	return 0
+}
+
+func (x *UsageSums) GetListNanoUsd() int64 {
+	if x != nil {
+		return x.ListNanoUsd
+	}
+	return 0
+}
+
+func (x *UsageSums) GetSavedNanoUsd() int64 {
+	if x != nil {
+		return x.SavedNanoUsd
+	}
+	return 0
+}
+
+func (x *UsageSums) GetUnpriced() int64 {
+	if x != nil {
+		return x.Unpriced
+	}
+	return 0
+}
+
+func (x *UsageSums) GetEstimated() int64 {
+	if x != nil {
+		return x.Estimated
+	}
+	return 0
+}
+
+func (x *UsageSums) GetTookMs() int64 {
+	if x != nil {
+		return x.TookMs
+	}
+	return 0
+}
+
+type ListRecordsRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Page   *Page                  `protobuf:"bytes,1,opt,name=page,proto3" json:"page,omitempty"`
+	Filter *UsageFilter           `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	// The last first.
+	Newest        bool `protobuf:"varint,3,opt,name=newest,proto3" json:"newest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRecordsRequest) Reset() {
+	*x = ListRecordsRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRecordsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRecordsRequest) ProtoMessage() {}
+
+func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRecordsRequest.ProtoReflect.Descriptor instead.
+func (*ListRecordsRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ListRecordsRequest) GetPage() *Page {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+func (x *ListRecordsRequest) GetFilter() *UsageFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *ListRecordsRequest) GetNewest() bool {
+	if x != nil {
+		return x.Newest
+	}
+	return false
+}
+
+type ListRecordsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By time, then by organization, id and sequence.
+	Records       []*v1.Record `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
+	NextToken     string       `protobuf:"bytes,2,opt,name=next_token,json=nextToken,proto3" json:"next_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRecordsResponse) Reset() {
+	*x = ListRecordsResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRecordsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRecordsResponse) ProtoMessage() {}
+
+func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRecordsResponse.ProtoReflect.Descriptor instead.
+func (*ListRecordsResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ListRecordsResponse) GetRecords() []*v1.Record {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *ListRecordsResponse) GetNextToken() string {
+	if x != nil {
+		return x.NextToken
+	}
+	return ""
+}
+
+type GetExchangeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Empty: the caller's own; of the administrator default.
+	Organization  string `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetExchangeRequest) Reset() {
+	*x = GetExchangeRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetExchangeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetExchangeRequest) ProtoMessage() {}
+
+func (x *GetExchangeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetExchangeRequest.ProtoReflect.Descriptor instead.
+func (*GetExchangeRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *GetExchangeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetExchangeRequest) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+type GetExchangeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By sequence.
+	Records       []*v1.Record `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetExchangeResponse) Reset() {
+	*x = GetExchangeResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetExchangeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetExchangeResponse) ProtoMessage() {}
+
+func (x *GetExchangeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetExchangeResponse.ProtoReflect.Descriptor instead.
+func (*GetExchangeResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *GetExchangeResponse) GetRecords() []*v1.Record {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
 var File_signalbox_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x1esignalbox/admin/v1/admin.proto\x12\x12signalbox.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x01\n" +
+	"\x1esignalbox/admin/v1/admin.proto\x12\x12signalbox.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1esignalbox/usage/v1/usage.proto\"\x8d\x01\n" +
 	"\x05Stamp\x124\n" +
 	"\acreated\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x124\n" +
 	"\achanged\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\achanged\x12\x18\n" +
@@ -3029,15 +3754,68 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\x04kind\x18\x06 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06object\x18\a \x01(\tR\x06object\x12\x16\n" +
 	"\x06before\x18\b \x01(\tR\x06before\x12\x14\n" +
-	"\x05after\x18\t \x01(\tR\x05after\"n\n" +
+	"\x05after\x18\t \x01(\tR\x05after\"\xfe\x01\n" +
 	"\x12ListChangesRequest\x12,\n" +
 	"\x04page\x18\x01 \x01(\v2\x18.signalbox.admin.v1.PageR\x04page\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
-	"\x06object\x18\x03 \x01(\tR\x06object\"j\n" +
+	"\x06object\x18\x03 \x01(\tR\x06object\x12\x14\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06action\x18\x05 \x01(\tR\x06action\x12.\n" +
+	"\x04from\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
+	"\x05until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"j\n" +
 	"\x13ListChangesResponse\x124\n" +
 	"\achanges\x18\x01 \x03(\v2\x1a.signalbox.admin.v1.ChangeR\achanges\x12\x1d\n" +
 	"\n" +
-	"next_token\x18\x02 \x01(\tR\tnextToken2\x91\x04\n" +
+	"next_token\x18\x02 \x01(\tR\tnextToken\"\xa9\x01\n" +
+	"\vUsageFilter\x12.\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x128\n" +
+	"\x05where\x18\x03 \x03(\v2\".signalbox.admin.v1.UsageConditionR\x05where\"F\n" +
+	"\x0eUsageCondition\x12\x1c\n" +
+	"\tdimension\x18\x01 \x01(\tR\tdimension\x12\x16\n" +
+	"\x06values\x18\x02 \x03(\tR\x06values\"\x89\x01\n" +
+	"\x12ReportUsageRequest\x127\n" +
+	"\x06filter\x18\x01 \x01(\v2\x1f.signalbox.admin.v1.UsageFilterR\x06filter\x12\x0e\n" +
+	"\x02by\x18\x02 \x03(\tR\x02by\x12\x14\n" +
+	"\x05every\x18\x03 \x01(\tR\x05every\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\x05R\x05limit\"e\n" +
+	"\x13ReportUsageResponse\x120\n" +
+	"\x04rows\x18\x01 \x03(\v2\x1c.signalbox.admin.v1.UsageRowR\x04rows\x12\x1c\n" +
+	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"\x85\x01\n" +
+	"\bUsageRow\x120\n" +
+	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12\x14\n" +
+	"\x05group\x18\x02 \x03(\tR\x05group\x121\n" +
+	"\x04sums\x18\x03 \x01(\v2\x1d.signalbox.admin.v1.UsageSumsR\x04sums\"\xb8\x03\n" +
+	"\tUsageSums\x12\x1c\n" +
+	"\texchanges\x18\x01 \x01(\x03R\texchanges\x12\x16\n" +
+	"\x06failed\x18\x02 \x01(\x03R\x06failed\x12\x1a\n" +
+	"\battempts\x18\x03 \x01(\x03R\battempts\x12\x14\n" +
+	"\x05input\x18\x04 \x01(\x03R\x05input\x12\x16\n" +
+	"\x06cached\x18\x05 \x01(\x03R\x06cached\x12\x18\n" +
+	"\awritten\x18\x06 \x01(\x03R\awritten\x12\x16\n" +
+	"\x06output\x18\a \x01(\x03R\x06output\x12\x1c\n" +
+	"\treasoning\x18\b \x01(\x03R\treasoning\x12\x1a\n" +
+	"\bsearches\x18\t \x01(\x03R\bsearches\x12\"\n" +
+	"\rcost_nano_usd\x18\n" +
+	" \x01(\x03R\vcostNanoUsd\x12\"\n" +
+	"\rlist_nano_usd\x18\v \x01(\x03R\vlistNanoUsd\x12$\n" +
+	"\x0esaved_nano_usd\x18\f \x01(\x03R\fsavedNanoUsd\x12\x1a\n" +
+	"\bunpriced\x18\r \x01(\x03R\bunpriced\x12\x1c\n" +
+	"\testimated\x18\x0e \x01(\x03R\testimated\x12\x17\n" +
+	"\atook_ms\x18\x0f \x01(\x03R\x06tookMs\"\x93\x01\n" +
+	"\x12ListRecordsRequest\x12,\n" +
+	"\x04page\x18\x01 \x01(\v2\x18.signalbox.admin.v1.PageR\x04page\x127\n" +
+	"\x06filter\x18\x02 \x01(\v2\x1f.signalbox.admin.v1.UsageFilterR\x06filter\x12\x16\n" +
+	"\x06newest\x18\x03 \x01(\bR\x06newest\"j\n" +
+	"\x13ListRecordsResponse\x124\n" +
+	"\arecords\x18\x01 \x03(\v2\x1a.signalbox.usage.v1.RecordR\arecords\x12\x1d\n" +
+	"\n" +
+	"next_token\x18\x02 \x01(\tR\tnextToken\"H\n" +
+	"\x12GetExchangeRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\"\n" +
+	"\forganization\x18\x02 \x01(\tR\forganization\"K\n" +
+	"\x13GetExchangeResponse\x124\n" +
+	"\arecords\x18\x01 \x03(\v2\x1a.signalbox.usage.v1.RecordR\arecords2\x91\x04\n" +
 	"\x13OrganizationService\x12e\n" +
 	"\x12CreateOrganization\x12-.signalbox.admin.v1.CreateOrganizationRequest\x1a .signalbox.admin.v1.Organization\x12X\n" +
 	"\x0fGetOrganization\x12\x1e.signalbox.admin.v1.GetRequest\x1a .signalbox.admin.v1.Organization\"\x03\x90\x02\x01\x12u\n" +
@@ -3082,7 +3860,11 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\fUpdateBudget\x12'.signalbox.admin.v1.UpdateBudgetRequest\x1a\x1a.signalbox.admin.v1.Budget\x12U\n" +
 	"\fDeleteBudget\x12!.signalbox.admin.v1.DeleteRequest\x1a\".signalbox.admin.v1.DeleteResponse2s\n" +
 	"\fAuditService\x12c\n" +
-	"\vListChanges\x12&.signalbox.admin.v1.ListChangesRequest\x1a'.signalbox.admin.v1.ListChangesResponse\"\x03\x90\x02\x01BDZBgithub.com/signalbox-ai/signalbox/proto/signalbox/admin/v1;adminv1b\x06proto3"
+	"\vListChanges\x12&.signalbox.admin.v1.ListChangesRequest\x1a'.signalbox.admin.v1.ListChangesResponse\"\x03\x90\x02\x012\xbd\x02\n" +
+	"\fUsageService\x12c\n" +
+	"\vReportUsage\x12&.signalbox.admin.v1.ReportUsageRequest\x1a'.signalbox.admin.v1.ReportUsageResponse\"\x03\x90\x02\x01\x12c\n" +
+	"\vListRecords\x12&.signalbox.admin.v1.ListRecordsRequest\x1a'.signalbox.admin.v1.ListRecordsResponse\"\x03\x90\x02\x01\x12c\n" +
+	"\vGetExchange\x12&.signalbox.admin.v1.GetExchangeRequest\x1a'.signalbox.admin.v1.GetExchangeResponse\"\x03\x90\x02\x01BDZBgithub.com/signalbox-ai/signalbox/proto/signalbox/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_signalbox_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -3096,7 +3878,7 @@ func file_signalbox_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_signalbox_admin_v1_admin_proto_rawDescData
 }
 
-var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_signalbox_admin_v1_admin_proto_goTypes = []any{
 	(*Stamp)(nil),                     // 0: signalbox.admin.v1.Stamp
 	(*Page)(nil),                      // 1: signalbox.admin.v1.Page
@@ -3140,13 +3922,24 @@ var file_signalbox_admin_v1_admin_proto_goTypes = []any{
 	(*Change)(nil),                    // 39: signalbox.admin.v1.Change
 	(*ListChangesRequest)(nil),        // 40: signalbox.admin.v1.ListChangesRequest
 	(*ListChangesResponse)(nil),       // 41: signalbox.admin.v1.ListChangesResponse
-	(*timestamppb.Timestamp)(nil),     // 42: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),     // 43: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),       // 44: google.protobuf.Duration
+	(*UsageFilter)(nil),               // 42: signalbox.admin.v1.UsageFilter
+	(*UsageCondition)(nil),            // 43: signalbox.admin.v1.UsageCondition
+	(*ReportUsageRequest)(nil),        // 44: signalbox.admin.v1.ReportUsageRequest
+	(*ReportUsageResponse)(nil),       // 45: signalbox.admin.v1.ReportUsageResponse
+	(*UsageRow)(nil),                  // 46: signalbox.admin.v1.UsageRow
+	(*UsageSums)(nil),                 // 47: signalbox.admin.v1.UsageSums
+	(*ListRecordsRequest)(nil),        // 48: signalbox.admin.v1.ListRecordsRequest
+	(*ListRecordsResponse)(nil),       // 49: signalbox.admin.v1.ListRecordsResponse
+	(*GetExchangeRequest)(nil),        // 50: signalbox.admin.v1.GetExchangeRequest
+	(*GetExchangeResponse)(nil),       // 51: signalbox.admin.v1.GetExchangeResponse
+	(*timestamppb.Timestamp)(nil),     // 52: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),     // 53: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),       // 54: google.protobuf.Duration
+	(*v1.Record)(nil),                 // 55: signalbox.usage.v1.Record
 }
 var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
-	42, // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
-	42, // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
+	52, // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
+	52, // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
 	0,  // 2: signalbox.admin.v1.Organization.stamp:type_name -> signalbox.admin.v1.Stamp
 	1,  // 3: signalbox.admin.v1.ListOrganizationsRequest.page:type_name -> signalbox.admin.v1.Page
 	6,  // 4: signalbox.admin.v1.ListOrganizationsResponse.organizations:type_name -> signalbox.admin.v1.Organization
@@ -3160,98 +3953,117 @@ var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
 	1,  // 12: signalbox.admin.v1.ListProviderKeysRequest.page:type_name -> signalbox.admin.v1.Page
 	21, // 13: signalbox.admin.v1.ListProviderKeysResponse.provider_keys:type_name -> signalbox.admin.v1.ProviderKey
 	26, // 14: signalbox.admin.v1.Key.scope:type_name -> signalbox.admin.v1.Scope
-	42, // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
+	52, // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
 	27, // 16: signalbox.admin.v1.Key.secrets:type_name -> signalbox.admin.v1.Secret
 	0,  // 17: signalbox.admin.v1.Key.stamp:type_name -> signalbox.admin.v1.Stamp
-	42, // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
-	42, // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
+	52, // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
+	52, // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
 	26, // 20: signalbox.admin.v1.CreateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	42, // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	52, // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
 	25, // 22: signalbox.admin.v1.CreateKeyResponse.key:type_name -> signalbox.admin.v1.Key
 	1,  // 23: signalbox.admin.v1.ListKeysRequest.page:type_name -> signalbox.admin.v1.Page
 	25, // 24: signalbox.admin.v1.ListKeysResponse.keys:type_name -> signalbox.admin.v1.Key
 	26, // 25: signalbox.admin.v1.UpdateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	42, // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
-	43, // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	44, // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	52, // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	53, // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	54, // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
 	0,  // 29: signalbox.admin.v1.Budget.stamp:type_name -> signalbox.admin.v1.Stamp
 	1,  // 30: signalbox.admin.v1.ListBudgetsRequest.page:type_name -> signalbox.admin.v1.Page
 	34, // 31: signalbox.admin.v1.ListBudgetsResponse.budgets:type_name -> signalbox.admin.v1.Budget
-	43, // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
-	42, // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
+	53, // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
+	52, // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
 	1,  // 34: signalbox.admin.v1.ListChangesRequest.page:type_name -> signalbox.admin.v1.Page
-	39, // 35: signalbox.admin.v1.ListChangesResponse.changes:type_name -> signalbox.admin.v1.Change
-	7,  // 36: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
-	2,  // 37: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
-	8,  // 38: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
-	10, // 39: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
-	4,  // 40: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
-	12, // 41: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
-	2,  // 42: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
-	13, // 43: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
-	15, // 44: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
-	4,  // 45: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
-	22, // 46: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
-	23, // 47: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
-	4,  // 48: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
-	17, // 49: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
-	2,  // 50: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
-	18, // 51: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
-	20, // 52: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
-	4,  // 53: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
-	28, // 54: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
-	2,  // 55: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
-	30, // 56: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
-	32, // 57: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
-	33, // 58: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
-	3,  // 59: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,  // 60: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,  // 61: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
-	4,  // 62: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
-	35, // 63: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
-	2,  // 64: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
-	36, // 65: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
-	38, // 66: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
-	4,  // 67: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
-	40, // 68: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
-	6,  // 69: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
-	6,  // 70: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
-	9,  // 71: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
-	6,  // 72: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
-	5,  // 73: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
-	11, // 74: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
-	11, // 75: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
-	14, // 76: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
-	11, // 77: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
-	5,  // 78: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
-	21, // 79: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
-	24, // 80: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
-	5,  // 81: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
-	16, // 82: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
-	16, // 83: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
-	19, // 84: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
-	16, // 85: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
-	5,  // 86: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
-	29, // 87: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25, // 88: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
-	31, // 89: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
-	25, // 90: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
-	29, // 91: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25, // 92: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
-	25, // 93: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
-	25, // 94: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
-	5,  // 95: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
-	34, // 96: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
-	34, // 97: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
-	37, // 98: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
-	34, // 99: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
-	5,  // 100: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
-	41, // 101: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
-	69, // [69:102] is the sub-list for method output_type
-	36, // [36:69] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	52, // 35: signalbox.admin.v1.ListChangesRequest.from:type_name -> google.protobuf.Timestamp
+	52, // 36: signalbox.admin.v1.ListChangesRequest.until:type_name -> google.protobuf.Timestamp
+	39, // 37: signalbox.admin.v1.ListChangesResponse.changes:type_name -> signalbox.admin.v1.Change
+	52, // 38: signalbox.admin.v1.UsageFilter.from:type_name -> google.protobuf.Timestamp
+	52, // 39: signalbox.admin.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
+	43, // 40: signalbox.admin.v1.UsageFilter.where:type_name -> signalbox.admin.v1.UsageCondition
+	42, // 41: signalbox.admin.v1.ReportUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
+	46, // 42: signalbox.admin.v1.ReportUsageResponse.rows:type_name -> signalbox.admin.v1.UsageRow
+	52, // 43: signalbox.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
+	47, // 44: signalbox.admin.v1.UsageRow.sums:type_name -> signalbox.admin.v1.UsageSums
+	1,  // 45: signalbox.admin.v1.ListRecordsRequest.page:type_name -> signalbox.admin.v1.Page
+	42, // 46: signalbox.admin.v1.ListRecordsRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
+	55, // 47: signalbox.admin.v1.ListRecordsResponse.records:type_name -> signalbox.usage.v1.Record
+	55, // 48: signalbox.admin.v1.GetExchangeResponse.records:type_name -> signalbox.usage.v1.Record
+	7,  // 49: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
+	2,  // 50: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
+	8,  // 51: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
+	10, // 52: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
+	4,  // 53: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
+	12, // 54: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
+	2,  // 55: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
+	13, // 56: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
+	15, // 57: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
+	4,  // 58: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
+	22, // 59: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
+	23, // 60: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
+	4,  // 61: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
+	17, // 62: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
+	2,  // 63: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
+	18, // 64: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
+	20, // 65: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
+	4,  // 66: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
+	28, // 67: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
+	2,  // 68: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
+	30, // 69: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
+	32, // 70: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
+	33, // 71: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
+	3,  // 72: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,  // 73: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,  // 74: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
+	4,  // 75: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
+	35, // 76: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
+	2,  // 77: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
+	36, // 78: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
+	38, // 79: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
+	4,  // 80: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
+	40, // 81: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
+	44, // 82: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
+	48, // 83: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
+	50, // 84: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
+	6,  // 85: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
+	6,  // 86: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
+	9,  // 87: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
+	6,  // 88: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
+	5,  // 89: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
+	11, // 90: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
+	11, // 91: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
+	14, // 92: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
+	11, // 93: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
+	5,  // 94: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
+	21, // 95: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
+	24, // 96: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
+	5,  // 97: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
+	16, // 98: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
+	16, // 99: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
+	19, // 100: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
+	16, // 101: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
+	5,  // 102: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
+	29, // 103: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25, // 104: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
+	31, // 105: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
+	25, // 106: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
+	29, // 107: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25, // 108: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
+	25, // 109: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
+	25, // 110: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
+	5,  // 111: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
+	34, // 112: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
+	34, // 113: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
+	37, // 114: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
+	34, // 115: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
+	5,  // 116: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
+	41, // 117: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
+	45, // 118: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
+	49, // 119: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
+	51, // 120: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
+	85, // [85:121] is the sub-list for method output_type
+	49, // [49:85] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_signalbox_admin_v1_admin_proto_init() }
@@ -3265,9 +4077,9 @@ func file_signalbox_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signalbox_admin_v1_admin_proto_rawDesc), len(file_signalbox_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   42,
+			NumMessages:   52,
 			NumExtensions: 0,
-			NumServices:   6,
+			NumServices:   7,
 		},
 		GoTypes:           file_signalbox_admin_v1_admin_proto_goTypes,
 		DependencyIndexes: file_signalbox_admin_v1_admin_proto_depIdxs,

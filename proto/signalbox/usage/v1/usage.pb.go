@@ -618,8 +618,8 @@ type Attempt struct {
 	Http int32 `protobuf:"varint,6,opt,name=http,proto3" json:"http,omitempty"`
 	// Of its error; empty: it went well.
 	Code string `protobuf:"bytes,7,opt,name=code,proto3" json:"code,omitempty"`
-	// What was used, by item of the price card: tokens as input, cache_read, output, reasoning, and what else is priced.
-	// Items are disjoint: input does not include cache_read, nor output reasoning.
+	// What was used, by item of the price card: tokens as input, cache_read, output, reasoning_output, and what else is priced.
+	// Items are disjoint: input does not include cache_read, nor output reasoning_output.
 	Units map[string]int64 `protobuf:"bytes,8,rep,name=units,proto3" json:"units,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"zigzag64,2,opt,name=value"`
 	Bill  *Bill            `protobuf:"bytes,9,opt,name=bill,proto3" json:"bill,omitempty"`
 	// Who counted: provider, counted (our tokenizer), bytes (by a learnt ratio) or reserved (the most that it could be).

@@ -39,6 +39,8 @@ const (
 	BudgetServiceName = "signalbox.admin.v1.BudgetService"
 	// AuditServiceName is the fully-qualified name of the AuditService service.
 	AuditServiceName = "signalbox.admin.v1.AuditService"
+	// UsageServiceName is the fully-qualified name of the UsageService service.
+	UsageServiceName = "signalbox.admin.v1.UsageService"
 )
 
 // These constants are the fully-qualified names of the RPCs defined in this package. They're
@@ -133,6 +135,15 @@ const (
 	// AuditServiceListChangesProcedure is the fully-qualified name of the AuditService's ListChanges
 	// RPC.
 	AuditServiceListChangesProcedure = "/signalbox.admin.v1.AuditService/ListChanges"
+	// UsageServiceReportUsageProcedure is the fully-qualified name of the UsageService's ReportUsage
+	// RPC.
+	UsageServiceReportUsageProcedure = "/signalbox.admin.v1.UsageService/ReportUsage"
+	// UsageServiceListRecordsProcedure is the fully-qualified name of the UsageService's ListRecords
+	// RPC.
+	UsageServiceListRecordsProcedure = "/signalbox.admin.v1.UsageService/ListRecords"
+	// UsageServiceGetExchangeProcedure is the fully-qualified name of the UsageService's GetExchange
+	// RPC.
+	UsageServiceGetExchangeProcedure = "/signalbox.admin.v1.UsageService/GetExchange"
 )
 
 // OrganizationServiceClient is a client for the signalbox.admin.v1.OrganizationService service.
@@ -1480,4 +1491,150 @@ type UnimplementedAuditServiceHandler struct{}
 
 func (UnimplementedAuditServiceHandler) ListChanges(context.Context, *v1.ListChangesRequest) (*v1.ListChangesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.AuditService.ListChanges is not implemented"))
+}
+
+// UsageServiceClient is a client for the signalbox.admin.v1.UsageService service.
+type UsageServiceClient interface {
+	// Adds up what was used. A time that is not at a whole minute is widened to one.
+	ReportUsage(context.Context, *v1.ReportUsageRequest) (*v1.ReportUsageResponse, error)
+	// Reads a page of records: exchanges, and corrections of them.
+	ListRecords(context.Context, *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error)
+	// Reads all records of one exchange: its own and its corrections, whose sum is what it used and cost.
+	GetExchange(context.Context, *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error)
+}
+
+// NewUsageServiceClient constructs a client for the signalbox.admin.v1.UsageService service. By
+// default, it uses the Connect protocol with the binary Protobuf Codec, asks for gzipped responses,
+// and sends uncompressed requests. To use the gRPC or gRPC-Web protocols, supply the
+// connect.WithGRPC() or connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) UsageServiceClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	usageServiceMethods := v1.File_signalbox_admin_v1_admin_proto.Services().ByName("UsageService").Methods()
+	return &usageServiceClient{
+		reportUsage: connect.NewClient[v1.ReportUsageRequest, v1.ReportUsageResponse](
+			httpClient,
+			baseURL+UsageServiceReportUsageProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("ReportUsage")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listRecords: connect.NewClient[v1.ListRecordsRequest, v1.ListRecordsResponse](
+			httpClient,
+			baseURL+UsageServiceListRecordsProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("ListRecords")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		getExchange: connect.NewClient[v1.GetExchangeRequest, v1.GetExchangeResponse](
+			httpClient,
+			baseURL+UsageServiceGetExchangeProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("GetExchange")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// usageServiceClient implements UsageServiceClient.
+type usageServiceClient struct {
+	reportUsage *connect.Client[v1.ReportUsageRequest, v1.ReportUsageResponse]
+	listRecords *connect.Client[v1.ListRecordsRequest, v1.ListRecordsResponse]
+	getExchange *connect.Client[v1.GetExchangeRequest, v1.GetExchangeResponse]
+}
+
+// ReportUsage calls signalbox.admin.v1.UsageService.ReportUsage.
+func (c *usageServiceClient) ReportUsage(ctx context.Context, req *v1.ReportUsageRequest) (*v1.ReportUsageResponse, error) {
+	response, err := c.reportUsage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListRecords calls signalbox.admin.v1.UsageService.ListRecords.
+func (c *usageServiceClient) ListRecords(ctx context.Context, req *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error) {
+	response, err := c.listRecords.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetExchange calls signalbox.admin.v1.UsageService.GetExchange.
+func (c *usageServiceClient) GetExchange(ctx context.Context, req *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error) {
+	response, err := c.getExchange.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UsageServiceHandler is an implementation of the signalbox.admin.v1.UsageService service.
+type UsageServiceHandler interface {
+	// Adds up what was used. A time that is not at a whole minute is widened to one.
+	ReportUsage(context.Context, *v1.ReportUsageRequest) (*v1.ReportUsageResponse, error)
+	// Reads a page of records: exchanges, and corrections of them.
+	ListRecords(context.Context, *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error)
+	// Reads all records of one exchange: its own and its corrections, whose sum is what it used and cost.
+	GetExchange(context.Context, *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error)
+}
+
+// NewUsageServiceHandler builds an HTTP handler from the service implementation. It returns the
+// path on which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	usageServiceMethods := v1.File_signalbox_admin_v1_admin_proto.Services().ByName("UsageService").Methods()
+	usageServiceReportUsageHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceReportUsageProcedure,
+		svc.ReportUsage,
+		connect.WithSchema(usageServiceMethods.ByName("ReportUsage")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	usageServiceListRecordsHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceListRecordsProcedure,
+		svc.ListRecords,
+		connect.WithSchema(usageServiceMethods.ByName("ListRecords")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	usageServiceGetExchangeHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceGetExchangeProcedure,
+		svc.GetExchange,
+		connect.WithSchema(usageServiceMethods.ByName("GetExchange")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/signalbox.admin.v1.UsageService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case UsageServiceReportUsageProcedure:
+			usageServiceReportUsageHandler.ServeHTTP(w, r)
+		case UsageServiceListRecordsProcedure:
+			usageServiceListRecordsHandler.ServeHTTP(w, r)
+		case UsageServiceGetExchangeProcedure:
+			usageServiceGetExchangeHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedUsageServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedUsageServiceHandler struct{}
+
+func (UnimplementedUsageServiceHandler) ReportUsage(context.Context, *v1.ReportUsageRequest) (*v1.ReportUsageResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.UsageService.ReportUsage is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) ListRecords(context.Context, *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.UsageService.ListRecords is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) GetExchange(context.Context, *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.UsageService.GetExchange is not implemented"))
 }

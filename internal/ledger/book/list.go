@@ -1,0 +1,34 @@
+package book
+
+import (
+	"context"
+
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+)
+
+// Lister is a store whose records can be looked at one page after another.
+type Lister interface {
+	// List returns at most n records that fit, behind one where that is given (of which only key and time count), in the
+	// order of ledger.Record.Compare, or against it.
+	List(ctx context.Context, q Filter, after *ledger.Record, newest bool, n int) ([]*ledger.Record, error)
+	// Find returns the records of an exchange by their sequence; none where it is not known.
+	Find(ctx context.Context, organization, id string) ([]*ledger.Record, error)
+}
+
+// List implements Lister.
+func (l *Lazy) List(ctx context.Context, q Filter, after *ledger.Record, newest bool, n int) ([]*ledger.Record, error) {
+	s, err := l.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.(Lister).List(ctx, q, after, newest, n)
+}
+
+// Find implements Lister.
+func (l *Lazy) Find(ctx context.Context, organization, id string) ([]*ledger.Record, error) {
+	s, err := l.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.(Lister).Find(ctx, organization, id)
+}
