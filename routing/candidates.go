@@ -129,11 +129,12 @@ func (v *View) price(c *Candidate) (int64, int8) {
 	cached := int64(float64(in) * min(max(c.Signals.Cached, 0), 1))
 	var u cost.Units
 	u[price.Input], u[price.CacheRead], u[price.Output], u[price.PerRequest] = in-cached, cached, out, 1
-	b := cost.Of(c.About.Card, u, c.About.Contract.Terms(c.Model, v.Now))
-	if b.Flags&cost.Unpriced != 0 {
+	terms := c.About.Contract.Terms(c.Model, v.Now)
+	nano, flags := cost.Total(c.About.Card, u, &terms)
+	if flags&cost.Unpriced != 0 {
 		return 0, -1
 	}
-	return b.Nano, 1
+	return nano, 1
 }
 
 // Tokens returns how many tokens the prompt has at a candidate, by its bytes where nobody can count it.

@@ -269,3 +269,23 @@ func BenchmarkBound(b *testing.B) {
 		cost.Bound(c, cost.Ask{Input: 5000, Output: 1000}, cost.Terms{Paid: 900})
 	}
 }
+
+// TestTotalIsWhatABillCharges holds for every card, terms and units.
+func TestTotalIsWhatABillCharges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c, terms := genCard(t), genTerms(t)
+		if rapid.IntRange(0, 9).Draw(t, "no card") == 0 {
+			c = nil
+		}
+		var u cost.Units
+		for i := range u {
+			if rapid.IntRange(0, 3).Draw(t, "used") == 0 {
+				u[i] = rapid.OneOf(rapid.Int64Range(-5, 100_000), rapid.Int64()).Draw(t, "units")
+			}
+		}
+		b := cost.Of(c, u, terms)
+		if got, flags := cost.Total(c, u, &terms); got != b.Nano || flags != b.Flags {
+			t.Fatalf("%d %v, a bill has %d %v", got, flags, b.Nano, b.Flags)
+		}
+	})
+}
