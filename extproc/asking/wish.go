@@ -143,6 +143,7 @@ func ofTools(w *billing.Wish, tools []byte, most int64) {
 	for _, t := range jsonx.Elements(tools) {
 		for _, g := range google {
 			if jsonx.Get(t, g.name) != nil {
+				w.Hosted = true
 				w.Endless, w.Loops = "how often the provider runs "+g.name, w.Loops || g.loops
 			}
 		}
@@ -161,6 +162,7 @@ func ofTools(w *billing.Wish, tools []byte, most int64) {
 		default:
 			continue
 		}
+		w.Hosted = true
 		n, ok := jsonx.Int(jsonx.Get(t, "max_uses"))
 		if !ok || n < 0 {
 			n = most

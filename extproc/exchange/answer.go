@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/content"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/inflate"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -76,9 +77,12 @@ func (a *Attempt) judge(status int, h Header, end bool) []Reply {
 	if status >= 300 {
 		s.phase = phError
 	} else if !a.open() {
-		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: status})
+		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: status, Provider: providerID(h)})
+		if a.listens() {
+			s.pipe.reader = a.client.NewReader(nil, a.streams(h.Get("content-type")))
+		}
 		r := a.passHead()
-		r.Done = !a.recordsOn(end)
+		r.Done = !a.goesOn(end)
 		return []Reply{r}
 	}
 	if end {
@@ -86,6 +90,25 @@ func (a *Attempt) judge(status int, h Header, end bool) []Reply {
 		return rs
 	}
 	return nil
+}
+
+// listens reports whether an answer that passes as it is must be read for what it used: of an attempt on this path
+// Envoy reads nothing.
+func (a *Attempt) listens() bool {
+	return a.leg.Path == ticket.Worked && !a.leg.Taped && a.req == nil && a.ans.pipe.strip == nil && a.x.Hold != ""
+}
+
+// goesOn moves on where an answer is not changed any more, and reports whether the rest of it is wanted: to be recorded,
+// or for what it used.
+func (a *Attempt) goesOn(end bool) bool {
+	if a.recordsOn(end) {
+		return true
+	}
+	if a.listens() && !end {
+		a.ans.phase = phListen
+		return true
+	}
+	return false
 }
 
 // open sets up what reads and writes the answer, and reports whether anything does.
@@ -150,6 +173,10 @@ func (a *Attempt) chunk(chunk []byte, end bool) ([]Reply, error) {
 	case phPassed:
 		return []Reply{{To: ToAnswerChunk}}, nil
 	case phListen:
+		if s.inflate != nil {
+			a.listen(chunk, end)
+			return []Reply{{To: ToAnswerChunk, Done: end}}, nil
+		}
 		_ = s.pipe.reader.Feed(chunk, end, s.pipe.emit) // what cannot be read is the client's all the same
 		return []Reply{{To: ToAnswerChunk, Done: end}}, nil
 	}
@@ -266,7 +293,7 @@ func (a *Attempt) release(end bool) []Reply {
 		s.phase = phPassed
 		rs[len(rs)-1].Done = true
 	case !rewrites:
-		rs[len(rs)-1].Done = !a.recordsOn(false)
+		rs[len(rs)-1].Done = !a.goesOn(false)
 	default:
 		s.phase = phRelay
 		if s.pipe.writer == nil {

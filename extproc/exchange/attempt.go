@@ -246,7 +246,7 @@ func (a *Attempt) End() {
 		a.ans.inflate.Close()
 	}
 	u := a.ans.pipe.usage
-	if a.ans.pipe.writer == nil && a.ans.phase != phListen { // only judged: what follows was not read
+	if a.ans.pipe.writer == nil && a.ans.phase != phListen && !a.listens() { // only judged: what follows was not read
 		u = llm.Usage{}
 	}
 	if s := a.ans.pipe.strip; s != nil {

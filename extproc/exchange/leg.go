@@ -56,6 +56,13 @@ func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
 	return ticket.Direct
 }
 
+// hides reports whether the calls of a provider's own tools, which it bills, stand only in the content of a leg's
+// answer, and not in its usage.
+func (x *Exchange) hides(l ticket.Leg) bool {
+	c, ok := x.codec(l)
+	return ok && (c.Name() == dialect.OpenAIResponses || c.Name() == dialect.Gemini)
+}
+
 // meter says to Envoy who reads the usage of a leg's answer, as the value of a header: "none" where we see the whole
 // answer or it states none, "tail" where we read it from what Envoy keeps, "" where Envoy does. Envoy parses every piece
 // of a stream, and knows the conversations of four dialects.

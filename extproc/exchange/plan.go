@@ -244,7 +244,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	clusters := make([]string, 0, len(plan.Steps)+1)
 	for i, s := range plan.Steps {
 		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
-		leg.Path = x.path(leg, p.head, i+1 < len(plan.Steps))
+		leg.Path = p.path(leg, i+1 < len(plan.Steps))
 		if leg.Taped = x.Lease != "" && leg.Path < ticket.Worked; leg.Taped {
 			leg.Path = ticket.Worked
 		}

@@ -305,6 +305,7 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 		ID: x.ID, Party: x.party(), Route: x.Route, Model: x.Model, Op: x.Op, Output: p.head.MaxTokens, N: p.head.N, Began: x.in.began, Hold: x.Rules.Total.D(),
 		Prompt: metering.Prompt{Bytes: int64(len(p.in.Body))}, Wish: asking.Wish(x.Op, p.head),
 	}
+	p.hosted = w.Wish.Hosted
 	if len(p.terms.Budgets) > 0 {
 		for _, s := range plan.Steps {
 			w.Steps = append(w.Steps, *x.step(ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}))
@@ -329,6 +330,15 @@ func (p *planner) counted(s *metering.Step) (int64, bool) {
 		return 0, false
 	}
 	return e.Input + max(e.Error, e.Input/10), true
+}
+
+// path is the cheapest path of a leg on which the calls of the provider's own tools are counted.
+func (p *planner) path(l ticket.Leg, more bool) ticket.Path {
+	path := p.x.path(l, p.head, more)
+	if p.hosted && path < ticket.Worked && p.x.hides(l) {
+		return ticket.Worked
+	}
+	return path
 }
 
 // void gives back what was reserved.

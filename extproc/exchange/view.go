@@ -16,6 +16,7 @@ type sight struct {
 	view   routing.View
 	needs  ability.Set // found once looked
 	looked bool
+	hosted bool // the provider may run tools of its own, which it bills
 }
 
 // see makes the view of a request for a model, aliases resolved.

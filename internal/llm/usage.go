@@ -1,6 +1,10 @@
 package llm
 
-import "cmp"
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
 
 // Count is a number of tokens that may be unknown. The zero value is unknown.
 type Count struct {
@@ -58,6 +62,31 @@ type Served struct {
 	Quality string // of them
 }
 
+// String writes what is known, for logs and tests.
+func (d *Details) String() string {
+	if d == nil {
+		return "none"
+	}
+	var b []byte
+	for _, c := range [...]struct {
+		name string
+		n    Count
+	}{
+		{"image_in", d.ImageIn}, {"image_out", d.ImageOut}, {"pictures", d.Pictures}, {"images", d.Images}, {"heard", d.Heard}, {"spoken", d.Spoken},
+		{"characters", d.Characters}, {"file_searches", d.FileSearches},
+	} {
+		if c.n.Known {
+			b = fmt.Appendf(b, "%s=%d ", c.name, c.n.N)
+		}
+	}
+	for _, w := range [...]struct{ name, word string }{{"tier", d.Tier}, {"geo", d.Geo}, {"speed", d.Speed}, {"size", d.Size}, {"quality", d.Quality}} {
+		if w.word != "" {
+			b = fmt.Appendf(b, "%s=%s ", w.name, w.word)
+		}
+	}
+	return strings.TrimSuffix(string(b), " ")
+}
+
 // merge returns both, with the larger of each count and the later of each word.
 func (d *Details) merge(e *Details) *Details {
 	switch {
@@ -66,7 +95,7 @@ func (d *Details) merge(e *Details) *Details {
 	case d == nil:
 		return e
 	}
-	return &Details{
+	both := Details{
 		ImageIn: d.ImageIn.Max(e.ImageIn), ImageOut: d.ImageOut.Max(e.ImageOut), Pictures: d.Pictures.Max(e.Pictures), Images: d.Images.Max(e.Images), Heard: d.Heard.Max(e.Heard),
 		Spoken: d.Spoken.Max(e.Spoken), Characters: d.Characters.Max(e.Characters), FileSearches: d.FileSearches.Max(e.FileSearches),
 		Served: Served{
@@ -74,6 +103,13 @@ func (d *Details) merge(e *Details) *Details {
 			Size: cmp.Or(e.Size, d.Size), Quality: cmp.Or(e.Quality, d.Quality),
 		},
 	}
+	switch both {
+	case *d:
+		return d
+	case *e:
+		return e
+	}
+	return &both
 }
 
 // Merge takes the larger of each count: providers repeat cumulative numbers, so they are never added.

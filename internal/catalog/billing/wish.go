@@ -16,6 +16,7 @@ type Wish struct {
 	Turns    int64      // how often the provider may run the model again with more in its prompt, at most
 	Endless  string     // what nothing bounds; "": all of it is bounded
 	Loops    bool       // Turns has no bound
+	Hosted   bool       // tools that the provider runs itself, whose calls may stand nowhere but in the answer's content
 }
 
 // Terms adds what is asked for to the terms of a contract.
@@ -29,5 +30,5 @@ func (w *Wish) Terms(t cost.Terms) cost.Terms {
 
 // Plain reports whether nothing is asked for.
 func (w *Wish) Plain() bool {
-	return w.Service == "" && len(w.Switches) == 0 && w.Search == "" && w.Look == (price.Look{}) && w.Fees == (cost.Units{}) && w.Turns == 0 && w.Endless == "" && !w.Loops
+	return w.Service == "" && len(w.Switches) == 0 && w.Search == "" && w.Look == (price.Look{}) && w.Fees == (cost.Units{}) && w.Turns == 0 && w.Endless == "" && !w.Loops && !w.Hosted
 }

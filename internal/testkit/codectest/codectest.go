@@ -190,6 +190,9 @@ func AppendEvent(b []byte, ev *llm.Event) []byte {
 			b = fmt.Appendf(b, " %s=%d", c.name, c.n.N)
 		}
 	}
+	if d := ev.Usage.Details; d != nil {
+		b = fmt.Appendf(b, " [%s]", d)
+	}
 	for _, m := range [...]struct{ name, value string }{
 		{"id", ev.ID}, {"name", ev.Name}, {"seal", ev.Seal}, {"text", string(ev.Text)}, {"logprobs", string(ev.Logprobs)},
 	} {

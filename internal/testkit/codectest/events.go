@@ -81,3 +81,26 @@ func Describe(evs []llm.Event) string {
 	}
 	return string(b)
 }
+
+// Unserved returns events without how an answer was served, which is its provider's word and no other's.
+func Unserved(evs []llm.Event) []llm.Event {
+	out := slices.Clone(evs)
+	for i := range out {
+		out[i].Usage = UsageUnserved(out[i].Usage)
+	}
+	return out
+}
+
+// UsageUnserved returns a usage without it.
+func UsageUnserved(u llm.Usage) llm.Usage {
+	if u.Details == nil {
+		return u
+	}
+	d := *u.Details
+	d.Served = llm.Served{}
+	u.Details = nil
+	if d != (llm.Details{}) {
+		u.Details = &d
+	}
+	return u
+}

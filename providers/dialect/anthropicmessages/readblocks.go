@@ -261,6 +261,7 @@ func stopOf(word string) llm.StopReason {
 // of them only.
 type usage struct {
 	input, read, write, write1h, output, thought, searches llm.Count
+	details                                                *llm.Details // nil: it says nothing of how it was served
 }
 
 func (r *reader) used(raw []byte) error {
@@ -289,14 +290,36 @@ func (r *reader) used(raw []byte) error {
 			count(&u.thought, jsonx.Get(v, "thinking_tokens"))
 		case "server_tool_use":
 			count(&u.searches, jsonx.Get(v, "web_search_requests"))
+		case "service_tier":
+			u.served(llm.Served{Tier: word(v)})
+		case "inference_geo":
+			u.served(llm.Served{Geo: word(v)})
+		case "speed":
+			u.served(llm.Served{Speed: word(v)})
 		}
 	}
 	r.ev = llm.Event{Kind: llm.EvUsage, Usage: llm.Usage{
 		Cached: u.read, CacheWrite: u.write, CacheWrite1h: u.write1h,
-		Output: u.output, Reasoning: u.thought, WebSearches: u.searches,
+		Output: u.output, Reasoning: u.thought, WebSearches: u.searches, Details: u.details,
 	}}
 	if u.input.Known || u.read.Known || u.write.Known {
 		r.ev.Usage.Input = llm.Tokens(u.input.N + u.read.N + u.write.N)
 	}
 	return r.send()
+}
+
+// served takes note of how the answer is served.
+func (u *usage) served(s llm.Served) {
+	if s == (llm.Served{}) {
+		return
+	}
+	both := llm.Usage{Details: u.details}
+	both.Merge(llm.Usage{Details: &llm.Details{Served: s}})
+	u.details = both.Details
+}
+
+// word is a word of the API; "" is none.
+func word(v []byte) string {
+	s, _ := jsonx.String(v)
+	return s
 }

@@ -206,7 +206,7 @@ func TestRecordedAnswersAreReadAndWritten(t *testing.T) {
 				strict(t, out)
 			}
 			again := codectest.Events(t, c.NewReader(nil, stream), out, 0)
-			if diff := cmp.Diff(normal(again), normal(evs)); diff != "" {
+			if diff := cmp.Diff(normal(again), normal(codectest.Unserved(evs))); diff != "" {
 				t.Errorf("stream %t, read, written and read again (-again +first):\n%s\n%s", stream, diff, out)
 			}
 		}

@@ -167,7 +167,7 @@ func (r *reader) document(chunk []byte, eof bool) error {
 			return err
 		}
 	}
-	if err := r.used(jsonx.Get(doc, "usage")); err != nil {
+	if err := r.used(doc); err != nil {
 		return err
 	}
 	return r.finish(doc)
@@ -203,7 +203,7 @@ func (r *reader) frame(m *awsevents.Message) error {
 	}
 	if r.state.done {
 		if string(kind) == "metadata" && !r.state.failed && jsonx.Valid(m.Payload) == nil {
-			return r.used(jsonx.Get(m.Payload, "usage"))
+			return r.used(m.Payload)
 		}
 		return nil
 	}
@@ -239,7 +239,7 @@ func (r *reader) frame(m *awsevents.Message) error {
 	case "messageStop":
 		return r.finish(m.Payload)
 	case "metadata":
-		return r.used(jsonx.Get(m.Payload, "usage"))
+		return r.used(m.Payload)
 	}
 	return nil
 }
@@ -305,7 +305,8 @@ func stopOf(word string) llm.StopReason {
 }
 
 // used emits usage. What was read from or written to a cache is no part of inputTokens, and some names are doubled.
-func (r *reader) used(raw []byte) error {
+func (r *reader) used(doc []byte) error {
+	raw := jsonx.Get(doc, "usage")
 	if jsonx.Kind(raw) != '{' {
 		return nil
 	}
@@ -336,6 +337,9 @@ func (r *reader) used(raw []byte) error {
 	}
 	if input.Known {
 		u.Input = llm.Tokens(input.N + u.Cached.N + u.CacheWrite.N)
+	}
+	if tier, ok := jsonx.String(jsonx.At(doc, "serviceTier", "type")); ok && tier != "" {
+		u.Details = &llm.Details{Served: llm.Served{Tier: tier}}
 	}
 	r.ev = llm.Event{Kind: llm.EvUsage, Usage: u}
 	return r.send()

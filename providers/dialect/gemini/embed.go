@@ -318,7 +318,8 @@ func (r *reader) other(m *members) (bool, error) {
 	case m.embedding == nil && m.embeddings == nil && m.predictions == nil:
 		return false, nil
 	}
-	out, usage := new(llm.Embeddings), readUsage(m.usage)
+	out := new(llm.Embeddings)
+	usage, _ := readUsage(m.usage)
 	for _, v := range [...][]byte{m.embedding} {
 		if v != nil {
 			out.Vectors = append(out.Vectors, vector(jsonx.Get(v, "values")))

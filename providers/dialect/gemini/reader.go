@@ -3,6 +3,7 @@ package gemini
 import (
 	"bytes"
 	"errors"
+	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -331,7 +332,8 @@ func (r *reader) used(raw []byte) {
 	if jsonx.Kind(raw) != '{' {
 		return
 	}
-	u, now := &r.state.usage, readUsage(raw)
+	u := &r.state.usage
+	now, d := readUsage(raw)
 	for _, c := range [...]struct{ was, is *llm.Count }{
 		{&u.Input, &now.Input}, {&u.Cached, &now.Cached}, {&u.Output, &now.Output}, {&u.Reasoning, &now.Reasoning},
 		{&u.AudioIn, &now.AudioIn}, {&u.AudioOut, &now.AudioOut},
@@ -339,6 +341,9 @@ func (r *reader) used(raw []byte) {
 		if c.is.Known {
 			*c.was = *c.is
 		}
+	}
+	if d != (llm.Details{}) && (u.Details == nil || *u.Details != d) {
+		u.Details = new(d)
 	}
 }
 
@@ -353,7 +358,7 @@ func (r *reader) spent() error {
 
 // readUsage reads usageMetadata. Thoughts stand outside the candidates' tokens, and what tools put into the
 // prompt outside the prompt's.
-func readUsage(raw []byte) (u llm.Usage) {
+func readUsage(raw []byte) (u llm.Usage, d llm.Details) {
 	var candidates, tools llm.Count
 	for n, v := range jsonx.Members(raw) {
 		var c *llm.Count
@@ -369,10 +374,13 @@ func readUsage(raw []byte) (u llm.Usage) {
 		case "thoughtsTokenCount":
 			c = &u.Reasoning
 		case "promptTokensDetails":
-			u.AudioIn = audio(v)
+			u.AudioIn, d.ImageIn = audio(v), tokensOf(v, "IMAGE")
 			continue
 		case "candidatesTokensDetails":
-			u.AudioOut = audio(v)
+			u.AudioOut, d.ImageOut = audio(v), tokensOf(v, "IMAGE")
+			continue
+		case "trafficType", "serviceTier":
+			d.Tier = tierOf(v)
 			continue
 		default:
 			continue
@@ -387,13 +395,29 @@ func readUsage(raw []byte) (u llm.Usage) {
 	if candidates.Known || u.Reasoning.Known {
 		u.Output = llm.Tokens(candidates.N + u.Reasoning.N)
 	}
-	return u
+	return u, d
+}
+
+// tierOf reads the service tier: Gemini's own word, or Vertex's kind of traffic
+// (https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse#TrafficType).
+func tierOf(v []byte) string {
+	switch s := string(plain(v)); s {
+	case "TRAFFIC_TYPE_UNSPECIFIED", "SERVICE_TIER_UNSPECIFIED", "unspecified":
+		return ""
+	case "ON_DEMAND":
+		return "standard"
+	default:
+		return strings.ToLower(strings.TrimPrefix(s, "ON_DEMAND_"))
+	}
 }
 
 // audio returns the tokens of sound in a list of counts by modality.
-func audio(details []byte) (c llm.Count) {
+func audio(details []byte) llm.Count { return tokensOf(details, "AUDIO") }
+
+// tokensOf returns the tokens of a modality.
+func tokensOf(details []byte, modality string) (c llm.Count) {
 	for _, d := range jsonx.Elements(details) {
-		if string(plain(jsonx.Get(d, "modality"))) == "AUDIO" {
+		if string(plain(jsonx.Get(d, "modality"))) == modality {
 			if n, ok := jsonx.Int(jsonx.Get(d, "tokenCount")); ok && n > 0 {
 				c = llm.Tokens(n)
 			}

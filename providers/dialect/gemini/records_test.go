@@ -195,7 +195,7 @@ func TestRecordedAnswersAreReadAndWritten(t *testing.T) {
 			}
 			strict(t, form, out)
 			again := codectest.Events(t, c.NewReader(nil, true), out, 0)
-			if diff := cmp.Diff(normal(again), normal(evs)); diff != "" {
+			if diff := cmp.Diff(normal(again), normal(codectest.Unserved(evs))); diff != "" {
 				t.Errorf("%s, read, written and read again (-again +first):\n%s\n%s", form, diff, out)
 			}
 		}

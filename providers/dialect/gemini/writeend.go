@@ -277,16 +277,29 @@ func appendUsage(dst []byte, u *llm.Usage) []byte {
 		dst = number(dst, "thoughtsTokenCount", thoughts)
 	}
 	dst = number(dst, "totalTokenCount", u.Input.N+max(u.Output.N, thoughts))
-	if u.AudioIn.Known {
-		dst = modality(jsonx.AppendKey(dst, "promptTokensDetails"), u.AudioIn.N)
+	var d llm.Details
+	if u.Details != nil {
+		d = *u.Details
 	}
-	if u.AudioOut.Known {
-		dst = modality(jsonx.AppendKey(dst, "candidatesTokensDetails"), u.AudioOut.N)
-	}
+	dst = modalities(dst, "promptTokensDetails", u.AudioIn, d.ImageIn)
+	dst = modalities(dst, "candidatesTokensDetails", u.AudioOut, d.ImageOut)
 	return append(dst, '}')
 }
 
-func modality(dst []byte, audio int64) []byte {
-	dst = append(dst, `[{"modality":"AUDIO"`...)
-	return append(number(dst, "tokenCount", audio), "}]"...)
+// modalities writes the tokens of sounds and images, where there are any.
+func modalities(dst []byte, name string, audio, image llm.Count) []byte {
+	if !audio.Known && !image.Known {
+		return dst
+	}
+	dst = append(jsonx.AppendKey(dst, name), '[')
+	for _, m := range [...]struct {
+		name string
+		n    llm.Count
+	}{{"AUDIO", audio}, {"IMAGE", image}} {
+		if m.n.Known {
+			dst = append(jsonx.AppendComma(dst), '{')
+			dst = append(number(jsonx.AppendText(dst, "modality", m.name), "tokenCount", m.n.N), '}')
+		}
+	}
+	return append(dst, ']')
 }

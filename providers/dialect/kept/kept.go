@@ -89,10 +89,18 @@ func frame(dst []byte, event, doc string) []byte {
 	return append(append(dst, doc...), "\n\n"...)
 }
 
-// member is a member of a document of which the beginning need not be there.
-type member struct{ name, value string }
+// member is a member of a document of which the beginning need not be there, and the service tier beside it.
+type member struct {
+	name, value string
+	tier        string // as JSON; "": it is not there
+}
 
-func (m member) document() string { return `{"` + m.name + `":` + m.value + `}` }
+func (m member) document() string {
+	if m.tier != "" {
+		return `{"` + m.name + `":` + m.value + `,"` + serviceTier + `":` + m.tier + `}`
+	}
+	return `{"` + m.name + `":` + m.value + `}`
+}
 
 // frame appends the frame of a stream of the dialect that says the same and nothing else.
 func (m member) frame(to dialect.Name, dst []byte) []byte {
@@ -132,7 +140,7 @@ func metadata(s string) (member, bool) {
 // object is a member that is an object, in one line.
 func object(name string, value []byte) (member, bool) {
 	value, err := jsonx.Compact(value)
-	return member{name, string(value)}, err == nil && jsonx.Kind(value) == '{'
+	return member{name: name, value: string(value)}, err == nil && jsonx.Kind(value) == '{'
 }
 
 // Names of the members that state usage.
@@ -140,6 +148,7 @@ const (
 	usage         = "usage"
 	usageMetadata = "usageMetadata" // Gemini's
 	meta          = "meta"          // Cohere's, but in conversations
+	serviceTier   = "service_tier"  // what served it at OpenAI and those like it
 )
 
 // stating reports whether a member of that name states usage.
@@ -170,7 +179,9 @@ func depthOf(to dialect.Name) int {
 // lastUsage finds the last member that states usage, from the end of a JSON document whose beginning need not be there.
 // Read backwards, a quote begins or ends a string unless an odd number of backslashes stands before it, as it does
 // forwards.
-func lastUsage(to dialect.Name, s string) (member, bool) {
+func lastUsage(to dialect.Name, s string) (found member, ok bool) {
+	tier := ""
+	defer func() { found.tier = tier }()
 	s = strings.TrimRight(s, " \t\r\n")
 	deepest := depthOf(to)
 	depth, value, named := 0, 0, false
@@ -196,20 +207,32 @@ func lastUsage(to dialect.Name, s string) (member, bool) {
 		case '"':
 			begin := opening(s, i)
 			if begin < 0 {
-				return member{}, false
+				return found, ok
 			}
-			if name := s[begin+1 : i]; named && depth <= deepest && stating(to, name) {
-				if m, ok := object(name, []byte(s[value:end[depth]])); ok {
-					return m, true
+			switch name := s[begin+1 : i]; {
+			case !named || depth > deepest:
+			case name == serviceTier && tier == "":
+				if v := strings.TrimSpace(s[value:end[depth]]); jsonx.Kind([]byte(v)) == '"' && jsonx.Valid([]byte(v)) == nil {
+					tier = v
 				}
+			case !ok && stating(to, name):
+				found, ok = object(name, []byte(s[value:end[depth]]))
+			}
+			if ok && (tier != "" || !tiered(to)) {
+				return found, ok
 			}
 			named, i = false, begin
 		}
 		if depth < 1 { // the end is no document's, or its beginning is reached
-			return member{}, false
+			return found, ok
 		}
 	}
-	return member{}, false
+	return found, ok
+}
+
+// tiered reports whether answers of a dialect have their service tier beside their usage.
+func tiered(to dialect.Name) bool {
+	return to == dialect.OpenAIChat || to == dialect.OpenAIResponses || to == dialect.OpenAICompletions
 }
 
 // opening returns where the string begins whose closing quote is at i, or -1.

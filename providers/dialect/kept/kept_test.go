@@ -119,10 +119,47 @@ func TestRecordedAnswers(t *testing.T) {
 		_ = c.NewReader(nil, x.Stream).Feed(body, true, func(ev *llm.Event) error { want.Merge(ev.Usage); return nil })
 		got := kept.Usage(c, pieces(answer, 4096))
 		want.WebSearches, got.WebSearches = llm.Count{}, llm.Count{} // Gemini states them apart
+		if got.Details == nil || want.Details == nil {               // it may stand in a line before that of the usage
+			want.Details = nil
+		} else { // calls of tools stand in the answer's content
+			for _, u := range []*llm.Usage{&got, &want} {
+				served := *u.Details
+				served.FileSearches, u.Details = llm.Count{}, &served
+			}
+		}
 		if d := cmp.Diff(got, want); d != "" && (x.Stream || len(answer) <= 4096 || got.Known()) {
 			t.Errorf("(-got +want):\n%s", d)
 		}
 	})
+}
+
+// TestServiceTiers are read where they stand in the same line as the usage, before or behind it.
+func TestServiceTiers(t *testing.T) {
+	chat, responses := openaichat.New(), openairesponses.New()
+	for _, c := range []struct {
+		name string
+		to   dialect.Client
+		tail string
+		want string
+	}{
+		{"behind the usage of a document", chat, `"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":9},"service_tier":"flex","system_fingerprint":"f"}`, "flex"},
+		{"before it", chat, `"x"}],"service_tier":"priority","usage":{"prompt_tokens":7,"completion_tokens":9}}`, "priority"},
+		{"in a chunk", chat, "data: {\"choices\":[],\"service_tier\":\"flex\",\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":9}}\n\ndata: [DONE]\n\n", "flex"},
+		{"in an event that is longer than what is kept", responses, `"text":"a"}],"service_tier":"priority","store":true,"usage":{"input_tokens":7,"output_tokens":9},"metadata":{"service_tier":"mine"}}}` + "\n\n", "priority"},
+		{"nowhere", chat, `"x"}],"usage":{"prompt_tokens":7,"completion_tokens":9}}`, ""},
+		{"in a text of a model", chat, `{"choices":[{"message":{"content":"\"service_tier\":\"flex\""}}],"usage":{"prompt_tokens":7,"completion_tokens":9}}`, ""},
+		{"that is no text", chat, `"x"}],"service_tier":null,"usage":{"prompt_tokens":7,"completion_tokens":9}}`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, tier := kept.Usage(c.to, kept.Pieces{Tail: c.tail}), ""
+			if got.Details != nil {
+				tier = got.Details.Tier
+			}
+			if tier != c.want || got.Input.N != 7 || got.Output.N != 9 {
+				t.Errorf("got tier %q of %+v, want %q", tier, got, c.want)
+			}
+		})
+	}
 }
 
 // TestTextIsNeverUsage puts any text where a model's text stands, and cuts the answer anywhere.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -119,7 +121,7 @@ func FuzzStrip(f *testing.F) {
 		}
 		whole, u := runStrip(string(body), len(body))
 		cut, v := runStrip(string(body), int(size)+1)
-		if whole != cut || u != v {
+		if whole != cut || !cmp.Equal(u, v) {
 			t.Fatalf("cut at %d: %q, whole %q", int(size)+1, cut, whole)
 		}
 	})

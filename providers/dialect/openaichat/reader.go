@@ -221,7 +221,7 @@ func (r *reader) frame(data []byte, whole bool) error {
 		}
 	}
 	if f.usage != nil {
-		if err := r.used(f.usage); err != nil {
+		if err := r.used(data, f.usage); err != nil {
 			return err
 		}
 	}
@@ -262,9 +262,9 @@ func (r *reader) ping() error {
 }
 
 // used emits usage when it grew.
-func (r *reader) used(raw []byte) error {
+func (r *reader) used(data, raw []byte) error {
 	u := r.usage
-	u.Merge(usage.Read(raw))
+	u.Merge(usage.Of(data, raw))
 	if u == r.usage {
 		return nil
 	}

@@ -301,6 +301,7 @@ func (r *reader) ended(f *response) error {
 	status := string(plain(f.status))
 	if status == "failed" || status == "cancelled" {
 		if u, known := readUsage(f.usage); known {
+			f.spent(&u)
 			r.ev = llm.Event{Kind: llm.EvUsage, Usage: u}
 			if err := r.emit(&r.ev); err != nil {
 				return err
@@ -323,6 +324,7 @@ func (r *reader) ended(f *response) error {
 		}
 	}
 	if u, known := readUsage(f.usage); known {
+		f.spent(&u)
 		r.ev = llm.Event{Kind: llm.EvUsage, Usage: u}
 		if err := r.emit(&r.ev); err != nil {
 			return err
@@ -362,7 +364,7 @@ func (r *reader) finish(s llm.Stop) error {
 // response is a response object's members, raw.
 type response struct {
 	id, model, status, details, output, usage []byte
-	fault, message, tokens                    []byte
+	fault, message, tokens, tier              []byte
 }
 
 func (f *response) read(raw []byte) {
@@ -380,6 +382,8 @@ func (f *response) read(raw []byte) {
 			f.output = v
 		case "usage":
 			f.usage = v
+		case "service_tier":
+			f.tier = v
 		case "error":
 			f.fault = v
 		case "message":
@@ -387,6 +391,32 @@ func (f *response) read(raw []byte) {
 		case "input_tokens":
 			f.tokens = v
 		}
+	}
+}
+
+// spent adds what is billed beside tokens: calls of OpenAI's own tools (of those for the web only what searches,
+// https://platform.openai.com/docs/pricing), and the service tier.
+func (f *response) spent(u *llm.Usage) {
+	var web, files int64
+	for _, item := range jsonx.Elements(f.output) {
+		switch string(plain(jsonx.Get(item, "type"))) {
+		case "web_search_call":
+			if do := plain(jsonx.At(item, "action", "type")); len(do) == 0 || string(do) == "search" {
+				web++
+			}
+		case "file_search_call":
+			files++
+		}
+	}
+	if web > 0 {
+		u.WebSearches = llm.Tokens(web)
+	}
+	var d llm.Details
+	if files > 0 {
+		d.FileSearches = llm.Tokens(files)
+	}
+	if d.Tier = string(plain(f.tier)); d != (llm.Details{}) {
+		u.Merge(llm.Usage{Details: &d})
 	}
 }
 

@@ -142,7 +142,14 @@ func TestReader(t *testing.T) {
 		failed  llm.Code
 		content bool
 	}{
-		{"images", false, images, llm.Usage{Input: llm.Tokens(10), Output: llm.Tokens(20)}, llm.CodeNone, true},
+		{"images", false, images, llm.Usage{Input: llm.Tokens(10), Output: llm.Tokens(20), Details: &llm.Details{Images: llm.Tokens(1)}}, llm.CodeNone, true},
+		{"images of a size, of tokens of two kinds", false, `{"data":[{"b64_json":"aGk="},{"url":"u"}],"size":"1024x1024","quality":"high","usage":{"input_tokens":10,"input_tokens_details":{"text_tokens":4,"image_tokens":6},"output_tokens":20,"output_tokens_details":{"image_tokens":18,"text_tokens":2}}}`,
+			llm.Usage{Input: llm.Tokens(10), Output: llm.Tokens(20), Details: &llm.Details{Images: llm.Tokens(2), ImageIn: llm.Tokens(6), ImageOut: llm.Tokens(18), Served: llm.Served{Size: "1024x1024", Quality: "high"}}}, llm.CodeNone, true},
+		{"images without usage", false, `{"created":1,"data":[{"url":"u"},{"url":"v"},{"url":"w"}]}`, llm.Usage{Details: &llm.Details{Images: llm.Tokens(3)}}, llm.CodeNone, true},
+		{"a transcript by its seconds", false, `{"text":"hi","usage":{"type":"duration","seconds":9}}`, llm.Usage{Details: &llm.Details{Heard: llm.Tokens(9)}}, llm.CodeNone, true},
+		{"a transcript that says how long it is", false, `{"task":"transcribe","duration":8.47,"text":"hi"}`, llm.Usage{Details: &llm.Details{Heard: llm.Tokens(9)}}, llm.CodeNone, true},
+		{"the last event of an image", true, "data: {\"type\":\"image_generation.completed\",\"size\":\"1024x1024\",\"quality\":\"low\",\"usage\":{\"input_tokens\":10,\"output_tokens\":20}}\n\n",
+			llm.Usage{Input: llm.Tokens(10), Output: llm.Tokens(20), Details: &llm.Details{Served: llm.Served{Size: "1024x1024", Quality: "low"}}}, llm.CodeNone, true},
 		{"audio bytes", false, "\xff\xf3\x00binary", llm.Usage{}, llm.CodeNone, true},
 		{"a transcript", false, `{"text":"hi","usage":{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":0,"audio_tokens":14},"output_tokens":4}}`,
 			llm.Usage{Input: llm.Tokens(14), Output: llm.Tokens(4), AudioIn: llm.Tokens(14)}, llm.CodeNone, true},

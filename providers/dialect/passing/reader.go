@@ -2,6 +2,7 @@ package passing
 
 import (
 	"bytes"
+	"math"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -97,27 +98,52 @@ func (r *reader) document(chunk []byte, eof bool, emit llm.Emit) error {
 	return emit(&llm.Event{Kind: llm.EvDelta, Part: llm.PartNative, Text: chunk})
 }
 
-// sawUsage reads usage in either spelling: images and transcripts say input_tokens, others prompt_tokens.
+// sawUsage reads usage in either spelling: images and transcripts say input_tokens, others prompt_tokens. What was made
+// and heard stands beside it.
 func (r *reader) sawUsage(doc []byte, emit llm.Emit) error {
 	u := jsonx.Get(doc, "usage")
-	if jsonx.Kind(u) != '{' {
-		return nil
-	}
 	count := func(path ...string) llm.Count {
 		if v, ok := jsonx.Int(jsonx.At(u, path...)); ok && v >= 0 {
 			return llm.Tokens(v)
 		}
 		return llm.Count{}
 	}
+	was := r.usage
 	r.usage.Merge(llm.Usage{
 		Input:   count("input_tokens").Max(count("prompt_tokens")),
 		Output:  count("output_tokens").Max(count("completion_tokens")),
+		Cached:  count("input_tokens_details", "cached_tokens"),
 		AudioIn: count("input_token_details", "audio_tokens"),
 	})
-	if !r.usage.Known() {
+	d := llm.Details{
+		ImageIn: count("input_tokens_details", "image_tokens"), ImageOut: count("output_tokens_details", "image_tokens"),
+		Heard: length(jsonx.Get(u, "seconds")).Max(length(jsonx.Get(doc, "duration"))),
+	}
+	for _, image := range jsonx.Elements(jsonx.Get(doc, "data")) {
+		if jsonx.Kind(image) == '{' {
+			d.Images = llm.Tokens(d.Images.N + 1)
+		}
+	}
+	if d.Size, _ = jsonx.String(jsonx.Get(doc, "size")); d.Size != "" || d.Images.Known {
+		d.Quality, _ = jsonx.String(jsonx.Get(doc, "quality"))
+	}
+	if d != (llm.Details{}) {
+		r.usage.Merge(llm.Usage{Details: &d})
+	}
+	if !r.usage.Known() || r.usage == was {
 		return nil
 	}
 	return emit(&llm.Event{Kind: llm.EvUsage, Usage: r.usage})
+}
+
+// length reads seconds, a part of one as a whole.
+func length(raw []byte) llm.Count {
+	v, ok := jsonx.Float(raw)
+	const most = 1 << 30
+	if !ok || v < 0 || v > most {
+		return llm.Count{}
+	}
+	return llm.Tokens(int64(math.Ceil(v)))
 }
 
 func (r *reader) fail(e *llm.Error, emit llm.Emit) error {

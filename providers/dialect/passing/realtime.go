@@ -99,5 +99,18 @@ func (l *listener) message(m []byte, emit llm.Emit) error {
 	add(&l.usage.Cached, "input_token_details", "cached_tokens")
 	add(&l.usage.AudioIn, "input_token_details", "audio_tokens")
 	add(&l.usage.AudioOut, "output_token_details", "audio_tokens")
+	l.details(u)
 	return emit(&llm.Event{Kind: llm.EvUsage, Usage: l.usage})
+}
+
+// details adds the tokens of images.
+func (l *listener) details(u []byte) {
+	v, ok := jsonx.Int(jsonx.At(u, "input_token_details", "image_tokens"))
+	if !ok || v <= 0 {
+		return
+	}
+	if d := l.usage.Details; d != nil {
+		v += d.ImageIn.N
+	}
+	l.usage.Details = &llm.Details{ImageIn: llm.Tokens(v)}
 }

@@ -139,7 +139,7 @@ func (s *Strip) drop(frame []byte) bool {
 	if jsonx.Kind(f.usage) != '{' {
 		return false
 	}
-	s.usage.Merge(Read(f.usage))
+	s.usage.Merge(Of(data, f.usage))
 	if jsonx.Kind(f.choices) != '[' {
 		return false
 	}

@@ -25,9 +25,15 @@ func Append(dst []byte, u *llm.Usage) []byte {
 	count("cached_tokens", u.Cached)
 	count("cache_write_tokens", u.CacheWrite)
 	count("audio_tokens", u.AudioIn)
+	if u.Details != nil {
+		count("image_tokens", u.Details.ImageIn)
+	}
 	dst = append(jsonx.AppendKey(append(dst, '}'), "completion_tokens_details"), '{')
 	count("reasoning_tokens", u.Reasoning)
 	count("audio_tokens", u.AudioOut)
+	if u.Details != nil {
+		count("image_tokens", u.Details.ImageOut)
+	}
 	return append(dst, "}}"...)
 }
 
@@ -36,11 +42,7 @@ func Read(raw []byte) llm.Usage {
 	var u llm.Usage
 	var total llm.Count
 	var sound bool
-	first := func(c *llm.Count, v []byte) {
-		if n, ok := jsonx.Int(v); ok && n >= 0 && !c.Known {
-			*c = llm.Tokens(n)
-		}
-	}
+	var d llm.Details
 	for n, v := range jsonx.Members(raw) {
 		switch string(n) {
 		case "prompt_tokens":
@@ -50,26 +52,9 @@ func Read(raw []byte) llm.Usage {
 		case "total_tokens":
 			first(&total, v)
 		case "prompt_tokens_details":
-			for n, v := range jsonx.Members(v) {
-				switch string(n) {
-				case "cached_tokens":
-					u.Cached = llm.Count{}
-					first(&u.Cached, v)
-				case "cache_write_tokens":
-					first(&u.CacheWrite, v)
-				case "audio_tokens":
-					first(&u.AudioIn, v)
-				}
-			}
+			inDetail(&u, &d, v)
 		case "completion_tokens_details":
-			for n, v := range jsonx.Members(v) {
-				switch string(n) {
-				case "reasoning_tokens":
-					first(&u.Reasoning, v)
-				case "audio_tokens":
-					first(&u.AudioOut, v)
-				}
-			}
+			outDetail(&u, &d, v)
 		case "prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens":
 			first(&u.Cached, v) // DeepSeek, Mistral, Moonshot, Claude behind a compatible front
 		case "cache_creation_input_tokens":
@@ -86,9 +71,59 @@ func Read(raw []byte) llm.Usage {
 			first(&u.WebSearches, jsonx.Get(v, "web_search_requests"))
 		}
 	}
+	if d.ImageIn.N > 0 || d.ImageOut.N > 0 {
+		u.Details = new(d)
+	}
 	addRest(&u, total, sound)
 	if u.Input.Known && u.Cached.N > u.Input.N { // Grok counts a hidden prompt there, and Mistral its own
 		u.Cached.N = u.Input.N
+	}
+	return u
+}
+
+// first reads a number that is not known yet.
+func first(c *llm.Count, v []byte) {
+	if n, ok := jsonx.Int(v); ok && n >= 0 && !c.Known {
+		*c = llm.Tokens(n)
+	}
+}
+
+// inDetail reads the parts of a prompt.
+func inDetail(u *llm.Usage, d *llm.Details, v []byte) {
+	for n, v := range jsonx.Members(v) {
+		switch string(n) {
+		case "cached_tokens":
+			u.Cached = llm.Count{}
+			first(&u.Cached, v)
+		case "cache_write_tokens":
+			first(&u.CacheWrite, v)
+		case "audio_tokens":
+			first(&u.AudioIn, v)
+		case "image_tokens":
+			first(&d.ImageIn, v)
+		}
+	}
+}
+
+// outDetail reads the parts of an answer.
+func outDetail(u *llm.Usage, d *llm.Details, v []byte) {
+	for n, v := range jsonx.Members(v) {
+		switch string(n) {
+		case "reasoning_tokens":
+			first(&u.Reasoning, v)
+		case "audio_tokens":
+			first(&u.AudioOut, v)
+		case "image_tokens":
+			first(&d.ImageOut, v)
+		}
+	}
+}
+
+// Of reads the usage of an answer or a chunk, and the service tier that stands beside it.
+func Of(answer, raw []byte) llm.Usage {
+	u := Read(raw)
+	if tier, ok := jsonx.String(jsonx.Get(answer, "service_tier")); ok && tier != "" {
+		u.Merge(llm.Usage{Details: &llm.Details{Served: llm.Served{Tier: tier}}})
 	}
 	return u
 }
