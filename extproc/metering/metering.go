@@ -103,6 +103,7 @@ type Meter struct {
 	unknown atomic.Bool
 	queue   chan *due // nil: settled at once
 	later   sync.Map  // by id: *due whose store is away
+	rooms   sync.Pool // *[]byte, for records on their way to the journal
 }
 
 // waiting bounds the exchanges that wait to be settled. Beyond it their reservations expire, which charges them.

@@ -170,7 +170,13 @@ func (m *Meter) settle(ctx context.Context, d *due) {
 // tell settles, with the record of the ledger in the journal until the ledger has it.
 func (m *Meter) tell(ctx context.Context, d *due) (quota.Outcome, error) {
 	if s, ok := m.store.(*journal.Store); ok && d.r != nil {
-		return s.Use(ctx, &d.s, d.r.Encode())
+		room, ok := m.rooms.Get().(*[]byte)
+		if !ok {
+			room = new([]byte)
+		}
+		defer m.rooms.Put(room) // the journal copies it
+		*room = d.r.AppendTo((*room)[:0])
+		return s.Use(ctx, &d.s, *room)
 	}
 	return m.store.Settle(ctx, &d.s)
 }

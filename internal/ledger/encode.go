@@ -10,9 +10,11 @@ import (
 
 // Encode writes a record as one line of JSON without its end. It is written for every exchange, so by hand; a law
 // holds it against the library.
-func (r *Record) Encode() []byte {
-	w := lineWriter{b: make([]byte, 1, 768)}
-	w.b[0] = '{'
+func (r *Record) Encode() []byte { return r.AppendTo(make([]byte, 0, 1<<10)) }
+
+// AppendTo appends what Encode returns.
+func (r *Record) AppendTo(dst []byte) []byte {
+	w := lineWriter{b: append(dst, '{')}
 	w.always("organization", r.Organization)
 	w.always("id", r.ID)
 	w.int("sequence", int64(r.Sequence))

@@ -125,8 +125,9 @@ func (s *Store) Write(ctx context.Context, records []*ledger.Record) (int, error
 		return 0, failed(err)
 	}
 	rows := make([][]any, 0, len(records))
+	var room []byte
 	for _, r := range records {
-		rows = append(rows, sqltext.RecordValues(nil, r))
+		rows = append(rows, sqltext.RecordValues(nil, r, &room))
 	}
 	n := 0
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {

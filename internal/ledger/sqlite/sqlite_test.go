@@ -2,11 +2,13 @@ package sqlite_test
 
 import (
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/sqlite"
 	"github.com/signalbox-ai/signalbox/internal/testkit/ledgertest"
@@ -66,5 +68,34 @@ func TestAFileOfALaterProgramIsRefused(t *testing.T) {
 	}
 	if _, err := sqlite.Open(t.Context(), t.TempDir()); err == nil {
 		t.Error("a folder is opened as a ledger")
+	}
+}
+
+// What goes in by many at once says only how many were new.
+func TestOfManyRecordsTheKnownOnesCountOnce(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "l.db"))
+	defer s.Close()
+	many := func(from, to int) (out []*ledger.Record) {
+		for i := from; i < to; i++ {
+			out = append(out, ledgertest.Make(fmt.Sprintf("%03d", i), ledgertest.Noon()))
+		}
+		return out
+	}
+	for _, step := range []struct {
+		batch []*ledger.Record
+		fresh int
+		all   int64
+	}{
+		{many(0, 40), 40, 40},
+		{many(0, 40), 0, 40},
+		{many(39, 79), 39, 79},
+		{append(many(79, 100), many(79, 100)...), 21, 100},
+	} {
+		if n := ledgertest.Write(t, s, step.batch...); n != step.fresh {
+			t.Errorf("%d were new, want %d", n, step.fresh)
+		}
+		if got := ledgertest.Total(t, s).Exchanges; got != step.all {
+			t.Errorf("%d exchanges, want %d", got, step.all)
+		}
 	}
 }

@@ -136,10 +136,11 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []*ledger.Record
 	defer one.Close()
 	added := make([]*ledger.Record, 0, len(records))
 	var values []any
+	var room []byte
 	for together == many && len(records) >= many {
 		values = values[:0]
 		for _, r := range records[:many] {
-			values = sqltext.RecordValues(values, r)
+			values = sqltext.RecordValues(values, r, &room)
 		}
 		n, err := exec(ctx, several, values)
 		if err != nil {
@@ -153,7 +154,7 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []*ledger.Record
 		time.Sleep(breath)
 	}
 	for _, r := range records {
-		values = sqltext.RecordValues(values[:0], r)
+		values = sqltext.RecordValues(values[:0], r, &room)
 		n, err := exec(ctx, one, values)
 		if err != nil {
 			return nil, err

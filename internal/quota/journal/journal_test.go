@@ -217,3 +217,26 @@ func BenchmarkReserved(b *testing.B) {
 		}
 	}
 }
+
+// An end that is told twice is one line.
+func TestAnEndThatIsKnownIsNotWrittenAgain(t *testing.T) {
+	j, _, err := Open(Params{Dir: t.TempDir(), Ledger: true, Delay: time.Hour})
+	must(t, err)
+	defer j.Close()
+	must(t, j.Noted(settlement("a", quota.Claim{Budget: money, Amount: 7}), []byte("1")))
+	lines := func() int {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return j.lines
+	}
+	for range 3 {
+		must(t, j.Settled("acme", "a"))
+	}
+	if n := lines(); n != 2 {
+		t.Errorf("%d lines, want 2", n)
+	}
+	must(t, j.Written("acme", "a"), j.Written("acme", "a"))
+	if n := lines(); n != 3 || j.Waiting() != 0 {
+		t.Errorf("%d lines, %d exchanges; want 3, 0", n, j.Waiting())
+	}
+}
