@@ -13,6 +13,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
 )
 
 // Attempt is one try at one target, as the attempt filter sees it.
@@ -71,6 +72,21 @@ func (x *Exchange) begin(n int) {
 	}
 }
 
+// enter begins the first attempt at the first step whose breaker lets it in, and puts that in front: where many are planned
+// at once, a target that is tried again gets a few of them. Where none lets it in, it begins at the best all the same.
+func (x *Exchange) enter(steps []routing.Step) {
+	now := x.core.now()
+	for i := range steps {
+		s := steps[i]
+		if x.core.heal.Of(s.Provider, s.Model).Enter(s.Key, now) {
+			copy(steps[1:i+1], steps[:i])
+			steps[0] = s
+			return
+		}
+	}
+	x.core.heal.Of(steps[0].Provider, steps[0].Model).Begin(steps[0].Key, now)
+}
+
 // learn tells the health of its target how attempt n ended, once.
 func (x *Exchange) learn(n int, a health.Attempt) {
 	x.mu.Lock()
@@ -101,7 +117,7 @@ func (x *Exchange) forget(n int) {
 		x.mu.Unlock()
 		switch {
 		case lost:
-			x.core.heal.Of(x.Steps[i].Provider, x.Steps[i].Model).Drop()
+			x.core.heal.Of(x.Steps[i].Provider, x.Steps[i].Model).Drop(x.Steps[i].Key, x.core.now())
 		case a.under == underWay:
 			x.learn(i+1, health.Attempt{Code: a.Err.Code, First: a.First, Took: a.Took})
 		}

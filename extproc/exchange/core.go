@@ -174,7 +174,7 @@ func (x *Exchange) keys(ids []string, provider, model string) ([]string, bool) {
 		if until, rests := x.core.rests.Cooling(health.Subject{Provider: provider, Key: id, Model: model}, now); rests {
 			return until, true
 		}
-		return at.Rests(id, now)
+		return at.Rests(id, maphash.String(x.core.live.seed, x.ID), now)
 	})
 }
 

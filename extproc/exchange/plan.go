@@ -241,6 +241,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	for !x.core.live.claim(x.ID) { // the client's id is that of another exchange, too
 		x.ID = newID()
 	}
+	x.enter(plan.Steps)
 	clusters := make([]string, 0, len(plan.Steps)+1)
 	for i, s := range plan.Steps {
 		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
@@ -271,6 +272,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	x.timers(&r, leg)
 	if leg.Path < ticket.Worked {
 		if err := x.first1(ctx, &r, p, leg); err != nil {
+			x.core.heal.Of(leg.Provider, leg.Model).Drop(leg.Key, x.core.now())
 			return Reply{}, err
 		}
 	} else {
@@ -284,8 +286,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		x.said = content.Keep(x.in.server, p.in)
 	}
 	x.attempts = make([]Attempted, len(x.Steps))
-	x.attempts[0].Path = leg.Path
-	x.begin(1)
+	x.attempts[0].Path, x.attempts[0].under = leg.Path, underWay
 	waited := x.in.waited
 	x.move(stPlanned)
 	x.in = nil

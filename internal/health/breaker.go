@@ -7,8 +7,9 @@ const (
 	breakRow    = 5                // harms in a row that open it
 	breakLeast  = 20               // attempts in a window, of which
 	breakShare  = 0.5              // this share of harms opens it
-	breakWindow = 10 * time.Second //
-	openFirst   = 5 * time.Second  // how long it stays open, doubled with each failed trial
+	breakWindow = 10 * time.Second // in parts, of which the oldest is forgotten whole
+	breakParts  = 10
+	openFirst   = 5 * time.Second // how long it stays open, doubled with each failed trial
 	openLongest = 2 * time.Minute
 	probes      = 3                // trials that must go well before it closes
 	trialTime   = 30 * time.Second // after which others are tried in place of trials of which nothing was heard
@@ -34,15 +35,21 @@ func (s State) String() string { return stateNames[min(int(s), len(stateNames)-1
 
 // breaker is a state machine over the ends of attempts. Its zero value is closed.
 type breaker struct {
-	state     State
-	since     time.Time // of the state
-	row       int       // harms in a row
-	opened    int       // times in a row
-	trials    int       // that are under way, while trying
-	passed    int       // trials that went well
-	from      time.Time // of the window
-	n, harmed int       // in the window
-	old, bad  int       // in the window before
+	state  State
+	since  time.Time // of the state
+	broke  time.Time // when it opened last
+	row    int       // harms in a row
+	opened int       // times in a row
+	trials int       // that are under way, while trying
+	passed int       // trials that went well
+	window
+}
+
+// window counts the attempts of the last breakWindow.
+type window struct {
+	part   int64 // number of the newest part
+	ends   [breakParts]int32
+	harmed [breakParts]int32
 }
 
 // at returns the state at a time: one that is open is tried when its time is over.
@@ -65,8 +72,13 @@ func (b *breaker) rest() time.Duration {
 	return min(openFirst<<min(max(b.opened-1, 0), 10), openLongest)
 }
 
-// until is when an open breaker is tried.
-func (b *breaker) until() time.Time { return b.since.Add(b.rest()) }
+// until is when one that is open is tried, or when one whose trials are all under way is tried again.
+func (b *breaker) until() time.Time {
+	if b.state == Trying {
+		return b.since.Add(trialTime)
+	}
+	return b.since.Add(b.rest())
+}
 
 // share is what is let in of the traffic: all of it while there is room for trials.
 func (b *breaker) share(now time.Time) float64 {
@@ -74,41 +86,60 @@ func (b *breaker) share(now time.Time) float64 {
 	case Open:
 		return 0
 	case Trying:
-		if b.state == Trying && b.trials+b.passed >= probes && now.Sub(b.since) < trialTime {
+		if b.full(now) {
 			return 0
 		}
 	case Closing:
-		return rampFrom + (1-rampFrom)*float64(now.Sub(b.since))/float64(rampTime)
+		return rampFrom + (1-rampFrom)*max(0, float64(now.Sub(b.since))/float64(rampTime))
 	}
 	return 1
 }
 
-// begin counts an attempt that begins.
-func (b *breaker) begin(now time.Time) {
-	if b.at(now) != Trying {
-		return
-	}
-	if b.state != Trying || now.Sub(b.since) >= trialTime {
-		b.state, b.since, b.trials, b.passed = Trying, now, 0, 0
-	}
-	b.trials++
+// full reports whether the trials of one that is tried are all under way or done.
+func (b *breaker) full(now time.Time) bool {
+	return b.state == Trying && b.trials+b.passed >= probes && now.Sub(b.since) < trialTime
 }
 
-// end counts an attempt that ended, and reports whether the state is another since.
-func (b *breaker) end(now time.Time, harmed bool) bool {
+// begin counts an attempt that begins, and reports whether the state is another since.
+func (b *breaker) begin(now time.Time) bool {
+	if b.at(now) != Trying {
+		return false
+	}
 	was := b.state
-	b.state = b.at(now)
+	switch {
+	case was != Trying:
+		b.state, b.since, b.trials, b.passed = Trying, now, 0, 0
+	case now.Sub(b.since) >= trialTime: // those that went well count on
+		b.since, b.trials = now, 0
+	}
+	b.trials++
+	return was != Trying
+}
+
+// drop takes back a begin of which no end is known.
+func (b *breaker) drop() {
+	if b.state == Trying {
+		b.trials = max(b.trials-1, 0)
+	}
+}
+
+// end counts an attempt that began and ended, and reports whether the state is another since. What was sent before it
+// opened says nothing of whether the target is well again.
+func (b *breaker) end(began, now time.Time, harmed bool) bool {
+	was := b.state
+	if s := b.at(now); s == Open || s == Trying && (was == Open || began.Before(b.broke)) {
+		return false
+	} else if s != was {
+		b.state, b.since = s, now
+	}
 	b.count(now, harmed)
 	switch b.state {
 	case Trying:
 		b.trials = max(b.trials-1, 0)
-		switch {
-		case harmed:
+		if harmed {
 			b.open(now)
-		default:
-			if b.passed++; b.passed >= probes {
-				b.state, b.since = Closing, now
-			}
+		} else if b.passed++; b.passed >= probes {
+			b.state, b.since = Closing, now
 		}
 	case Closed, Closing:
 		if b.fails() {
@@ -121,29 +152,63 @@ func (b *breaker) end(now time.Time, harmed bool) bool {
 }
 
 func (b *breaker) open(now time.Time) {
-	b.state, b.since = Open, now
+	b.state, b.since, b.broke = Open, now, now
 	b.opened++
-	b.row, b.n, b.harmed, b.old, b.bad, b.trials, b.passed = 0, 0, 0, 0, 0, 0, 0
+	b.row, b.trials, b.passed = 0, 0, 0
+	b.window = window{}
 }
 
-// count keeps two windows, of which both count.
+// adopt takes over that another replica's breaker opened the opened-th time in a row, and is open for so long still. One
+// that is open for longer, or knows of a later opening, stays as it is.
+func (b *breaker) adopt(opened int, left time.Duration, now time.Time) bool {
+	from := breaker{opened: min(max(opened, 1), 12)}
+	if left = min(left, from.rest()); left <= 0 {
+		return false
+	}
+	broke := now.Add(left - from.rest())
+	if !broke.After(b.broke.Add(adoptSlack)) || b.at(now) == Open && !now.Add(left).After(b.until()) {
+		return false
+	}
+	changed := b.state != Open
+	b.open(broke)
+	b.opened = from.opened
+	return changed
+}
+
+// adoptSlack is by how much the same opening may look later when it is told again.
+const adoptSlack = time.Second
+
+// count keeps the window and the row.
 func (b *breaker) count(now time.Time, harmed bool) {
-	switch age := now.Sub(b.from); {
-	case age >= 2*breakWindow:
-		b.from, b.n, b.harmed, b.old, b.bad = now, 0, 0, 0, 0
-	case age >= breakWindow:
-		b.from, b.old, b.bad, b.n, b.harmed = now, b.n, b.harmed, 0, 0
+	w := &b.window
+	part := now.UnixNano() / int64(breakWindow/breakParts)
+	for n := range min(max(part-w.part, 0), breakParts) {
+		i := (part - n) % breakParts
+		w.ends[i], w.harmed[i] = 0, 0
 	}
-	b.n++
-	if harmed {
-		b.harmed++
-		b.row++
-	} else {
+	w.part = max(w.part, part)
+	i := w.part % breakParts
+	w.ends[i]++
+	if !harmed {
 		b.row = 0
+		return
 	}
+	w.harmed[i]++
+	b.row++
 }
 
+// fails reports whether what was counted opens it. Only what harmed can.
 func (b *breaker) fails() bool {
-	n, bad := b.n+b.old, b.harmed+b.bad
-	return b.row >= breakRow || n >= breakLeast && float64(bad) >= breakShare*float64(n)
+	if b.row == 0 {
+		return false
+	}
+	if b.row >= breakRow {
+		return true
+	}
+	n, bad := int32(0), int32(0)
+	for i := range breakParts {
+		n += b.window.ends[i]
+		bad += b.window.harmed[i]
+	}
+	return n >= breakLeast && float64(bad) >= breakShare*float64(n)
 }

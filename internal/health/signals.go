@@ -1,7 +1,10 @@
 package health
 
 import (
+	"cmp"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,8 +38,9 @@ var unknown = Signals{Success: 1, Share: 1, Room: Room{Requests: -1, Tokens: -1}
 
 // Targets is the health of all targets, by name. It outlives reloads of the configuration. It is safe for concurrent use.
 type Targets struct {
-	mu sync.RWMutex
-	of map[name]*Target
+	mu     sync.RWMutex
+	of     map[name]*Target
+	change atomic.Pointer[func(Change)]
 }
 
 type name struct{ provider, model string }
@@ -58,8 +62,63 @@ func (t *Targets) Of(provider, model string) *Target {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if h = t.of[name{provider, model}]; h == nil && len(t.of) < mostTargets {
-		h = newTarget()
+		h = newTarget(name{provider, model}, &t.change)
 		t.of[name{provider, model}] = h
 	}
 	return h
+}
+
+// Watch has f called for each change of a breaker, after it, by whoever brought it about: f must not wait.
+func (t *Targets) Watch(f func(Change)) { t.change.Store(&f) }
+
+// Seen is a target with its signals.
+type Seen struct {
+	Provider, Model string
+	Signals
+	Keys []KeySeen // by id
+}
+
+// KeySeen is a key at a target, whose breaker is not closed.
+type KeySeen struct {
+	Key   string
+	State State
+	Share float64
+	Until time.Time // when an open one is tried
+}
+
+// All returns every target of which something is known, by provider and model.
+func (t *Targets) All(now time.Time) []Seen {
+	var out []Seen
+	for _, h := range t.all() {
+		p := h.shown.Load()
+		s := Seen{Provider: h.provider, Model: h.model, Signals: h.Signals(now)}
+		if p == nil && s.InFlight == 0 {
+			continue
+		}
+		if p != nil {
+			for i := range p.breakers {
+				b := &p.breakers[i]
+				if st := b.at(now); st != Closed {
+					s.Keys = append(s.Keys, KeySeen{b.key, st, b.share(now), b.until()})
+				}
+			}
+		}
+		slices.SortFunc(s.Keys, func(a, b KeySeen) int { return cmp.Compare(a.Key, b.Key) })
+		out = append(out, s)
+	}
+	return out
+}
+
+// all returns every target, by provider and model.
+func (t *Targets) all() []*Target {
+	t.mu.RLock()
+	out := make([]*Target, 0, len(t.of))
+	for _, h := range t.of {
+		out = append(out, h)
+	}
+	t.mu.RUnlock()
+	slices.SortFunc(out, func(a, b *Target) int {
+		return cmp.Or(cmp.Compare(a.provider, b.provider), cmp.Compare(a.model, b.model))
+	})
+	return out
 }

@@ -1,9 +1,12 @@
 package health
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -34,7 +37,7 @@ func TestABreakerOpensTriesAndClosesSlowly(t *testing.T) {
 		end(llm.CodeUpstream)
 	}
 	want(0)
-	if until, rests := h.Rests("k", now); !rests || until.Sub(now) != openFirst {
+	if until, rests := h.Rests("k", 0, now); !rests || until.Sub(now) != openFirst {
 		t.Fatalf("rests %v until %v", rests, until)
 	}
 	now = now.Add(openFirst)
@@ -62,7 +65,7 @@ func TestAFailedTrialOpensForTwiceAsLong(t *testing.T) {
 		fail()
 	}
 	for want := openFirst; want < 4*openLongest; want *= 2 {
-		until, rests := h.Rests("k", now)
+		until, rests := h.Rests("k", 0, now)
 		if d := min(want, openLongest); !rests || until.Sub(now) != d {
 			t.Fatalf("rests for %v, want %v", until.Sub(now), d)
 		}
@@ -81,14 +84,236 @@ func TestTrialsOfWhichNothingIsHeardAreNotWaitedForForever(t *testing.T) {
 	now = now.Add(openFirst)
 	for range probes {
 		h.Begin("k", now)
-		h.Drop()
 	}
-	if s := h.Signals(now); s.Share != 0 || s.InFlight != 0 {
+	if s := h.Signals(now); s.Share != 0 || s.InFlight != probes {
 		t.Fatalf("got %+v", s)
+	}
+	if until, rests := h.Rests("k", 0, now); !rests || until.Sub(now) != trialTime {
+		t.Errorf("rests %v for %v", rests, until.Sub(now))
 	}
 	if s := h.Signals(now.Add(trialTime)); s.Share != 1 {
 		t.Errorf("got %+v", s)
 	}
+	h.Drop("k", now) // its client left: another may try
+	if s := h.Signals(now); s.Share != 1 || s.InFlight != probes-1 {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// TestNoMoreAreLetInThanThereAreTrials has 500 requests ask at once when a breaker is half-open (RELIABILITY §11, 37).
+func TestNoMoreAreLetInThanThereAreTrials(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	h := NewTargets().Of("p", "m")
+	for range breakRow {
+		h.Begin("k", now)
+		h.End(Attempt{Key: "k", Code: llm.CodeOverloaded}, now)
+	}
+	if h.Enter("k", now.Add(openFirst/2)) {
+		t.Fatal("an open breaker lets in")
+	}
+	now = now.Add(openFirst)
+	var in atomic.Int64
+	var wg sync.WaitGroup
+	for range 500 {
+		wg.Go(func() {
+			if h.Enter("k", now) {
+				in.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if in.Load() != probes || h.Signals(now).InFlight != probes {
+		t.Errorf("%d are let in, %d in flight", in.Load(), h.Signals(now).InFlight)
+	}
+}
+
+// TestWhatWasSentBeforeItOpenedSaysNothing lets answers come late: those of attempts from before the outage neither close
+// nor open the breaker.
+func TestWhatWasSentBeforeItOpenedSaysNothing(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		late llm.Code
+	}{{"timeouts", llm.CodeTimeout}, {"answers", llm.CodeNone}} {
+		t.Run(c.name, func(t *testing.T) {
+			now := time.Unix(1e9, 0)
+			h := NewTargets().Of("p", "m")
+			for range breakRow {
+				h.Begin("k", now)
+				h.End(Attempt{Key: "k", Code: llm.CodeReset}, now)
+			}
+			late := func() { h.End(Attempt{Key: "k", Code: c.late, Took: time.Minute}, now) }
+			late()
+			now = now.Add(openFirst)
+			late()
+			h.Begin("k", now)
+			for range 2 * probes {
+				late()
+			}
+			if s := stateOf(h, "k"); s != Trying {
+				t.Fatalf("it is %v", s)
+			}
+			if s := h.Signals(now); s.Share != 1 {
+				t.Errorf("a share of %v while there is room for trials", s.Share)
+			}
+		})
+	}
+}
+
+// TestLongTrialsClose has trials that take longer than others wait for them: they count all the same.
+func TestLongTrialsClose(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	h := NewTargets().Of("p", "m")
+	for range breakRow {
+		h.Begin("k", now)
+		h.End(Attempt{Key: "k", Code: llm.CodeReset}, now)
+	}
+	now = now.Add(openFirst)
+	for range probes {
+		h.Begin("k", now)
+	}
+	now = now.Add(2 * trialTime)
+	h.Begin("k", now) // one more, in place of those
+	for range probes {
+		h.End(Attempt{Key: "k", Took: 2 * trialTime}, now)
+	}
+	if s := stateOf(h, "k"); s != Closing {
+		t.Errorf("it is %v", s)
+	}
+}
+
+// TestAKeyThatClosesBesideOneThatIsWell takes its growing share of the lots, and of the target everybody may go.
+func TestAKeyThatClosesBesideOneThatIsWell(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	h := NewTargets().Of("p", "m")
+	h.Begin("good", now)
+	h.End(Attempt{Key: "good"}, now)
+	for range breakRow {
+		h.Begin("bad", now)
+		h.End(Attempt{Key: "bad", Code: llm.CodeCredential}, now)
+	}
+	now = now.Add(openFirst)
+	for range probes {
+		h.Begin("bad", now)
+	}
+	for range probes {
+		h.End(Attempt{Key: "bad"}, now)
+	}
+	last := 1 << 10
+	for at := range 11 {
+		n := 0
+		for lot := range uint64(1 << 10) {
+			if _, rests := h.Rests("bad", lot<<54, now.Add(time.Duration(at)*time.Second)); rests {
+				n++
+			}
+		}
+		want := 1<<10 - int(1024*(rampFrom+(1-rampFrom)*float64(at)/10))
+		if n > last || n < want-1 || n > want+1 {
+			t.Errorf("after %d s %d of 1024 stay away, want %d", at, n, want)
+		}
+		last = n
+	}
+	if s := h.Signals(now); s.Share != 1 {
+		t.Errorf("a share of %v", s.Share)
+	}
+}
+
+func stateOf(t *Target, key string) State {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.keys[key].state
+}
+
+// TestChangesAreTold follows the changes of a breaker.
+func TestChangesAreTold(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	table := NewTargets()
+	var got []string
+	table.Watch(func(c Change) { got = append(got, c.Provider+"/"+c.Model+" "+c.Key+" "+c.To.String()) })
+	h := table.Of("p", "m")
+	for range breakRow {
+		h.Begin("k", now)
+		h.End(Attempt{Key: "k", Code: llm.CodeReset}, now)
+	}
+	now = now.Add(openFirst)
+	for range probes {
+		h.Begin("k", now)
+		h.End(Attempt{Key: "k"}, now)
+	}
+	now = now.Add(rampTime)
+	h.Begin("k", now)
+	h.End(Attempt{Key: "k"}, now)
+	want := []string{"p/m k open", "p/m k half_open", "p/m k closing", "p/m k closed"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestAFailureThatIsOldWeighsLess lets half the attempts of a minute fail, and then answer well.
+func TestAFailureThatIsOldWeighsLess(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	h := NewTargets().Of("p", "m")
+	run := func(n int, fails int) {
+		for i := range n {
+			code := llm.CodeNone
+			if fails > 0 && i%fails == 0 {
+				code = llm.CodeReset
+			}
+			h.Begin("k", now)
+			h.End(Attempt{Key: "k", Code: code}, now)
+			now = now.Add(time.Second)
+		}
+	}
+	run(600, 3)
+	if s := h.Signals(now).Success; s < 0.6 || s > 0.72 {
+		t.Fatalf("a success of %.3f, want two thirds", s)
+	}
+	run(30, 0) // one half-life
+	if s := h.Signals(now).Success; s < 0.79 || s > 0.87 {
+		t.Fatalf("a success of %.3f after a half-life, want five sixths", s)
+	}
+	before := h.Signals(now).Weight
+	if after := h.Signals(now.Add(halfSuccess)).Weight; after < before*0.45 || after > before*0.55 {
+		t.Errorf("a weight of %.2f, and %.2f a half-life later", before, after)
+	}
+}
+
+// TestHalfOfManyOpens holds for every mix over time: it opens exactly when five in a row harmed, or half of at least
+// twenty in the window.
+func TestHalfOfManyOpens(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type end struct {
+			at     time.Time
+			harmed bool
+		}
+		var b breaker
+		var all []end
+		now, row := time.Unix(1e9, 0), 0
+		for range rapid.IntRange(1, 120).Draw(t, "attempts") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "s")) * time.Second)
+			harmed := rapid.IntRange(0, 2).Draw(t, "harmed") > 0
+			all = append(all, end{now, harmed})
+			if row++; !harmed {
+				row = 0
+			}
+			b.end(now, now, harmed)
+			n, bad := 0, 0
+			for _, e := range all {
+				if now.Sub(e.at) < breakWindow { // whole seconds: the parts are these
+					n++
+					if e.harmed {
+						bad++
+					}
+				}
+			}
+			want := harmed && (row >= breakRow || n >= breakLeast && 2*bad >= n)
+			if (b.state == Open) != want {
+				t.Fatalf("it is %v after %d in a row, %d of %d", b.state, row, bad, n)
+			}
+			if want {
+				return
+			}
+		}
+	})
 }
 
 func TestATargetIsOpenWhileOneOfItsKeysIsNot(t *testing.T) {
@@ -103,8 +328,8 @@ func TestATargetIsOpenWhileOneOfItsKeysIsNot(t *testing.T) {
 	if s := h.Signals(now); s.Share != 1 {
 		t.Errorf("a share of %v", s.Share)
 	}
-	_, good := h.Rests("good", now)
-	_, bad := h.Rests("bad", now)
+	_, good := h.Rests("good", 0, now)
+	_, bad := h.Rests("bad", 0, now)
 	if good || !bad {
 		t.Errorf("good rests %v, bad rests %v", good, bad)
 	}
@@ -153,7 +378,7 @@ func TestBreakerLaws(t *testing.T) {
 			}
 			harmed := rapid.Bool().Draw(t, "harmed")
 			b.begin(now)
-			b.end(now, harmed)
+			b.end(now, now, harmed)
 			if harmed {
 				harms++
 				good = 0
