@@ -21,7 +21,12 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/signalbox-ai/signalbox/internal/app"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/ledger/remote"
 	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
+	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
 )
 
 // apiFlags say where the admin API is, and how answers are shown. They stand at every command that asks it.
@@ -234,4 +239,57 @@ type retitled struct {
 type removed struct {
 	named
 	versioned
+}
+
+// placeFlags say where the ledger is.
+type placeFlags struct {
+	Config    string `short:"c" placeholder:"FILE" type:"existingfile" env:"SIGNALBOX_CONFIG" help:"The configuration that says where the ledger is."`
+	Ledger    string `placeholder:"ADDRESS" help:"The ledger, as sqlite:PATH or postgres://USER@HOST/DATABASE, in place of the configuration's."`
+	Server    string `placeholder:"ADDRESS" help:"The admin API that is asked in place of the database: unix:PATH of the local socket, or a URL. It shows what the token's owner may see."`
+	TokenFile string `env:"SIGNALBOX_ADMIN_TOKEN_FILE" type:"existingfile" help:"File of the admin token, a key or an OIDC token; without it $SIGNALBOX_ADMIN_TOKEN is sent, and nothing to the local socket."`
+	CA        string `type:"existingfile" help:"File of the authorities (PEM) that the server's certificate is verified with."`
+}
+
+// reader is a ledger that is read, here or behind an admin API.
+type reader interface {
+	Usage(ctx context.Context, q book.Query) ([]book.Row, error)
+	Records(ctx context.Context, q book.Filter, f func(*ledger.Record) error) error
+	book.Lister
+	Close() error
+}
+
+// store opens the database.
+func (f *placeFlags) store(ctx context.Context) (book.Store, error) {
+	return app.Ledger(ctx, f.Config, f.Ledger)
+}
+
+// reader opens the database, or what stands for it.
+func (f *placeFlags) reader(ctx context.Context) (reader, error) {
+	if f.Server == "" {
+		s, err := f.store(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return s.(reader), nil
+	}
+	if f.Ledger != "" {
+		return nil, errors.New("--server and --ledger are two ledgers: name one")
+	}
+	api := apiFlags{Server: f.Server, TokenFile: f.TokenFile, CA: f.CA}
+	h, base, err := api.client()
+	if err != nil {
+		return nil, err
+	}
+	token, err := api.token()
+	if err != nil {
+		return nil, err
+	}
+	return remote.Ledger{API: adminv1connect.NewUsageServiceClient(h, base, connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
+		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+			if token != "" {
+				req.Header().Set("authorization", "Bearer "+token)
+			}
+			return next(ctx, req)
+		}
+	}))), Word: api.refused}, nil
 }

@@ -85,6 +85,46 @@ for i in $(seq 100); do test -s run/usage.jsonl && break; sleep 0.1; done
 	}
 }
 
+// withStore runs the block beside a service that has a store and a ledger with an exchange of a key.
+func withStore(t *testing.T, p *place, b block) string {
+	t.Helper()
+	file := filepath.Join(p.dir, "signalbox.yaml")
+	text, err := os.ReadFile(file)
+	must(t, err)
+	must(t, os.WriteFile(file, append(text, "store: sqlite:run/signalbox.db\nauth: { secrets: { keys: file:pepper } }\nledger: { store: sqlite:run/ledger.db }\n"...), 0o600))
+	must(t, os.WriteFile(filepath.Join(p.dir, "pepper"), []byte("a pepper of tests"), 0o600))
+	b.text = `signalbox up --config signalbox.yaml >up.log 2>&1 &
+for i in $(seq 300); do signalbox teams create core >/dev/null 2>&1 && break; sleep 0.1; done
+key=$(signalbox keys create app --team core | sed -n 's/^key: *//p')
+for i in $(seq 100); do
+  curl -s --retry 30 --retry-delay 1 --retry-connrefused -f http://127.0.0.1:8080/v1/chat/completions -H "authorization: Bearer $key" -H 'content-type: application/json' \
+    -d '{"model":"mock/echo","messages":[{"role":"user","content":"Hello"}]}' >/dev/null && break
+  sleep 0.1
+done
+for i in $(seq 100); do signalbox usage --config signalbox.yaml | grep -q '^1 ' && break; sleep 0.1; done
+signalbox budgets create team core money 5 --per month >/dev/null
+` + b.text
+	return p.shell(t, b, "")
+}
+
+// asksTheService runs the block that asks for usage over the admin API.
+func asksTheService(t *testing.T, p *place, b block) {
+	out := withStore(t, p, b)
+	for _, want := range []string{`(?m)^core +echo +1 +0 `, `(?m)^2\S+Z +default +core +app +mock/echo +ok `, `(?m)^TEAM +USED`} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("%s is not in\n%s", want, out)
+		}
+	}
+}
+
+// listsChanges runs the block that asks the audit log.
+func listsChanges(t *testing.T, p *place, b block) {
+	out := withStore(t, p, b)
+	if !regexp.MustCompile(`create budget team_core_money_month_\n`).MatchString(out) || !strings.Contains(out, `+ amount: "5000000000"`) || !strings.Contains(out, "SEQ") {
+		t.Errorf("it prints\n%s", out)
+	}
+}
+
 // listsModels runs the block and asks for what the text around it says of numbers and names.
 func listsModels(t *testing.T, p *place, b block) {
 	out := p.shell(t, b, "")

@@ -91,7 +91,9 @@ var said = []struct {
 	{"docs/providers.md", "from anthropic import", python},
 	{"docs/alerts.md", "signalbox alerts test", testsChannel},
 	{"docs/alerts.md", "signalbox usage forecast", forecasts},
+	{"docs/ledger.md", "--server", asksTheService},
 	{"docs/ledger.md", "signalbox usage", asksTheLedger},
+	{"docs/keys.md", "signalbox audit", listsChanges},
 }
 
 // TestEveryCommandOfTheDocumentsWorks runs each block as a reader would, in a folder that looks like the

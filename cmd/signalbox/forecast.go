@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/alert"
-	"github.com/signalbox-ai/signalbox/internal/app"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
@@ -23,16 +22,15 @@ import (
 )
 
 type usageForecastCmd struct {
-	Config string   `short:"c" placeholder:"FILE" type:"existingfile" env:"SIGNALBOX_CONFIG" help:"The configuration that says where the ledger is."`
-	Ledger string   `placeholder:"ADDRESS" help:"The ledger, as sqlite:PATH or postgres://USER@HOST/DATABASE, in place of the configuration's."`
-	Where  []string `placeholder:"NAME=VALUE" sep:"none" help:"Only exchanges whose organization, team, project, key, end_user, route, provider, model, region or tag:NAME has the value; several of one name mean any of them."`
-	By     []string `placeholder:"NAME" help:"A row for each value: organization, team, project, key, end_user, route, provider, model, region or tag:NAME; several by commas."`
-	Per    string   `enum:"day,week,month" default:"month" help:"The window whose end is looked to: the day, week or month that runs."`
-	Zone   string   `default:"UTC" help:"The time zone in which it begins and ends, as Europe/Berlin."`
-	Unit   string   `enum:"money,requests,tokens,input_tokens,output_tokens" default:"money" help:"What is counted: money, requests, tokens, input_tokens or output_tokens."`
-	Limit  string   `placeholder:"AMOUNT" help:"A limit, as '500 USD' or 2000000: when will it be reached?"`
-	At     string   `placeholder:"TIME" help:"Look from then, with what was known then. Now, if not said."`
-	JSON   bool     `name:"json" help:"Write a JSON object for each row."`
+	placeFlags
+	Where []string `placeholder:"NAME=VALUE" sep:"none" help:"Only exchanges whose organization, team, project, key, end_user, route, provider, model, region or tag:NAME has the value; several of one name mean any of them."`
+	By    []string `placeholder:"NAME" help:"A row for each value: organization, team, project, key, end_user, route, provider, model, region or tag:NAME; several by commas."`
+	Per   string   `enum:"day,week,month" default:"month" help:"The window whose end is looked to: the day, week or month that runs."`
+	Zone  string   `default:"UTC" help:"The time zone in which it begins and ends, as Europe/Berlin."`
+	Unit  string   `enum:"money,requests,tokens,input_tokens,output_tokens" default:"money" help:"What is counted: money, requests, tokens, input_tokens or output_tokens."`
+	Limit string   `placeholder:"AMOUNT" help:"A limit, as '500 USD' or 2000000: when will it be reached?"`
+	At    string   `placeholder:"TIME" help:"Look from then, with what was known then. Now, if not said."`
+	JSON  bool     `name:"json" help:"Write a JSON object for each row."`
 }
 
 // outlook is the forecast of one group.
@@ -54,7 +52,7 @@ func (c *usageForecastCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	store, err := app.Ledger(ctx, c.Config, c.Ledger)
+	store, err := c.reader(ctx)
 	if err != nil {
 		return err
 	}
@@ -108,7 +106,7 @@ func (c *usageForecastCmd) unit() quota.Unit {
 }
 
 // look makes a forecast for each group that used anything in the last weeks or in the window.
-func (c *usageForecastCmd) look(ctx context.Context, store book.Store, q book.Filter, ask spend.Ask, from time.Time) ([]outlook, error) {
+func (c *usageForecastCmd) look(ctx context.Context, store reader, q book.Filter, ask spend.Ask, from time.Time) ([]outlook, error) {
 	end := ask.Now.UTC().Truncate(time.Hour)
 	q.From, q.Until = end.Add(-spend.Reach), end
 	hours, err := store.Usage(ctx, book.Query{Filter: q, By: c.By, Every: book.Hour})

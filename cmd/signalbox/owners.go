@@ -3,9 +3,17 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
 	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
 )
@@ -248,4 +256,98 @@ type projectDelete struct{ removed }
 // Run asks the admin API.
 func (c *projectDelete) Run(s streams) error {
 	return call(&c.apiFlags, s, adminv1connect.NewProjectServiceClient, projectsAPI.DeleteProject, c.remove(c.Name), done(c.Name))
+}
+
+// auditCmd lists changes.
+type auditCmd struct {
+	apiFlags
+	pageFlags
+	Kind   string `placeholder:"KIND" help:"Of objects of this kind: organization, team, project, key, budget or provider_key."`
+	Object string `placeholder:"ID" help:"Of this object, by its name or id."`
+	Actor  string `placeholder:"NAME" help:"By this actor."`
+	Action string `placeholder:"NAME" help:"What was done, as create, update, rotate or delete."`
+	From   string `placeholder:"TIME" help:"From then on: 2026-08-01, 2026-08-01T12:00:00Z, or 7d, 12h, 30m ago."`
+	Until  string `placeholder:"TIME" help:"Before then."`
+	Diff   bool   `help:"Show of each change what was before and after."`
+}
+
+// Run asks the admin API.
+func (c *auditCmd) Run(s streams) error {
+	r := &v1.ListChangesRequest{Page: c.page(), Kind: c.Kind, Object: c.Object, Actor: c.Actor, Action: c.Action}
+	now := time.Now().UTC()
+	for _, t := range []struct {
+		flag, value string
+		to          **timestamppb.Timestamp
+	}{{"--from", c.From, &r.From}, {"--until", c.Until, &r.Until}} {
+		if t.value == "" {
+			continue
+		}
+		v, err := when(t.value, now)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.flag, err)
+		}
+		*t.to = timestamppb.New(v)
+	}
+	show := listing("SEQ AT ACTOR ADDRESS ACTION KIND OBJECT", (*v1.ListChangesResponse).GetChanges, func(e *v1.Change) []string {
+		return []string{strconv.FormatInt(e.Seq, 10), moment(e.At), e.Actor, e.Address, e.Action, e.Kind, e.Object}
+	})
+	if c.Diff {
+		show = showChanges
+	}
+	return call(&c.apiFlags, s, adminv1connect.NewAuditServiceClient, adminv1connect.AuditServiceClient.ListChanges, r, show)
+}
+
+// showChanges writes changes one below the other, each with what it changed.
+func showChanges(w io.Writer, r *v1.ListChangesResponse) {
+	for _, e := range r.Changes {
+		from := ""
+		if e.Address != "" {
+			from = " from " + e.Address
+		}
+		fmt.Fprintf(w, "%d  %s  %s%s  %s %s %s\n", e.Seq, moment(e.At), e.Actor, from, e.Action, e.Kind, e.Object)
+		for _, line := range differences(e.Before, e.After) {
+			fmt.Fprintln(w, "   ", line)
+		}
+	}
+	if r.NextToken != "" {
+		fmt.Fprintf(w, "there are more: --after %s\n", r.NextToken)
+	}
+}
+
+// differences returns a line for each member of two JSON objects that is not the same in both, in the order of names; one that is
+// "" has none. What changes with every change is left out.
+func differences(before, after string) (out []string) {
+	was, is := members(before), members(after)
+	names := slices.Collect(maps.Keys(was))
+	for n := range is {
+		if _, both := was[n]; !both {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		a, old := was[n]
+		b, now := is[n]
+		switch {
+		case a == b || n == "changed" || n == "version":
+		case !old:
+			out = append(out, "+ "+n+": "+b)
+		case !now:
+			out = append(out, "- "+n+": "+a)
+		default:
+			out = append(out, "~ "+n+": "+a+" → "+b)
+		}
+	}
+	return out
+}
+
+// members returns the members of a JSON object as they are written, but for those that say nothing.
+func members(object string) map[string]string {
+	out := map[string]string{}
+	for name, v := range jsonx.Members([]byte(object)) {
+		if s := string(v); s != `""` && s != "null" && s != "[]" && s != "{}" && s != "0" && s != "false" {
+			out[string(name)] = s
+		}
+	}
+	return out
 }

@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/app"
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
@@ -20,21 +23,22 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
 )
 
-// usageCmd asks the ledger. It reads the database itself, beside a service that writes it.
+// usageCmd asks the ledger: the database itself, beside a service that writes it, or with --server the admin API of that service.
 type usageCmd struct {
 	Report   usageReportCmd   `cmd:"" default:"withargs" help:"Add up what was used and what it cost."`
 	Export   usageExportCmd   `cmd:"" help:"Write the records of exchanges to a file for other programs."`
+	Records  usageRecordsCmd  `cmd:"" help:"List the records of exchanges, and of corrections."`
+	Show     usageShowCmd     `cmd:"" help:"Show one exchange with its attempts, its costs and its corrections."`
 	Forecast usageForecastCmd `cmd:"" help:"Look to the end of a day, week or month: what will have been used, and when a limit is reached."`
 	Rerate   usageRerateCmd   `cmd:"" help:"Price past exchanges with today's catalog and configuration, and write the differences as corrections."`
 }
 
 // ledgerFlags say which ledger and which part of it.
 type ledgerFlags struct {
-	Config string   `short:"c" placeholder:"FILE" type:"existingfile" env:"SIGNALBOX_CONFIG" help:"The configuration that says where the ledger is."`
-	Ledger string   `placeholder:"ADDRESS" help:"The ledger, as sqlite:PATH or postgres://USER@HOST/DATABASE, in place of the configuration's."`
-	From   string   `placeholder:"TIME" help:"Exchanges from then on: 2026-08-01, 2026-08-01T12:00:00Z, or 7d, 12h, 30m ago. The beginning of the month (UTC) if not said."`
-	Until  string   `placeholder:"TIME" help:"Exchanges before then. Now, if not said."`
-	Where  []string `placeholder:"NAME=VALUE" sep:"none" help:"Only exchanges whose organization, team, project, key, end_user, route, provider, model, region or tag:NAME has the value; several of one name mean any of them."`
+	placeFlags
+	From  string   `placeholder:"TIME" help:"Exchanges from then on: 2026-08-01, 2026-08-01T12:00:00Z, or 7d, 12h, 30m ago. The beginning of the month (UTC) if not said."`
+	Until string   `placeholder:"TIME" help:"Exchanges before then. Now, if not said."`
+	Where []string `placeholder:"NAME=VALUE" sep:"none" help:"Only exchanges whose organization, team, project, key, end_user, route, provider, model, region or tag:NAME has the value; several of one name mean any of them."`
 }
 
 // filter reads the flags.
@@ -93,13 +97,137 @@ func when(s string, now time.Time) (time.Time, error) {
 }
 
 // open opens the ledger and reads the filter.
-func (f *ledgerFlags) open(ctx context.Context) (book.Store, book.Filter, error) {
+func (f *ledgerFlags) open(ctx context.Context) (reader, book.Filter, error) {
 	q, err := f.filter(time.Now().UTC())
 	if err != nil {
 		return nil, q, err
 	}
-	s, err := app.Ledger(ctx, f.Config, f.Ledger)
+	s, err := f.reader(ctx)
 	return s, q, err
+}
+
+// perhaps words what a record may lack.
+func perhaps(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+type usageRecordsCmd struct {
+	ledgerFlags
+	Oldest bool `help:"The oldest first. Without it, the newest are."`
+	Size   int  `default:"20" help:"How many at most."`
+	JSON   bool `name:"json" help:"Write each record as a JSON object."`
+}
+
+// Run lists records.
+func (c *usageRecordsCmd) Run(s streams) error {
+	if c.Size < 1 || c.Size > 10_000 {
+		return errors.New("--size: from 1 to 10000; signalbox usage export writes all")
+	}
+	ctx := context.Background()
+	store, filter, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	all, err := store.List(ctx, filter, nil, !c.Oldest, c.Size)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeRecords(s.out, all)
+	}
+	var rows [][]string
+	for _, r := range all {
+		model, tokens := r.Asked.Model, ledger.Units{}
+		for i := range r.Attempts {
+			model = r.Attempts[i].Provider + "/" + r.Attempts[i].Model
+			for j, n := range r.Attempts[i].Units {
+				tokens[j] += n
+			}
+		}
+		what := string(r.Result.Status)
+		if r.Sequence > 0 {
+			what = r.Cause
+		}
+		rows = append(rows, []string{r.At.Format("2006-01-02T15:04:05Z"), r.Organization, r.Who.Team, r.Who.Key, model, what, strconv.FormatInt(tokens.Prompt(), 10), strconv.FormatInt(tokens.Answer(), 10), r.Money.Cost.String(), r.ID})
+	}
+	columns(s.out, "AT ORGANIZATION TEAM KEY MODEL STATUS INPUT OUTPUT COST$ EXCHANGE", rows)
+	return nil
+}
+
+// writeRecords writes a line for each record.
+func writeRecords(out io.Writer, all []*ledger.Record) error {
+	w := bufio.NewWriter(out)
+	for _, r := range all {
+		if _, err := w.Write(append(r.Encode(), '\n')); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+type usageShowCmd struct {
+	placeFlags
+	ID           string `arg:"" help:"The exchange's id, as usage records, the log and traces have it."`
+	Organization string `placeholder:"NAME" help:"Its organization; default, if not said, or the token's own."`
+	JSON         bool   `name:"json" help:"Write each record as a JSON object."`
+}
+
+// Run shows an exchange.
+func (c *usageShowCmd) Run(s streams) error {
+	ctx := context.Background()
+	store, err := c.reader(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	organization := c.Organization
+	if organization == "" && c.Server == "" {
+		organization = auth.DefaultOrganization
+	}
+	all, err := store.Find(ctx, organization, c.ID)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("there is no exchange %q of organization %s", c.ID, organization)
+	}
+	if c.JSON {
+		return writeRecords(s.out, all)
+	}
+	var total ledger.Nano
+	for _, r := range all {
+		total += r.Money.Cost
+		showRecord(s.out, r)
+	}
+	if len(all) > 1 {
+		fmt.Fprintf(s.out, "altogether %s $\n", total)
+	}
+	return nil
+}
+
+// showRecord writes a record for people.
+func showRecord(out io.Writer, r *ledger.Record) {
+	title := "exchange"
+	if r.Sequence > 0 {
+		title = "correction " + strconv.Itoa(r.Sequence) + " (" + r.Cause + ")"
+	}
+	var tags []string
+	for _, name := range slices.Sorted(maps.Keys(r.Tags)) {
+		tags = append(tags, name+"="+r.Tags[name])
+	}
+	fieldLines(out, title, r.ID, "at", r.At.Format(time.RFC3339), "organization", r.Organization, "team", r.Who.Team, "project", r.Who.Project, "key", r.Who.Key, "end user", r.Who.User,
+		"tags", strings.Join(tags, ", "), "asked", strings.TrimSpace(r.Asked.Op+" "+r.Asked.Model), "route", r.Asked.Route, "path", r.Asked.Path, "status", strings.TrimSpace(string(r.Result.Status)+" "+r.Result.Why), "trace", r.Result.Trace, "cost $", r.Money.Cost.String())
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		fmt.Fprintf(out, "  attempt %d  %s/%s  %s  %d ms  %s $  counted by %s\n", a.Number, a.Provider, a.Model, perhaps(a.Code), a.Took, a.Bill.Cost, perhaps(string(a.Source)))
+		for _, l := range a.Bill.Lines {
+			fmt.Fprintf(out, "    %s  %d × %s = %s $\n", l.Item, l.Units, l.Rate, l.Cost)
+		}
+	}
 }
 
 type usageReportCmd struct {
@@ -253,7 +381,7 @@ func (c *usageExportCmd) Run(s streams) (err error) {
 	return os.Rename(f.Name(), c.Out)
 }
 
-func exportTo(ctx context.Context, w io.Writer, store book.Store, q book.Filter, shape, format string) error {
+func exportTo(ctx context.Context, w io.Writer, store reader, q book.Filter, shape, format string) error {
 	sink, err := export.New(shape, format, w)
 	if err != nil {
 		return err
@@ -273,11 +401,18 @@ type usageRerateCmd struct {
 // Run prices anew.
 func (c *usageRerateCmd) Run(s streams) error {
 	ctx := context.Background()
+	if c.Server != "" {
+		return errors.New("rerate reads and writes the database itself: name it by --config or --ledger")
+	}
 	pricer, err := app.Pricer(c.Config)
 	if err != nil {
 		return err
 	}
-	store, filter, err := c.open(ctx)
+	filter, err := c.filter(time.Now().UTC())
+	if err != nil {
+		return err
+	}
+	store, err := c.store(ctx)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ var layers = []string{
 		providers/dialect/fit
 		tokenizer/vocab
 		tokenizer/scan`,
-	"tokenizer/* internal/ledger/book",
+	"tokenizer/* internal/ledger/book internal/ledger/usage",
 	`tokenizer
 		internal/store
 		providers/dialect
