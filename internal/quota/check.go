@@ -71,21 +71,37 @@ func (b *Budget) Check() error {
 // Check says what is wrong with a request. That its budgets pass their own Check was seen to where they were
 // made.
 func (r *Request) Check() error {
+	if err := r.CheckForm(); err != nil {
+		return err
+	}
+	return checkClaims(r.Claims)
+}
+
+// CheckForm is Check for whoever sees by itself that two claims are of one budget, without a look at the budgets.
+func (r *Request) CheckForm() error {
 	if err := checkNames(r.Organization, r.ID); err != nil {
 		return err
 	}
 	if r.Hold < time.Millisecond || r.Hold > maxHold {
 		return fmt.Errorf("%w: the time to hold is out of range", ErrMisuse)
 	}
-	return checkClaims(r.Claims)
+	return checkAmounts(r.Claims)
 }
 
 // Check says what is wrong with a settlement.
 func (s *Settlement) Check() error {
+	if err := s.CheckForm(); err != nil {
+		return err
+	}
+	return checkClaims(s.Claims)
+}
+
+// CheckForm is Check for whoever sees by itself that two claims are of one budget, without a look at the budgets.
+func (s *Settlement) CheckForm() error {
 	if err := checkNames(s.Organization, s.ID); err != nil {
 		return err
 	}
-	if err := checkClaims(s.Claims); err != nil {
+	if err := checkAmounts(s.Claims); err != nil {
 		return err
 	}
 	return s.checkDraws()
@@ -118,23 +134,32 @@ func (s *Settlement) checkDraws() error {
 // maxClaims bounds the budgets of one exchange.
 const maxClaims = 64
 
-func checkClaims(claims []Claim) error {
+func checkAmounts(claims []Claim) error {
 	if len(claims) > maxClaims {
 		return fmt.Errorf("%w: over %d budgets in one call", ErrMisuse, maxClaims)
 	}
 	for i := range claims {
-		c := &claims[i]
-		if c.Budget == nil || c.Amount < 0 || c.Amount > Max {
+		if c := &claims[i]; c.Budget == nil || c.Amount < 0 || c.Amount > Max {
 			return fmt.Errorf("%w: the amount of claim %d is out of range", ErrMisuse, i)
 		}
+	}
+	return nil
+}
+
+func checkClaims(claims []Claim) error {
+	for i := range claims {
+		c := &claims[i]
 		for j := range i {
 			if claims[j].Budget == c.Budget || claims[j].Budget.ID == c.Budget.ID {
-				return fmt.Errorf("%w: two claims of budget %s", ErrMisuse, c.Budget.ID)
+				return c.Budget.Twice()
 			}
 		}
 	}
 	return nil
 }
+
+// Twice is the error of two claims of the budget.
+func (b *Budget) Twice() error { return fmt.Errorf("%w: two claims of budget %s", ErrMisuse, b.ID) }
 
 // Ceiling is the limit that a store compares with: a shadow budget has none.
 func (b *Budget) Ceiling() int64 {

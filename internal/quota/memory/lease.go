@@ -76,9 +76,12 @@ func (s *Store) endLost(o *organization, in *quota.Settlement, now time.Time, ms
 		out.Old = true
 		return out, nil
 	}
+	if err := o.find(in.Claims, now, ms); err != nil {
+		return quota.Outcome{}, err
+	}
 	rec := o.newRecord(in.ID, len(in.Claims))
 	for i := range in.Claims {
-		c := o.counter(in.Claims[i].Budget, now, ms)
+		c := o.views[i].counter
 		if start := c.window(ms); c.kind != 'P' {
 			if !c.Known {
 				c.Known, c.Start = true, start

@@ -10,6 +10,7 @@
 package memory
 
 import (
+	"hash/maphash"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -60,6 +61,9 @@ type organization struct {
 	mu       sync.Mutex
 	seq      int64
 	counters map[string]*counter
+	near     []place // counters by the addresses of budgets: what was asked for last at each place
+	seed     maphash.Seed
+	views    []view // of the claims of a call
 	records  map[string]*record
 	open     queue
 	ended    queue
@@ -79,7 +83,7 @@ func (s *Store) of(name string) *organization {
 		return o
 	}
 	more := maps.Clone(*s.organizations.Load())
-	o := &organization{counters: map[string]*counter{}, records: map[string]*record{}}
+	o := &organization{counters: map[string]*counter{}, near: make([]place, 16), seed: maphash.MakeSeed(), records: map[string]*record{}}
 	more[name] = o
 	s.organizations.Store(&more)
 	return o

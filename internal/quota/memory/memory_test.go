@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -97,5 +98,43 @@ func TestCountersThatWerePutBackStayUntilTheyAreAsked(t *testing.T) {
 		if g.Levels[0].Used != 7 || g.Levels[1].Used != 7 {
 			t.Fatalf("owner %d: got %+v, and the ledger has 7 of both", i, g.Levels)
 		}
+	}
+}
+
+// Counters are found by the addresses of budgets. Whatever other budget stands at the same place there, and however many
+// versions of the configuration know a budget, it is its own counter.
+func TestABudgetHasOneCounterHoweverItIsFound(t *testing.T) {
+	ctx := context.Background()
+	s := New(Params{})
+	const n = 30_000
+	var all []*quota.Budget
+	for i := range n {
+		all = append(all, &quota.Budget{ID: fmt.Sprint("b", i), Unit: quota.Requests, Limit: 1000, Window: window.Window{Kind: window.Life}})
+	}
+	for round := range 3 {
+		for i, b := range all {
+			if round == 1 {
+				other := *b
+				b = &other
+			}
+			r := &quota.Request{Organization: "acme", ID: fmt.Sprintf("x%d-%d", round, i), Claims: []quota.Claim{{Budget: b, Amount: int64(1 + i%7)}}, Hold: time.Minute}
+			if _, no, err := s.Reserve(ctx, r); no != nil || err != nil {
+				t.Fatal(no, err)
+			}
+		}
+	}
+	counters, err := s.Peek(ctx, "acme", all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range counters {
+		if c.Reserved != 3*int64(1+i%7) {
+			t.Fatalf("budget %d has %+v", i, c)
+		}
+	}
+	twin := *all[0]
+	r := &quota.Request{Organization: "acme", ID: "twice", Claims: []quota.Claim{{Budget: all[0], Amount: 1}, {Budget: &twin, Amount: 1}}, Hold: time.Minute}
+	if _, _, err := s.Reserve(ctx, r); !errors.Is(err, quota.ErrMisuse) {
+		t.Errorf("two claims of one budget: got %v", err)
 	}
 }

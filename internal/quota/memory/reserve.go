@@ -10,7 +10,7 @@ import (
 
 // Reserve admits all claims or none.
 func (s *Store) Reserve(_ context.Context, r *quota.Request) (quota.Grant, *quota.Refusal, error) {
-	if err := r.Check(); err != nil {
+	if err := r.CheckForm(); err != nil {
 		return quota.Grant{}, nil, err
 	}
 	o := s.of(r.Organization)
@@ -21,14 +21,14 @@ func (s *Store) Reserve(_ context.Context, r *quota.Request) (quota.Grant, *quot
 	}
 	now := s.now()
 	ms := now.UnixMilli()
-	var room [16]view
-	views := room[:0]
-	for i := range r.Claims {
-		v, refusal, err := o.look(r, i, now, ms)
-		if refusal != nil || err != nil {
+	if err := o.find(r.Claims, now, ms); err != nil {
+		return quota.Grant{}, nil, err
+	}
+	views := o.views
+	for i := range views {
+		if refusal, err := look(r, i, &views[i], ms); refusal != nil || err != nil {
 			return quota.Grant{}, refusal, err
 		}
-		views = append(views, v)
 	}
 	rec := o.newRecord(r.ID, len(r.Claims))
 	levels := r.Levels[:0]
@@ -42,37 +42,44 @@ func (s *Store) Reserve(_ context.Context, r *quota.Request) (quota.Grant, *quot
 	return quota.Grant{State: quota.Pending, Seq: o.seq, Levels: levels}, nil, nil
 }
 
-// counter returns a budget's counter with the bounds of the time.
-func (o *organization) counter(b *quota.Budget, now time.Time, ms int64) *counter {
-	c := o.counters[b.ID]
-	if c == nil {
-		c = &counter{id: b.ID}
-		o.counters[b.ID] = c
+// find finds the counters of claims, of each one. All are looked for before the first is judged, so that the processor
+// waits for several at once.
+func (o *organization) find(claims []quota.Claim, now time.Time, ms int64) error {
+	if cap(o.views) < len(claims) {
+		o.views = make([]view, len(claims), 2*len(claims))
 	}
-	c.at(b, now, ms)
-	return c
+	o.views = o.views[:len(claims)]
+	for i := range claims {
+		c := o.counter(claims[i].Budget, now, ms)
+		for j := range i {
+			if o.views[j].counter == c {
+				return claims[i].Budget.Twice()
+			}
+		}
+		o.views[i].counter = c
+	}
+	return nil
 }
 
 // look judges one claim and changes nothing.
-func (o *organization) look(r *quota.Request, i int, now time.Time, ms int64) (view, *quota.Refusal, error) {
-	claim := &r.Claims[i]
-	b := claim.Budget
-	c := o.counter(b, now, ms)
+func look(r *quota.Request, i int, v *view, ms int64) (*quota.Refusal, error) {
+	claim, c := &r.Claims[i], v.counter
 	if c.kind == 'P' {
 		arrival, left, wait := c.pace(claim.Amount, ms)
-		if wait > 0 && !r.Force && !b.Shadow {
-			return view{}, refuse(claim, i, left, wait), nil
+		if wait > 0 && !r.Force && !c.shadow {
+			return refuse(claim, i, left, wait), nil
 		}
-		return view{counter: c, start: arrival, reset: wait}, nil, nil
+		*v = view{counter: c, start: arrival, reset: wait}
+		return nil, nil
 	}
-	v := c.view(ms)
-	if limit := b.Ceiling(); !r.Force && v.full+claim.Amount > limit {
-		return v, refuse(claim, i, max(0, limit-v.full), v.reset), nil
+	c.view(v, ms)
+	if limit := c.ceiling(); !r.Force && v.full+claim.Amount > limit {
+		return refuse(claim, i, max(0, limit-v.full), v.reset), nil
 	}
 	if c.Reserved+claim.Amount > quota.Max {
-		return v, nil, fmt.Errorf("%w: more is reserved of budget %s than can be counted", quota.ErrMisuse, b.ID)
+		return nil, fmt.Errorf("%w: more is reserved of budget %s than can be counted", quota.ErrMisuse, c.id)
 	}
-	return v, nil, nil
+	return nil, nil
 }
 
 func refuse(c *quota.Claim, i int, left, wait int64) *quota.Refusal {
@@ -81,7 +88,7 @@ func refuse(c *quota.Claim, i int, left, wait int64) *quota.Refusal {
 
 // take reserves what was judged, and returns how the budget stands then.
 func take(rec *record, claim *quota.Claim, v *view, force bool, ms int64) quota.Level {
-	b, c := claim.Budget, v.counter
+	c := v.counter
 	if c.kind == 'P' {
 		if !force {
 			c.Known, c.Start = true, v.start
@@ -89,7 +96,7 @@ func take(rec *record, claim *quota.Claim, v *view, force bool, ms int64) quota.
 		rec.parts = append(rec.parts, part{c, claim.Amount, 0})
 		_, left, _ := c.pace(0, ms)
 		return quota.Level{
-			Used: max(0, b.Window.Burst-left), Left: left,
+			Used: max(0, c.burst-left), Left: left,
 			Reset:   time.Duration(max(0, c.Start-ms*1000)) * time.Microsecond,
 			Refused: v.reset > 0 && !force,
 		}
@@ -99,7 +106,7 @@ func take(rec *record, claim *quota.Claim, v *view, force bool, ms int64) quota.
 	rec.parts = append(rec.parts, part{c, claim.Amount, v.start})
 	full := v.full + claim.Amount
 	return quota.Level{
-		Used: min(full, quota.Max), Left: max(0, b.Limit-full), Reset: time.Duration(v.reset) * time.Millisecond,
-		Refused: b.Shadow && full > b.Limit && !force,
+		Used: min(full, quota.Max), Left: max(0, c.limit-full), Reset: time.Duration(v.reset) * time.Millisecond,
+		Refused: c.shadow && full > c.limit && !force,
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // Settle ends a reservation, once.
 func (s *Store) Settle(_ context.Context, in *quota.Settlement) (quota.Outcome, error) {
-	if err := in.Check(); err != nil {
+	if err := in.CheckForm(); err != nil {
 		return quota.Outcome{}, err
 	}
 	o := s.of(in.Organization)
@@ -31,7 +31,7 @@ func (s *Store) Settle(_ context.Context, in *quota.Settlement) (quota.Outcome, 
 		return quota.Outcome{}, fmt.Errorf("%w: %d budgets were reserved, not %d", quota.ErrMisuse, len(rec.parts), len(in.Claims))
 	}
 	for i, p := range rec.parts {
-		if b := in.Claims[i].Budget; p.counter.id != b.ID || p.counter.kind != b.Window.Kind.Letter() {
+		if b := in.Claims[i].Budget; p.counter.budget != b && (p.counter.id != b.ID || p.counter.kind != b.Window.Kind.Letter()) {
 			return quota.Outcome{}, fmt.Errorf("%w: budget %s was not reserved at this place", quota.ErrMisuse, b.ID)
 		}
 	}
@@ -96,9 +96,11 @@ func (s *Store) debit(o *organization, in *quota.Settlement) (quota.Outcome, err
 		out.Old = true
 		return out, nil
 	}
+	if err := o.find(in.Claims, now, ms); err != nil {
+		return quota.Outcome{}, err
+	}
 	for i := range in.Claims {
-		claim := &in.Claims[i]
-		c := o.counter(claim.Budget, now, ms)
+		claim, c := &in.Claims[i], o.views[i].counter
 		if c.kind != 'P' && c.kind != 'G' {
 			c.charge(c.window(ms), claim.Amount)
 		}

@@ -81,6 +81,7 @@ func (o *organization) sweep(now int64) {
 	n := 0
 	for id, c := range o.counters {
 		if c.Reserved == 0 && c.past(now) {
+			c.gone = true
 			delete(o.counters, id)
 		}
 		if n++; n == looked {
@@ -97,7 +98,7 @@ func (s *Store) Peek(_ context.Context, name string, budgets []*quota.Budget) ([
 	out := make([]quota.Counter, len(budgets))
 	for i, b := range budgets {
 		if c := o.counters[b.ID]; c != nil {
-			out[i] = c.Counter
+			out[i] = quota.Counter{Known: c.Known, Start: c.Start, Used: c.Used, Previous: c.Previous, Reserved: c.Reserved, Late: c.Late, Over: c.Over}
 		}
 	}
 	return out, nil
@@ -115,12 +116,12 @@ func (s *Store) Rebuild(_ context.Context, name string, balances []quota.Balance
 	}
 	// The counters stay where they are, since what expired points to them.
 	for _, c := range o.counters {
-		*c = counter{id: c.id, kind: c.kind, budget: c.budget, bounds: c.bounds}
+		c.clear()
 	}
 	for _, b := range balances {
 		c := o.counters[b.Budget]
 		if c == nil {
-			c = &counter{id: b.Budget, kind: b.Kind}
+			c = &counter{id: b.Budget, marks: marks{kind: b.Kind}}
 			o.counters[b.Budget] = c
 		}
 		c.Known, c.Start = true, b.Start
