@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/lease"
 	"github.com/signalbox-ai/signalbox/internal/quota/memory"
 	"github.com/signalbox-ai/signalbox/internal/quota/redis"
 	"github.com/signalbox-ai/signalbox/internal/quota/window"
@@ -45,6 +46,12 @@ func (w *world) charge(reserved, n int64) {
 // Two replicas run exchanges under a hard limit while Redis hangs, forgets everything and is killed. What is used, and
 // what running exchanges may still use, never passes the limit.
 func TestAHardLimitHoldsWhateverRedisDoes(t *testing.T) {
+	for name, leased := range map[string]bool{"one by one": false, "leased": true} {
+		t.Run(name, func(t *testing.T) { whateverRedisDoes(t, leased) })
+	}
+}
+
+func whateverRedisDoes(t *testing.T, leased bool) {
 	if os.Getenv("SIGNALBOX_QUOTA_LONG") != "1" {
 		t.Skip("make test-quota runs it")
 	}
@@ -55,6 +62,8 @@ func TestAHardLimitHoldsWhateverRedisDoes(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	var all []*Guard
+	var stores []quota.Store
+	var lent []*lease.Store
 	for range 2 {
 		store, err := redis.New(redis.Params{
 			URL: "redis://" + server.Addr, Timeout: 250 * time.Millisecond, Grace: 1500 * time.Millisecond,
@@ -68,9 +77,19 @@ func TestAHardLimitHoldsWhateverRedisDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { store.Close() })
-		g := New(Params{Store: store, Local: memory.New(memory.Params{}), Replicas: 2})
-		all = append(all, g)
+		var l *lease.Store
+		p := Params{Store: store, Local: memory.New(memory.Params{}), Replicas: 2}
+		if leased {
+			p.Settled = func(s *quota.Settlement, out quota.Outcome, err error) { l.Settled(s, out, err) }
+		}
+		g := New(p)
+		all, stores = append(all, g), append(stores, g)
 		running.Go(func() { g.Run(ctx) })
+		if leased {
+			l = lease.New(lease.Params{Store: g, Replicas: 2, Eager: 3, Term: time.Second})
+			stores[len(stores)-1], lent = l, append(lent, l)
+			running.Go(func() { l.Run(ctx) })
+		}
 	}
 	var over atomic.Bool
 	var callers sync.WaitGroup
@@ -78,7 +97,7 @@ func TestAHardLimitHoldsWhateverRedisDoes(t *testing.T) {
 		callers.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(c), 7))
 			for i := 0; !over.Load(); i++ {
-				exchange(t, all[c%2], w, r, budget, fmt.Sprintf("c%d-%d", c, i))
+				exchange(t, stores[c%2], w, r, budget, fmt.Sprintf("c%d-%d", c, i))
 			}
 		})
 	}
@@ -99,6 +118,9 @@ func TestAHardLimitHoldsWhateverRedisDoes(t *testing.T) {
 	}
 	over.Store(true)
 	callers.Wait()
+	for _, l := range lent {
+		l.Close(context.Background())
+	}
 	settled(t, all, budget)
 	stop()
 	running.Wait()
@@ -122,7 +144,7 @@ func (w *world) count() int {
 }
 
 // exchange runs one. Few use anything, so that the limit is met by what runs and not by what was used.
-func exchange(t *testing.T, g *Guard, w *world, r *rand.Rand, b *quota.Budget, id string) {
+func exchange(t *testing.T, g quota.Store, w *world, r *rand.Rand, b *quota.Budget, id string) {
 	ctx := context.Background()
 	n := 1 + r.Int64N(12)
 	grant, refusal, err := g.Reserve(ctx, &quota.Request{Organization: "acme", ID: id, Claims: []quota.Claim{{Budget: b, Amount: n}}, Hold: time.Minute})

@@ -53,12 +53,20 @@ func (s *Store) upkeep(ctx context.Context, o *organization, all bool) {
 			due = append(due, l)
 		}
 	}
-	for h, p := range o.paths {
+	seen := 0
+	for h, p := range o.paths { // from a random place, so that in time all are seen
+		if seen++; seen > looked {
+			break
+		}
 		if p.lease == nil && p.next == nil && !p.asking && now.Sub(p.second) > idle {
 			delete(o.paths, h)
 		}
 	}
+	seen = 0
 	for b, r := range o.refusals {
+		if seen++; seen > looked {
+			break
+		}
 		if !now.Before(r.until) {
 			delete(o.refusals, b)
 		}
@@ -72,7 +80,7 @@ func (s *Store) upkeep(ctx context.Context, o *organization, all bool) {
 
 // Of many reservations of their own those that nobody ended for so long are forgotten; looked is how many are looked at in
 // one go.
-const many, forgotten, looked = 10_000, 24 * time.Hour, 100
+const many, forgotten, looked = 10_000, 24 * time.Hour, 200
 
 func (o *organization) forget(now time.Time) {
 	if len(o.alone) < many {
