@@ -10,11 +10,7 @@ package accounts
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -36,6 +32,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/quota/measured"
 	"github.com/signalbox-ai/signalbox/internal/quota/memory"
 	"github.com/signalbox-ai/signalbox/internal/quota/redis"
+	connection "github.com/signalbox-ai/signalbox/internal/redis"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
@@ -303,26 +300,11 @@ func (a *Accounts) openRedis(s *budgets.Service) (*redis.Store, error) {
 	if s.Password != "" {
 		p.Password = func(ctx context.Context) (secret.Value, error) { return s.Password.Resolve(ctx) }
 	}
-	if s.CA != "" || s.Cert != "" {
-		c := &tls.Config{MinVersion: tls.VersionTLS12}
-		if s.CA != "" {
-			pem, err := os.ReadFile(s.CA)
-			if err != nil {
-				return nil, err
-			}
-			c.RootCAs = x509.NewCertPool()
-			if !c.RootCAs.AppendCertsFromPEM(pem) {
-				return nil, fmt.Errorf("%s holds no certificate", s.CA)
-			}
+	if s.CA != "" || s.Cert != "" || s.ServerName != "" {
+		var err error
+		if p.TLS, err = (connection.Security{CA: s.CA, Cert: s.Cert, Key: s.Key, Name: s.ServerName}).Config(); err != nil {
+			return nil, err
 		}
-		if s.Cert != "" {
-			pair, err := tls.LoadX509KeyPair(s.Cert, s.Key)
-			if err != nil {
-				return nil, err
-			}
-			c.Certificates = []tls.Certificate{pair}
-		}
-		p.TLS = c
 	}
 	return redis.New(p)
 }

@@ -215,7 +215,7 @@ func (s *Service) Check(money bool, fail func(field, message string)) {
 		fail("store", "memory counts in each process by itself: limits of money hold for several replicas only in Redis")
 	case !s.Remote() && s.Password != "":
 		fail("password", "memory has none")
-	case !tls && (s.CA != "" || s.Cert != "" || s.Key != ""):
+	case !tls && (s.CA != "" || s.Cert != "" || s.Key != "" || s.ServerName != ""):
 		fail("store", "only rediss:// has certificates")
 	case (s.Cert == "") != (s.Key == ""):
 		fail("cert", "cert and cert_key belong together")

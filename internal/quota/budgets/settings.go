@@ -94,16 +94,17 @@ type Rule struct {
 
 // Service is the store that counts.
 type Service struct {
-	Store    string        `yaml:"store" form:"quotas" doc:"memory: within the process. For several processes the address of a Redis: redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/MASTER, redis+cluster://HOST:PORT,HOST:PORT or redis+unix:///PATH, a user as redis://USER@HOST, rediss in place of redis for TLS."`
-	Password secret.Ref    `yaml:"password" doc:"The password of Redis, by reference. One that changes is taken up by new connections."`
-	CA       string        `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that Redis's certificate is verified with, in place of the system's."`
-	Cert     string        `yaml:"cert" form:"file" doc:"File of the certificate (PEM) that is shown to Redis."`
-	Key      string        `yaml:"cert_key" form:"file" doc:"File of its private key (PEM)."`
-	Timeout  time.Duration `yaml:"timeout" doc:"How long a request waits for Redis at most; then the limits' away says what holds."`
-	Keep     time.Duration `yaml:"keep" doc:"How long the end of an exchange is remembered, so that it counts once however often it is told. A hundred exchanges in a second fill 50 MB of Redis in an hour."`
-	Replicas int           `yaml:"replicas" min:"1" max:"10000" doc:"The most processes that share the limits. Each admits that part of a limit while Redis is away."`
-	Leases   int           `yaml:"leases" min:"0" max:"1000000" doc:"Requests in a second under the same limits from which on a process reserves for about a second ahead in Redis, and not for each by itself; 0: never."`
-	Journal  string        `yaml:"journal" form:"path" doc:"Folder of the journal by which what was used survives a crash of the process; none: a crash charges what was reserved."`
+	Store      string        `yaml:"store" form:"quotas" doc:"memory: within the process. For several processes the address of a Redis: redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/MASTER, redis+cluster://HOST:PORT,HOST:PORT or redis+unix:///PATH, a user as redis://USER@HOST, rediss in place of redis for TLS."`
+	Password   secret.Ref    `yaml:"password" doc:"The password of Redis, by reference. One that changes is taken up by new connections."`
+	CA         string        `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that Redis's certificate is verified with, in place of the system's."`
+	Cert       string        `yaml:"cert" form:"file" doc:"File of the certificate (PEM) that is shown to Redis."`
+	Key        string        `yaml:"cert_key" form:"file" doc:"File of its private key (PEM)."`
+	ServerName string        `yaml:"server_name" zero:"the host in the address" doc:"The name that Redis's certificate must have."`
+	Timeout    time.Duration `yaml:"timeout" doc:"How long a request waits for Redis at most; then the limits' away says what holds."`
+	Keep       time.Duration `yaml:"keep" doc:"How long the end of an exchange is remembered, so that it counts once however often it is told. A hundred exchanges in a second fill 50 MB of Redis in an hour."`
+	Replicas   int           `yaml:"replicas" min:"1" max:"10000" doc:"The most processes that share the limits. Each admits that part of a limit while Redis is away."`
+	Leases     int           `yaml:"leases" min:"0" max:"1000000" doc:"Requests in a second under the same limits from which on a process reserves for about a second ahead in Redis, and not for each by itself; 0: never."`
+	Journal    string        `yaml:"journal" form:"path" doc:"Folder of the journal by which what was used survives a crash of the process; none: a crash charges what was reserved."`
 }
 
 // Preset returns what holds where the file says nothing.
