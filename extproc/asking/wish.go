@@ -1,7 +1,6 @@
 package asking
 
 import (
-	"bytes"
 	"strings"
 	"unicode/utf8"
 
@@ -12,8 +11,9 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
-// Wish returns what a request asks for that its price depends on beside its tokens.
-func Wish(op llm.Op, h *dialect.Head) (w billing.Wish) {
+// Wish returns what a request asks for that its price depends on beside its tokens. With byTools it looks for tools that
+// the provider runs by itself, which takes a walk through all tools.
+func Wish(op llm.Op, h *dialect.Head, byTools bool) (w billing.Wish) {
 	made(&w, op, h)
 	if h.Doc == nil {
 		return w
@@ -56,7 +56,7 @@ func Wish(op llm.Op, h *dialect.Head) (w billing.Wish) {
 			}
 		}
 	}
-	if (op == llm.OpChat || op == llm.OpComplete) && hosted(tools) {
+	if op == llm.OpChat && byTools {
 		ofTools(&w, tools, most)
 	}
 	return w
@@ -113,25 +113,16 @@ func served(w *billing.Wish, name string, raw []byte) {
 // manyCalls is more calls of tools than any answer has.
 const manyCalls = 1 << 20
 
-// ours are texts of which one stands in every list with a tool that the provider runs by itself.
-var ours = [...]string{"earch", "code_", "codeExec", "image_generation", "web_fetch", "rlContext", "url_context", `"mcp`, "ogleMaps", "omputerUse"}
-
-func hosted(tools []byte) bool {
-	for _, s := range ours {
-		if bytes.Contains(tools, []byte(s)) {
-			return true
-		}
+// google reports whether a member of a tool is one of Gemini's that it runs itself, and whether what that finds comes into
+// the prompt.
+func google(name string) (runs, loops bool) {
+	switch name {
+	case "google_search", "googleSearch", "google_search_retrieval", "googleSearchRetrieval", "googleMaps", "google_maps", "enterpriseWebSearch":
+		return true, false
+	case "url_context", "urlContext", "code_execution", "codeExecution", "fileSearch", "file_search":
+		return true, true
 	}
-	return false
-}
-
-// google are Gemini's tools that it runs itself, and whether what they find comes into the prompt.
-var google = [...]struct {
-	name  string
-	loops bool
-}{
-	{"google_search", false}, {"googleSearch", false}, {"google_search_retrieval", false}, {"googleSearchRetrieval", false}, {"googleMaps", false}, {"google_maps", false},
-	{"enterpriseWebSearch", false}, {"url_context", true}, {"urlContext", true}, {"code_execution", true}, {"codeExecution", true}, {"fileSearch", true}, {"file_search", true},
+	return false, false
 }
 
 // ofTools reads the tools that a provider runs by itself: each of their calls may cost a fee and another turn of the model.
@@ -141,13 +132,18 @@ var google = [...]struct {
 func ofTools(w *billing.Wish, tools []byte, most int64) {
 	var turns, web, files int64
 	for _, t := range jsonx.Elements(tools) {
-		for _, g := range google {
-			if jsonx.Get(t, g.name) != nil {
+		var kind string
+		for name, v := range jsonx.Members(t) {
+			if string(name) == "type" {
+				if string(v) == `"function"` { // most are
+					break
+				}
+				kind, _ = jsonx.String(v)
+			} else if runs, loops := google(string(name)); runs {
 				w.Hosted = true
-				w.Endless, w.Loops = "how often the provider runs "+g.name, w.Loops || g.loops
+				w.Endless, w.Loops = "how often the provider runs "+string(name), w.Loops || loops
 			}
 		}
-		kind, _ := jsonx.String(jsonx.Get(t, "type"))
 		var fee *int64
 		switch {
 		case strings.HasPrefix(kind, "web_search"):

@@ -62,7 +62,7 @@ func TestWish(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(asking.Wish(c.op, &dialect.Head{Doc: doc, N: c.n}), c.want); diff != "" {
+			if diff := cmp.Diff(asking.Wish(c.op, &dialect.Head{Doc: doc, N: c.n}, true), c.want); diff != "" {
 				t.Errorf("(-got +want):\n%s", diff)
 			}
 		})
@@ -103,7 +103,7 @@ func TestHowLongASoundIs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := asking.Wish(llm.OpTranscribe, &dialect.Head{Form: f})
+			w := asking.Wish(llm.OpTranscribe, &dialect.Head{Form: f}, false)
 			if got := w.Fees[price.PerAudioSecond]; got != c.want {
 				t.Errorf("got %d seconds, want %d", got, c.want)
 			}
@@ -118,19 +118,24 @@ func TestAFormOfAnImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := billing.Wish{Look: price.Look{Size: "512x512", Quality: "high"}, Fees: fees(int64(price.PerImageOutput), 2)}
-	if diff := cmp.Diff(asking.Wish(llm.OpImageEdit, &dialect.Head{Form: f, N: 2}), want); diff != "" {
+	if diff := cmp.Diff(asking.Wish(llm.OpImageEdit, &dialect.Head{Form: f, N: 2}, false), want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
 }
 
 func BenchmarkWish(b *testing.B) {
-	doc, err := jsonx.Scan([]byte(`{"model":"m","temperature":0.5,"max_tokens":100,"stream":true,"messages":[{"role":"user","content":"hello"}],"tools":[{"type":"function","function":{"name":"f"}}]}`))
-	if err != nil {
-		b.Fatal(err)
-	}
-	h := &dialect.Head{Doc: doc}
-	b.ReportAllocs()
-	for b.Loop() {
-		asking.Wish(llm.OpChat, h)
+	tool := `{"type":"function","function":{"name":"f","description":"` + strings.Repeat("what it does ", 40) + `","parameters":{"type":"object","properties":{"a":{"type":"string"}}}}}`
+	for name, tools := range map[string]string{"plain": `[` + tool + `]`, "20KiB": `[` + strings.Repeat(tool+",", 30) + tool + `]`} {
+		b.Run(name, func(b *testing.B) {
+			doc, err := jsonx.Scan([]byte(`{"model":"m","temperature":0.5,"max_tokens":100,"stream":true,"messages":[{"role":"user","content":"hello"}],"tools":` + tools + `}`))
+			if err != nil {
+				b.Fatal(err)
+			}
+			h := &dialect.Head{Doc: doc}
+			b.ReportAllocs()
+			for b.Loop() {
+				asking.Wish(llm.OpChat, h, true)
+			}
+		})
 	}
 }

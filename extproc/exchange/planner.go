@@ -303,7 +303,7 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 	}
 	w := metering.Want{
 		ID: x.ID, Party: x.party(), Route: x.Route, Model: x.Model, Op: x.Op, Output: p.head.MaxTokens, N: p.head.N, Began: x.in.began, Hold: x.Rules.Total.D(),
-		Prompt: metering.Prompt{Bytes: int64(len(p.in.Body))}, Wish: asking.Wish(x.Op, p.head),
+		Prompt: metering.Prompt{Bytes: int64(len(p.in.Body))}, Wish: asking.Wish(x.Op, p.head, p.terms.Strict || x.tooled(plan)),
 	}
 	p.hosted = w.Wish.Hosted
 	if len(p.terms.Budgets) > 0 {
@@ -330,6 +330,17 @@ func (p *planner) counted(s *metering.Step) (int64, bool) {
 		return 0, false
 	}
 	return e.Input + max(e.Error, e.Input/10), true
+}
+
+// tooled reports whether calls of a provider's own tools have a price at a step of the plan, and stand in the content of
+// its answer.
+func (x *Exchange) tooled(plan *routing.Plan) bool {
+	if x.Op != llm.OpChat || x.Dialect != dialect.OpenAIResponses && x.Dialect != dialect.Gemini {
+		return false
+	}
+	return slices.ContainsFunc(plan.Steps, func(s routing.Step) bool {
+		return metering.ChargesTools(x.step(ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}))
+	})
 }
 
 // path is the cheapest path of a leg on which the calls of the provider's own tools are counted.

@@ -47,7 +47,18 @@ func (m *Meter) endless(w *Want, t *Terms) *llm.Error {
 // research, and Perplexity's.
 func alone(s *Step) bool {
 	name := cmp.Or(s.Like, s.Model)
-	return strings.Contains(name, "search-preview") || strings.Contains(name, "search-api") || strings.Contains(name, "deep-research") || s.Provider.Kind == "perplexity"
+	return searches(name) || strings.Contains(name, "deep-research") || s.Provider.Kind == "perplexity"
+}
+
+// ChargesTools reports whether a step's model has a price for calls of its provider's own tools.
+func ChargesTools(s *Step) bool {
+	c := card(s)
+	for _, i := range [...]price.Item{price.WebSearch, price.WebSearchLow, price.WebSearchMedium, price.WebSearchHigh, price.FileSearch} {
+		if states(c, i) {
+			return true
+		}
+	}
+	return false
 }
 
 // media returns what a request for images, speech or a transcript can use at a step, or why that has no bound: its card
@@ -112,10 +123,19 @@ func known(o llm.Op, u *llm.Usage, w *billing.Wish, model string) {
 		}
 	case o == llm.OpEmbed:
 		or(&d.Pictures, price.PerImage)
+	case o == llm.OpChat && searches(model) && !u.WebSearches.Known: // its answers do not say: once for each request
+		u.WebSearches = llm.Tokens(1)
+		return
 	default:
 		return
 	}
 	u.Details = &d
+}
+
+// searches reports whether a model of OpenAI's chat completions searches the web for every request, by its name
+// (https://platform.openai.com/docs/guides/tools-web-search).
+func searches(model string) bool {
+	return strings.Contains(model, "search-preview") || strings.Contains(model, "search-api")
 }
 
 // terms are what decides the price of an attempt: the contract, what was asked for, and what the answer says of it.

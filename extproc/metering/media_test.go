@@ -195,6 +195,9 @@ func TestWhatMediaAndTiersAreCharged(t *testing.T) {
 		{name: "one that nobody asked for", op: llm.OpChat, card: "input 1 output 10", told: tokens(1000, 100, llm.Details{Served: llm.Served{Tier: "flex"}}), want: 1_500_000, flags: cost.PricedUp},
 		{name: "fast mode that was given", op: llm.OpChat, card: "input 1 output 10", wish: billing.Wish{Switches: []string{"fast"}}, told: tokens(1000, 100, llm.Details{Served: llm.Served{Speed: "fast", Geo: "us"}}), want: 13_200_000},
 		{name: "fast mode that was not", op: llm.OpChat, card: "input 1 output 10", wish: billing.Wish{Switches: []string{"fast", "us"}}, told: tokens(1000, 100, llm.Details{Served: llm.Served{Speed: "standard"}}), want: 2_200_000},
+		// 2 m$ and 27.5 m$
+		{name: "a model that searches for each request", op: llm.OpChat, model: "gpt-4o-search-preview", card: "input 1 output 10 web_search_low 0.025 web_search_medium 0.0275", told: tokens(1000, 100, llm.Details{}), want: 29_500_000},
+		{name: "with a small context", op: llm.OpChat, model: "gpt-4o-search-preview", wish: billing.Wish{Search: "low"}, card: "input 1 output 10 web_search_low 0.025 web_search_medium 0.0275", told: tokens(1000, 100, llm.Details{}), want: 27_000_000},
 		{name: "within Europe", op: llm.OpChat, card: "input 1 output 10", host: "https://eu.api.openai.com/v1", told: tokens(1000, 100, llm.Details{}), want: 2_200_000},
 		{name: "a place without a factor", op: llm.OpChat, card: "input 1 output 10", host: "https://bedrock-runtime.us-east-1.amazonaws.com", told: tokens(1000, 100, llm.Details{}), want: 2_000_000},
 	} {

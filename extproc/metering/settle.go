@@ -285,7 +285,7 @@ func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 	var flags cost.Flags
 	if last {
 		if a.Ended == billing.Completed {
-			known(e.Op, &e.Usage, &h.wish, a.Model)
+			known(e.Op, &e.Usage, &h.wish, cmp.Or(a.Like, a.Model))
 		}
 		t.Seen, flags = cost.Split(e.Op, e.Usage)
 		// The parts of a session state each what they used, however the session ends.
@@ -304,6 +304,9 @@ func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 	at := terms(contract.Terms(a.Model, e.Began), &h.wish, said, a.Provider)
 	if last {
 		at.Service = cmp.Or(e.Service, at.Service)
+	}
+	if units[price.WebSearch] > 0 && at.Search == "" && searches(cmp.Or(a.Like, a.Model)) {
+		at.Search = "medium" // what OpenAI takes where nothing is said
 	}
 	bill := cost.Of(card, units, at)
 	if reserved || last && !t.Told {
