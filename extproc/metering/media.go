@@ -3,6 +3,7 @@ package metering
 import (
 	"cmp"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
@@ -94,6 +95,35 @@ func media(w *Want, s *Step, c *price.Card) (a cost.Ask, why string) {
 		return a, "how many tokens a prompt of " + s.Model + " has cannot be bounded without its context"
 	}
 	return a, ""
+}
+
+// dearest takes the tokens that images, speech and transcripts may use at most for the dearest that they may be.
+func dearest(o llm.Op, c *price.Card, u cost.Units) cost.Units {
+	if c == nil || measureOf(o) != priced {
+		return u
+	}
+	for _, as := range [...]struct{ plain, media price.Item }{
+		{price.Input, price.AudioInput}, {price.Input, price.ImageInput}, {price.Output, price.AudioOutput}, {price.Output, price.ImageOutput},
+	} {
+		plain, _ := c.Rates.Get(as.plain)
+		if r, ok := c.Rates.Get(as.media); ok && r >= plain {
+			u[as.media], u[as.plain] = u[as.media]+u[as.plain], 0
+		}
+	}
+	return u
+}
+
+// charges reports whether a card has a price that is not 0.
+func charges(c *price.Card) bool {
+	if c == nil {
+		return false
+	}
+	for _, r := range c.Rates.All() {
+		if r > 0 {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Rates.Images(), func(i price.Image) bool { return i.Rate > 0 })
 }
 
 // known adds what a request tells to what its answer says of how much was made and heard. What speech makes is sound.

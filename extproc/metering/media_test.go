@@ -155,6 +155,38 @@ func cacheable(card string) string {
 	return " cache_write " + in + " cache_write_1h " + in
 }
 
+// A complete answer that says nothing of what it used is charged what was reserved, and never nothing.
+func TestAnAnswerWithoutUsageIsChargedAsReserved(t *testing.T) {
+	for _, c := range []struct {
+		name, card string
+		op         llm.Op
+		wish       billing.Wish
+		want       int64
+	}{
+		// 100 × 0.6 + 1,000 × 12, and so on
+		{"speech by tokens, as sound alone", "input 0.6 audio_output 12", llm.OpSpeech, billing.Wish{Fees: fees(price.PerCharacter, 80)}, 12_060_000},
+		{"images by tokens", "input 5 image_output 40", llm.OpImage, billing.Wish{Fees: fees(price.PerImageOutput, 1)}, 40_500_000},
+		{"a transcript as text", "input 2.5 audio_input 6 output 10", llm.OpTranscribe, billing.Wish{Fees: fees(price.PerAudioSecond, 9)}, 70_000_000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, money := priced(t, true, c.card)
+			w := r.want(100, 50)
+			w.Op, w.Wish = c.op, c.wish
+			g, err := r.reserve(t, w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := r.ended(g.Hold, 0, 0)
+			e.Op, e.Told = c.op, metering.Told{}
+			r.Settle(e)
+			l, got := r.books.charges[0].Lines[0], r.counter(t, money)
+			if most := g.Claims[0].Amount; got.Used != c.want || got.Used > most || got.Reserved != 0 || !l.Reserved || l.Bill.Flags&cost.Unmeasured == 0 {
+				t.Errorf("%d of %d are charged, want %d [%s]", got.Used, most, c.want, l.Bill.Flags)
+			}
+		})
+	}
+}
+
 // What is charged at the end, by hand: what the answer says, and what the request tells where it does not.
 func TestWhatMediaAndTiersAreCharged(t *testing.T) {
 	images := []string{"1024x1024", "standard", "0.04", "1024x1024", "hd", "0.08"}

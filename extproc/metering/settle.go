@@ -281,7 +281,8 @@ func (m *Meter) charge(e *Ended, h *held) *Charge {
 
 func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 	contract := a.Provider.Contract
-	t := billing.Attempt{Ended: a.Ended, Most: h.most()}
+	card := card(&a.Step)
+	t := billing.Attempt{Ended: a.Ended, Most: dearest(e.Op, card, h.most())}
 	var flags cost.Flags
 	if last {
 		if a.Ended == billing.Completed {
@@ -296,7 +297,6 @@ func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 		m.guess(e, a, &t)
 	}
 	units, reserved := ruleOf(contract).Charge(t)
-	card := card(&a.Step)
 	var said *llm.Details
 	if last {
 		said = e.Usage.Details
@@ -309,6 +309,11 @@ func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 		at.Search = "medium" // what OpenAI takes where nothing is said
 	}
 	bill := cost.Of(card, units, at)
+	if last && a.Ended == billing.Completed && bill.Nano == 0 && measureOf(e.Op) == priced && charges(card) {
+		t.Ended, t.Told = billing.Aborted, false // nobody says what it used, and nothing is no answer
+		units, reserved = billing.Rules{}.Charge(t)
+		bill = cost.Of(card, units, at)
+	}
 	if reserved || last && !t.Told {
 		flags |= cost.Unmeasured
 	} else {
