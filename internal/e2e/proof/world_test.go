@@ -84,7 +84,7 @@ providers:
     models: [{ name: m, like: gpt-4o, max_output: %d, price: { input: 1, output: 10 } }]
 routes: [{ name: chat, match: { models: [m] }, targets: [a/m] }]
 tags: { headers: { number: x-number } }
-quota: { store: %q, replicas: %d, timeout: 250ms }
+quota: { store: %q, replicas: %d, timeout: 250ms, leases: 5 }
 ledger: { store: %q }
 `, w.provider.url, longest, w.url, services, w.ledger)
 	b.WriteString("organizations:\n")
