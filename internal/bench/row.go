@@ -48,8 +48,9 @@ type cell struct {
 	conns  int
 	warm   int // requests on each connection
 	stream bool
-	keep   bool // whether each latency is kept
-	alone  bool // only where there is a service
+	keep   bool          // whether each latency is kept
+	alone  bool          // only where there is a service
+	rest   time.Duration // before it, so that others' books are written, and after it, for its own
 	drive  func(l *load, scale float64)
 }
 
@@ -72,13 +73,17 @@ const (
 	cellStream = "stream"
 )
 
+// booked is more than the time that a record waits for others on its way into the ledger. Where there are a few hundred of
+// them, they cost more than a stream.
+const booked = 1500 * time.Millisecond
+
 var cells = []cell{
 	{name: cell1K, size: 1 << 10, conns: 64, warm: 8, drive: saturating(2 * time.Second)},
 	{name: cell100K, size: 100 << 10, conns: 32, warm: 4, drive: saturating(2 * time.Second)},
 	{name: cell1M, size: 1 << 20, conns: 8, warm: 4, alone: true, drive: saturating(2 * time.Second)},
 	{name: cellRate, size: 1 << 10, conns: 32, warm: 2, keep: true, drive: func(l *load, scale float64) { l.rate(5*time.Millisecond, stretch(2*time.Second, scale)) }},
 	{name: cellOne, size: 1 << 10, conns: 1, warm: 50, keep: true, drive: saturating(1500 * time.Millisecond)},
-	{name: cellStream, size: 1 << 10, conns: 8, warm: 1, keep: true, stream: true, drive: func(l *load, scale float64) { l.streams(max(8, int(32*scale))) }},
+	{name: cellStream, size: 1 << 10, conns: 8, warm: 1, keep: true, stream: true, rest: booked, drive: func(l *load, scale float64) { l.streams(max(8, int(32*scale))) }},
 }
 
 // measure takes the samples of a round.
@@ -98,7 +103,11 @@ func (r *row) measure(ctx context.Context, round int, o options, add func(sample
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		s := r.charge(func() { c.drive(l, o.scale) })
+		time.Sleep(c.rest)
+		s := r.charge(func() {
+			c.drive(l, o.scale)
+			time.Sleep(c.rest)
+		})
 		l.Close()
 		if err := l.fault(); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
