@@ -82,7 +82,7 @@ func (d *Decision) reasons(e *Explained) []Dropped {
 
 // begin makes candidates of a route's targets.
 func (d *Decision) begin(r *Route, v *View, e *Explained) {
-	v.drawn = 0
+	v.drawn, v.At = 0, v.Now
 	d.plan = Plan{Route: r, Steps: d.plan.Steps[:0]}
 	d.resting, d.dropped = d.resting[:0], d.dropped[:0]
 	c := &d.set

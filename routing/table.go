@@ -78,6 +78,7 @@ func (t *Table) Of(model string) iter.Seq[*Route] {
 // Find returns the route of a request among those that may be used, nil where none takes it. lacks names what the last
 // route that takes its model asks for in vain, as NAME: CONDITION; "": no route takes the model.
 func (t *Table) Find(v *View, may func(*Route) bool) (r *Route, lacks string) {
+	v.At = v.Now
 	for r := range t.Of(v.Model) {
 		if may != nil && !may(r) {
 			continue

@@ -74,6 +74,7 @@ var layers = []string{
 	"providers/*",
 	"providers/all routing/match",
 	"routing",
+	"routing/expr",
 	"routing/policy internal/config/access internal/config/observe",
 	`internal/config
 		extproc/ticket

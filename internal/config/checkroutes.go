@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/expr"
 )
 
 // checkRoute checks one route.
@@ -14,6 +15,12 @@ func (d *decoder) checkRoute(c *Config, i int) {
 	d.checkHandling(&r.Handling, path)
 	if t := r.Match.Tokens; t.Max > 0 && t.Min > t.Max {
 		d.fail(path+".match.tokens", "tokens: min (%d) is over max (%d)", t.Min, t.Max)
+	}
+	if w := &r.Match; w.When != "" && !d.bad[path+".match.when"] {
+		var err error
+		if w.when, err = expr.Condition(w.When, expr.OfRequests); err != nil {
+			d.failExpr(path+".match.when", "", err)
+		}
 	}
 	if r.Match.empty() && !r.ClientHeaders.Route && !d.within(path+".match") {
 		d.fail(path+".match", "match.models is missing: no request would take the route")

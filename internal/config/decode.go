@@ -244,6 +244,10 @@ func (d *decoder) scalar(n *node, v reflect.Value, path string, tag reflect.Stru
 
 // open shows a value in excerpts. What is not well-formed may be anything.
 func (d *decoder) open(n *node, form string) {
+	if form == "expression" { // its operators are those of no address
+		d.src.show(n.value)
+		return
+	}
 	if form == "hash" || strings.ContainsAny(n.value, "@?#&=") {
 		return
 	}

@@ -1,15 +1,18 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/expr"
 	"github.com/signalbox-ai/signalbox/routing/match"
 	"github.com/signalbox-ai/signalbox/routing/policy"
 )
@@ -62,10 +65,42 @@ func (d *decoder) policy(n *node, v reflect.Value, path string) {
 	}
 	if c, ok := p.(policy.Checker); ok && !d.within(at) {
 		if err := c.Check(); err != nil {
-			d.failAt(find(d.nodes, at), at, "%s: %v", k.Name, err)
+			if o, ok := errors.AsType[*policy.OptionError](err); ok {
+				at += "." + o.Option
+			}
+			d.failExpr(at, k.Name+": ", err)
 		}
 	}
 	v.Set(reflect.ValueOf(Policy{k.Name, p}))
+}
+
+// failExpr reports what is wrong at a path; of an expression, at the very place.
+func (d *decoder) failExpr(path, prefix string, err error) {
+	n := find(d.nodes, path)
+	e, ok := errors.AsType[*expr.Error](err)
+	if !ok || n == nil {
+		d.failAt(n, path, "%s%v", prefix, err)
+		return
+	}
+	if looksSecret(n.value) {
+		d.failAt(n, path, "%s%s: the expression is wrong at character %d", prefix, last(path), e.Column)
+		return
+	}
+	lines := strings.Split(n.value, "\n")
+	if line := lines[min(e.Line, len(lines))-1]; strings.TrimSpace(line) != "" {
+		for i := n.line - 1; i < min(n.line+len(lines)+1, len(d.src.lines)); i++ {
+			from := 0
+			if i == n.line-1 {
+				from = byteAt(d.src.lines[i], n.column-1)
+			}
+			if at := strings.Index(d.src.lines[i][from:], line); at >= 0 {
+				column := utf8.RuneCountInString(d.src.lines[i][:from+at]) + e.Column
+				d.failAt(&node{line: i + 1, column: column, width: 1}, path, "%s%s: %s", prefix, last(path), e.Message)
+				return
+			}
+		}
+	}
+	d.failAt(n, path, "%s%v", prefix, err)
 }
 
 // policies are the policies of a route, with the one that weights ask for.
@@ -97,7 +132,10 @@ type Match struct {
 	Stream        *bool             `yaml:"stream" zero:"either" doc:"Whether the answer is asked for as a stream."`
 	Tools         *bool             `yaml:"tools" zero:"either" doc:"Whether the request has tools."`
 	Images        *bool             `yaml:"images" zero:"either" doc:"Whether the request has images."`
+	When          string            `yaml:"when" form:"expression" doc:"A condition as an expression of CEL over what is known of the request, as request.tokens > 4000 && request.team != 'ops'. See [Expressions](routing.md#expressions)."`
 	Tokens        Span              `yaml:"tokens" doc:"How long the prompt is, in tokens: counted where its vocabulary is known, guessed from its bytes elsewhere."`
+
+	when *expr.Program
 }
 
 // Span is a range of whole numbers.
@@ -109,7 +147,7 @@ type Span struct {
 // bare reports whether nothing but the model's name decides.
 func (m *Match) bare() bool {
 	return len(m.Keys)+len(m.Organizations)+len(m.Teams)+len(m.Projects)+len(m.EndUsers)+len(m.Tags)+len(m.Headers)+len(m.Operations) == 0 &&
-		m.Stream == nil && m.Tools == nil && m.Images == nil && m.Tokens == Span{}
+		m.Stream == nil && m.Tools == nil && m.Images == nil && m.When == "" && m.Tokens == Span{}
 }
 
 // empty reports whether nothing is stated.
@@ -122,6 +160,9 @@ func (m *Match) match() match.Rule {
 		Tags:   pairs(m.Tags), Headers: pairs(m.Headers),
 		Stream: either(m.Stream),
 		Tokens: match.Range{Min: int64(m.Tokens.Min), Max: int64(m.Tokens.Max)},
+	}
+	if m.when != nil {
+		out.When = m.when
 	}
 	for _, name := range m.Operations {
 		if op, ok := auth.ParseOperation(name); ok {

@@ -3,14 +3,17 @@
 package match
 
 import (
+	"time"
+
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 )
 
 // Request is what decisions know of a request. Nothing of its conversation is in it.
 type Request struct {
-	Asked   string // the model as the client named it
-	Model   string // aliases resolved
+	At      time.Time // when it came
+	Asked   string    // the model as the client named it
+	Model   string    // aliases resolved
 	Op      llm.Op
 	Dialect string
 	Stream  bool

@@ -26,6 +26,7 @@ var kinds = [...]Kind{
 	{"residency", func() routing.Policy { return &Residency{} }},
 	{"compliance", func() routing.Policy { return &Compliance{} }},
 	{"schedule", func() routing.Policy { return &Schedule{Zone: "UTC"} }},
+	{"cel", func() routing.Policy { return &CEL{} }},
 	{"healthy", func() routing.Policy { return &Healthy{Attempts: 20} }},
 	{"limits", func() routing.Policy { return &Limits{Below: 20} }},
 	{"sticky", func() routing.Policy { return &Sticky{By: []string{"session"}} }},
