@@ -272,17 +272,23 @@ func (f *placeFlags) reader(ctx context.Context) (reader, error) {
 		}
 		return s.(reader), nil
 	}
+	return f.server(apiTimeout)
+}
+
+// server returns the ledger behind the admin API, each of whose answers may take so long.
+func (f *placeFlags) server(patience time.Duration) (l remote.Ledger, err error) {
 	if f.Ledger != "" {
-		return nil, errors.New("--server and --ledger are two ledgers: name one")
+		return l, errors.New("--server and --ledger are two ledgers: name one")
 	}
 	api := apiFlags{Server: f.Server, TokenFile: f.TokenFile, CA: f.CA}
 	h, base, err := api.client()
 	if err != nil {
-		return nil, err
+		return l, err
 	}
+	h.Timeout = patience
 	token, err := api.token()
 	if err != nil {
-		return nil, err
+		return l, err
 	}
 	return remote.Ledger{API: adminv1connect.NewUsageServiceClient(h, base, connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
 		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {

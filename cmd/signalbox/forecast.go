@@ -5,20 +5,16 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/signalbox-ai/signalbox/internal/alert"
+	"github.com/signalbox-ai/signalbox/internal/forecast"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
-	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
-	"github.com/signalbox-ai/signalbox/internal/quota/window"
-	"github.com/signalbox-ai/signalbox/internal/spend"
 )
 
 type usageForecastCmd struct {
@@ -33,17 +29,10 @@ type usageForecastCmd struct {
 	JSON  bool     `name:"json" help:"Write a JSON object for each row."`
 }
 
-// outlook is the forecast of one group.
-type outlook struct {
-	group []string
-	used  int64
-	spend.Forecast
-}
-
 // Run looks ahead.
 func (c *usageForecastCmd) Run(s streams) error {
 	ctx := context.Background()
-	ask, from, err := c.ask(time.Now().UTC())
+	ask, err := c.ask(time.Now().UTC())
 	if err != nil {
 		return err
 	}
@@ -52,12 +41,13 @@ func (c *usageForecastCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
+	ask.Where = q.Where
 	store, err := c.reader(ctx)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	all, err := c.look(ctx, store, q, ask, from)
+	all, err := forecast.Of(ctx, store, ask)
 	if err != nil {
 		return err
 	}
@@ -67,20 +57,20 @@ func (c *usageForecastCmd) Run(s streams) error {
 	return c.write(s.out, all, ask)
 }
 
-// ask reads the flags, and returns where the window begins too.
-func (c *usageForecastCmd) ask(now time.Time) (a spend.Ask, from time.Time, err error) {
+// ask reads the flags.
+func (c *usageForecastCmd) ask(now time.Time) (a forecast.Ask, err error) {
+	a = forecast.Ask{By: c.By, Now: now, Unit: c.counts()}
 	if c.At != "" {
-		if now, err = when(c.At, now); err != nil {
-			return a, from, fmt.Errorf("--at: %w", err)
+		if a.Now, err = when(c.At, now); err != nil {
+			return a, fmt.Errorf("--at: %w", err)
 		}
 	}
-	zone, err := time.LoadLocation(c.Zone)
-	if err != nil {
-		return a, from, fmt.Errorf("--zone %s: no time zone has this name", c.Zone)
+	if a.Zone, err = time.LoadLocation(c.Zone); err != nil {
+		return a, fmt.Errorf("--zone %s: no time zone has this name", c.Zone)
 	}
-	kind := map[string]window.Kind{"day": window.Day, "week": window.Week, "month": window.Month}[c.Per]
-	b := window.Window{Kind: kind, Zone: zone}.Bounds(now, 0)
-	a = spend.Ask{Now: now, Until: time.UnixMilli(b.B).UTC()}
+	if a.Per, err = forecast.Per(c.Per); err != nil {
+		return a, fmt.Errorf("--per: %w", err)
+	}
 	switch {
 	case c.Limit == "":
 	case c.Unit == "money":
@@ -91,62 +81,22 @@ func (c *usageForecastCmd) ask(now time.Time) (a spend.Ask, from time.Time, err 
 		}
 	}
 	if err != nil {
-		return a, from, fmt.Errorf("--limit: %w", err)
+		return a, fmt.Errorf("--limit: %w", err)
 	}
-	return a, time.UnixMilli(b.A).UTC(), nil
+	return a, nil
 }
 
-func (c *usageForecastCmd) unit() quota.Unit {
-	for u := quota.Requests; u <= quota.Money; u++ {
-		if u.String() == c.Unit {
-			return u
-		}
-	}
-	return quota.Money
-}
-
-// look makes a forecast for each group that used anything in the last weeks or in the window.
-func (c *usageForecastCmd) look(ctx context.Context, store reader, q book.Filter, ask spend.Ask, from time.Time) ([]outlook, error) {
-	end := ask.Now.UTC().Truncate(time.Hour)
-	q.From, q.Until = end.Add(-spend.Reach), end
-	hours, err := store.Usage(ctx, book.Query{Filter: q, By: c.By, Every: book.Hour})
+// counts returns the unit; the flag takes no other words.
+func (c *usageForecastCmd) counts() quota.Unit {
+	u, err := forecast.Unit(c.Unit)
 	if err != nil {
-		return nil, err
+		return quota.Money
 	}
-	var spent []book.Row
-	if q.From, q.Until = from, ask.Now; q.From.Before(q.Until) {
-		if spent, err = store.Usage(ctx, book.Query{Filter: q, By: c.By}); err != nil {
-			return nil, err
-		}
-	}
-	series, used, groups := map[string]*spend.Series{}, map[string]int64{}, map[string][]string{}
-	for i := range hours {
-		key := strings.Join(hours[i].Group, "\x00")
-		if series[key] == nil {
-			series[key] = spend.NewSeries(end.Add(-spend.Reach), end)
-		}
-		series[key].Set(hours[i].Start, alert.Used(c.unit(), &hours[i].Sums))
-		groups[key] = hours[i].Group
-	}
-	for i := range spent {
-		key := strings.Join(spent[i].Group, "\x00")
-		used[key], groups[key] = alert.Used(c.unit(), &spent[i].Sums), spent[i].Group
-	}
-	var out []outlook
-	for key, group := range groups {
-		s := series[key]
-		if s == nil {
-			s = spend.NewSeries(end, end)
-		}
-		ask.Used = used[key]
-		out = append(out, outlook{group, ask.Used, s.Forecast(ask)})
-	}
-	slices.SortFunc(out, func(a, b outlook) int { return slices.Compare(a.group, b.group) })
-	return out, nil
+	return u
 }
 
 func (c *usageForecastCmd) amount(n int64) string {
-	if c.unit() == quota.Money {
+	if c.counts() == quota.Money {
 		return ledger.Nano(n).String()
 	}
 	return strconv.FormatInt(n, 10)
@@ -154,14 +104,14 @@ func (c *usageForecastCmd) amount(n int64) string {
 
 // cents writes an amount for people: of money, two places are enough.
 func (c *usageForecastCmd) cents(n int64) string {
-	if c.unit() != quota.Money {
+	if c.counts() != quota.Money {
 		return strconv.FormatInt(n, 10)
 	}
 	n = (n + 5_000_000) / 10_000_000
 	return fmt.Sprintf("%d.%02d", n/100, n%100)
 }
 
-func (c *usageForecastCmd) write(out io.Writer, all []outlook, ask spend.Ask) error {
+func (c *usageForecastCmd) write(out io.Writer, all []forecast.Row, ask forecast.Ask) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	var head []string
 	for _, d := range c.By {
@@ -174,10 +124,10 @@ func (c *usageForecastCmd) write(out io.Writer, all []outlook, ask spend.Ask) er
 	fmt.Fprintln(w, strings.Join(append(head, "BY"), "\t"))
 	for _, o := range all {
 		var cells []string
-		for _, g := range o.group {
+		for _, g := range o.Group {
 			cells = append(cells, dash(g))
 		}
-		for _, n := range []int64{o.used, o.P10, o.P50, o.P90} {
+		for _, n := range []int64{o.Used, o.P10, o.P50, o.P90} {
 			cells = append(cells, c.cents(n))
 		}
 		if ask.Limit > 0 {
@@ -189,30 +139,30 @@ func (c *usageForecastCmd) write(out io.Writer, all []outlook, ask spend.Ask) er
 				cells = append(cells, at)
 			}
 		}
-		fmt.Fprintln(w, strings.Join(append(cells, o.by()), "\t"))
+		fmt.Fprintln(w, strings.Join(append(cells, madeBy(&o)), "\t"))
 	}
 	return w.Flush()
 }
 
-// by says what the forecast was made by.
-func (o *outlook) by() string {
+// madeBy says what a forecast was made by.
+func madeBy(o *forecast.Row) string {
 	if o.Linear {
 		return "pace"
 	}
 	return "weeks"
 }
 
-func (c *usageForecastCmd) writeJSON(out io.Writer, all []outlook) error {
+func (c *usageForecastCmd) writeJSON(out io.Writer, all []forecast.Row) error {
 	w := bufio.NewWriter(out)
 	for _, o := range all {
 		line := []byte{'{'}
 		for j, d := range c.By {
-			line = jsonx.AppendText(line, d, o.group[j])
+			line = jsonx.AppendText(line, d, o.Group[j])
 		}
 		for _, f := range []struct {
 			name string
 			n    int64
-		}{{"used", o.used}, {"p10", o.P10}, {"p50", o.P50}, {"p90", o.P90}} {
+		}{{"used", o.Used}, {"p10", o.P10}, {"p50", o.P50}, {"p90", o.P90}} {
 			line = jsonx.AppendText(line, f.name, c.amount(f.n))
 		}
 		for _, f := range []struct {
@@ -223,7 +173,7 @@ func (c *usageForecastCmd) writeJSON(out io.Writer, all []outlook) error {
 				line = jsonx.AppendText(line, f.name, f.t.UTC().Format(time.RFC3339))
 			}
 		}
-		line = jsonx.AppendText(line, "by", o.by())
+		line = jsonx.AppendText(line, "by", madeBy(&o))
 		if _, err := w.Write(append(line, '}', '\n')); err != nil {
 			return err
 		}

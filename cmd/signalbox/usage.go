@@ -20,7 +20,9 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/export"
+	"github.com/signalbox-ai/signalbox/internal/ledger/remote"
 	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
+	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
 )
 
 // usageCmd asks the ledger: the database itself, beside a service that writes it, or with --server the admin API of that service.
@@ -402,7 +404,7 @@ type usageRerateCmd struct {
 func (c *usageRerateCmd) Run(s streams) error {
 	ctx := context.Background()
 	if c.Server != "" {
-		return errors.New("rerate reads and writes the database itself: name it by --config or --ledger")
+		return c.remote(s)
 	}
 	pricer, err := app.Pricer(c.Config)
 	if err != nil {
@@ -432,6 +434,12 @@ func (c *usageRerateCmd) Run(s streams) error {
 	if c.JSON {
 		to = s.err
 	}
+	c.report(to, rep)
+	return nil
+}
+
+// report says what was found.
+func (c *usageRerateCmd) report(to io.Writer, rep rerate.Report) {
 	done := "would be corrected; --apply writes the corrections"
 	if c.Apply {
 		done = "corrected"
@@ -440,5 +448,25 @@ func (c *usageRerateCmd) Run(s streams) error {
 	if rep.Unpriced > 0 {
 		fmt.Fprintf(to, "%d attempts keep their cost: no price is known for them\n", rep.Unpriced)
 	}
+}
+
+// remote lets the service do it, by its own catalog and configuration.
+func (c *usageRerateCmd) remote(s streams) error {
+	if c.JSON {
+		return errors.New("--json shows corrections, which a server does not send; signalbox usage records has them when they are written")
+	}
+	filter, err := c.filter(time.Now().UTC())
+	if err != nil {
+		return err
+	}
+	l, err := c.server(15 * time.Minute) // it looks at every exchange
+	if err != nil {
+		return err
+	}
+	res, err := l.API.RerateUsage(context.Background(), &v1.RerateUsageRequest{Filter: remote.Filter(&filter), Apply: c.Apply})
+	if err != nil {
+		return l.Word(err)
+	}
+	c.report(s.out, rerate.Report{Exchanges: int(res.Exchanges), Corrected: int(res.Corrected), Unpriced: int(res.Unpriced), Was: ledger.Nano(res.WasNanoUsd), Is: ledger.Nano(res.IsNanoUsd)})
 	return nil
 }

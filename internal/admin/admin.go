@@ -28,6 +28,7 @@ const maxRequest = 1 << 20
 type Server struct {
 	store  *store.Store
 	ledger Ledger
+	rerate Rerate
 	who    *authenticator
 	keys   Issuer
 	log    *slog.Logger
@@ -35,7 +36,7 @@ type Server struct {
 
 // New makes a server.
 func New(o Options) *Server {
-	return &Server{store: o.Store, ledger: o.Ledger, who: newAuthenticator(&o), keys: o.Keys, log: o.Log}
+	return &Server{store: o.Store, ledger: o.Ledger, rerate: o.Rerate, who: newAuthenticator(&o), keys: o.Keys, log: o.Log}
 }
 
 // Handler returns what serves the API, at the paths of its methods, and its OpenAPI document at /openapi.json.

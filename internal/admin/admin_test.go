@@ -30,6 +30,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
 	"github.com/signalbox-ai/signalbox/internal/ledger/sqlite"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/store"
@@ -91,7 +92,9 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(func() { _ = books.Close() })
 	r.books = books
 	h := admin.New(admin.Options{
-		Store: s, Ledger: books, Keys: auth.NewDirectory(secret.New("pepper")), Token: secret.New(root), Gate: func() *auth.Gate { return gate },
+		Store: s, Ledger: books, Rerate: func(ctx context.Context, q book.Filter, apply bool) (rerate.Report, error) {
+			return rerate.Run(ctx, books, q, double, !apply, nil)
+		}, Keys: auth.NewDirectory(secret.New("pepper")), Token: secret.New(root), Gate: func() *auth.Gate { return gate },
 		Tokens:   func() *admin.Verifier { return tokens },
 		Failures: auth.NewLimiter(5, time.Minute, 100), Log: slog.New(slog.NewTextHandler(r.logs, nil)),
 	}).Handler()

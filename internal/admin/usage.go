@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/forecast"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/usage"
@@ -235,4 +237,86 @@ func (s reports) GetExchange(ctx context.Context, r *v1.GetExchangeRequest) (*v1
 		res.Records = append(res.Records, usage.Of(rec))
 	}
 	return res, nil
+}
+
+// ForecastUsage implements adminv1connect.UsageServiceHandler.
+func (s reports) ForecastUsage(ctx context.Context, r *v1.ForecastUsageRequest) (*v1.ForecastUsageResponse, error) {
+	f, ok, err := s.filter(ctx, &v1.UsageFilter{Where: r.Where})
+	if err != nil {
+		if fault, is := errors.AsType[*store.Fault](err); is {
+			field := strings.TrimPrefix(fault.Field, "filter.")
+			return nil, invalid(field, strings.TrimPrefix(fault.Message, fault.Field+": "))
+		}
+		return nil, err
+	}
+	a := forecast.Ask{Where: f.Where, By: r.By, Limit: r.Limit, Now: time.Now().UTC()}
+	if r.At != nil {
+		if r.At.CheckValid() != nil {
+			return nil, invalid("at", "not a time")
+		}
+		a.Now = r.At.AsTime()
+	}
+	for i := range r.By {
+		if err := (&book.Query{Filter: book.Filter{From: f.From, Until: f.Until}, By: r.By[:i+1]}).Check(); err != nil {
+			return nil, invalid(fmt.Sprintf("by[%d]", i), err.Error())
+		}
+	}
+	if a.Per, err = forecast.Per(cmp.Or(r.Per, "month")); err != nil {
+		return nil, invalid("per", err.Error())
+	}
+	if a.Unit, err = forecast.Unit(cmp.Or(r.Unit, "money")); err != nil {
+		return nil, invalid("unit", err.Error())
+	}
+	if a.Zone, err = time.LoadLocation(r.Zone); err != nil {
+		return nil, invalid("zone", "no time zone has this name")
+	}
+	if r.Limit < 0 {
+		return nil, invalid("limit", "not below 0")
+	}
+	if !ok {
+		return &v1.ForecastUsageResponse{}, nil
+	}
+	rows, err := forecast.Of(ctx, s.ledger, a)
+	if err != nil {
+		return nil, s.away(ctx, err)
+	}
+	res := &v1.ForecastUsageResponse{}
+	for i := range rows {
+		row := &rows[i]
+		res.Rows = append(res.Rows, &v1.UsageForecast{
+			Group: row.Group, Used: row.Used, P10: row.P10, P50: row.P50, P90: row.P90, Reached: at(row.Reached), Earliest: at(row.Earliest), Linear: row.Linear,
+		})
+	}
+	return res, nil
+}
+
+// kindLedger is the audit log's word for the ledger.
+const kindLedger = store.Kind("ledger")
+
+// RerateUsage implements adminv1connect.UsageServiceHandler. What is written stands in the audit log.
+func (s reports) RerateUsage(ctx context.Context, r *v1.RerateUsageRequest) (*v1.RerateUsageResponse, error) {
+	who := principalOf(ctx)
+	if !who.Root {
+		return nil, connect.NewError(connect.CodePermissionDenied, errors.New("your role may not change this"))
+	}
+	q, _, err := s.filter(ctx, r.Filter)
+	if err != nil {
+		return nil, err
+	}
+	if s.rerate == nil {
+		return nil, connect.NewError(connect.CodeUnimplemented, errors.New("this service prices nothing anew"))
+	}
+	rep, err := s.rerate(ctx, q, r.Apply)
+	if err != nil {
+		return nil, s.away(ctx, err)
+	}
+	res := &v1.RerateUsageResponse{Exchanges: int64(rep.Exchanges), Corrected: int64(rep.Corrected), Unpriced: int64(rep.Unpriced), WasNanoUsd: int64(rep.Was), IsNanoUsd: int64(rep.Is)}
+	if !r.Apply || rep.Corrected == 0 {
+		return res, nil
+	}
+	return res, s.store.Change(ctx, store.Actor{Name: who.Name, From: who.From}, func(tx *store.Tx) error {
+		return tx.Note("rerate", kindLedger, "records", map[string]string{
+			"from": q.From.Format(time.RFC3339), "until": q.Until.Format(time.RFC3339), "corrected": strconv.Itoa(rep.Corrected), "was": rep.Was.String(), "is": rep.Is.String(),
+		})
+	})
 }

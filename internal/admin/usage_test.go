@@ -14,7 +14,9 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/signalbox-ai/signalbox/internal/admin"
+	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/testkit/ledgertest"
 	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
@@ -162,4 +164,42 @@ func TestChangesAreFound(t *testing.T) {
 		t.Errorf("got %s", text)
 	}
 	r.want(r.keys["owner"], "AuditService/ListChanges", `{"actor":"admin-token"}`, 400, `"field":"object"`)
+}
+
+// double prices every attempt at 25 millions of nano-USD.
+func double(time.Time, *ledger.Attempt, cost.Units) (rerate.Price, bool) {
+	return rerate.Price{Bill: cost.Bill{Nano: 25_000_000, List: 25_000_000}, Card: "new", Version: "2026-09-01"}, true
+}
+
+func TestThePastIsPricedAnewByTheAdministrator(t *testing.T) {
+	r := newRig(t)
+	r.used()
+	for _, role := range []string{"owner", "billing", "admin"} {
+		r.want(r.keys[role], "UsageService/RerateUsage", `{`+august+`,"apply":true}`, 403)
+	}
+	r.want(root, "UsageService/RerateUsage", `{`+august+`}`, 200, `"exchanges":"4"`, `"corrected":"4"`, `"wasNanoUsd":"62500000"`, `"isNanoUsd":"100000000"`)
+	r.want(root, "UsageService/RerateUsage", `{`+august+`,"apply":true}`, 200, `"corrected":"4"`)
+	r.want(root, "UsageService/ReportUsage", `{`+august+`}`, 200, `"costNanoUsd":"100000000"`)
+	if text := r.want(root, "UsageService/RerateUsage", `{`+august+`,"apply":true}`, 200); strings.Contains(text, "corrected") {
+		t.Errorf("a second time: %s", text)
+	}
+	text := r.want(root, "AuditService/ListChanges", `{"kind":"ledger"}`, 200, `"action":"rerate"`, `2026-08-01T00:00:00Z`, `0.0625`)
+	if strings.Count(text, `"seq"`) != 1 {
+		t.Errorf("the log has %s", text)
+	}
+}
+
+func TestUsageIsForecast(t *testing.T) {
+	r := newRig(t)
+	r.used()
+	at := `"at":"2026-08-20T18:00:00Z"`
+	r.want(root, "UsageService/ForecastUsage", `{`+at+`,"by":["team"],"limit":"20000000"}`, 200, `"group":["edge"]`, `"used":"12500000"`, `"p90"`, `"reached"`, `"linear":true`)
+	if text := r.want(r.keys["member"], "UsageService/ForecastUsage", `{`+at+`,"by":["team"],"unit":"requests","per":"day","zone":"Europe/Berlin"}`, 200, `"group":["core"]`, `"used":"2"`); strings.Contains(text, "edge") {
+		t.Errorf("got %s", text)
+	}
+	for body, field := range map[string]string{
+		`{"per":"year"}`: "per", `{"unit":"cows"}`: "unit", `{"zone":"Europe/Atlantis"}`: "zone", `{"by":["team","dreams"]}`: "by[1]", `{"limit":"-1"}`: "limit", `{"where":[{"dimension":"dreams","values":["a"]}]}`: "where[0]",
+	} {
+		r.want(root, "UsageService/ForecastUsage", body, 400, `"field":"`+field+`"`)
+	}
 }

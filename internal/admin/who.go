@@ -16,6 +16,8 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/store"
@@ -24,10 +26,14 @@ import (
 // Issuer makes the digests of new keys.
 type Issuer interface{ Digest(key string) auth.Digest }
 
+// Rerate prices exchanges of the ledger anew, and writes corrections where it is to apply them.
+type Rerate func(ctx context.Context, q book.Filter, apply bool) (rerate.Report, error)
+
 // Options of a Server.
 type Options struct {
 	Store    *store.Store
 	Ledger   Ledger // nil: there is none
+	Rerate   Rerate // nil: nothing is priced anew
 	Keys     Issuer
 	Token    secret.Value      // of the administrator; empty: none lets in
 	Gate     func() *auth.Gate // of clients' keys, which let their owners in by their roles

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
 )
 
 // readiness says whether requests can be served, and why not.
@@ -65,7 +67,12 @@ func (a *App) WhenReady(f func()) {
 
 // api serves the admin API, nil: there is none.
 func (a *App) api() http.Handler {
-	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures, a.build.accounts.Ledger())
+	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures, a.build.accounts.Ledger(), a.rerate)
+}
+
+// rerate prices exchanges of the ledger by the configuration in use.
+func (a *App) rerate(ctx context.Context, q book.Filter, apply bool) (rerate.Report, error) {
+	return rerate.Run(ctx, a.build.accounts.Ledger(), q, pricer(a.Config()), !apply, nil)
 }
 
 // admin serves health checks and metrics, and the admin API where there is a store.

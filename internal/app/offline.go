@@ -111,12 +111,20 @@ func Ledger(ctx context.Context, path, address string) (book.Store, error) {
 // Pricer prices attempts of the ledger by the catalog and, where there is a configuration file, by what it says of its
 // providers. Without one, a provider is taken to be of the kind that the record names.
 func Pricer(path string) (rerate.Pricer, error) {
+	if path == "" {
+		return pricer(nil), nil
+	}
+	cfg, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return pricer(cfg), nil
+}
+
+// pricer is Pricer of a configuration, nil: there is none.
+func pricer(cfg *config.Config) rerate.Pricer {
 	providers := map[string]*config.Provider{}
-	if path != "" {
-		cfg, err := Load(path)
-		if err != nil {
-			return nil, err
-		}
+	if cfg != nil {
 		for i := range cfg.Providers {
 			providers[cfg.Providers[i].Name] = &cfg.Providers[i]
 		}
@@ -131,7 +139,7 @@ func Pricer(path string) (rerate.Pricer, error) {
 		if !ok {
 			if c := providers[a.Provider]; c != nil {
 				p = priced{c.Deployment(), c.Contract()}
-			} else if path == "" {
+			} else if cfg == nil {
 				p = priced{models: catalog.NewDeployment(cmp.Or(a.Kind, a.Provider), nil)}
 			}
 			known[a.Provider+" "+a.Kind] = p
@@ -144,5 +152,5 @@ func Pricer(path string) (rerate.Pricer, error) {
 			return rerate.Price{}, false
 		}
 		return rerate.Price{Bill: cost.Of(m.Card, units, terms), Card: m.Card.Hash(), Version: catalog.AsOf()}, true
-	}, nil
+	}
 }

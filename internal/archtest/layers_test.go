@@ -68,6 +68,7 @@ var layers = []string{
 	`providers
 		internal/ledger/stores
 		internal/outlet
+		internal/forecast
 		internal/mock
 		internal/cache/*
 		internal/guard/*`,

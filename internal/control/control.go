@@ -209,14 +209,14 @@ func (c *Control) Close() {
 }
 
 // Handler returns what serves the admin API, nil: there is none. gate is that of the configuration in use; usage, nil where there
-// is no ledger, is what was used.
-func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage *book.Lazy) http.Handler {
+// is no ledger, is what was used, and rerate prices it anew.
+func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage *book.Lazy, rerate admin.Rerate) http.Handler {
 	if c == nil {
 		return nil
 	}
 	o := admin.Options{Store: c.store, Keys: c.issued, Token: c.token, Gate: gate, Tokens: c.verify.Load, Failures: failures, Log: c.log}
 	if usage != nil {
-		o.Ledger = usage
+		o.Ledger, o.Rerate = usage, rerate
 	}
 	return admin.New(o).Handler()
 }

@@ -35,6 +35,11 @@ func (t *Tx) log(action string, kind Kind, object string, before, after any) err
 	return err
 }
 
+// Note writes down what was done beside the store, as JSON without secrets.
+func (t *Tx) Note(action string, kind Kind, object string, what any) error {
+	return t.log(action, kind, object, nil, what)
+}
+
 // AuditFilter says which entries are listed; what is "" or 0 does not count.
 type AuditFilter struct {
 	Kind   Kind

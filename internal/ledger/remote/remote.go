@@ -33,7 +33,8 @@ const (
 // ErrTruncated is that there are more rows than the API gives at once.
 var ErrTruncated = fmt.Errorf("there are more than %d rows: ask for less time, longer periods or fewer dimensions", mostRows)
 
-func filter(q *book.Filter) *adminv1.UsageFilter {
+// Filter writes a filter as the API takes it.
+func Filter(q *book.Filter) *adminv1.UsageFilter {
 	out := &adminv1.UsageFilter{From: timestamppb.New(q.From), Until: timestamppb.New(q.Until)}
 	for _, w := range q.Where {
 		out.Where = append(out.Where, &adminv1.UsageCondition{Dimension: w.Dimension, Values: w.Values})
@@ -46,7 +47,7 @@ func (l Ledger) Usage(ctx context.Context, q book.Query) ([]book.Row, error) {
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
-	req := &adminv1.ReportUsageRequest{Filter: filter(&q.Filter), By: q.By, Every: map[book.Period]string{book.Minute: "minute", book.Hour: "hour", book.Day: "day"}[q.Every], Limit: mostRows}
+	req := &adminv1.ReportUsageRequest{Filter: Filter(&q.Filter), By: q.By, Every: map[book.Period]string{book.Minute: "minute", book.Hour: "hour", book.Day: "day"}[q.Every], Limit: mostRows}
 	if q.Limit > 0 && q.Limit < mostRows {
 		req.Limit = int32(q.Limit)
 	}
@@ -107,7 +108,7 @@ func (l Ledger) Records(ctx context.Context, q book.Filter, f func(*ledger.Recor
 	if err := q.Check(); err != nil {
 		return err
 	}
-	return l.pages(ctx, &adminv1.ListRecordsRequest{Page: &adminv1.Page{Size: onePage}, Filter: filter(&q)}, f)
+	return l.pages(ctx, &adminv1.ListRecordsRequest{Page: &adminv1.Page{Size: onePage}, Filter: Filter(&q)}, f)
 }
 
 // errEnough ends a list.
@@ -123,7 +124,7 @@ func (l Ledger) List(ctx context.Context, q book.Filter, after *ledger.Record, n
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
-	err = l.pages(ctx, &adminv1.ListRecordsRequest{Page: &adminv1.Page{Size: int32(min(n, onePage))}, Filter: filter(&q), Newest: newest}, func(r *ledger.Record) error {
+	err = l.pages(ctx, &adminv1.ListRecordsRequest{Page: &adminv1.Page{Size: int32(min(n, onePage))}, Filter: Filter(&q), Newest: newest}, func(r *ledger.Record) error {
 		if after == nil || newest && r.Compare(after) < 0 || !newest && r.Compare(after) > 0 {
 			out = append(out, r)
 		}

@@ -2714,7 +2714,7 @@ func (x *Change) GetAfter() string {
 type ListChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Page  *Page                  `protobuf:"bytes,1,opt,name=page,proto3" json:"page,omitempty"`
-	// organization, team, project, key, budget or provider_key; empty: all.
+	// organization, team, project, key, budget, provider_key or ledger; empty: all.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Of this object; empty: of all.
 	Object string `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
@@ -3549,6 +3549,390 @@ func (x *GetExchangeResponse) GetRecords() []*v1.Record {
 	return nil
 }
 
+type ForecastUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All of them must hold.
+	Where []*UsageCondition `protobuf:"bytes,1,rep,name=where,proto3" json:"where,omitempty"`
+	// Dimensions: a row for each combination of their values.
+	By []string `protobuf:"bytes,2,rep,name=by,proto3" json:"by,omitempty"`
+	// day, week or month; empty: month.
+	Per string `protobuf:"bytes,3,opt,name=per,proto3" json:"per,omitempty"`
+	// In which it begins and ends, as Europe/Berlin; empty: UTC.
+	Zone string `protobuf:"bytes,4,opt,name=zone,proto3" json:"zone,omitempty"`
+	// money, requests, tokens, input_tokens or output_tokens; empty: money.
+	Unit string `protobuf:"bytes,5,opt,name=unit,proto3" json:"unit,omitempty"`
+	// When it will be reached is told. Of money in nano-dollars; 0: none.
+	Limit int64 `protobuf:"varint,6,opt,name=limit,proto3" json:"limit,omitempty"`
+	// From when it is looked, with what was known then; unset: now.
+	At            *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForecastUsageRequest) Reset() {
+	*x = ForecastUsageRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForecastUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForecastUsageRequest) ProtoMessage() {}
+
+func (x *ForecastUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForecastUsageRequest.ProtoReflect.Descriptor instead.
+func (*ForecastUsageRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ForecastUsageRequest) GetWhere() []*UsageCondition {
+	if x != nil {
+		return x.Where
+	}
+	return nil
+}
+
+func (x *ForecastUsageRequest) GetBy() []string {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *ForecastUsageRequest) GetPer() string {
+	if x != nil {
+		return x.Per
+	}
+	return ""
+}
+
+func (x *ForecastUsageRequest) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *ForecastUsageRequest) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *ForecastUsageRequest) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ForecastUsageRequest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+type ForecastUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By group.
+	Rows          []*UsageForecast `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForecastUsageResponse) Reset() {
+	*x = ForecastUsageResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForecastUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForecastUsageResponse) ProtoMessage() {}
+
+func (x *ForecastUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForecastUsageResponse.ProtoReflect.Descriptor instead.
+func (*ForecastUsageResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ForecastUsageResponse) GetRows() []*UsageForecast {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// UsageForecast is what one group will have used. Amounts are of the unit that was asked for; money is in nano-dollars.
+type UsageForecast struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Values of the dimensions that are asked by, in their order.
+	Group []string `protobuf:"bytes,1,rep,name=group,proto3" json:"group,omitempty"`
+	// Since the day, week or month began.
+	Used int64 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
+	// At its end, with a chance of 10, 50 and 90 in 100 that it is no more.
+	P10 int64 `protobuf:"varint,3,opt,name=p10,proto3" json:"p10,omitempty"`
+	P50 int64 `protobuf:"varint,4,opt,name=p50,proto3" json:"p50,omitempty"`
+	P90 int64 `protobuf:"varint,5,opt,name=p90,proto3" json:"p90,omitempty"`
+	// When the limit is probably reached; unset: it is not, or there is none.
+	Reached *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=reached,proto3" json:"reached,omitempty"`
+	// When it is reached at the earliest.
+	Earliest *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=earliest,proto3" json:"earliest,omitempty"`
+	// It was made by the pace alone: there is too little of the weeks before.
+	Linear        bool `protobuf:"varint,8,opt,name=linear,proto3" json:"linear,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageForecast) Reset() {
+	*x = UsageForecast{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageForecast) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageForecast) ProtoMessage() {}
+
+func (x *UsageForecast) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageForecast.ProtoReflect.Descriptor instead.
+func (*UsageForecast) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *UsageForecast) GetGroup() []string {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+func (x *UsageForecast) GetUsed() int64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *UsageForecast) GetP10() int64 {
+	if x != nil {
+		return x.P10
+	}
+	return 0
+}
+
+func (x *UsageForecast) GetP50() int64 {
+	if x != nil {
+		return x.P50
+	}
+	return 0
+}
+
+func (x *UsageForecast) GetP90() int64 {
+	if x != nil {
+		return x.P90
+	}
+	return 0
+}
+
+func (x *UsageForecast) GetReached() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Reached
+	}
+	return nil
+}
+
+func (x *UsageForecast) GetEarliest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Earliest
+	}
+	return nil
+}
+
+func (x *UsageForecast) GetLinear() bool {
+	if x != nil {
+		return x.Linear
+	}
+	return false
+}
+
+type RerateUsageRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Filter *UsageFilter           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Writes the corrections; otherwise they are only counted.
+	Apply         bool `protobuf:"varint,2,opt,name=apply,proto3" json:"apply,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RerateUsageRequest) Reset() {
+	*x = RerateUsageRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RerateUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RerateUsageRequest) ProtoMessage() {}
+
+func (x *RerateUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RerateUsageRequest.ProtoReflect.Descriptor instead.
+func (*RerateUsageRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *RerateUsageRequest) GetFilter() *UsageFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *RerateUsageRequest) GetApply() bool {
+	if x != nil {
+		return x.Apply
+	}
+	return false
+}
+
+type RerateUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// That were looked at.
+	Exchanges int64 `protobuf:"varint,1,opt,name=exchanges,proto3" json:"exchanges,omitempty"`
+	// That cost otherwise.
+	Corrected int64 `protobuf:"varint,2,opt,name=corrected,proto3" json:"corrected,omitempty"`
+	// Attempts that keep their cost: no price is known for them.
+	Unpriced int64 `protobuf:"varint,3,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	// What is recorded, and what it is now, in nano-USD.
+	WasNanoUsd    int64 `protobuf:"varint,4,opt,name=was_nano_usd,json=wasNanoUsd,proto3" json:"was_nano_usd,omitempty"`
+	IsNanoUsd     int64 `protobuf:"varint,5,opt,name=is_nano_usd,json=isNanoUsd,proto3" json:"is_nano_usd,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RerateUsageResponse) Reset() {
+	*x = RerateUsageResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RerateUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RerateUsageResponse) ProtoMessage() {}
+
+func (x *RerateUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RerateUsageResponse.ProtoReflect.Descriptor instead.
+func (*RerateUsageResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *RerateUsageResponse) GetExchanges() int64 {
+	if x != nil {
+		return x.Exchanges
+	}
+	return 0
+}
+
+func (x *RerateUsageResponse) GetCorrected() int64 {
+	if x != nil {
+		return x.Corrected
+	}
+	return 0
+}
+
+func (x *RerateUsageResponse) GetUnpriced() int64 {
+	if x != nil {
+		return x.Unpriced
+	}
+	return 0
+}
+
+func (x *RerateUsageResponse) GetWasNanoUsd() int64 {
+	if x != nil {
+		return x.WasNanoUsd
+	}
+	return 0
+}
+
+func (x *RerateUsageResponse) GetIsNanoUsd() int64 {
+	if x != nil {
+		return x.IsNanoUsd
+	}
+	return 0
+}
+
 var File_signalbox_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
@@ -3815,7 +4199,36 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\"\n" +
 	"\forganization\x18\x02 \x01(\tR\forganization\"K\n" +
 	"\x13GetExchangeResponse\x124\n" +
-	"\arecords\x18\x01 \x03(\v2\x1a.signalbox.usage.v1.RecordR\arecords2\x91\x04\n" +
+	"\arecords\x18\x01 \x03(\v2\x1a.signalbox.usage.v1.RecordR\arecords\"\xdc\x01\n" +
+	"\x14ForecastUsageRequest\x128\n" +
+	"\x05where\x18\x01 \x03(\v2\".signalbox.admin.v1.UsageConditionR\x05where\x12\x0e\n" +
+	"\x02by\x18\x02 \x03(\tR\x02by\x12\x10\n" +
+	"\x03per\x18\x03 \x01(\tR\x03per\x12\x12\n" +
+	"\x04zone\x18\x04 \x01(\tR\x04zone\x12\x12\n" +
+	"\x04unit\x18\x05 \x01(\tR\x04unit\x12\x14\n" +
+	"\x05limit\x18\x06 \x01(\x03R\x05limit\x12*\n" +
+	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"N\n" +
+	"\x15ForecastUsageResponse\x125\n" +
+	"\x04rows\x18\x01 \x03(\v2!.signalbox.admin.v1.UsageForecastR\x04rows\"\xf5\x01\n" +
+	"\rUsageForecast\x12\x14\n" +
+	"\x05group\x18\x01 \x03(\tR\x05group\x12\x12\n" +
+	"\x04used\x18\x02 \x01(\x03R\x04used\x12\x10\n" +
+	"\x03p10\x18\x03 \x01(\x03R\x03p10\x12\x10\n" +
+	"\x03p50\x18\x04 \x01(\x03R\x03p50\x12\x10\n" +
+	"\x03p90\x18\x05 \x01(\x03R\x03p90\x124\n" +
+	"\areached\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\areached\x126\n" +
+	"\bearliest\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bearliest\x12\x16\n" +
+	"\x06linear\x18\b \x01(\bR\x06linear\"c\n" +
+	"\x12RerateUsageRequest\x127\n" +
+	"\x06filter\x18\x01 \x01(\v2\x1f.signalbox.admin.v1.UsageFilterR\x06filter\x12\x14\n" +
+	"\x05apply\x18\x02 \x01(\bR\x05apply\"\xaf\x01\n" +
+	"\x13RerateUsageResponse\x12\x1c\n" +
+	"\texchanges\x18\x01 \x01(\x03R\texchanges\x12\x1c\n" +
+	"\tcorrected\x18\x02 \x01(\x03R\tcorrected\x12\x1a\n" +
+	"\bunpriced\x18\x03 \x01(\x03R\bunpriced\x12 \n" +
+	"\fwas_nano_usd\x18\x04 \x01(\x03R\n" +
+	"wasNanoUsd\x12\x1e\n" +
+	"\vis_nano_usd\x18\x05 \x01(\x03R\tisNanoUsd2\x91\x04\n" +
 	"\x13OrganizationService\x12e\n" +
 	"\x12CreateOrganization\x12-.signalbox.admin.v1.CreateOrganizationRequest\x1a .signalbox.admin.v1.Organization\x12X\n" +
 	"\x0fGetOrganization\x12\x1e.signalbox.admin.v1.GetRequest\x1a .signalbox.admin.v1.Organization\"\x03\x90\x02\x01\x12u\n" +
@@ -3860,11 +4273,13 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\fUpdateBudget\x12'.signalbox.admin.v1.UpdateBudgetRequest\x1a\x1a.signalbox.admin.v1.Budget\x12U\n" +
 	"\fDeleteBudget\x12!.signalbox.admin.v1.DeleteRequest\x1a\".signalbox.admin.v1.DeleteResponse2s\n" +
 	"\fAuditService\x12c\n" +
-	"\vListChanges\x12&.signalbox.admin.v1.ListChangesRequest\x1a'.signalbox.admin.v1.ListChangesResponse\"\x03\x90\x02\x012\xbd\x02\n" +
+	"\vListChanges\x12&.signalbox.admin.v1.ListChangesRequest\x1a'.signalbox.admin.v1.ListChangesResponse\"\x03\x90\x02\x012\x88\x04\n" +
 	"\fUsageService\x12c\n" +
 	"\vReportUsage\x12&.signalbox.admin.v1.ReportUsageRequest\x1a'.signalbox.admin.v1.ReportUsageResponse\"\x03\x90\x02\x01\x12c\n" +
 	"\vListRecords\x12&.signalbox.admin.v1.ListRecordsRequest\x1a'.signalbox.admin.v1.ListRecordsResponse\"\x03\x90\x02\x01\x12c\n" +
-	"\vGetExchange\x12&.signalbox.admin.v1.GetExchangeRequest\x1a'.signalbox.admin.v1.GetExchangeResponse\"\x03\x90\x02\x01BDZBgithub.com/signalbox-ai/signalbox/proto/signalbox/admin/v1;adminv1b\x06proto3"
+	"\vGetExchange\x12&.signalbox.admin.v1.GetExchangeRequest\x1a'.signalbox.admin.v1.GetExchangeResponse\"\x03\x90\x02\x01\x12i\n" +
+	"\rForecastUsage\x12(.signalbox.admin.v1.ForecastUsageRequest\x1a).signalbox.admin.v1.ForecastUsageResponse\"\x03\x90\x02\x01\x12^\n" +
+	"\vRerateUsage\x12&.signalbox.admin.v1.RerateUsageRequest\x1a'.signalbox.admin.v1.RerateUsageResponseBDZBgithub.com/signalbox-ai/signalbox/proto/signalbox/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_signalbox_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -3878,7 +4293,7 @@ func file_signalbox_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_signalbox_admin_v1_admin_proto_rawDescData
 }
 
-var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_signalbox_admin_v1_admin_proto_goTypes = []any{
 	(*Stamp)(nil),                     // 0: signalbox.admin.v1.Stamp
 	(*Page)(nil),                      // 1: signalbox.admin.v1.Page
@@ -3932,14 +4347,19 @@ var file_signalbox_admin_v1_admin_proto_goTypes = []any{
 	(*ListRecordsResponse)(nil),       // 49: signalbox.admin.v1.ListRecordsResponse
 	(*GetExchangeRequest)(nil),        // 50: signalbox.admin.v1.GetExchangeRequest
 	(*GetExchangeResponse)(nil),       // 51: signalbox.admin.v1.GetExchangeResponse
-	(*timestamppb.Timestamp)(nil),     // 52: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),     // 53: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),       // 54: google.protobuf.Duration
-	(*v1.Record)(nil),                 // 55: signalbox.usage.v1.Record
+	(*ForecastUsageRequest)(nil),      // 52: signalbox.admin.v1.ForecastUsageRequest
+	(*ForecastUsageResponse)(nil),     // 53: signalbox.admin.v1.ForecastUsageResponse
+	(*UsageForecast)(nil),             // 54: signalbox.admin.v1.UsageForecast
+	(*RerateUsageRequest)(nil),        // 55: signalbox.admin.v1.RerateUsageRequest
+	(*RerateUsageResponse)(nil),       // 56: signalbox.admin.v1.RerateUsageResponse
+	(*timestamppb.Timestamp)(nil),     // 57: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),     // 58: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),       // 59: google.protobuf.Duration
+	(*v1.Record)(nil),                 // 60: signalbox.usage.v1.Record
 }
 var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
-	52, // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
-	52, // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
+	57, // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
+	57, // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
 	0,  // 2: signalbox.admin.v1.Organization.stamp:type_name -> signalbox.admin.v1.Stamp
 	1,  // 3: signalbox.admin.v1.ListOrganizationsRequest.page:type_name -> signalbox.admin.v1.Page
 	6,  // 4: signalbox.admin.v1.ListOrganizationsResponse.organizations:type_name -> signalbox.admin.v1.Organization
@@ -3953,117 +4373,127 @@ var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
 	1,  // 12: signalbox.admin.v1.ListProviderKeysRequest.page:type_name -> signalbox.admin.v1.Page
 	21, // 13: signalbox.admin.v1.ListProviderKeysResponse.provider_keys:type_name -> signalbox.admin.v1.ProviderKey
 	26, // 14: signalbox.admin.v1.Key.scope:type_name -> signalbox.admin.v1.Scope
-	52, // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
+	57, // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
 	27, // 16: signalbox.admin.v1.Key.secrets:type_name -> signalbox.admin.v1.Secret
 	0,  // 17: signalbox.admin.v1.Key.stamp:type_name -> signalbox.admin.v1.Stamp
-	52, // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
-	52, // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
+	57, // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
+	57, // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
 	26, // 20: signalbox.admin.v1.CreateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	52, // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	57, // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
 	25, // 22: signalbox.admin.v1.CreateKeyResponse.key:type_name -> signalbox.admin.v1.Key
 	1,  // 23: signalbox.admin.v1.ListKeysRequest.page:type_name -> signalbox.admin.v1.Page
 	25, // 24: signalbox.admin.v1.ListKeysResponse.keys:type_name -> signalbox.admin.v1.Key
 	26, // 25: signalbox.admin.v1.UpdateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	52, // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
-	53, // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	54, // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	57, // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	58, // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	59, // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
 	0,  // 29: signalbox.admin.v1.Budget.stamp:type_name -> signalbox.admin.v1.Stamp
 	1,  // 30: signalbox.admin.v1.ListBudgetsRequest.page:type_name -> signalbox.admin.v1.Page
 	34, // 31: signalbox.admin.v1.ListBudgetsResponse.budgets:type_name -> signalbox.admin.v1.Budget
-	53, // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
-	52, // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
+	58, // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
+	57, // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
 	1,  // 34: signalbox.admin.v1.ListChangesRequest.page:type_name -> signalbox.admin.v1.Page
-	52, // 35: signalbox.admin.v1.ListChangesRequest.from:type_name -> google.protobuf.Timestamp
-	52, // 36: signalbox.admin.v1.ListChangesRequest.until:type_name -> google.protobuf.Timestamp
+	57, // 35: signalbox.admin.v1.ListChangesRequest.from:type_name -> google.protobuf.Timestamp
+	57, // 36: signalbox.admin.v1.ListChangesRequest.until:type_name -> google.protobuf.Timestamp
 	39, // 37: signalbox.admin.v1.ListChangesResponse.changes:type_name -> signalbox.admin.v1.Change
-	52, // 38: signalbox.admin.v1.UsageFilter.from:type_name -> google.protobuf.Timestamp
-	52, // 39: signalbox.admin.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
+	57, // 38: signalbox.admin.v1.UsageFilter.from:type_name -> google.protobuf.Timestamp
+	57, // 39: signalbox.admin.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
 	43, // 40: signalbox.admin.v1.UsageFilter.where:type_name -> signalbox.admin.v1.UsageCondition
 	42, // 41: signalbox.admin.v1.ReportUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
 	46, // 42: signalbox.admin.v1.ReportUsageResponse.rows:type_name -> signalbox.admin.v1.UsageRow
-	52, // 43: signalbox.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
+	57, // 43: signalbox.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
 	47, // 44: signalbox.admin.v1.UsageRow.sums:type_name -> signalbox.admin.v1.UsageSums
 	1,  // 45: signalbox.admin.v1.ListRecordsRequest.page:type_name -> signalbox.admin.v1.Page
 	42, // 46: signalbox.admin.v1.ListRecordsRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
-	55, // 47: signalbox.admin.v1.ListRecordsResponse.records:type_name -> signalbox.usage.v1.Record
-	55, // 48: signalbox.admin.v1.GetExchangeResponse.records:type_name -> signalbox.usage.v1.Record
-	7,  // 49: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
-	2,  // 50: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
-	8,  // 51: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
-	10, // 52: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
-	4,  // 53: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
-	12, // 54: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
-	2,  // 55: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
-	13, // 56: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
-	15, // 57: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
-	4,  // 58: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
-	22, // 59: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
-	23, // 60: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
-	4,  // 61: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
-	17, // 62: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
-	2,  // 63: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
-	18, // 64: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
-	20, // 65: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
-	4,  // 66: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
-	28, // 67: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
-	2,  // 68: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
-	30, // 69: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
-	32, // 70: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
-	33, // 71: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
-	3,  // 72: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,  // 73: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,  // 74: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
-	4,  // 75: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
-	35, // 76: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
-	2,  // 77: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
-	36, // 78: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
-	38, // 79: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
-	4,  // 80: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
-	40, // 81: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
-	44, // 82: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
-	48, // 83: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
-	50, // 84: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
-	6,  // 85: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
-	6,  // 86: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
-	9,  // 87: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
-	6,  // 88: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
-	5,  // 89: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
-	11, // 90: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
-	11, // 91: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
-	14, // 92: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
-	11, // 93: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
-	5,  // 94: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
-	21, // 95: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
-	24, // 96: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
-	5,  // 97: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
-	16, // 98: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
-	16, // 99: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
-	19, // 100: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
-	16, // 101: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
-	5,  // 102: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
-	29, // 103: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25, // 104: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
-	31, // 105: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
-	25, // 106: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
-	29, // 107: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25, // 108: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
-	25, // 109: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
-	25, // 110: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
-	5,  // 111: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
-	34, // 112: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
-	34, // 113: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
-	37, // 114: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
-	34, // 115: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
-	5,  // 116: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
-	41, // 117: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
-	45, // 118: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
-	49, // 119: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
-	51, // 120: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
-	85, // [85:121] is the sub-list for method output_type
-	49, // [49:85] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	60, // 47: signalbox.admin.v1.ListRecordsResponse.records:type_name -> signalbox.usage.v1.Record
+	60, // 48: signalbox.admin.v1.GetExchangeResponse.records:type_name -> signalbox.usage.v1.Record
+	43, // 49: signalbox.admin.v1.ForecastUsageRequest.where:type_name -> signalbox.admin.v1.UsageCondition
+	57, // 50: signalbox.admin.v1.ForecastUsageRequest.at:type_name -> google.protobuf.Timestamp
+	54, // 51: signalbox.admin.v1.ForecastUsageResponse.rows:type_name -> signalbox.admin.v1.UsageForecast
+	57, // 52: signalbox.admin.v1.UsageForecast.reached:type_name -> google.protobuf.Timestamp
+	57, // 53: signalbox.admin.v1.UsageForecast.earliest:type_name -> google.protobuf.Timestamp
+	42, // 54: signalbox.admin.v1.RerateUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
+	7,  // 55: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
+	2,  // 56: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
+	8,  // 57: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
+	10, // 58: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
+	4,  // 59: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
+	12, // 60: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
+	2,  // 61: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
+	13, // 62: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
+	15, // 63: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
+	4,  // 64: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
+	22, // 65: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
+	23, // 66: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
+	4,  // 67: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
+	17, // 68: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
+	2,  // 69: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
+	18, // 70: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
+	20, // 71: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
+	4,  // 72: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
+	28, // 73: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
+	2,  // 74: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
+	30, // 75: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
+	32, // 76: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
+	33, // 77: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
+	3,  // 78: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,  // 79: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,  // 80: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
+	4,  // 81: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
+	35, // 82: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
+	2,  // 83: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
+	36, // 84: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
+	38, // 85: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
+	4,  // 86: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
+	40, // 87: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
+	44, // 88: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
+	48, // 89: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
+	50, // 90: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
+	52, // 91: signalbox.admin.v1.UsageService.ForecastUsage:input_type -> signalbox.admin.v1.ForecastUsageRequest
+	55, // 92: signalbox.admin.v1.UsageService.RerateUsage:input_type -> signalbox.admin.v1.RerateUsageRequest
+	6,  // 93: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
+	6,  // 94: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
+	9,  // 95: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
+	6,  // 96: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
+	5,  // 97: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
+	11, // 98: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
+	11, // 99: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
+	14, // 100: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
+	11, // 101: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
+	5,  // 102: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
+	21, // 103: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
+	24, // 104: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
+	5,  // 105: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
+	16, // 106: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
+	16, // 107: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
+	19, // 108: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
+	16, // 109: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
+	5,  // 110: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
+	29, // 111: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25, // 112: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
+	31, // 113: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
+	25, // 114: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
+	29, // 115: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25, // 116: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
+	25, // 117: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
+	25, // 118: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
+	5,  // 119: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
+	34, // 120: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
+	34, // 121: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
+	37, // 122: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
+	34, // 123: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
+	5,  // 124: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
+	41, // 125: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
+	45, // 126: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
+	49, // 127: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
+	51, // 128: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
+	53, // 129: signalbox.admin.v1.UsageService.ForecastUsage:output_type -> signalbox.admin.v1.ForecastUsageResponse
+	56, // 130: signalbox.admin.v1.UsageService.RerateUsage:output_type -> signalbox.admin.v1.RerateUsageResponse
+	93, // [93:131] is the sub-list for method output_type
+	55, // [55:93] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_signalbox_admin_v1_admin_proto_init() }
@@ -4077,7 +4507,7 @@ func file_signalbox_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signalbox_admin_v1_admin_proto_rawDesc), len(file_signalbox_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   52,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   7,
 		},

@@ -144,6 +144,12 @@ const (
 	// UsageServiceGetExchangeProcedure is the fully-qualified name of the UsageService's GetExchange
 	// RPC.
 	UsageServiceGetExchangeProcedure = "/signalbox.admin.v1.UsageService/GetExchange"
+	// UsageServiceForecastUsageProcedure is the fully-qualified name of the UsageService's
+	// ForecastUsage RPC.
+	UsageServiceForecastUsageProcedure = "/signalbox.admin.v1.UsageService/ForecastUsage"
+	// UsageServiceRerateUsageProcedure is the fully-qualified name of the UsageService's RerateUsage
+	// RPC.
+	UsageServiceRerateUsageProcedure = "/signalbox.admin.v1.UsageService/RerateUsage"
 )
 
 // OrganizationServiceClient is a client for the signalbox.admin.v1.OrganizationService service.
@@ -1501,6 +1507,11 @@ type UsageServiceClient interface {
 	ListRecords(context.Context, *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error)
 	// Reads all records of one exchange: its own and its corrections, whose sum is what it used and cost.
 	GetExchange(context.Context, *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error)
+	// Looks to the end of the day, week or month that runs: what will have been used, and when a limit is reached.
+	ForecastUsage(context.Context, *v1.ForecastUsageRequest) (*v1.ForecastUsageResponse, error)
+	// Prices past exchanges with the catalog and configuration of the service, and writes the differences as corrections where it is
+	// told to. It is the administrator's. A second time it finds nothing; one that is given up half way goes on with the rest.
+	RerateUsage(context.Context, *v1.RerateUsageRequest) (*v1.RerateUsageResponse, error)
 }
 
 // NewUsageServiceClient constructs a client for the signalbox.admin.v1.UsageService service. By
@@ -1535,14 +1546,29 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		forecastUsage: connect.NewClient[v1.ForecastUsageRequest, v1.ForecastUsageResponse](
+			httpClient,
+			baseURL+UsageServiceForecastUsageProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("ForecastUsage")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		rerateUsage: connect.NewClient[v1.RerateUsageRequest, v1.RerateUsageResponse](
+			httpClient,
+			baseURL+UsageServiceRerateUsageProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("RerateUsage")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // usageServiceClient implements UsageServiceClient.
 type usageServiceClient struct {
-	reportUsage *connect.Client[v1.ReportUsageRequest, v1.ReportUsageResponse]
-	listRecords *connect.Client[v1.ListRecordsRequest, v1.ListRecordsResponse]
-	getExchange *connect.Client[v1.GetExchangeRequest, v1.GetExchangeResponse]
+	reportUsage   *connect.Client[v1.ReportUsageRequest, v1.ReportUsageResponse]
+	listRecords   *connect.Client[v1.ListRecordsRequest, v1.ListRecordsResponse]
+	getExchange   *connect.Client[v1.GetExchangeRequest, v1.GetExchangeResponse]
+	forecastUsage *connect.Client[v1.ForecastUsageRequest, v1.ForecastUsageResponse]
+	rerateUsage   *connect.Client[v1.RerateUsageRequest, v1.RerateUsageResponse]
 }
 
 // ReportUsage calls signalbox.admin.v1.UsageService.ReportUsage.
@@ -1572,6 +1598,24 @@ func (c *usageServiceClient) GetExchange(ctx context.Context, req *v1.GetExchang
 	return nil, err
 }
 
+// ForecastUsage calls signalbox.admin.v1.UsageService.ForecastUsage.
+func (c *usageServiceClient) ForecastUsage(ctx context.Context, req *v1.ForecastUsageRequest) (*v1.ForecastUsageResponse, error) {
+	response, err := c.forecastUsage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RerateUsage calls signalbox.admin.v1.UsageService.RerateUsage.
+func (c *usageServiceClient) RerateUsage(ctx context.Context, req *v1.RerateUsageRequest) (*v1.RerateUsageResponse, error) {
+	response, err := c.rerateUsage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // UsageServiceHandler is an implementation of the signalbox.admin.v1.UsageService service.
 type UsageServiceHandler interface {
 	// Adds up what was used. A time that is not at a whole minute is widened to one.
@@ -1580,6 +1624,11 @@ type UsageServiceHandler interface {
 	ListRecords(context.Context, *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error)
 	// Reads all records of one exchange: its own and its corrections, whose sum is what it used and cost.
 	GetExchange(context.Context, *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error)
+	// Looks to the end of the day, week or month that runs: what will have been used, and when a limit is reached.
+	ForecastUsage(context.Context, *v1.ForecastUsageRequest) (*v1.ForecastUsageResponse, error)
+	// Prices past exchanges with the catalog and configuration of the service, and writes the differences as corrections where it is
+	// told to. It is the administrator's. A second time it finds nothing; one that is given up half way goes on with the rest.
+	RerateUsage(context.Context, *v1.RerateUsageRequest) (*v1.RerateUsageResponse, error)
 }
 
 // NewUsageServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -1610,6 +1659,19 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	usageServiceForecastUsageHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceForecastUsageProcedure,
+		svc.ForecastUsage,
+		connect.WithSchema(usageServiceMethods.ByName("ForecastUsage")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	usageServiceRerateUsageHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceRerateUsageProcedure,
+		svc.RerateUsage,
+		connect.WithSchema(usageServiceMethods.ByName("RerateUsage")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/signalbox.admin.v1.UsageService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case UsageServiceReportUsageProcedure:
@@ -1618,6 +1680,10 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 			usageServiceListRecordsHandler.ServeHTTP(w, r)
 		case UsageServiceGetExchangeProcedure:
 			usageServiceGetExchangeHandler.ServeHTTP(w, r)
+		case UsageServiceForecastUsageProcedure:
+			usageServiceForecastUsageHandler.ServeHTTP(w, r)
+		case UsageServiceRerateUsageProcedure:
+			usageServiceRerateUsageHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -1637,4 +1703,12 @@ func (UnimplementedUsageServiceHandler) ListRecords(context.Context, *v1.ListRec
 
 func (UnimplementedUsageServiceHandler) GetExchange(context.Context, *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.UsageService.GetExchange is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) ForecastUsage(context.Context, *v1.ForecastUsageRequest) (*v1.ForecastUsageResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.UsageService.ForecastUsage is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) RerateUsage(context.Context, *v1.RerateUsageRequest) (*v1.RerateUsageResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.UsageService.RerateUsage is not implemented"))
 }
