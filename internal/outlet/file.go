@@ -145,7 +145,7 @@ func mend(f *os.File, format string) (int64, error) {
 	if err != nil || end == 0 {
 		return end, err
 	}
-	good := int64(0)
+	var good int64
 	if format == Protobuf {
 		good, err = frames(f)
 	} else {

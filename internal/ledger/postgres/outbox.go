@@ -24,6 +24,10 @@ CREATE TABLE ledger_outbox (
 	PRIMARY KEY (sink, n)
 );`
 
+// mostSinks is how many sinks can be handed records at once. Each has a connection while it is: one that does not answer takes none
+// from what writes.
+const mostSinks = 16
+
 // addWaiting puts what was added into the outbox, for each sink that is known.
 func addWaiting(ctx context.Context, tx pgx.Tx, added []*ledger.Record) error {
 	if len(added) == 0 {

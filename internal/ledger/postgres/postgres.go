@@ -52,7 +52,7 @@ func Open(ctx context.Context, p Params) (*Store, error) {
 	if err != nil {
 		return nil, errors.New("ledger: the database's address is not one of PostgreSQL: postgres://USER@HOST/DATABASE")
 	}
-	c.MaxConns = max(c.MaxConns, 6)
+	c.MaxConns = max(c.MaxConns, 6+mostSinks)
 	if c.ConnConfig.ConnectTimeout == 0 {
 		c.ConnConfig.ConnectTimeout = 5 * time.Second
 	}

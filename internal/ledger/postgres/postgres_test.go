@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/postgres"
@@ -31,6 +33,35 @@ func open(tb testing.TB, url string) *postgres.Store {
 func TestContract(t *testing.T) {
 	pg := servers.StartPostgres(t)
 	ledgertest.Run(t, func(t *testing.T) book.Store { return open(t, pg.Database()) })
+}
+
+func TestALedgerFromBeforeTheOutboxGetsIt(t *testing.T) {
+	url := servers.StartPostgres(t).Database()
+	s := open(t, url)
+	ledgertest.Write(t, s, ledgertest.Make("a", ledgertest.Noon()))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(t.Context())
+	if _, err := db.Exec(t.Context(), "DROP TABLE ledger_outbox, ledger_sinks"); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, url)
+	defer s.Close()
+	if err := s.Name(t.Context(), []string{"queue"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	ledgertest.Write(t, s, ledgertest.Make("b", ledgertest.Noon()))
+	if b, err := s.Backlog(t.Context(), "queue"); err != nil || b.Records != 1 {
+		t.Errorf("%+v, %v", b, err)
+	}
+	if got := ledgertest.Total(t, s).Exchanges; got != 2 {
+		t.Errorf("%d exchanges are there", got)
+	}
 }
 
 func TestReplicas(t *testing.T) {

@@ -24,17 +24,23 @@ CREATE TABLE IF NOT EXISTS ledger_outbox (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS ledger_outbox_sink ON ledger_outbox (sink, n)`
 
-// addWaiting puts what was added into the outbox, for each sink that is known.
-func addWaiting(ctx context.Context, tx *sql.Tx, added []*ledger.Record) error {
+// sinks returns the names of those that are known.
+func sinks(ctx context.Context, tx *sql.Tx) ([]string, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT name FROM ledger_sinks ORDER BY name") //nolint:rowserrcheck // sqltext.Collect checks it
 	if err != nil {
-		return err
+		return nil, err
 	}
-	sinks, err := sqltext.Collect(rows, sqltext.IDRow)
-	if err := rows.Close(); err != nil {
-		return err
+	defer rows.Close()
+	return sqltext.Collect(rows, sqltext.IDRow)
+}
+
+// addWaiting puts what was added into the outbox, for each sink that is known.
+func addWaiting(ctx context.Context, tx *sql.Tx, added []*ledger.Record) error {
+	if len(added) == 0 {
+		return nil
 	}
-	if err != nil || len(sinks) == 0 || len(added) == 0 {
+	names, err := sinks(ctx, tx)
+	if err != nil || len(names) == 0 {
 		return err
 	}
 	st, err := tx.PrepareContext(ctx, "INSERT INTO ledger_outbox (sink,since,organization,id,sequence) VALUES (?,?,?,?,?)")
@@ -43,7 +49,7 @@ func addWaiting(ctx context.Context, tx *sql.Tx, added []*ledger.Record) error {
 	}
 	defer st.Close()
 	now := time.Now().UnixMilli()
-	for _, sink := range sinks {
+	for _, sink := range names {
 		for _, r := range added {
 			if _, err := st.ExecContext(ctx, sink, now, r.Organization, r.ID, r.Sequence); err != nil {
 				return err

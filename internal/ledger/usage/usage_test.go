@@ -55,8 +55,8 @@ func fill(v reflect.Value, n *int) {
 			v.Set(reflect.ValueOf(ledgertest.Noon().Add(time.Duration(*n) * time.Millisecond)))
 			return
 		}
-		for i := range v.NumField() {
-			fill(v.Field(i), n)
+		for _, f := range v.Fields() {
+			fill(f, n)
 		}
 	default:
 		panic("a field of another kind: " + v.Type().String())
