@@ -42,6 +42,8 @@ type breaker struct {
 	opened int       // times in a row
 	trials int       // that are under way, while trying
 	passed int       // trials that went well
+	heard  bool      // another replica opened it
+	from   int64     // the opening of another that was taken over last
 	window
 }
 
@@ -154,29 +156,28 @@ func (b *breaker) end(began, now time.Time, harmed bool) bool {
 func (b *breaker) open(now time.Time) {
 	b.state, b.since, b.broke = Open, now, now
 	b.opened++
-	b.row, b.trials, b.passed = 0, 0, 0
+	b.row, b.trials, b.passed, b.heard = 0, 0, 0, false
 	b.window = window{}
 }
 
-// adopt takes over that another replica's breaker opened the opened-th time in a row, and is open for so long still. One
-// that is open for longer, or knows of a later opening, stays as it is.
+// adopt opens it as another replica's is, or its own in an earlier life: for the opened-th time in a row, for so long
+// still. One that knows of the same opening or a later one stays as it is. It reports whether it opened anew.
 func (b *breaker) adopt(opened int, left time.Duration, now time.Time) bool {
 	from := breaker{opened: min(max(opened, 1), 12)}
 	if left = min(left, from.rest()); left <= 0 {
 		return false
 	}
 	broke := now.Add(left - from.rest())
-	if !broke.After(b.broke.Add(adoptSlack)) || b.at(now) == Open && !now.Add(left).After(b.until()) {
+	if !broke.After(b.broke.Add(sameOpening)) {
 		return false
 	}
-	changed := b.state != Open
 	b.open(broke)
 	b.opened = from.opened
-	return changed
+	return true
 }
 
-// adoptSlack is by how much the same opening may look later when it is told again.
-const adoptSlack = time.Second
+// sameOpening is within what time two replicas open for the same reason.
+const sameOpening = time.Second
 
 // count keeps the window and the row.
 func (b *breaker) count(now time.Time, harmed bool) {

@@ -138,7 +138,7 @@ func (t *Target) Signals(now time.Time) Signals {
 	}
 	s := p.Signals
 	s.InFlight = max(0, t.inFlight.Load())
-	if age := now.Sub(p.at); age > time.Second {
+	if age := now.Sub(p.at); age > 2*publishEvery {
 		s.Weight *= math.Exp2(-float64(age) / float64(halfSuccess))
 	}
 	if !p.closed {
