@@ -55,6 +55,7 @@ var layers = []string{
 		providers/dialect/*/*
 		providers/sign
 		internal/quota/*
+		internal/health/redis
 		internal/idempotency/*
 		internal/ledger/*
 		internal/alert/channel`,

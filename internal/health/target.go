@@ -40,6 +40,7 @@ type Target struct {
 	name
 	shown    atomic.Pointer[shown]
 	inFlight atomic.Int64
+	stale    atomic.Bool                   // more is learnt than shown
 	change   *atomic.Pointer[func(Change)] // the table's
 
 	mu sync.Mutex
@@ -136,6 +137,11 @@ func (t *Target) Signals(now time.Time) Signals {
 		s.InFlight = max(0, t.inFlight.Load())
 		return s
 	}
+	if t.stale.Load() && now.Sub(p.at) >= publishEvery && t.mu.TryLock() {
+		t.publish(now)
+		t.mu.Unlock()
+		p = t.shown.Load()
+	}
 	s := p.Signals
 	s.InFlight = max(0, t.inFlight.Load())
 	if age := now.Sub(p.at); age > 2*publishEvery {
@@ -229,6 +235,8 @@ func (t *Target) End(a Attempt, now time.Time) {
 	}
 	if changed || now.Sub(t.published) >= publishEvery || t.success.weight < 8 {
 		t.publish(now)
+	} else {
+		t.stale.Store(true)
 	}
 	t.mu.Unlock()
 	if changed {
@@ -294,9 +302,7 @@ func (t *Target) Learn(u Used, now time.Time) {
 	if u.Prompt > 0 {
 		t.cached.add(float64(min(u.Cached, u.Prompt))/float64(u.Prompt), float64(u.Prompt), now, halfUsage) // by tokens, not by prompts
 	}
-	if t.output.weight < 2 {
-		t.publish(now)
-	}
+	t.stale.Store(true)
 }
 
 // Limits takes what an answer says is left of the provider's rate limits.
@@ -309,6 +315,8 @@ func (t *Target) Limits(r Room, now time.Time) {
 	t.room, t.roomAt = r, now
 	if now.Sub(t.published) >= publishEvery {
 		t.publish(now)
+	} else {
+		t.stale.Store(true)
 	}
 }
 
@@ -361,6 +369,7 @@ func (t *Target) publish(now time.Time) {
 		p.Share = 0
 	}
 	t.shown.Store(p)
+	t.stale.Store(false)
 	t.published = now
 }
 
