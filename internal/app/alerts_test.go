@@ -54,6 +54,33 @@ func TestAnAlertComesOutOfTheLedger(t *testing.T) {
 	<-done
 }
 
+func TestWhatMustNotHappenIsToldByTheProgram(t *testing.T) {
+	got := make(chan string, 8)
+	slack := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got <- string(b)
+	}))
+	defer slack.Close()
+	r := newRigWith(t, alerting, map[string]string{"slack": slack.URL})
+	for range 3 { // as the counter of prompts tells
+		r.build.count.Off("p", "odd")
+	}
+	r.counts(`signalbox_usage_off_total{gen_ai_request_model="odd",provider="p"} 3`)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { r.alert(ctx); close(done) }()
+	select {
+	case s := <-got:
+		if !strings.Contains(s, "p/odd counts prompts far otherwise than we do") {
+			t.Errorf("got %s", s)
+		}
+	case <-time.After(10 * time.Second):
+		t.Errorf("nothing came:\n%s", r.log.String())
+	}
+	stop()
+	<-done
+}
+
 func TestAChannelIsTested(t *testing.T) {
 	n := 0
 	slack := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
