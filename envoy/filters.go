@@ -146,7 +146,7 @@ func planFilter(s *Spec) *extprocv3.ExternalProcessor {
 		ResponseHeaderMode: extprocv3.ProcessingMode_SKIP,
 		ResponseBodyMode:   extprocv3.ProcessingMode_NONE,
 	}
-	p.MessageTimeout, p.MaxMessageTimeout = dur(s.Deadlines.Plan), dur(maxPlan)
+	p.MessageTimeout, p.MaxMessageTimeout = dur(s.Deadlines.Plan), dur(s.Deadlines.Wait)
 	p.MutationRules.AllowEnvoy = yes() // the plan sets retries and deadlines
 	p.MetadataOptions = &extprocv3.MetadataOptions{
 		ReceivingNamespaces: namespaces(NamespaceTicket, NamespaceAttempt, NamespaceOwn, NamespaceLimits),

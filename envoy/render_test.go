@@ -174,6 +174,7 @@ func TestBadSpecsAreRefusedByName(t *testing.T) {
 		{"a negative limit", func(s *Spec) { s.Limits.Body = -1 }, "Limits.Body: must be positive, not -1"},
 		{"a head that Envoy cannot take", func(s *Spec) { s.Limits.HeaderKiB = 9000 }, "Limits.HeaderKiB: from 1 to 8192, not 9000"},
 		{"a plan stage of an hour", func(s *Spec) { s.Deadlines.Plan = time.Hour }, "Deadlines.Plan: up to 1m0s, not 1h0m0s"},
+		{"a wait of two hours", func(s *Spec) { s.Deadlines.Wait = 2 * time.Hour }, "Deadlines.Wait: up to 1h0m0s, not 2h0m0s"},
 		{"an idle timer of microseconds", func(s *Spec) { s.Deadlines.Idle = []time.Duration{1500 * time.Microsecond} }, "Deadlines.Idle: must be whole milliseconds, not 1.5ms"},
 		{"a provider twice", func(s *Spec) { s.Providers = append(s.Providers, s.Providers[0]) }, `provider "anthropic": stands twice`},
 		{"a provider with the service's name", func(s *Spec) { s.Providers[0].Name = "signalbox" }, `provider "signalbox": names that are "signalbox"`},

@@ -83,6 +83,7 @@ type Limits struct {
 type Deadlines struct {
 	Request time.Duration   // until a request has arrived whole and is planned; default 30 s
 	Plan    time.Duration   // of the plan stage; default 10 s
+	Wait    time.Duration   // of a plan stage that asks for more time, as where one request waits for another; up to 1 h, default 60 s
 	Attempt time.Duration   // for one message of an attempt; longer than any answer head is held; default 10 min
 	Idle    []time.Duration // one for each value that the plan may put into x-signalbox-idle, in whole ms
 	Linger  time.Duration   // how long clusters stay that Set no longer has; 0: until Retire
@@ -109,6 +110,7 @@ const (
 	defaultBody      = 20 << 20
 	defaultAttempt   = 10 * time.Minute
 	maxPlan          = 60 * time.Second
+	maxWait          = time.Hour // the most that Envoy takes
 	maxBody          = 1 << 30
 	unixScheme       = "unix:"
 	maxSocketPathLen = 107
@@ -135,6 +137,7 @@ func (s Spec) filled() (Spec, error) {
 	def(&s.Limits.Heap, 1<<30)
 	def(&s.Deadlines.Request, 30*time.Second)
 	def(&s.Deadlines.Plan, 10*time.Second)
+	def(&s.Deadlines.Wait, maxPlan)
 	def(&s.Deadlines.Attempt, defaultAttempt)
 	def(&s.Retry.Max, 8)
 	if s.Retry.Statuses == nil {
@@ -228,6 +231,9 @@ func (s *Spec) check() error {
 	}
 	if s.Deadlines.Plan <= 0 || s.Deadlines.Plan > maxPlan {
 		fault("Deadlines.Plan", "up to %s, not %s", maxPlan, s.Deadlines.Plan)
+	}
+	if s.Deadlines.Wait <= 0 || s.Deadlines.Wait > maxWait {
+		fault("Deadlines.Wait", "up to %s, not %s", maxWait, s.Deadlines.Wait)
 	}
 	for _, d := range s.Deadlines.Idle {
 		if d < time.Millisecond || d%time.Millisecond != 0 {

@@ -44,6 +44,9 @@ func (p *planStream) Message(m []byte) {
 		case !ok:
 			unreadable(p.st)
 		case len(body) >= large || p.x.MayWait():
+			if d := p.x.Patience(); d > 0 {
+				p.st.Send(patience(d))
+			}
 			body = p.st.Hold(body)
 			p.st.Go(func(ctx context.Context) { p.plan(ctx, body) })
 		default:

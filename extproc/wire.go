@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"strconv"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -17,6 +18,22 @@ const (
 	NamespaceOwn     = "signalbox.own"    // marks an answer of ours, which Envoy sends as it is
 	NamespaceLimits  = "signalbox.limits" // what the client is told of its limits, by the names of headers
 )
+
+// patience asks Envoy to wait longer for the reply that is due, once. Alone in a ProcessingResponse it is no reply.
+type patience time.Duration
+
+// AppendTo implements grpcwire.Message: override_message_timeout.
+func (p patience) AppendTo(dst []byte) (out, tail []byte) {
+	d := time.Duration(p) + time.Second // our own deadline comes first
+	w := writer{b: dst}
+	w.open(10)
+	w.b = protowire.AppendVarint(protowire.AppendTag(w.b, 1, protowire.VarintType), uint64(d/time.Second))
+	if ns := d % time.Second; ns > 0 {
+		w.b = protowire.AppendVarint(protowire.AppendTag(w.b, 2, protowire.VarintType), uint64(ns))
+	}
+	w.close(0)
+	return w.b, nil
+}
 
 // response is a reply as Envoy's ProcessingResponse.
 type response exchange.Reply

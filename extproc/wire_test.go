@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
@@ -125,4 +126,17 @@ func marshal(t testing.TB, m proto.Message) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func TestPatienceIsNoReply(t *testing.T) {
+	for _, d := range []time.Duration{time.Second, 90*time.Second + 250*time.Millisecond, 59 * time.Minute} {
+		out, tail := patience(d).AppendTo(nil)
+		var got extprocv3.ProcessingResponse
+		if err := proto.Unmarshal(append(out, tail...), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.GetResponse() != nil || got.GetOverrideMessageTimeout().AsDuration() != d+time.Second {
+			t.Errorf("%s: got %v", d, &got)
+		}
+	}
 }

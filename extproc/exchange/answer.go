@@ -133,9 +133,10 @@ func (a *Attempt) open() bool {
 		if !x.Stream {
 			break
 		}
-		if x.Rules.Hold {
+		if x.Rules.Hold || x.records() {
 			s.pipe.reader = a.client.NewReader(nil, true)
-		} else {
+		}
+		if !x.Rules.Hold {
 			s.phase = phRelay // released with the first chunk
 		}
 	case x.Stream && x.Rules.Hold:
@@ -296,7 +297,7 @@ func (a *Attempt) release(end bool) []Reply {
 		rs[len(rs)-1].Done = !a.goesOn(false)
 	default:
 		s.phase = phRelay
-		if s.pipe.writer == nil {
+		if s.pipe.writer == nil && !a.x.records() {
 			s.pipe.reader = nil // judged; the strip alone goes on
 		}
 	}

@@ -113,10 +113,13 @@ func (x *Exchange) again(a *idempotency.Answer) Reply {
 
 // release ends the exchange's right to run for its idempotency key, where it has one and there is no answer to keep.
 func (x *Exchange) release() {
-	if x.Lease != "" && x.snap.Once != nil {
+	if x.records() {
 		x.snap.Once.Drop(x.tenant(), idempotency.Lease(x.Lease))
 	}
 }
+
+// records reports whether answers are recorded.
+func (x *Exchange) records() bool { return x.Lease != "" && x.snap.Once != nil }
 
 // tape records an attempt's answer as its client gets it.
 type tape struct {
@@ -130,7 +133,7 @@ type tape struct {
 // recordsOn moves on where an answer is not changed any more, and reports whether it is recorded.
 func (a *Attempt) recordsOn(end bool) bool {
 	s := &a.ans
-	if s.phase = phPassed; a.x.Lease == "" || a.x.snap.Once == nil || end {
+	if s.phase = phPassed; !a.x.records() || end {
 		return false
 	}
 	s.phase = phTape
@@ -181,7 +184,7 @@ func (a *Attempt) hear(chunk []byte) {
 // record takes down what the replies give the client, and keeps it when it is complete.
 func (a *Attempt) record(rs []Reply, end bool) []Reply {
 	x := a.x
-	if x.Lease == "" || x.snap.Once == nil {
+	if !x.records() {
 		return rs
 	}
 	t := a.ans.tape
@@ -266,7 +269,7 @@ func (a *Attempt) complete(out *idempotency.Answer) bool {
 	case p.failed != nil, p.empty(true) && a.x.says(), p.strip != nil && a.x.Stream && !p.strip.Whole():
 		return false
 	case a.x.Stream && a.x.says():
-		return p.strip != nil || p.ended
+		return p.ended
 	case a.x.Stream:
 		return true
 	}

@@ -103,6 +103,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.build.access.Issued, a.build.access.Provided = a.build.control.Issued(), a.build.control.Provided()
+	if a.build.replays, err = a.openReplays(ctx, cfg); err != nil {
+		return nil, err
+	}
 	if err := a.openMock(cfg); err != nil {
 		return nil, err
 	}
@@ -204,6 +207,7 @@ func (a *App) close() {
 	a.creds.pool.Close()
 	a.build.accounts.Close()
 	a.build.control.Close()
+	a.build.replays.close()
 	a.closeMock()
 }
 
@@ -242,6 +246,7 @@ func fixed(old, now *config.Config) error {
 	differs("tokenizer", old.Tokenizer.State == now.Tokenizer.State && maps.Equal(old.Tokenizer.Vocab, now.Tokenizer.Vocab))
 	differs("quota", old.Quota == now.Quota)
 	differs("ledger", reflect.DeepEqual(old.Ledger, now.Ledger))
+	differs("idempotency", old.Idempotency == now.Idempotency)
 	differs("telemetry, but for traces.sample, follow_parent and propagate,", sending.Same(old.Telemetry, now.Telemetry))
 	differs("listen.control", old.Listen.Control == now.Listen.Control)
 	differs("store", old.Store == now.Store)

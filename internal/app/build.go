@@ -16,7 +16,10 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/control"
+	"github.com/signalbox-ai/signalbox/internal/idempotency"
+	"github.com/signalbox-ai/signalbox/internal/idempotency/stores"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
+	"github.com/signalbox-ai/signalbox/internal/redis"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
@@ -37,6 +40,51 @@ type builder struct {
 	trouble  *trouble.Log       // of the running program
 	built    int                // snapshots so far: two never share a version
 	control  *control.Control   // of the running program; nil: there is no store
+	replays  replays            // of the running program
+}
+
+// replays are where idempotent answers are kept. The zero value is nowhere.
+type replays struct {
+	desk *idempotency.Desk // nil: nowhere
+	end  func()
+}
+
+// openReplays opens the store that the configuration names. Answers are sealed with what own keys of providers are sealed
+// with, where there is that, beside what tenant and key give.
+func (a *App) openReplays(ctx context.Context, cfg *config.Config) (replays, error) {
+	c := &cfg.Idempotency
+	store, remote, end, err := stores.Open(stores.Settings{
+		Store: c.Store, Password: c.Password, TLS: redis.Security{CA: c.CA, Cert: c.Cert, Key: c.Key, Name: c.ServerName}, Timeout: c.Timeout, Most: int64(c.MaxTotal),
+	})
+	if err != nil {
+		return replays{}, config.Errors{cfg.Fault("idempotency.store", "store: "+err.Error())}
+	}
+	out := replays{end: end}
+	if store == nil {
+		return out, nil
+	}
+	p := idempotency.Params{Store: store, Remote: remote, Keep: c.TTL, Timeout: c.Timeout, Most: int64(c.MaxAnswer), Log: a.log, Count: &a.metrics.Idempotency}
+	if ref := cfg.Auth.Secrets.ProviderKeys; ref != "" {
+		if p.Secret, err = ref.Resolve(ctx); err != nil {
+			return out, config.Errors{cfg.Fault("auth.secrets.provider_keys", err.Error())}
+		}
+	}
+	out.desk = idempotency.New(p)
+	return out, nil
+}
+
+// run keeps leases, and stores answers, until the context ends.
+func (r *replays) run(ctx context.Context) {
+	if r.desk != nil {
+		r.desk.Run(ctx)
+	}
+}
+
+// close ends the connection to the store.
+func (r *replays) close() {
+	if r.end != nil {
+		r.end()
+	}
 }
 
 // vocabularies makes the set of counters, with the vocabularies that the configuration brings.
@@ -91,6 +139,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 	if err := b.limit(ctx, s, c); err != nil {
 		return nil, err
 	}
+	s.Once = b.replays.desk
 	var err error
 	s.Keys, err = c.Gate(b.access, c.Envoy.TrustedHops)
 	return s, err

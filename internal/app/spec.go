@@ -51,6 +51,9 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 		s.Limited = !table.Empty() || c.Stores()
 	}
 	s.Deadlines.Attempt, s.Deadlines.Linger = linger(c), linger(c)
+	if c.Idempotency.On() {
+		s.Deadlines.Wait = patience(c)
+	}
 	for i := range c.Providers {
 		u, err := upstream(&c.Providers[i], b)
 		if err != nil {
@@ -97,6 +100,19 @@ func linger(c *config.Config) time.Duration {
 		longest = max(longest, r.Deadlines.Total, r.Deadlines.FirstToken, r.Deadlines.Answer)
 	}
 	return longest + margin
+}
+
+// patience is how long a request may wait for another with its idempotency key, at least a minute and at most an hour, which
+// is the most that Envoy takes.
+func patience(c *config.Config) time.Duration {
+	longest := time.Minute
+	for _, r := range c.Table().Routes() {
+		if r.Deadlines.Total == 0 {
+			return time.Hour
+		}
+		longest = max(longest, r.Deadlines.Total+margin)
+	}
+	return min(longest, time.Hour)
 }
 
 func upstream(p *config.Provider, b *builder) (envoy.Upstream, error) {

@@ -72,7 +72,8 @@ var layers = []string{
 		internal/forecast
 		internal/mock
 		internal/cache/*
-		internal/guard/*`,
+		internal/guard/*
+		internal/idempotency/stores`,
 	"providers/*",
 	"providers/all routing/match",
 	"routing",

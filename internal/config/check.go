@@ -50,10 +50,38 @@ func (d *decoder) check(c *Config) {
 			d.fail(at, "%s: %s", field, message)
 		}
 	})
+	d.checkIdempotency(&c.Idempotency)
 	d.checkAlerts(c)
 	d.checkVocab(c.Tokenizer.Vocab)
 	if !c.Envoy.Admin.Loopback() && !d.bad["envoy.admin"] {
 		d.fail("envoy.admin", "admin: Envoy's admin interface must be a Unix socket or on loopback")
+	}
+}
+
+// checkIdempotency checks where answers are kept.
+func (d *decoder) checkIdempotency(i *Idempotency) {
+	fail := func(field, message string) {
+		if at := "idempotency." + field; !d.within(at) && !d.within("idempotency.store") {
+			d.fail(at, "%s: %s", field, message)
+		}
+	}
+	remote := i.Store != "none" && i.Store != "memory"
+	switch {
+	case !remote && i.Password != "":
+		fail("password", "only Redis has one")
+	case !strings.HasPrefix(i.Store, "rediss") && (i.CA != "" || i.Cert != "" || i.Key != "" || i.ServerName != ""):
+		fail("store", "only rediss:// has certificates")
+	case (i.Cert == "") != (i.Key == ""):
+		fail("cert", "cert and cert_key belong together")
+	}
+	if i.Timeout < time.Millisecond || i.Timeout > 5*time.Second {
+		fail("timeout", "must be from 1ms to 5s: every request with a key waits for it when Redis hangs")
+	}
+	if i.TTL < time.Second || i.TTL > 30*24*time.Hour {
+		fail("ttl", "must be from 1s to 720h")
+	}
+	if i.MaxAnswer > i.MaxTotal {
+		fail("max_answer", "must not be more than max_total, which all answers share")
 	}
 }
 

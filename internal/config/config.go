@@ -135,12 +135,30 @@ type Limits struct {
 	Answer      Size `yaml:"answer" min:"1024" max:"1073741824" doc:"Largest answer that is read whole; streams have no such bound."`
 }
 
-// Accounting is what counts and keeps what is used.
+// Accounting is what counts and keeps what is used, and what was answered.
 type Accounting struct {
-	Quota  budgets.Service `yaml:"quota" doc:"What counts the limits of organizations, teams, projects and keys. See [Quotas](quotas.md)."`
-	Ledger Ledger          `yaml:"ledger" doc:"Where it is kept what was used and what it cost. See [The ledger](ledger.md)."`
-	Alerts alert.Settings  `yaml:"alerts" doc:"Who is told of limits that are nearly used up, of spending out of the ordinary, and of keys that end. See [Alerts](alerts.md)."`
+	Quota       budgets.Service `yaml:"quota" doc:"What counts the limits of organizations, teams, projects and keys. See [Quotas](quotas.md)."`
+	Ledger      Ledger          `yaml:"ledger" doc:"Where it is kept what was used and what it cost. See [The ledger](ledger.md)."`
+	Idempotency Idempotency     `yaml:"idempotency" doc:"Where answers are kept that clients may ask for again, by an idempotency key. See [Idempotency](idempotency.md)."`
+	Alerts      alert.Settings  `yaml:"alerts" doc:"Who is told of limits that are nearly used up, of spending out of the ordinary, and of keys that end. See [Alerts](alerts.md)."`
 }
+
+// Idempotency is where answers are kept for requests that clients repeat.
+type Idempotency struct {
+	Store      string        `yaml:"store" form:"answers" doc:"none: idempotency keys mean nothing. memory: within the process. For several processes the address of a Redis, as in quota.store."`
+	Password   secret.Ref    `yaml:"password" doc:"The password of Redis, by reference. One that changes is taken up by new connections."`
+	CA         string        `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that Redis's certificate is verified with, in place of the system's."`
+	Cert       string        `yaml:"cert" form:"file" doc:"File of the certificate (PEM) that is shown to Redis."`
+	Key        string        `yaml:"cert_key" form:"file" doc:"File of its private key (PEM)."`
+	ServerName string        `yaml:"server_name" zero:"the host in the address" doc:"The name that Redis's certificate must have."`
+	Timeout    time.Duration `yaml:"timeout" doc:"How long a request waits for Redis at most; then it is refused."`
+	TTL        time.Duration `yaml:"ttl" doc:"How long an answer is kept."`
+	MaxAnswer  Size          `yaml:"max_answer" min:"1024" max:"67108864" doc:"Largest body of an answer that is kept. Of what is larger, a repetition runs again."`
+	MaxTotal   Size          `yaml:"max_total" min:"65536" max:"1099511627776" doc:"Most that all answers may take. The oldest go first."`
+}
+
+// On reports whether answers are kept.
+func (i *Idempotency) On() bool { return i.Store != "none" }
 
 // Ledger is where records of exchanges are kept.
 type Ledger struct {
@@ -248,11 +266,12 @@ func (t *Tokenizer) File() string {
 func (c *Config) preset() {
 	c.Listen = Listen{HTTP: "127.0.0.1:8080", Admin: "127.0.0.1:9180", Service: "unix:run/signalbox.sock", Control: "unix:run/control.sock"}
 	c.Defaults = Handling{
-		Deadlines: Deadlines{FirstToken: time.Minute, BetweenTokens: 2 * time.Minute, Total: 30 * time.Minute},
-		Failover:  Failover{FirstToken: true},
-		Usage:     "exact",
-		Lossy:     "warn",
-		Count:     "local",
+		Deadlines:   Deadlines{FirstToken: time.Minute, BetweenTokens: 2 * time.Minute, Total: 30 * time.Minute},
+		Failover:    Failover{FirstToken: true},
+		Usage:       "exact",
+		Lossy:       "warn",
+		Count:       "local",
+		Idempotency: true,
 	}
 	c.Access = access.Preset()
 	c.Limits = Limits{Body: 20 << 20, Headers: 60 << 10, HeaderCount: 100, Connections: 10000, Answer: 64 << 20}
@@ -262,6 +281,7 @@ func (c *Config) preset() {
 	c.Observation.Preset()
 	c.Ledger = Ledger{Store: "none", Spool: "run/ledger-spool", SpoolSize: 1 << 30, Retention: Retention{Records: 90, Minutes: 7, Hours: 400}}
 	c.Alerts = alert.Preset()
+	c.Idempotency = Idempotency{Store: "none", Timeout: 250 * time.Millisecond, TTL: 24 * time.Hour, MaxAnswer: 1 << 20, MaxTotal: 64 << 20}
 	c.Drain = 30 * time.Second
 }
 

@@ -125,7 +125,7 @@ func limitForm(form, s string) error {
 	if form == "trait" && !traits.MatchString(s) {
 		return errors.New("a trait is NAME or NAME=VALUE; the name has lower-case letters, digits, dot, dash and underscore")
 	}
-	if form == "quotas" && s != "memory" {
+	if form == "quotas" && s != "memory" || form == "answers" && s != "memory" && s != "none" {
 		return redis.CheckURL(s)
 	}
 	if form == "ledger" {

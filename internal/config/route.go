@@ -18,6 +18,7 @@ type Handling struct {
 	Count         string        `yaml:"count" enum:"local,forward" doc:"Who counts the tokens of a prompt for a client that asks. local counts here, without a network, where the vendor's way is known, and asks the provider elsewhere; forward always asks the provider."`
 	ClientHeaders ClientHeaders `yaml:"client_headers" doc:"Which x-signalbox-* headers of clients count."`
 	Policy        []Policy      `yaml:"policy" max:"32" doc:"How targets are chosen: the policies, in the order in which they are applied. Each leaves targets out or orders those that the policies before it left equal. See [Policies](policies.md)."`
+	Idempotency   bool          `yaml:"idempotency" doc:"Requests with an idempotency key are done once, where idempotency.store says where their answers are kept. See [Idempotency](idempotency.md)."`
 	AnswerHeaders bool          `yaml:"answer_headers" doc:"Puts x-signalbox-target and x-signalbox-attempts on answers, and x-signalbox-tokens on counts that are made here and on answers to prompts; to be shown their tokens, prompts are counted."`
 }
 
@@ -145,6 +146,7 @@ func (r *Route) route() *routing.Route {
 		Client:    routing.ClientHeaders(r.ClientHeaders),
 		Show:      r.AnswerHeaders,
 		Forward:   r.Count == "forward",
+		Once:      r.Idempotency,
 	}
 	switch r.Usage {
 	case "pass":

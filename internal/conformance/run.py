@@ -103,7 +103,7 @@ USUAL = [p for p in PARTS if p != "claude"]  # whose reference takes a quarter o
 FRAMEWORK_FILES = ["langchain_test.py", "llamaindex_test.py"]
 SDK_FILES = ["test_openai.py", "test_anthropic.py", "test_errors.py", "test_cross.py", "test_sweep.py", "test_doors.py", "test_passing.py",
              "test_responses.py", "test_scenarios.py", "test_genai.py", "test_cohere.py", "test_bedrock.py", "test_embeddings.py",
-             "test_mistral.py", "test_schemas.py", "test_bytes.py"]
+             "test_mistral.py", "test_schemas.py", "test_bytes.py", "test_idempotency.py"]
 
 
 def run(kind, way, env, folder, files=()):

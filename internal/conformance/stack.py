@@ -150,7 +150,7 @@ class Stack:
         config = {"listen": {"http": f"127.0.0.1:{http}", "admin": f"127.0.0.1:{admin}",
                              "service": f"unix:{self.folder}/service.sock"},
                   "envoy": {"admin": f"unix:{self.folder}/envoy.sock", "concurrency": 1},
-                  "providers": providers, "routes": list(routes), "drain": "3s",
+                  "providers": providers, "routes": list(routes), "drain": "3s", "idempotency": {"store": "memory"},
                   "keys": [{"name": "conformance", "hash": made.stdout.strip()}], **(extra or {})}
         file = self.folder / "signalbox.yaml"
         self.write(file, config, env)

@@ -91,6 +91,7 @@ func (d *Desk) Begin(ctx context.Context, c Call) (Found, error) {
 		e, err := d.take(ctx, at.address, claim)
 		switch {
 		case err != nil:
+			d.free(at.address, claim) // the store may have taken it all the same
 			return Found{}, d.refusal(ctx, n, err)
 		case e.Taken:
 			d.hold(claim, at.address)
@@ -242,6 +243,8 @@ func (d *Desk) Keep(tenant []string, l Lease, a *Answer) {
 	})
 	if !done {
 		d.end(c) // its lease ends by itself
+		d.stored("failed", 0)
+		d.log.Warn("too many answers wait to be kept: one is not", "exchange", a.Exchange)
 	}
 }
 
@@ -262,8 +265,13 @@ func (d *Desk) Drop(tenant []string, l Lease) {
 	if ends {
 		return
 	}
+	d.free(at.address, c)
+}
+
+// free lets others have an address. Where the store is not told, the lease ends by itself.
+func (d *Desk) free(address string, c Claim) {
 	d.do(func(ctx context.Context) {
-		if err := d.p.Store.Release(ctx, at.address, c.Holder); err != nil {
+		if err := d.p.Store.Release(ctx, address, c.Holder); err != nil {
 			d.log.Warn("who waits for a request that ended has to wait on", "for_at_most", d.p.Lease, "error", err)
 		}
 	})
@@ -285,8 +293,6 @@ func (d *Desk) do(job func(context.Context)) bool {
 	case d.jobs <- job:
 		return true
 	default:
-		d.stored("failed", 0)
-		d.log.Warn("too many answers wait to be kept: one is not")
 		return false
 	}
 }

@@ -294,6 +294,33 @@ func TestAStoreThatIsAwayRefusesInTheClearAndComesBack(t *testing.T) {
 	}
 }
 
+// slow takes what it is asked for, and answers too late.
+type slow struct {
+	*memory.Store
+	on bool
+}
+
+func (s *slow) Take(ctx context.Context, address string, c idempotency.Claim, lease time.Duration) (idempotency.Entry, error) {
+	e, err := s.Store.Take(ctx, address, c, lease)
+	if s.on {
+		<-ctx.Done()
+		return idempotency.Entry{}, ctx.Err()
+	}
+	return e, err
+}
+
+func TestAPlaceThatWasTakenUnawaresIsFreed(t *testing.T) {
+	s := &slow{memory.New(memory.Params{}), true}
+	d := idempotency.New(idempotency.Params{Store: s, Timeout: time.Millisecond})
+	if _, got := begin(t, d, call("a", "k", "body")); got != "idempotency_unavailable" {
+		t.Fatal(got)
+	}
+	s.on = false
+	if _, got := begin(t, d, call("a", "k", "body")); got != "runs" {
+		t.Error(got)
+	}
+}
+
 // What a store that is elsewhere is told, nobody waits for; what waits at the end is still done.
 func TestAnswersReachAStoreThatIsElsewhere(t *testing.T) {
 	store := memory.New(memory.Params{})
