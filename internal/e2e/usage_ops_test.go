@@ -72,7 +72,7 @@ func TestUsageOfEveryOperation(t *testing.T) {
 			answer: `{"text":"` + lie + `","usage":{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},"output_tokens":101,"total_tokens":115}}`,
 		},
 		"transcription-of-seconds": {
-			path: "/v1/audio/transcriptions", body: "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\noai\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nRIFF\r\n--b--\r\n", want: "none 0 0 0 false",
+			path: "/v1/audio/transcriptions", body: "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\noai\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nRIFF\r\n--b--\r\n", want: "envoy 0 0 0 false",
 			answer: `{"text":"hello","usage":{"type":"duration","seconds":3}}`,
 		},
 		"speech": {
