@@ -75,6 +75,7 @@ type Route struct {
 	Show      bool // x-signalbox-target and -attempts on answers
 	Forward   bool // counts of tokens are asked of the provider and not made here
 	Once      bool // requests with an idempotency key are done once
+	Trial     *Trial
 }
 
 // Named is a policy with the name that its route has for it.

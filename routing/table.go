@@ -96,16 +96,22 @@ func (t *Table) Find(v *View, may func(*Route) bool) (r *Route, lacks string) {
 func (t *Table) Bind(about func(*Target) *About) *Table {
 	routes := make([]*Route, len(t.routes))
 	for i, r := range t.routes {
-		own := *r
-		own.Targets = slices.Clone(r.Targets)
-		for j := range own.Targets {
-			if k := &own.Targets[j]; k.Model != "*" {
-				k.About = about(k)
-			}
-		}
-		routes[i] = &own
+		routes[i] = r.bound(about)
 	}
 	return NewTable(routes, t.aliases)
+}
+
+// bound returns the route with targets that know what about says of them.
+func (r *Route) bound(about func(*Target) *About) *Route {
+	own := *r
+	own.Trial = r.Trial.bound(about)
+	own.Targets = slices.Clone(r.Targets)
+	for j := range own.Targets {
+		if k := &own.Targets[j]; k.Model != "*" {
+			k.About = about(k)
+		}
+	}
+	return &own
 }
 
 // Route returns a route by name, or nil.

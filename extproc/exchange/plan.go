@@ -48,6 +48,7 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if rerr != nil {
 		return x.refuse(rerr)
 	}
+	route = route.Assigned(&p.view, nil)
 	if rerr = x.admit(head, route); rerr != nil {
 		return x.refuse(rerr)
 	}
@@ -189,6 +190,9 @@ func (x *Exchange) keeper(whose string) (*routing.Route, *llm.Error) {
 
 // passesOn reports whether a route hands the client's own name for the model to a provider.
 func passesOn(r *routing.Route) bool {
+	if r.Trial != nil && slices.ContainsFunc(r.Trial.Routes, passesOn) {
+		return true
+	}
 	return slices.ContainsFunc(r.Targets, func(t routing.Target) bool { return t.Model == "*" })
 }
 
@@ -229,7 +233,7 @@ func (x *Exchange) admit(head *dialect.Head, r *routing.Route) *llm.Error {
 	x.Model, x.Stream, x.Usage = head.Model, head.Stream, head.Usage
 	x.Route, x.Began, x.Version = r.Name, x.in.began.UnixMilli(), x.snap.Version
 	x.Keep = x.in.head.Keep()
-	x.Rules = ticket.Rules{First: ticket.Ms(d.FirstToken), Between: ticket.Ms(d.BetweenTokens), Total: ticket.Ms(d.Total), Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies}
+	x.Rules = ticket.Rules{First: ticket.Ms(d.FirstToken), Between: ticket.Ms(d.BetweenTokens), Total: ticket.Ms(d.Total), Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies, Arm: r.Arm()}
 	if !head.Stream {
 		x.Rules.First = ticket.Ms(d.Answer)
 	}

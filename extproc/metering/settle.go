@@ -39,6 +39,7 @@ type Asked struct {
 	Dialect string
 	Op      llm.Op
 	Stream  bool
+	Arm     string // of an experiment, as EXPERIMENT/ARM; "": of none
 	Config  string // version of the configuration that planned it
 }
 

@@ -47,7 +47,7 @@ func (o *Observer) example(t ticket.Trace, failed bool) string {
 // Refused implements exchange.Observer.
 func (o *Observer) Refused(r exchange.Refusal) {
 	failed := r.Code != llm.CodeNone
-	e := telemetry.Exchange{Dialect: string(r.Ticket.Dialect), Outcome: "answered", Took: r.Took, Tags: r.Ticket.Tags, Trace: o.example(r.Ticket.Trace, failed)}
+	e := telemetry.Exchange{Dialect: string(r.Ticket.Dialect), Outcome: "answered", Took: r.Took, Tags: r.Ticket.Tags, Arm: r.Ticket.Rules.Arm, Trace: o.example(r.Ticket.Trace, failed)}
 	switch {
 	case failed:
 		e.Outcome, e.Error = "refused", r.Code.String()
@@ -100,7 +100,7 @@ func (o *Observer) Closed(c exchange.Closed) {
 	t, failed := c.Ticket, c.Ending != exchange.EndedWell.String()
 	e := telemetry.Exchange{
 		Route: t.Route, Dialect: string(t.Dialect), Outcome: c.Ending, Took: c.Took, First: c.First,
-		Call: call(t, c.Last, c.At), Tags: t.Tags, Trace: o.example(t.Trace, failed),
+		Call: call(t, c.Last, c.At), Tags: t.Tags, Arm: t.Rules.Arm, Trace: o.example(t.Trace, failed),
 	}
 	if failed {
 		e.Error = c.Ending

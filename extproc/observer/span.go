@@ -150,6 +150,9 @@ func (c closed) Span() *spanv1.Span {
 		otlp.Int("signalbox.attempts", int64(c.Tries)),
 		otlp.Text("signalbox.config.version", t.Version),
 	)
+	if t.Rules.Arm != "" {
+		s.Attributes = append(s.Attributes, otlp.Text("signalbox.experiment.arm", t.Rules.Arm))
+	}
 	if c.At != nil {
 		s.Attributes = append(s.Attributes, otlp.Text("gen_ai.provider.name", system(c.At.Kind)))
 	}

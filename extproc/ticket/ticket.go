@@ -87,6 +87,7 @@ type Rules struct {
 	Show    bool          `json:"s,omitzero"`
 	Hold    bool          `json:"h,omitzero"` // first-token failover
 	Judge   bool          `json:"j,omitzero"` // read error bodies of whole answers
+	Arm     string        `json:"a,omitzero"` // of an experiment: EXPERIMENT/ARM; "": there is none
 }
 
 // Millis is a duration in the ticket, in milliseconds. 0: none.

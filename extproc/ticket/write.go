@@ -68,6 +68,7 @@ func (r *Rules) append(b []byte) []byte {
 	b = flag(b, "s", r.Show)
 	b = flag(b, "h", r.Hold)
 	b = flag(b, "j", r.Judge)
+	b = optional(b, "a", r.Arm)
 	return append(b, '}')
 }
 

@@ -22,6 +22,7 @@ var layers = []string{
 		extproc/grpcwire
 		internal/catalog/*
 		internal/cli
+		internal/experiment
 		internal/health/sketch
 		internal/quota/window
 		tokenizer/text

@@ -40,6 +40,7 @@ func (d *decoder) check(c *Config) {
 	for i := range c.Routes {
 		d.checkRoute(c, i)
 	}
+	d.checkExperiments(c)
 	d.checkModels(c)
 	if c.Limits.Headers%(1<<10) != 0 && !d.bad["limits.headers"] {
 		d.fail("limits.headers", "headers: must be a whole number of KiB")

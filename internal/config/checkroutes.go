@@ -25,10 +25,11 @@ func (d *decoder) checkRoute(c *Config, i int) {
 	if r.Match.empty() && !r.ClientHeaders.Route && !d.within(path+".match") {
 		d.fail(path+".match", "match.models is missing: no request would take the route")
 	}
-	var names []string
-	for _, p := range c.Providers {
-		names = append(names, p.Name)
-	}
+	d.checkTargets(c, r, path)
+}
+
+// checkTargets checks the targets of a route, or of an arm that has its own.
+func (d *decoder) checkTargets(c *Config, r *Route, path string) {
 	weighted, sum, seen := false, 0, map[string]bool{}
 	for j := range r.Targets {
 		t, at := &r.Targets[j], fmt.Sprintf("%s.targets[%d]", path, j)
@@ -37,16 +38,7 @@ func (d *decoder) checkRoute(c *Config, i int) {
 			continue
 		}
 		t.Provider, t.Model, _ = strings.Cut(t.Target, "/")
-		if !slices.Contains(names, t.Provider) && !d.bad["providers"] {
-			hint := ""
-			if near := routing.Nearest(t.Provider, names); len(near) > 0 {
-				hint = fmt.Sprintf("; did you mean %s?", d.src.quote(near[0]))
-			}
-			d.fail(at+".target", "unknown provider %s%s", d.src.quote(t.Provider), hint)
-		}
-		if p := slices.IndexFunc(c.Providers, func(p Provider) bool { return p.Name == t.Provider }); p >= 0 && !c.Providers[p].declares(t.Like) {
-			d.checkLike(t.Like, c.Providers[p].Kind, at+".like")
-		}
+		d.checkTarget(c, t, at)
 		if seen[t.Target] {
 			d.fail(at+".target", "the target %s is given twice", d.src.quote(t.Target))
 		}
@@ -65,6 +57,85 @@ func (d *decoder) checkRoute(c *Config, i int) {
 		d.fail(path+".targets", "every weight is 0; leave weights out for the order written")
 	case len(r.Policy) == 0 && steps(c, r) > routing.MaxSteps && r.Failover.Attempts == 0:
 		d.fail(path+".targets", "targets and their keys make %d attempts and the most is %d; name fewer targets, or set failover.attempts", steps(c, r), routing.MaxSteps)
+	}
+}
+
+// checkTarget finds the provider of a target.
+func (d *decoder) checkTarget(c *Config, t *Target, at string) {
+	var names []string
+	for i := range c.Providers {
+		names = append(names, c.Providers[i].Name)
+	}
+	if !slices.Contains(names, t.Provider) && !d.bad["providers"] {
+		d.fail(at+".target", "unknown provider %s%s", d.src.quote(t.Provider), d.near(t.Provider, names))
+	}
+	if p := slices.Index(names, t.Provider); p >= 0 && !c.Providers[p].declares(t.Like) {
+		d.checkLike(t.Like, c.Providers[p].Kind, at+".like")
+	}
+}
+
+// near asks whether the nearest of names was meant.
+func (d *decoder) near(name string, names []string) string {
+	if near := routing.Nearest(name, names); len(near) > 0 {
+		return fmt.Sprintf("; did you mean %s?", d.src.quote(near[0]))
+	}
+	return ""
+}
+
+// checkExperiments checks what is compared, and gives every arm what it does not say itself.
+func (d *decoder) checkExperiments(c *Config) {
+	unique(d, "experiments", "experiment", c.Experiments, func(e Experiment) string { return e.Name })
+	taken := map[string]string{}
+	var names []string
+	for i := range c.Routes {
+		names = append(names, c.Routes[i].Name)
+	}
+	for i := range c.Experiments {
+		e, path := &c.Experiments[i], fmt.Sprintf("experiments[%d]", i)
+		of := slices.Index(names, e.Route)
+		switch other, twice := taken[e.Route]; {
+		case e.Route == "" || d.bad[path+".route"]:
+		case of < 0 && !d.bad["routes"]:
+			d.fail(path+".route", "there is no route %s%s", d.src.quote(e.Route), d.near(e.Route, names))
+		case twice:
+			d.fail(path+".route", "the route %s has the experiment %s already, and one at a time is possible", d.src.quote(e.Route), d.src.quote(other))
+		default:
+			taken[e.Route] = e.Name
+		}
+		unique(d, path+".arms", "arm", e.Arms, func(a Arm) string { return a.Name })
+		d.checkArms(c, e, of, path)
+	}
+}
+
+// checkArms checks the arms of an experiment at the of-th route.
+func (d *decoder) checkArms(c *Config, e *Experiment, of int, path string) {
+	sum := 0
+	for j := range e.Arms {
+		a, at := &e.Arms[j], fmt.Sprintf("%s.arms[%d]", path, j)
+		if d.nodes[at+".weight"] == nil {
+			a.Weight = 1
+		}
+		sum += a.Weight
+		if of < 0 {
+			continue
+		}
+		own := c.Routes[of]
+		if len(a.Targets) > 0 {
+			own.Targets = a.Targets
+		}
+		if d.nodes[at+".policy"] != nil {
+			own.Policy = a.Policy
+		}
+		if len(a.Targets) > 0 {
+			d.checkTargets(c, &own, at)
+		}
+	}
+	switch {
+	case d.within(path + ".arms"):
+	case len(e.Arms) < 2:
+		d.fail(path+".arms", "arms: a comparison needs two; the first is the control")
+	case sum == 0:
+		d.fail(path+".arms", "arms: every weight is 0, so that nothing is assigned")
 	}
 }
 

@@ -34,11 +34,9 @@ import (
 
 // Config is a whole configuration, valid and immutable.
 type Config struct {
-	Listen              Listen            `yaml:"listen" doc:"Where Signalbox listens."`
-	Providers           []Provider        `yaml:"providers" required:"true" doc:"The providers that requests can go to, each an instance of a kind."`
-	Aliases             map[string]string `yaml:"aliases" form:"model" doc:"Other names for models: what a client asks for, and the name that routes match in its place. An alias of an alias is refused."`
-	Defaults            Handling          `yaml:"defaults" doc:"How exchanges are handled where a route says nothing else."`
-	Routes              []Route           `yaml:"routes" doc:"Which requests go where. Without routes, every provider has one of its own name."`
+	Listen              Listen     `yaml:"listen" doc:"Where Signalbox listens."`
+	Providers           []Provider `yaml:"providers" required:"true" doc:"The providers that requests can go to, each an instance of a kind."`
+	Routing             `yaml:",inline"`
 	access.Access       `yaml:",inline"`
 	Limits              Limits `yaml:"limits" doc:"Bounds on what clients and providers may send."`
 	Accounting          `yaml:",inline"`
@@ -50,6 +48,14 @@ type Config struct {
 	table *routing.Table
 	src   *source
 	nodes map[string]*node
+}
+
+// Routing is where requests go.
+type Routing struct {
+	Aliases     map[string]string `yaml:"aliases" form:"model" doc:"Other names for models: what a client asks for, and the name that routes match in its place. An alias of an alias is refused."`
+	Defaults    Handling          `yaml:"defaults" doc:"How exchanges are handled where a route says nothing else."`
+	Routes      []Route           `yaml:"routes" doc:"Which requests go where. Without routes, every provider has one of its own name."`
+	Experiments []Experiment      `yaml:"experiments" max:"256" doc:"Comparisons of ways in which the requests of a route are answered. See [Experiments](experiments.md)."`
 }
 
 // Listen is the addresses of the program.

@@ -82,6 +82,13 @@ func describe(c *config.Config) string {
 			}
 			b.WriteByte('\n')
 		}
+		if r.Trial == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "  experiment %s by %s\n", r.Trial.Name, r.Trial.By)
+		for i, a := range r.Trial.Routes {
+			fmt.Fprintf(&b, "    arm %s weight=%d policies=%v targets=%v\n", a.Arm(), r.Trial.Arms[i].Weight, names(a.Policies), a.Targets)
+		}
 	}
 	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/glob"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -62,6 +63,44 @@ type Target struct {
 	Model    string `yaml:"-"`
 }
 
+// Experiment compares ways in which the requests of a route are answered.
+type Experiment struct {
+	Name  string `yaml:"name" form:"name" required:"true" doc:"Its name, in the ledger, metrics and traces. Who has which arm depends on it: another name draws anew."`
+	Route string `yaml:"route" form:"name" required:"true" doc:"The route whose requests take part, by its name. A route has one experiment at a time."`
+	By    string `yaml:"by" enum:"user,key,session,request" doc:"What keeps its arm. user: an end user, or the key where the client names none. key: a client's key. session: a conversation, or the user where it has no id. request: nothing; each request is assigned by itself."`
+	Arms  []Arm  `yaml:"arms" required:"true" max:"16" doc:"What is compared. The first is the control."`
+}
+
+func (e *Experiment) preset(*Config) { e.By = experiment.ByUser }
+
+// Arm is one way of answering. What it does not say is as in the route.
+type Arm struct {
+	Name    string   `yaml:"name" form:"name" required:"true" doc:"Its name."`
+	Weight  int      `yaml:"weight" max:"1000000" zero:"1; 0, where it is written, assigns nothing to it" doc:"Share of what takes part. A change moves only as many users as it must: those that an arm gains."`
+	Targets []Target `yaml:"targets" max:"64" zero:"those of the route" doc:"Targets in place of the route's."`
+	Policy  []Policy `yaml:"policy" max:"32" zero:"that of the route" doc:"Policies in place of the route's."`
+}
+
+// trial gives the route its experiment. Each arm is the route with what the arm has in its place.
+func (e *Experiment) trial(r *Route) *routing.Trial {
+	x := &experiment.Experiment{Name: e.Name, By: e.By}
+	t := &routing.Trial{Experiment: x}
+	for i := range e.Arms {
+		a, own := &e.Arms[i], *r
+		if len(a.Targets) > 0 {
+			own.Targets = a.Targets
+		}
+		if a.Policy != nil {
+			own.Policy = a.Policy
+		}
+		x.Arms = append(x.Arms, experiment.Arm{Name: a.Name, Weight: a.Weight})
+		arm := own.route()
+		arm.Trial = &routing.Trial{Experiment: x, Arm: e.Name + "/" + a.Name}
+		t.Routes = append(t.Routes, arm)
+	}
+	return t
+}
+
 // Table returns the routes, ready to match.
 func (c *Config) Table() *routing.Table { return c.table }
 
@@ -69,7 +108,13 @@ func (c *Config) Table() *routing.Table { return c.table }
 func (c *Config) build(kinds *providers.Registry) {
 	var routes []*routing.Route
 	for i := range c.Routes {
-		routes = append(routes, c.Routes[i].route())
+		r := c.Routes[i].route()
+		for j := range c.Experiments {
+			if e := &c.Experiments[j]; e.Route == r.Name {
+				r.Trial = e.trial(&c.Routes[i])
+			}
+		}
+		routes = append(routes, r)
 	}
 	if len(routes) == 0 {
 		routes = c.implicit(kinds)

@@ -41,6 +41,7 @@ func (r *Record) AppendTo(dst []byte) []byte {
 		w.text("route", a.Route)
 		w.text("path", a.Path)
 		w.flag("stream", a.Stream)
+		w.text("arm", a.Arm)
 		w.close('}')
 	}
 	w.result(&r.Result)

@@ -59,6 +59,7 @@ type Asked struct {
 	Route   string `json:"route,omitzero"`
 	Path    string `json:"path,omitzero"` // direct, watched, worked or listened
 	Stream  bool   `json:"stream,omitzero"`
+	Arm     string `json:"arm,omitzero"` // of an experiment: EXPERIMENT/ARM
 }
 
 // Status is how an exchange ended.

@@ -144,6 +144,7 @@ type Exchange struct {
 	Output  int64             // tokens of the answer; 0: not known
 	Call    Call              // what was asked for; zero: it was refused before that was known
 	Tags    map[string]string // its own
+	Arm     string            // of an experiment, as EXPERIMENT/ARM; "": of none
 	Trace   string            // id of its trace, where that is kept; "": no exemplar
 }
 
@@ -166,6 +167,9 @@ func (m *Metrics) Exchange(e *Exchange) {
 		m.genAI.served(e, trace)
 	}
 	m.tags.exchange(e.Tags, e.Outcome)
+	if e.Arm != "" {
+		m.tags.arms.get(key{e.Arm, e.Outcome}).Inc()
+	}
 }
 
 // Attempt is one that ended.

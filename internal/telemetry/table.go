@@ -38,6 +38,7 @@ type Label struct {
 
 // labels are all that metrics have.
 var labels = []Label{
+	{"arm", "signalbox.experiment.arm", "The arm of an experiment, as `EXPERIMENT/ARM`.", true},
 	{"code", "signalbox.code", "Class of an error; `ok`: none.", false},
 	{"dialect", "signalbox.dialect", "The client's dialect.", false},
 	{"dialect_from", "signalbox.dialect.from", "The client's dialect.", false},
@@ -129,6 +130,7 @@ var table = slices.Concat(
 		named("gen_ai.server.time_per_output_token", histogram("gen_ai_server_time_per_output_token_seconds", "s", "Time from the first byte to the last, for each output token after the first. Streams that went well only.", genAIPerToken, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "route")),
 	),
 	within(groupTags,
+		counter("signalbox_experiment_exchanges_total", "{exchange}", "Exchanges of experiments that ended, by arm.", "arm", "outcome"),
 		counter("signalbox_tagged_exchanges_total", "{exchange}", "Exchanges that ended, for each tag of telemetry.metrics.tags.", "tag", "value", "outcome"),
 		counter("signalbox_tagged_tokens_total", "{token}", "Tokens used, for each tag of telemetry.metrics.tags.", "tag", "value", "kind"),
 		counter("signalbox_tagged_cost_usd_total", "USD", "Cost in US dollars, for each tag of telemetry.metrics.tags.", "tag", "value"),

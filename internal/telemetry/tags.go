@@ -12,6 +12,7 @@ type tagMeters struct {
 	exchanges *family[prometheus.Counter]
 	tokens    map[string]*family[tokenMeters] // by tag, for each has a bound of its own
 	cost      *family[prometheus.Counter]
+	arms      *family[prometheus.Counter] // of experiments
 }
 
 func newTags(k *maker, names []string) tagMeters {
@@ -19,6 +20,7 @@ func newTags(k *maker, names []string) tagMeters {
 	t := tagMeters{
 		names: names, tokens: map[string]*family[tokenMeters]{},
 		exchanges: k.counterFamily("signalbox_tagged_exchanges_total"), cost: k.counterFamily("signalbox_tagged_cost_usd_total"),
+		arms: k.counterFamily("signalbox_experiment_exchanges_total"),
 	}
 	for _, name := range names {
 		t.tokens[name] = familyOf(k, labels[1:2], func(at key) tokenMeters {

@@ -42,6 +42,7 @@ type ownerColumns struct {
 	Key     *string `parquet:"key,optional,dict"`
 	User    *string `parquet:"end_user,optional,dict"`
 	Tags    string  `parquet:"tags,json,dict"`
+	Arm     *string `parquet:"arm,optional,dict"`
 }
 
 type targetColumns struct {
@@ -90,7 +91,7 @@ func (s *attempts) Add(r *ledger.Record) error {
 			At: r.At, Organization: r.Organization, ID: r.ID, Sequence: int64(r.Sequence), Cause: some(r.Cause), Status: string(r.Result.Status), Op: r.Asked.Op,
 			Dialect: r.Asked.Dialect, Route: r.Asked.Route, Asked: r.Asked.Model, Path: r.Asked.Path, Stream: r.Asked.Stream, Took: int64(r.Result.Took), First: int64(r.Result.First), Trace: some(r.Result.Trace),
 		},
-		ownerColumns: ownerColumns{Team: some(r.Who.Team), Project: some(r.Who.Project), Key: some(r.Who.Key), User: some(r.Who.User), Tags: tags(r)},
+		ownerColumns: ownerColumns{Team: some(r.Who.Team), Project: some(r.Who.Project), Key: some(r.Who.Key), User: some(r.Who.User), Tags: tags(r), Arm: some(r.Asked.Arm)},
 	}
 	rest := ledger.Bill{Cost: r.Money.Cost, List: r.Money.List, Saved: r.Money.Saved}
 	for i := range r.Attempts {

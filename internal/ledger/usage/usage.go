@@ -29,7 +29,7 @@ func Of(r *ledger.Record) *usagev1.Record {
 		out.Who = &usagev1.Who{Team: w.Team, Project: w.Project, Key: w.Key, KeyId: w.KeyID, EndUser: w.User}
 	}
 	if a := r.Asked; a != (ledger.Asked{}) {
-		out.Asked = &usagev1.Asked{Op: a.Op, Dialect: a.Dialect, Model: a.Model, Route: a.Route, Path: a.Path, Stream: a.Stream}
+		out.Asked = &usagev1.Asked{Op: a.Op, Dialect: a.Dialect, Model: a.Model, Route: a.Route, Path: a.Path, Stream: a.Stream, Arm: a.Arm}
 	}
 	for i := range r.Attempts {
 		out.Attempts = append(out.Attempts, attempt(&r.Attempts[i]))
@@ -116,7 +116,7 @@ func Record(m *usagev1.Record) (*ledger.Record, error) {
 		r.Who = ledger.Who{Team: w.Team, Project: w.Project, Key: w.Key, KeyID: w.KeyId, User: w.EndUser}
 	}
 	if a := m.Asked; a != nil {
-		r.Asked = ledger.Asked{Op: a.Op, Dialect: a.Dialect, Model: a.Model, Route: a.Route, Path: a.Path, Stream: a.Stream}
+		r.Asked = ledger.Asked{Op: a.Op, Dialect: a.Dialect, Model: a.Model, Route: a.Route, Path: a.Path, Stream: a.Stream, Arm: a.Arm}
 	}
 	if x := m.Result; x != nil {
 		r.Result = ledger.Result{

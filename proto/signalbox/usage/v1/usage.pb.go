@@ -256,8 +256,10 @@ type Asked struct {
 	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
 	Route string `protobuf:"bytes,4,opt,name=route,proto3" json:"route,omitempty"`
 	// How much of the answer visited the service: direct, watched, worked or listened.
-	Path          string `protobuf:"bytes,5,opt,name=path,proto3" json:"path,omitempty"`
-	Stream        bool   `protobuf:"varint,6,opt,name=stream,proto3" json:"stream,omitempty"`
+	Path   string `protobuf:"bytes,5,opt,name=path,proto3" json:"path,omitempty"`
+	Stream bool   `protobuf:"varint,6,opt,name=stream,proto3" json:"stream,omitempty"`
+	// Of an experiment: EXPERIMENT/ARM.
+	Arm           string `protobuf:"bytes,7,opt,name=arm,proto3" json:"arm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -332,6 +334,13 @@ func (x *Asked) GetStream() bool {
 		return x.Stream
 	}
 	return false
+}
+
+func (x *Asked) GetArm() string {
+	if x != nil {
+		return x.Arm
+	}
+	return ""
 }
 
 // Result is how the exchange ended.
@@ -1097,14 +1106,15 @@ const file_signalbox_usage_v1_usage_proto_rawDesc = "" +
 	"\aproject\x18\x02 \x01(\tR\aproject\x12\x10\n" +
 	"\x03key\x18\x03 \x01(\tR\x03key\x12\x15\n" +
 	"\x06key_id\x18\x04 \x01(\tR\x05keyId\x12\x19\n" +
-	"\bend_user\x18\x05 \x01(\tR\aendUser\"\x89\x01\n" +
+	"\bend_user\x18\x05 \x01(\tR\aendUser\"\x9b\x01\n" +
 	"\x05Asked\x12\x0e\n" +
 	"\x02op\x18\x01 \x01(\tR\x02op\x12\x18\n" +
 	"\adialect\x18\x02 \x01(\tR\adialect\x12\x14\n" +
 	"\x05model\x18\x03 \x01(\tR\x05model\x12\x14\n" +
 	"\x05route\x18\x04 \x01(\tR\x05route\x12\x12\n" +
 	"\x04path\x18\x05 \x01(\tR\x04path\x12\x16\n" +
-	"\x06stream\x18\x06 \x01(\bR\x06stream\"\xc3\x01\n" +
+	"\x06stream\x18\x06 \x01(\bR\x06stream\x12\x10\n" +
+	"\x03arm\x18\a \x01(\tR\x03arm\"\xc3\x01\n" +
 	"\x06Result\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
 	"\x04http\x18\x02 \x01(\x05R\x04http\x12\x17\n" +
