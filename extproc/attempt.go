@@ -98,14 +98,16 @@ func (h *attemptStream) begin(r *request) {
 	n, cluster := r.whither()
 	ticket := r.ticket()
 	if cluster == exchange.ServiceCluster {
-		h.st.Go(func(ctx context.Context) {
-			h.send(exchange.Reply{Answer: h.core.Verdict(ctx, ticket, hd), Done: true})
-		})
+		h.verdict(ticket, hd)
 		return
 	}
 	a, answer := h.core.Try(ticket, n, cluster, hd)
 	if answer != nil {
 		h.send(exchange.Reply{Answer: answer, Done: true})
+		return
+	}
+	if a == nil {
+		h.verdict(ticket, hd)
 		return
 	}
 	h.a = a
@@ -117,6 +119,13 @@ func (h *attemptStream) begin(r *request) {
 	default:
 		h.maybeLater(false, func(ctx context.Context) { h.send(a.Bare(ctx)) })
 	}
+}
+
+// verdict answers when nothing more is tried.
+func (h *attemptStream) verdict(ticket string, hd exchange.Header) {
+	h.st.Go(func(ctx context.Context) {
+		h.send(exchange.Reply{Answer: h.core.Verdict(ctx, ticket, hd), Done: true})
+	})
 }
 
 // send sends replies, and sees to the deadline.

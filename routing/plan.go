@@ -48,6 +48,7 @@ func (d *Decision) Plan(r *Route, v *View, e *Explained) (*Plan, error) {
 	p := &d.plan
 	if len(p.Steps) == 0 && len(d.resting) > 0 {
 		p.Flags |= LeastBad
+		most = 1 // an outage of all is no time to try each
 	}
 	p.Steps = append(p.Steps, d.resting...)
 	if len(p.Steps) > most {

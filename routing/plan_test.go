@@ -71,7 +71,7 @@ func TestPlan(t *testing.T) {
 		{"attempts do not raise the bound of eight", "a/1 a/2 a/3 a/4 a/5 a/6", 20, two, "m", "a/1:k0 a/1:k1 a/2:k0 a/2:k1 a/3:k0 a/3:k1 a/4:k0 a/4:k1"},
 		{"a resting target comes last", "a/x b/y c/z", 0, rig{resting: map[string]bool{"a": true}}, "m", "b/y:k0 c/z:k0 a/x:k0"},
 		{"a resting target is used when it is the only one", "a/x", 0, rig{resting: map[string]bool{"a": true}}, "m", "a/x:k0"},
-		{"all rest: the order written", "a/x b/y", 0, rig{resting: map[string]bool{"a": true, "b": true}}, "m", "a/x:k0 b/y:k0"},
+		{"all rest: the first alone", "a/x b/y", 0, rig{resting: map[string]bool{"a": true, "b": true}}, "m", "a/x:k0"},
 		{"attempts go to ready targets first", "a/x b/y", 1, rig{resting: map[string]bool{"a": true}}, "m", "b/y:k0"},
 		{"the model * is the client's name", "b/*", 0, two, "gpt-5.1", "b/gpt-5.1:k0"},
 		{"a client may name the provider too", "b/*", 0, two, "b/gpt-5.1", "b/gpt-5.1:k0"},
@@ -223,7 +223,9 @@ func TestPlanLaws(t *testing.T) {
 			t.Fatalf("%d steps, the most is %d", len(p.Steps), most)
 		}
 		checkSteps(t, p, g, usable)
-		if len(p.Steps) < most {
+		if all := p.Flags&routing.LeastBad != 0; all && len(p.Steps) != 1 {
+			t.Fatalf("all rest, and %d are tried", len(p.Steps))
+		} else if len(p.Steps) < most && !all {
 			checkExplained(t, p, &why, usable)
 		}
 	})

@@ -31,7 +31,7 @@ type Attempt struct {
 }
 
 // Try begins attempt n, at the target whose cluster Envoy chose. Where the attempt cannot be, it returns
-// the answer to give instead. work says that the request's body comes to be rewritten; otherwise it goes
+// the answer to give instead; where it must not be made, neither: Verdict has the answer. work says that the request's body comes to be rewritten; otherwise it goes
 // out as the plan made it.
 func (c *Core) Try(held string, n int, cluster string, h Header) (*Attempt, *Answer) {
 	x, err := c.find(held)
@@ -51,6 +51,9 @@ func (c *Core) Try(held string, n int, cluster string, h Header) (*Attempt, *Ans
 		return nil, c.fault(x, h, "provider "+cluster+" is not configured any more")
 	}
 	a.server = x.snap.Servers[x.Dialect]
+	if !x.mayTry(a.n) {
+		return nil, nil
+	}
 	x.mu.Lock()
 	x.tried = max(x.tried, a.n)
 	x.attempts[i].Path = a.leg.Path
@@ -74,17 +77,23 @@ func (x *Exchange) begin(n int) {
 
 // enter begins the first attempt at the first step whose breaker lets it in, and puts that in front: where many are planned
 // at once, a target that is tried again gets a few of them. Where none lets it in, it begins at the best all the same.
-func (x *Exchange) enter(steps []routing.Step) {
-	now := x.core.now()
+//
+// Of the steps behind it, those that would not be tried are left out.
+func (x *Exchange) enter(steps []routing.Step) []routing.Step {
+	now, in := x.core.now(), false
 	for i := range steps {
 		s := steps[i]
-		if x.core.heal.Of(s.Provider, s.Model).Enter(s.Key, now) {
+		if in = x.core.heal.Of(s.Provider, s.Model).Enter(s.Key, now); in {
 			copy(steps[1:i+1], steps[:i])
 			steps[0] = s
-			return
+			break
 		}
 	}
-	x.core.heal.Of(steps[0].Provider, steps[0].Model).Begin(steps[0].Key, now)
+	if !in {
+		x.core.heal.Of(steps[0].Provider, steps[0].Model).Begin(steps[0].Key, now)
+	}
+	x.core.again.Sent(steps[0].Provider, now)
+	return x.promising(steps, now)
 }
 
 // learn tells the health of its target how attempt n ended, once.
@@ -93,7 +102,7 @@ func (x *Exchange) learn(n int, a health.Attempt) {
 	under := x.attempts[n-1].under
 	x.attempts[n-1].under = learnt
 	x.mu.Unlock()
-	if under == learnt {
+	if under >= learnt {
 		return
 	}
 	l, now := &x.Steps[n-1], x.core.now()

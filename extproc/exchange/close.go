@@ -123,7 +123,7 @@ type Planned struct {
 	Took    time.Duration
 }
 
-// AttemptSeen is an attempt that ended.
+// AttemptSeen is an attempt that ended, or that was not made.
 type AttemptSeen struct {
 	Ticket   *ticket.Ticket      // of its exchange; nil: not known here
 	N        int                 // from 1; 0: not known
@@ -132,6 +132,7 @@ type AttemptSeen struct {
 	Path     ticket.Path
 	Code     llm.Code
 	Status   int       // of the answer; 0: none came
+	Unmade   string    // why it was planned and not made; "": it was made
 	Request  string    // the provider's own id of the request
 	Began    time.Time // zero: not known
 	Took     time.Duration
@@ -258,7 +259,7 @@ func (x *Exchange) close(o Outcome) {
 	x.closed = x.core.now()
 	x.first = nil
 	usage, counted := x.usage, x.counted
-	n := min(max(o.Tries, x.tried, 1), len(x.Steps))
+	n := min(max(o.Tries, x.tried, 1), x.madeOf())
 	last, broke := x.Steps[n-1], x.attempts[n-1].Err != nil
 	x.mu.Unlock()
 	source := FromService

@@ -29,6 +29,8 @@ func (r *rig) do(c *command) {
 		r.request(c)
 	case "attempt":
 		r.try(c)
+	case "spend":
+		r.spend(c.words[1], r.int(c.words[2]), strings.Join(c.input, "\n"))
 	case "answer":
 		r.answer(c)
 	case "chunk":
@@ -138,6 +140,21 @@ func (r *rig) grant(k *auth.Key, name, v string) {
 	if err != nil || !ok {
 		r.fatalf("%s=%s: %v", name, v, err)
 	}
+}
+
+// spend CLUSTER N, with a body: so many other requests go to a cluster with their second attempt.
+func (r *rig) spend(cluster string, n int, body string) {
+	out := r.out
+	for i := range n {
+		_, reply := r.ask("other-"+itoa(i), strings.TrimPrefix(body, "| "))
+		if reply.Plan == nil {
+			r.fatalf("it is refused: %s", reply.Answer.Body)
+		}
+		if a, answer := r.core.Try(reply.Plan.Ticket, 2, cluster, nil); a == nil || answer != nil {
+			r.fatalf("attempt %d of them is not made", i)
+		}
+	}
+	r.out = out
 }
 
 // answer STATUS [end], with headers: the head of the provider's answer.

@@ -72,6 +72,7 @@ type Core struct {
 	now   func() time.Time
 	seed  func() uint64
 	heal  *health.Targets
+	again health.Budgets
 	plans sync.Pool // of *routing.Decision
 }
 

@@ -212,6 +212,10 @@ func (r *rig) try(c *command) {
 		r.answered("answer", answer)
 		return
 	}
+	if a == nil {
+		r.answered("answer", r.core.Verdict(r.t.Context(), e.ticket, e.header))
+		return
+	}
 	e.attempt.a = a
 	if n == 1 && watch == "1" {
 		r.sent(cluster, e.body, nil)

@@ -112,6 +112,7 @@ const (
 	notBegun stage = iota
 	underWay
 	learnt
+	unmade // it was not made
 )
 
 // Begin starts the plan stage of an exchange.

@@ -13,6 +13,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/limits"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/routing"
 )
 
 // failed judges an answer with an error status, whose body is complete.
@@ -105,7 +106,7 @@ func (c *Core) Verdict(ctx context.Context, held string, h Header) *Answer {
 	late := time.NewTimer(verdictWait)
 	defer late.Stop()
 	for {
-		ok, news := x.known(len(x.Steps))
+		ok, news := x.known(x.made())
 		if ok {
 			break
 		}
@@ -128,6 +129,9 @@ func (x *Exchange) verdict() *llm.Error {
 	var said []string
 	for i := range x.attempts {
 		a := &x.attempts[i]
+		if a.under == unmade {
+			return spared(a.Err, said)
+		}
 		if !a.Known && a.Err == nil {
 			said = append(said, x.Steps[i].Target()+": no answer")
 			continue
@@ -223,4 +227,85 @@ func (c *Core) spare(l ticket.Leg, h Header) {
 	if said.Known() && c.log.Enabled(context.Background(), slog.LevelDebug) {
 		c.log.Debug("rate limits", "target", l.Target(), "key", l.Key, "requests", said.Requests, "tokens", said.Tokens, "input", said.Input, "output", said.Output, "rests", d)
 	}
+}
+
+// mayTry reports whether attempt n may be made: a first one always, a further one within the retry budget of its provider,
+// and while its breaker is not open, unless there are better ones behind it, which Envoy comes to by this one alone.
+func (x *Exchange) mayTry(n int) bool {
+	if n == 1 {
+		return true
+	}
+	now := x.core.now()
+	why := "breaker_open"
+	if x.ready(n-1, now) {
+		share := health.BudgetShare
+		if r := x.snap.Table.Route(x.Route); r != nil {
+			share = float64(r.Failover.Budget) / 100
+		}
+		if x.core.again.Take(x.Steps[n-1].Provider, share, now) {
+			return true
+		}
+		why = "retry_budget"
+	}
+	l := x.Steps[n-1]
+	x.core.seen.Attempt(AttemptSeen{Ticket: &x.Ticket, N: n, Provider: l.Provider, At: x.snap.Providers[l.Provider], Path: l.Path, Code: llm.CodeOverloaded, Unmade: why})
+	x.core.log.Debug("attempt not made", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", n, "target", l.Target(), "why", why)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	a := &x.attempts[n-1]
+	a.Known, a.Logged, a.under = true, true, unmade
+	a.Err = &llm.Error{Code: llm.CodeOverloaded, Reason: why, After: time.Second + time.Duration(x.core.seed()%uint64(4*time.Second))}
+	return false
+}
+
+// ready reports whether the step at i, or one behind it, has a breaker that is not open.
+func (x *Exchange) ready(i int, now time.Time) bool {
+	for ; i < len(x.Steps); i++ {
+		l := &x.Steps[i]
+		if _, rests := x.core.heal.Of(l.Provider, l.Model).Rests(l.Key, 0, now); !rests {
+			return true
+		}
+	}
+	return false
+}
+
+// promising leaves out of a plan further attempts that would not be made: at providers whose retry budget is spent, and
+// where the breaker is open.
+func (x *Exchange) promising(steps []routing.Step, now time.Time) []routing.Step {
+	kept := steps[:1]
+	for _, s := range steps[1:] {
+		if x.core.again.Spent(s.Provider, now) {
+			continue
+		}
+		if _, rests := x.core.heal.Of(s.Provider, s.Model).Rests(s.Key, 0, now); !rests {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// made returns how many steps of the plan may have been tried: all, or those before one that was not made.
+func (x *Exchange) made() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.madeOf()
+}
+
+// madeOf does what made does. The caller holds the lock.
+func (x *Exchange) madeOf() int {
+	for i := range x.attempts {
+		if x.attempts[i].under == unmade {
+			return i
+		}
+	}
+	return len(x.attempts)
+}
+
+// spared is the verdict where another attempt was not made, for the reason that e has.
+func spared(e *llm.Error, said []string) *llm.Error {
+	what := "too many requests had to be tried again of late, so that no other target was tried. "
+	if e.Reason == "breaker_open" {
+		what = "the other targets failed too often of late to be tried. "
+	}
+	return &llm.Error{Code: e.Code, Op: "exchange.verdict", Reason: e.Reason, After: e.After, Message: strings.TrimSuffix(what+strings.Join(said, "; "), " ")}
 }

@@ -43,7 +43,7 @@ func (c *clock) now() time.Time { return c.t }
 func kindsRoute(t testing.TB, kinds []providers.Kind, o exchange.Options) *exchange.Core {
 	t.Helper()
 	ps := map[string]*providers.Provider{}
-	rt := &routing.Route{Name: "r", Models: []string{"*"}, Failover: routing.Failover{FirstToken: true, ErrorBodies: true}}
+	rt := &routing.Route{Name: "r", Models: []string{"*"}, Failover: routing.Failover{FirstToken: true, ErrorBodies: true, Budget: 20}}
 	for i, k := range kinds {
 		name := fmt.Sprintf("%s-%d", k.Name, i)
 		ps[name] = newProvider(t, k, name, "", "", providers.Key{ID: "k", Secret: secret.New(keyOf(name))})

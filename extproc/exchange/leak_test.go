@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/internal/auth"
@@ -113,7 +114,7 @@ func TestNoHeaderOfAnEarlierAttemptStays(t *testing.T) {
 	}
 	var routes []*routing.Route
 	route := func(order ...credentialed) {
-		rt := &routing.Route{Name: fmt.Sprint("r", len(routes)), Failover: routing.Failover{FirstToken: true, ErrorBodies: true}}
+		rt := &routing.Route{Name: fmt.Sprint("r", len(routes)), Failover: routing.Failover{FirstToken: true, ErrorBodies: true, Budget: 20}}
 		rt.Models = []string{rt.Name}
 		for _, p := range order {
 			rt.Targets = append(rt.Targets, routing.Target{Provider: p.Name, Model: p.model})
@@ -131,7 +132,8 @@ func TestNoHeaderOfAnEarlierAttemptStays(t *testing.T) {
 		}
 	}
 	snapshot.Table = routing.NewTable(routes, nil)
-	core := exchange.New(snapshot, exchange.Options{})
+	clock := &clock{time.Unix(1e9, 0)}
+	core := exchange.New(snapshot, exchange.Options{Now: clock.now})
 	doors, err := providertest.Doors(all.Servers())
 	if err != nil {
 		t.Fatal(err)
@@ -142,6 +144,7 @@ func TestNoHeaderOfAnEarlierAttemptStays(t *testing.T) {
 			continue
 		}
 		for n, rt := range routes {
+			clock.t = clock.t.Add(time.Second) // so that no retry budget is spent
 			f := follower{core: core, known: known, door: &doors[i], stream: n%2 == 0}
 			f.follow(t, rt.Name)
 			attempts += f.attempts

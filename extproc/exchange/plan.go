@@ -245,7 +245,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	for !x.core.live.claim(x.ID) { // the client's id is that of another exchange, too
 		x.ID = newID()
 	}
-	x.enter(plan.Steps)
+	plan.Steps = x.enter(plan.Steps)
 	clusters := make([]string, 0, len(plan.Steps)+1)
 	for i, s := range plan.Steps {
 		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}

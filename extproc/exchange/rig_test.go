@@ -178,7 +178,7 @@ func newProvider(t testing.TB, kind providers.Kind, name, base, speaks string, k
 
 // route NAME MODELS… -> TARGETS… [option[=value]]….
 func (r *rig) route(args []string) {
-	rt := &routing.Route{Name: args[0], Failover: routing.Failover{FirstToken: true}}
+	rt := &routing.Route{Name: args[0], Failover: routing.Failover{FirstToken: true, Budget: 20}}
 	targets := false
 	for _, a := range args[1:] {
 		n, v, set := strings.Cut(a, "=")
@@ -208,6 +208,8 @@ func (r *rig) option(rt *routing.Route, name, value string) {
 		d.BetweenTokens = r.duration(value)
 	case "total":
 		d.Total = r.duration(value)
+	case "budget":
+		rt.Failover.Budget = r.int(value)
 	case "attempts":
 		rt.Failover.Attempts = r.int(value)
 	case "nohold":
@@ -269,6 +271,10 @@ func (j journal) Lost(from, to dialect.Name, n int) {
 }
 
 func (j journal) Attempt(e exchange.AttemptSeen) {
+	if e.Unmade != "" {
+		j.r.sayf("seen no attempt %s: %s", e.Provider, e.Unmade)
+		return
+	}
 	j.r.sayf("seen attempt %s %s %s%s%s", e.Provider, e.Path, e.Code, span(" took ", e.Took), span(" first ", e.First))
 }
 

@@ -69,6 +69,10 @@ func (o *Observer) Planned(p exchange.Planned) { o.metrics.Planned(p.Path.String
 
 // Attempt implements exchange.Observer.
 func (o *Observer) Attempt(a exchange.AttemptSeen) {
+	if a.Unmade != "" {
+		o.metrics.Unmade(a.Provider, a.Unmade)
+		return
+	}
 	o.metrics.LogEntry("attempt")
 	if a.Code != llm.CodeNone {
 		o.metrics.Error(a.Code, "attempt")

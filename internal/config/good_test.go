@@ -74,7 +74,7 @@ func describe(c *config.Config) string {
 		}
 	}
 	for _, r := range c.Table().Routes() {
-		fmt.Fprintf(&b, "route %s %q policies=%v usage=%v lossy=%v show=%v forward=%v\n  first_token=%v between_tokens=%v total=%v\n  %+v\n  %+v\n", r.Name, r.Models, names(r.Policies), r.Usage, r.Lossy, r.Show, r.Forward, r.Deadlines.FirstToken, r.Deadlines.BetweenTokens, r.Deadlines.Total, r.Failover, r.Client)
+		fmt.Fprintf(&b, "route %s %q policies=%v usage=%v lossy=%v show=%v forward=%v\n  first_token=%v between_tokens=%v total=%v\n  %s\n  %+v\n", r.Name, r.Models, names(r.Policies), r.Usage, r.Lossy, r.Show, r.Forward, r.Deadlines.FirstToken, r.Deadlines.BetweenTokens, r.Deadlines.Total, failover(&r.Failover), r.Client)
 		for _, t := range r.Targets {
 			fmt.Fprintf(&b, "  target %s weight=%d like=%q", t, t.Weight, t.Like)
 			if t.Priority > 0 {
@@ -386,4 +386,13 @@ func names(ps []routing.Named) (out []string) {
 		out = append(out, p.Name)
 	}
 	return out
+}
+
+// failover writes what is not usual last.
+func failover(f *routing.Failover) string {
+	s := fmt.Sprintf("{FirstToken:%v ErrorBodies:%v Attempts:%d}", f.FirstToken, f.ErrorBodies, f.Attempts)
+	if f.Budget != 20 {
+		s += fmt.Sprintf(" budget=%d", f.Budget)
+	}
+	return s
 }

@@ -36,6 +36,12 @@ type Failover struct {
 	FirstToken  bool `yaml:"first_token" doc:"Holds a stream's head until its first content while a target is left, so that a stream that begins with an error or nothing can still fail over."`
 	ErrorBodies bool `yaml:"error_bodies" doc:"Reads error bodies of whole answers too, for causes that the status does not tell."`
 	Attempts    int  `yaml:"attempts" min:"1" max:"8" zero:"as many as there are targets and keys" doc:"Most attempts in all."`
+	RetryBudget int  `yaml:"retry_budget" max:"100" zero:"10 a second and no more" doc:"How many tries again a provider may get, in percent of its requests of the last ten seconds, and 10 a second in any case. See [Failover](failover.md#retry-budgets)."`
+}
+
+// failover gives the form that exchanges go by.
+func (f *Failover) failover() routing.Failover {
+	return routing.Failover{FirstToken: f.FirstToken, ErrorBodies: f.ErrorBodies, Attempts: f.Attempts, Budget: f.RetryBudget}
 }
 
 // ClientHeaders says what clients may decide.
@@ -187,7 +193,7 @@ func (r *Route) route() *routing.Route {
 		Match:     r.Match.match(),
 		Policies:  r.policies(),
 		Deadlines: routing.Deadlines{FirstToken: r.Deadlines.FirstToken, Answer: r.Deadlines.Answer, BetweenTokens: r.Deadlines.BetweenTokens, Total: r.Deadlines.Total},
-		Failover:  routing.Failover(r.Failover),
+		Failover:  r.Failover.failover(),
 		Client:    routing.ClientHeaders(r.ClientHeaders),
 		Show:      r.AnswerHeaders,
 		Forward:   r.Count == "forward",

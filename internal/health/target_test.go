@@ -395,32 +395,6 @@ func TestBreakerLaws(t *testing.T) {
 	})
 }
 
-func TestRetryBudgets(t *testing.T) {
-	now := time.Unix(1e9, 0)
-	b := NewBudgets()
-	if n := b.Left("p", now); n != budgetFloor {
-		t.Fatalf("%d at first", n)
-	}
-	for range 2000 {
-		b.Sent("p", now)
-	}
-	if n := b.Left("p", now); n != 400 {
-		t.Fatalf("%d of 2000 requests", n)
-	}
-	for range 400 {
-		b.Retried("p", now)
-	}
-	if n := b.Left("p", now); n != 0 {
-		t.Errorf("%d are left after all were spent", n)
-	}
-	if n := b.Left("q", now); n != budgetFloor {
-		t.Errorf("another provider has %d", n)
-	}
-	if n := b.Left("p", now.Add(budgetWindow)); n != budgetFloor {
-		t.Errorf("%d when the window is over", n)
-	}
-}
-
 func BenchmarkAttempt(b *testing.B) {
 	h, now := NewTargets().Of("p", "m"), time.Unix(1e9, 0)
 	b.ReportAllocs()

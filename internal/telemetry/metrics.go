@@ -73,6 +73,7 @@ type selfMeters struct {
 	reloads      *family[prometheus.Counter]
 	entries      *family[prometheus.Counter]
 	off          *family[prometheus.Counter]
+	unmade       *family[prometheus.Counter]
 	authFailures *family[prometheus.Counter]
 	examples
 }
@@ -105,6 +106,7 @@ func New(r *prometheus.Registry, o Options) *Metrics {
 	m.self.build, _ = k.gauges("signalbox_build_info")
 	m.self.reloads, m.self.entries = k.counterFamily("signalbox_reload_total"), k.counterFamily("signalbox_log_entries_total")
 	m.self.off = k.counterFamily("signalbox_usage_off_total")
+	m.self.unmade = k.counterFamily("signalbox_unmade_attempts_total")
 	m.self.authFailures = k.counterFamily("signalbox_auth_failures_total")
 	m.Cost, m.Quota, m.Ledger, m.Export, m.Idempotency = newCost(k, m), newQuota(k), newLedger(k), newExport(k), newIdempotency(k)
 	return m
@@ -214,6 +216,9 @@ func (m *Metrics) Losses(from, to string, n int) {
 		m.losses.get(key{from, to}).Add(float64(n))
 	}
 }
+
+// Unmade counts a further attempt at a provider that was not made, for a reason.
+func (m *Metrics) Unmade(provider, reason string) { m.self.unmade.get(key{provider, reason}).Inc() }
 
 // Live says how many exchanges have begun and not ended.
 func (m *Metrics) Live(n int) { m.self.live.Set(float64(n)) }

@@ -54,6 +54,7 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 	m.Usage(&Call{Provider: "nobody"}, "none", &llm.Usage{}, nil)
 	m.Error(llm.CodeRateLimited, "attempt")
 	m.Losses("openai-chat", "anthropic-messages", 3)
+	m.Unmade("gpt", "retry_budget")
 	m.Losses("openai-chat", "openai-chat", 0)
 	m.Live(7)
 	m.Reload(true)
@@ -94,6 +95,7 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 		`signalbox_tokens_total{kind="input",provider="claude",source="service"} 101`,
 		`signalbox_tokens_total{kind="output",provider="claude",source="service"} 50`,
 		`signalbox_tokens_total{kind="reasoning",provider="claude",source="service"} 30`,
+		`signalbox_unmade_attempts_total{provider="gpt",reason="retry_budget"} 1`,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("page (-want +got):\n%s", d)

@@ -117,6 +117,7 @@ var table = slices.Concat(
 		counter("signalbox_tokens_total", "{token}", "Tokens used. Input includes cached and cache_write, output includes reasoning. The source is who read them.", "provider", "kind", "source"),
 		counter("signalbox_usage_off_total", "{exchange}", "Exchanges whose prompt has, by the provider's count, less than half or more than twice the tokens that it has by ours. Of those that are compared, which are samples.", "provider", "gen_ai_request_model"),
 		counter("signalbox_errors_total", "{error}", "Errors, by class and by where they arose.", "code", "where"),
+		counter("signalbox_unmade_attempts_total", "{attempt}", "Further attempts that were planned and not made: `retry_budget`, as too many of the provider's requests were tries again, or `breaker_open`.", "provider", "reason"),
 		counter("signalbox_losses_total", "{loss}", "Things of requests and answers that another dialect could not carry.", "dialect_from", "dialect_to"),
 		gauge("signalbox_live_exchanges", "{exchange}", "Exchanges that have begun and not ended."),
 		counter("signalbox_swept_total", "{exchange}", "Exchanges whose end nobody reported in time."),
