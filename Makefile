@@ -152,6 +152,10 @@ test-quota: check-tools build ## quotas at length: random histories on memory an
 	SIGNALBOX_REQUIRE_SERVERS=1 $(GO) test -count=1 -timeout 20m -p 1 -run "Histories|Replicas" ./internal/quota/memory ./internal/quota/lease ./internal/quota/redis -rapid.checks 10000
 	SIGNALBOX_REQUIRE_SERVERS=1 SIGNALBOX_QUOTA_LONG=1 SIGNALBOX_BINARY="$$PWD/bin/signalbox" $(GO) test -count=1 -timeout 20m -v -run Money ./internal/e2e/proof
 
+.PHONY: simulate
+simulate: ## what routing promises, in fake time, played fifty times over
+	$(GO) test -count=1 -timeout 20m -v ./routing/sim -seeds 50
+
 .PHONY: cross
 cross: ## every recorded exchange to every kind of provider; make test takes a part of the vendors for each
 	SIGNALBOX_CROSS=1 $(GO) test -count=1 -run EveryRecordToEveryKind -v ./internal/translate

@@ -110,6 +110,7 @@ var beside = []struct{ pattern, why string }{
 	{"internal/archtest", "reads the source"},
 	{"internal/testkit", "what tests share"},
 	{"internal/testkit/*", "what tests share"},
+	{"routing/sim", "plays traffic for tests"},
 	{"providers/providertest", "the contract of provider kinds"},
 	{"internal/quota/quotatest", "the contract of quota stores"},
 	{"internal/idempotency/storetest", "the contract of stores of answers"},

@@ -13,7 +13,7 @@ import (
 // Half-lives of what is learnt.
 const (
 	halfSuccess = 30 * time.Second
-	halfLatency = 2 * time.Minute
+	halfLatency = 5 * time.Second
 	halfUsage   = 30 * time.Minute
 )
 

@@ -18,32 +18,39 @@ const (
 	buckets     = 193 // up to Longest: log2(Longest/Shortest) × perDoubling
 )
 
-// Sketch counts durations, of which those that are older by the half-life weigh half. The zero Sketch is empty. It is not
-// safe for concurrent use.
+// Sketch counts durations, of which those that are older by the half-life weigh half; where few come, the last ones are kept
+// for longer, or one would be judged by. The zero Sketch is empty. It is not safe for concurrent use.
 type Sketch struct {
 	counts [buckets]float32
 	sum    float64
-	zero   time.Time // when a weight is 1
+	one    float64   // what a duration of the last time weighs
+	last   time.Time // when one was added
 	Half   time.Duration
 }
 
-// Add counts a duration. Time does not run backwards: what comes from before the sketch's beginning counts as of then.
+// few is how many durations are not forgotten before others come.
+const few = 16
+
+// Add counts a duration. Time does not run backwards: what comes from before the last one counts as of then.
 func (s *Sketch) Add(d time.Duration, now time.Time) {
 	if s.sum == 0 {
-		s.zero = now
+		s.one, s.last = 1, now
 	}
-	w := s.weight(now)
-	if w > 1<<60 { // far from the end of a float32
-		s.scale(1 / w)
-		s.zero, w = now, 1
+	if now.After(s.last) {
+		n := s.sum / s.one
+		s.one, s.last = min(s.weight(now), s.one*n/min(n, few)), now
 	}
-	s.counts[bucket(d)] += float32(w)
-	s.sum += w
+	if s.one > 1<<60 { // far from the end of a float32
+		s.scale(1 / s.one)
+		s.one = 1
+	}
+	s.counts[bucket(d)] += float32(s.one)
+	s.sum += s.one
 }
 
 // weight is what a duration of a time weighs.
 func (s *Sketch) weight(now time.Time) float64 {
-	return math.Exp2(max(0, float64(now.Sub(s.zero))/float64(s.Half)))
+	return s.one * math.Exp2(float64(now.Sub(s.last))/float64(s.Half))
 }
 
 func (s *Sketch) scale(by float64) {
@@ -87,7 +94,7 @@ func (s *Sketch) Merge(o *Sketch, now time.Time) {
 		return
 	}
 	if s.sum == 0 {
-		s.zero = now
+		s.one, s.last = 1, now
 	}
 	by := s.weight(now) / o.weight(now)
 	for i, n := range o.counts {
@@ -120,7 +127,7 @@ func (s *Sketch) Put(b Share, now time.Time) {
 		return
 	}
 	if s.sum == 0 {
-		s.zero = now
+		s.one, s.last = 1, now
 	}
 	w := s.weight(now) * b.Weight
 	s.counts[b.Bucket] += float32(w)
