@@ -126,6 +126,9 @@ func (w *writer) dynamic(r *response) {
 		w.object(NamespaceTicket)
 		w.member("ticket", p.Ticket)
 		w.member("dialect", string(p.Dialect))
+		if p.Health != "" {
+			w.member("health", p.Health)
+		}
 		w.end(3)
 	}
 	if a := r.Attempt; a != nil {

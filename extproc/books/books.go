@@ -53,6 +53,9 @@ func (b *Books) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 		r.Asked.Path = e.Attempts[n-1].Path
 		r.Result.Why = e.Attempts[n-1].Code
 	}
+	if e.Least {
+		r.Result.Flags = append(r.Result.Flags, leastBad)
+	}
 	b.money(r, c)
 	var began time.Duration
 	for i := range e.Attempts {
@@ -61,6 +64,9 @@ func (b *Books) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 	}
 	return r
 }
+
+// leastBad is the flag of an exchange for which no target of its route was well.
+const leastBad ledger.Flag = "least_bad"
 
 // Keep implements metering.Books.
 func (b *Books) Keep(r *ledger.Record, c *metering.Charge) {

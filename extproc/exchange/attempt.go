@@ -79,8 +79,9 @@ func (x *Exchange) begin(n int) {
 // at once, a target that is tried again gets a few of them. Where none lets it in, it begins at the best all the same.
 //
 // Of the steps behind it, those that would not be tried are left out.
-func (x *Exchange) enter(steps []routing.Step) []routing.Step {
-	now, in := x.core.now(), false
+func (x *Exchange) enter(plan *routing.Plan) {
+	x.Rules.Least = plan.Flags&routing.LeastBad != 0
+	steps, now, in := plan.Steps, x.core.now(), false
 	for i := range steps {
 		s := steps[i]
 		if in = x.core.heal.Of(s.Provider, s.Model).Enter(s.Key, now); in {
@@ -93,7 +94,15 @@ func (x *Exchange) enter(steps []routing.Step) []routing.Step {
 		x.core.heal.Of(steps[0].Provider, steps[0].Model).Begin(steps[0].Key, now)
 	}
 	x.core.again.Sent(steps[0].Provider, now)
-	return x.promising(steps, now)
+	plan.Steps = x.promising(steps, now)
+}
+
+// least is what the client is shown where no target was well.
+func (x *Exchange) least() string {
+	if x.Rules.Least && x.Rules.Show {
+		return "least_bad"
+	}
+	return ""
 }
 
 // learn tells the health of its target how attempt n ended, once.

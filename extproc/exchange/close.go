@@ -121,6 +121,7 @@ type Planned struct {
 	Dialect dialect.Name
 	Path    ticket.Path // of attempt 1
 	Took    time.Duration
+	Least   bool // no target was well
 }
 
 // AttemptSeen is an attempt that ended, or that was not made.
@@ -323,7 +324,7 @@ func (x *Exchange) step(l ticket.Leg) *metering.Step {
 func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
 	e := &metering.Ended{
 		ID: x.ID, Party: x.party(), KeyName: x.Who, Tags: x.Tags, Trace: x.Trace.ID(), Began: x.began(), Hold: x.Hold, Limits: x.snap.Limits,
-		Asked:   metering.Asked{Route: x.Route, Model: x.Model, Dialect: string(x.Dialect), Op: x.Op, Stream: x.Stream, Arm: x.Rules.Arm, Config: x.Version},
+		Asked:   metering.Asked{Route: x.Route, Model: x.Model, Dialect: string(x.Dialect), Op: x.Op, Stream: x.Stream, Arm: x.Rules.Arm, Config: x.Version, Least: x.Rules.Least},
 		Outcome: metering.Outcome{Status: o.Status, Took: o.Took, First: o.First, Sent: o.Sent},
 	}
 	x.mu.Lock()

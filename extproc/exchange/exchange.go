@@ -250,6 +250,7 @@ type Routed struct {
 	Clusters []string // one for each attempt, in order
 	Ticket   string
 	Dialect  dialect.Name
+	Health   string // shown to the client: least_bad; "": a target is well, or nothing is shown
 }
 
 // Prepared describes the attempt whose request is sent: what Envoy needs to finish it.

@@ -245,7 +245,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	for !x.core.live.claim(x.ID) { // the client's id is that of another exchange, too
 		x.ID = newID()
 	}
-	plan.Steps = x.enter(plan.Steps)
+	x.enter(plan)
 	clusters := make([]string, 0, len(plan.Steps)+1)
 	for i, s := range plan.Steps {
 		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
@@ -257,7 +257,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		clusters = append(clusters, x.cluster(s.Provider))
 	}
 	clusters = append(clusters, ServiceCluster)
-	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: x.Encode(), Dialect: spoken(x.Dialect)}}
+	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: x.Encode(), Dialect: spoken(x.Dialect), Health: x.least()}}
 	if len(p.granted.Levels) > 0 {
 		r.Limits = metering.Headers(x.Dialect, &p.granted, x.core.now())
 	}
@@ -295,9 +295,9 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	x.move(stPlanned)
 	x.in = nil
 	x.core.live.add(x)
-	x.core.seen.Planned(Planned{Route: x.Route, Dialect: x.Dialect, Path: leg.Path, Took: x.core.now().Sub(x.began()) - waited})
+	x.core.seen.Planned(Planned{Route: x.Route, Dialect: x.Dialect, Path: leg.Path, Took: x.core.now().Sub(x.began()) - waited, Least: x.Rules.Least})
 	if x.core.debugs() {
-		x.core.log.Debug("exchange planned", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "route", x.Route, "model", x.Model, "stream", x.Stream, "key", x.Who, "path", leg.Path, "steps", stepNames(x.Steps), "config", x.Version)
+		x.core.log.Debug("exchange planned", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "route", x.Route, "model", x.Model, "stream", x.Stream, "key", x.Who, "path", leg.Path, "steps", stepNames(x.Steps), "least_bad", x.Rules.Least, "config", x.Version)
 	}
 	return r, nil
 }

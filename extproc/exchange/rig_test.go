@@ -263,7 +263,11 @@ func (j journal) Refused(e exchange.Refusal) {
 }
 
 func (j journal) Planned(e exchange.Planned) {
-	j.r.sayf("seen planned %s %s %s%s", e.Route, e.Dialect, e.Path, span(" took ", e.Took))
+	least := ""
+	if e.Least {
+		least = " least_bad"
+	}
+	j.r.sayf("seen planned %s %s %s%s%s", e.Route, e.Dialect, e.Path, span(" took ", e.Took), least)
 }
 
 func (j journal) Lost(from, to dialect.Name, n int) {

@@ -41,6 +41,7 @@ type Asked struct {
 	Stream  bool
 	Arm     string // of an experiment, as EXPERIMENT/ARM; "": of none
 	Config  string // version of the configuration that planned it
+	Least   bool   // no target was well: the least bad was tried
 }
 
 // Told is what the last answer said of what it used.

@@ -65,7 +65,12 @@ func (o *Observer) Refused(r exchange.Refusal) {
 }
 
 // Planned implements exchange.Observer.
-func (o *Observer) Planned(p exchange.Planned) { o.metrics.Planned(p.Path.String(), p.Took) }
+func (o *Observer) Planned(p exchange.Planned) {
+	o.metrics.Planned(p.Path.String(), p.Took)
+	if p.Least {
+		o.metrics.Health.LeastBad(p.Route)
+	}
+}
 
 // Attempt implements exchange.Observer.
 func (o *Observer) Attempt(a exchange.AttemptSeen) {

@@ -88,6 +88,7 @@ type Rules struct {
 	Hold    bool          `json:"h,omitzero"` // first-token failover
 	Judge   bool          `json:"j,omitzero"` // read error bodies of whole answers
 	Arm     string        `json:"a,omitzero"` // of an experiment: EXPERIMENT/ARM; "": there is none
+	Least   bool          `json:"w,omitzero"` // no target was well when it was planned: the least bad is tried
 }
 
 // Millis is a duration in the ticket, in milliseconds. 0: none.

@@ -69,6 +69,7 @@ func (r *Rules) append(b []byte) []byte {
 	b = flag(b, "h", r.Hold)
 	b = flag(b, "j", r.Judge)
 	b = optional(b, "a", r.Arm)
+	b = flag(b, "w", r.Least)
 	return append(b, '}')
 }
 

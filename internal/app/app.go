@@ -22,6 +22,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/accounts"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/control"
+	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
@@ -96,6 +97,10 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.build.access.Failures = cfg.Auth.Failures.Limiter()
 	a.build.learnt = &counting.Keeper{Path: cfg.Tokenizer.File(), Counter: a.build.count, Log: a.log}
 	a.build.learnt.Restore()
+	rests, targets := health.NewCooldowns(), health.NewTargets()
+	if a.build.health, err = openHealth(cfg, health.Known{Targets: targets, Rests: rests}, a.log, a.metrics); err != nil {
+		return nil, err
+	}
 	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Version: o.Version, Log: a.log, Budget: a.budget, Limits: a.limits, Metrics: a.metrics, Trouble: a.build.trouble}); err != nil {
 		return nil, err
 	}
@@ -119,7 +124,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		a.close()
 		return nil, err
 	}
-	a.core = exchange.New(snap, exchange.Options{Log: a.log, Observer: a.build.accounts.Watch(observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors}))})
+	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Observer: a.build.accounts.Watch(observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors}))})
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
 	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)
@@ -245,6 +250,7 @@ func fixed(old, now *config.Config) error {
 	differs("envoy", old.Envoy == now.Envoy)
 	differs("tokenizer", old.Tokenizer.State == now.Tokenizer.State && maps.Equal(old.Tokenizer.Vocab, now.Tokenizer.Vocab))
 	differs("quota", old.Quota == now.Quota)
+	differs("health", old.Health == now.Health)
 	differs("ledger", reflect.DeepEqual(old.Ledger, now.Ledger))
 	differs("idempotency", old.Idempotency == now.Idempotency)
 	differs("telemetry, but for traces.sample, follow_parent and propagate,", sending.Same(old.Telemetry, now.Telemetry))

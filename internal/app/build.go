@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"strconv"
@@ -16,12 +17,15 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/control"
+	"github.com/signalbox-ai/signalbox/internal/health"
+	"github.com/signalbox-ai/signalbox/internal/health/upkeep"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/idempotency/stores"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/redis"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/sending"
+	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
@@ -37,6 +41,7 @@ type builder struct {
 	learnt   *counting.Keeper   // of the running program
 	accounts *accounts.Accounts // of the running program; nil: nothing is limited or written down
 	access   access.Live        // of the running program
+	health   *upkeep.Upkeep     // of the running program
 	trouble  *trouble.Log       // of the running program
 	built    int                // snapshots so far: two never share a version
 	control  *control.Control   // of the running program; nil: there is no store
@@ -85,6 +90,19 @@ func (r *replays) close() {
 	if r.end != nil {
 		r.end()
 	}
+}
+
+// openHealth takes back what the process before this one knew of targets.
+func openHealth(cfg *config.Config, known health.Known, log *slog.Logger, m *telemetry.Metrics) (*upkeep.Upkeep, error) {
+	p := upkeep.Params{Settings: &cfg.Health, Known: known, Log: log, Metrics: &m.Health}
+	if q := &cfg.Quota; q.Remote() {
+		p.Quota = upkeep.Place{URL: q.Store, Password: q.Password, Security: redis.Security{CA: q.CA, Cert: q.Cert, Key: q.Key, Name: q.ServerName}}
+	}
+	u, err := upkeep.Open(p)
+	if err != nil {
+		return nil, config.Errors{cfg.Fault("health", "health: "+err.Error())}
+	}
+	return u, nil
 }
 
 // vocabularies makes the set of counters, with the vocabularies that the configuration brings.

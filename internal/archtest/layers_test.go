@@ -65,6 +65,7 @@ var layers = []string{
 		internal/cache
 		internal/guard
 		internal/alert
+		internal/health/upkeep
 		internal/ledger/sqlite
 		internal/ledger/postgres`,
 	`providers

@@ -52,6 +52,11 @@ func (d *decoder) check(c *Config) {
 		}
 	})
 	d.checkIdempotency(&c.Idempotency)
+	c.Health.Check(func(field, message string) {
+		if at := "health." + field; !d.bad[at] {
+			d.fail(at, "%s: %s", field, message)
+		}
+	})
 	d.checkAlerts(c)
 	d.checkVocab(c.Tokenizer.Vocab)
 	if !c.Envoy.Admin.Loopback() && !d.bad["envoy.admin"] {

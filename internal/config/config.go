@@ -25,6 +25,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
+	"github.com/signalbox-ai/signalbox/internal/health/upkeep"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
@@ -141,11 +142,12 @@ type Limits struct {
 	Answer      Size `yaml:"answer" min:"1024" max:"1073741824" doc:"Largest answer that is read whole; streams have no such bound."`
 }
 
-// Accounting is what counts and keeps what is used, and what was answered.
+// Accounting is what counts and keeps what is used, what was answered, and what is learnt.
 type Accounting struct {
 	Quota       budgets.Service `yaml:"quota" doc:"What counts the limits of organizations, teams, projects and keys. See [Quotas](quotas.md)."`
 	Ledger      Ledger          `yaml:"ledger" doc:"Where it is kept what was used and what it cost. See [The ledger](ledger.md)."`
 	Idempotency Idempotency     `yaml:"idempotency" doc:"Where answers are kept that clients may ask for again, by an idempotency key. See [Idempotency](idempotency.md)."`
+	Health      upkeep.Settings `yaml:"health" doc:"What is kept and shared of the health of targets. See [Health](health.md)."`
 	Alerts      alert.Settings  `yaml:"alerts" doc:"Who is told of limits that are nearly used up, of spending out of the ordinary, and of keys that end. See [Alerts](alerts.md)."`
 }
 
@@ -284,6 +286,7 @@ func (c *Config) preset() {
 	c.Envoy = Envoy{Admin: "unix:run/envoy-admin.sock", Heap: 1 << 30, Usage: "tail", LogLevel: "warning"}
 	c.Tokenizer = Tokenizer{State: "run/tokens.json"}
 	c.Quota = budgets.Preset()
+	c.Health = upkeep.Preset()
 	c.Observation.Preset()
 	c.Ledger = Ledger{Store: "none", Spool: "run/ledger-spool", SpoolSize: 1 << 30, Retention: Retention{Records: 90, Minutes: 7, Hours: 400}}
 	c.Alerts = alert.Preset()

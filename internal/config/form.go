@@ -15,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/glob"
+	"github.com/signalbox-ai/signalbox/internal/health/upkeep"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/redis"
@@ -127,6 +128,9 @@ func limitForm(form, s string) error {
 	}
 	if form == "quotas" && s != "memory" || form == "answers" && s != "memory" && s != "none" {
 		return redis.CheckURL(s)
+	}
+	if form == "share" {
+		return upkeep.Form(s)
 	}
 	if form == "ledger" {
 		_, err := book.Locate(s)

@@ -140,7 +140,7 @@ func (c *Config) Files() []string {
 	add(c.Listen.TLS.Cert)
 	add(c.Listen.TLS.Key)
 	add(c.Listen.TLS.ClientCA)
-	for _, f := range []string{c.Quota.CA, c.Quota.Cert, c.Quota.Key} {
+	for _, f := range append(c.Health.Files(), c.Quota.CA, c.Quota.Cert, c.Quota.Key) {
 		add(f)
 	}
 	out = append(out, c.Telemetry.Files()...)

@@ -126,6 +126,8 @@ func filled(t reflect.Type, well bool) reflect.Value {
 		if t == reflect.TypeFor[time.Duration]() {
 			v.SetInt(int64(time.Second))
 		}
+	case reflect.Float64:
+		v.SetFloat(0.5)
 	case reflect.Uint8, reflect.Uint, reflect.Uint64:
 		v.SetUint(2)
 	}

@@ -53,6 +53,7 @@ type Metrics struct {
 type besideMeters struct {
 	Export      ExportMeters
 	Idempotency IdempotencyMeters
+	Health      HealthMeters
 }
 
 // exchangeMeters are the counter of exactly these labels and the histogram of their route.
@@ -109,6 +110,7 @@ func New(r *prometheus.Registry, o Options) *Metrics {
 	m.self.unmade = k.counterFamily("signalbox_unmade_attempts_total")
 	m.self.authFailures = k.counterFamily("signalbox_auth_failures_total")
 	m.Cost, m.Quota, m.Ledger, m.Export, m.Idempotency = newCost(k, m), newQuota(k), newLedger(k), newExport(k), newIdempotency(k)
+	m.Health = newHealth(k)
 	return m
 }
 

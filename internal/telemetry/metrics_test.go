@@ -78,6 +78,8 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 		`signalbox_exchanges_total{dialect="openai-chat",outcome="ok",route="support"} 1`,
 		`signalbox_first_byte_seconds_sum{provider="claude"} 0.25`,
 		`signalbox_first_byte_seconds_count{provider="claude"} 1`,
+		`signalbox_health_replicas 0`,
+		`signalbox_health_shared 0`,
 		`signalbox_idempotency_answer_bytes_total 0`,
 		`signalbox_idempotency_running 0`,
 		`signalbox_live_exchanges 7`,

@@ -55,6 +55,7 @@ var labels = []Label{
 	{"path", "signalbox.path", "How much of an answer visits the service: `direct`, `watched`, `worked`, `listened`.", false},
 	{"policy", "signalbox.policy", "What a limit does while its store is away: `deny`, `local`, `allow`.", false},
 	{"provider", "signalbox.provider", "The provider, by its name in the configuration.", true},
+	{"quantile", "signalbox.quantile", "`0.5` or `0.95`.", false},
 	{"reason", "signalbox.reason", "Why, a word of the metric's.", false},
 	{"result", "signalbox.result", "How it went, a word of the metric's.", false},
 	{"revision", "vcs.ref.head.revision", "Commit that the program was built from.", false},
@@ -62,6 +63,7 @@ var labels = []Label{
 	{"signal", "signalbox.signal", "`traces` or `metrics`.", false},
 	{"sink", "signalbox.sink", "A sink of the ledger's records, by its name in the configuration.", true},
 	{"source", "signalbox.source", "Who read the usage: `envoy`, `service`, or `estimate`.", false},
+	{"state", "signalbox.state", "Of a breaker: `closed`, `open`, `half_open` (a few try) or `closing` (a growing share goes in).", false},
 	{"store", "signalbox.store", "The store, as `memory`, `redis`, `sqlite`, `postgres`.", false},
 	{"tag", "signalbox.tag", "A tag's name.", true},
 	{"unit", "signalbox.unit", "What a limit counts: `requests`, `input_tokens`, `output_tokens`, `tokens`, `money`, `parallel`.", false},
@@ -87,6 +89,7 @@ const (
 	groupMoney     = "Money"
 	groupQuota     = "Quotas"
 	groupLedger    = "Ledger and journal"
+	groupHealth    = "Health of targets"
 	groupRepeated  = "Idempotency keys"
 	groupSelf      = "The service itself"
 )
@@ -171,6 +174,16 @@ var table = slices.Concat(
 		gauge("signalbox_ledger_export_lag_seconds", "s", "How long the oldest record waits for a sink; 0: none does.", "sink"),
 		gauge("signalbox_ledger_export_up", "1", "1 while a sink takes records.", "sink"),
 		counter("signalbox_journal_errors_total", "{error}", "Failures of the journal. reason: write, sync, full (no space is left on the disk), open (of a new file), lost (a line could not wait any more).", "reason"),
+	),
+	within(groupHealth,
+		gauge("signalbox_target_success_ratio", "1", "Share of a target's attempts of late that did not fail by its fault. Older ones count less, by half every 30 s; replicas that share count together.", "provider", "gen_ai_request_model"),
+		gauge("signalbox_target_share_ratio", "1", "Share of the traffic that a target's breakers let in: 1 where one of its keys is well, 0 where all are open, between while they close slowly.", "provider", "gen_ai_request_model"),
+		gauge("signalbox_target_first_byte_seconds", "s", "Time to the first byte of a target's answers of late, that decisions go by. It is within 4.5 %.", "provider", "gen_ai_request_model", "quantile"),
+		gauge("signalbox_target_in_flight", "{attempt}", "Attempts at a target that have begun and not ended, of this process.", "provider", "gen_ai_request_model"),
+		counter("signalbox_breaker_changes_total", "{change}", "Changes of breakers, of all keys at a target.", "provider", "gen_ai_request_model", "state"),
+		counter("signalbox_least_bad_total", "{exchange}", "Exchanges for which no target of their route was well: the least bad was tried.", "route"),
+		gauge("signalbox_health_replicas", "{replica}", "Replicas that tell each other of health, this one among them; 0: it is not shared."),
+		gauge("signalbox_health_shared", "1", "1 while replicas can tell each other."),
 	),
 	within(groupRepeated,
 		counter("signalbox_idempotency_requests_total", "{request}", "Requests with an idempotency key. result: first (it runs), replayed (it got the stored answer), joined (it waited for that), taken_over (it waited and runs in place of one that ended without an answer to keep), mismatch, timeout (the first had not ended in time), left (its client did not wait), unavailable.", "result"),
