@@ -121,9 +121,15 @@ func (p *planner) route(whose string) (*routing.Route, *llm.Error) {
 	case r != nil:
 		return r, nil
 	case lacks != "":
-		return nil, &llm.Error{Code: llm.CodeNotFound, Reason: "no_route", Param: "model", Message: "no route takes this request for the model " + strconv.Quote(clip(asked)) + "; the last that takes the model asks for other " + lacks}
+		return nil, &llm.Error{Code: llm.CodeNotFound, Reason: "no_route", Param: "model", Message: noRoute(asked, lacks)}
 	}
 	return nil, x.unknownModel(asked)
+}
+
+// noRoute says that no route of a model takes a request; lacks is what Table.Find returned.
+func noRoute(asked, lacks string) string {
+	route, condition, _ := strings.Cut(lacks, ": ")
+	return "no route takes this request for the model " + strconv.Quote(clip(asked)) + ": it does not meet the condition " + condition + " of the route " + route + ", the last that takes the model"
 }
 
 // inbound is the client's request with a body, as the ticket knows it. Ids of objects are their provider's again;
