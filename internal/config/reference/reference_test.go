@@ -3,7 +3,12 @@ package reference_test
 import (
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,6 +19,8 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config/reference"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/routing/expr"
+	"github.com/signalbox-ai/signalbox/routing/policy"
 )
 
 var update = flag.Bool("update", false, "write the files in docs")
@@ -26,6 +33,68 @@ func TestGoldenReferenceIsUpToDate(t *testing.T) {
 
 func TestGoldenSchemaIsUpToDate(t *testing.T) {
 	golden(t, docs+"signalbox.schema.json", string(reference.Schema(all.Kinds())))
+}
+
+func TestGoldenPagesOfRoutingAreUpToDate(t *testing.T) {
+	golden(t, docs+"routing.md", reference.Routing())
+	comments := comments(t, "../../../routing/policy")
+	for _, name := range policy.Names() {
+		k, _ := policy.Find(name)
+		if kind := reflect.TypeOf(k.New()).Elem().Name(); len(comments[kind]) < 60 {
+			t.Errorf("the comment of %s is no page of a manual: %q", kind, comments[kind])
+		}
+	}
+	golden(t, docs+"policies.md", reference.Policies(comments))
+}
+
+// comments reads the comments of a package's types.
+func comments(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no source in %s: %v", dir, err)
+	}
+	out := map[string]string{}
+	for _, f := range files {
+		src, err := parser.ParseFile(token.NewFileSet(), f, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range src.Decls {
+			if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.TYPE && len(g.Specs) == 1 {
+				out[g.Specs[0].(*ast.TypeSpec).Name.Name] = g.Doc.Text()
+			}
+		}
+	}
+	return out
+}
+
+// What docs/routing.md shows can be used as it stands there.
+func TestTheExamplesOfRoutingAreValid(t *testing.T) {
+	_, rest, _ := strings.Cut(reference.Routing(), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("there is no example")
+	}
+	c, err := config.Parse("routing.yaml", []byte(example), all.Kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := c.Table().Match(c.Table().Resolve("smart")); r == nil || r.Name != "night" {
+		t.Errorf("smart goes to %+v", r)
+	}
+	_, rest, _ = strings.Cut(rest, "```cel\n")
+	lines, _, _ := strings.Cut(rest, "```")
+	n := 0
+	for line := range strings.Lines(lines) {
+		n++
+		if _, err := expr.Condition(line, expr.OfTargets); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if n < 3 {
+		t.Errorf("%d expressions", n)
+	}
 }
 
 func golden(t *testing.T, file, got string) {
