@@ -42,7 +42,9 @@ routes:
   - { name: past, match: { models: [ timed ], when: "request.time < timestamp('2001-01-01T00:00:00Z')" }, targets: [ texas/m ] }
   - { name: gold, match: { models: [ timed ], when: "request.headers['x-tier'] == 'gold' && request.time.getFullYear('Europe/Paris') > 2000" }, targets: [ london/m ] }
 `)
-	ask := func(model string, headers ...string) answer { return post(t, s.Base+chatPath, chat(model, false), headers...) }
+	ask := func(model string, headers ...string) answer {
+		return post(t, s.Base+chatPath, chat(model, false), headers...)
+	}
 	for range 3 {
 		ask("hard").want(t, 200, "I am paris")
 		ask("cheap").want(t, 200, "I am texas")
