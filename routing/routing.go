@@ -79,6 +79,20 @@ type Route struct {
 	Trial     *Trial
 }
 
+// Failed returns how often expressions of the route could not be evaluated.
+func (r *Route) Failed() (n uint64) {
+	type counted interface{ Failed() uint64 }
+	if c, ok := r.Match.When.(counted); ok {
+		n += c.Failed()
+	}
+	for _, p := range r.Policies {
+		if c, ok := p.Policy.(counted); ok {
+			n += c.Failed()
+		}
+	}
+	return n
+}
+
 // Named is a policy with the name that its route has for it.
 type Named struct {
 	Name string

@@ -19,6 +19,7 @@ type View struct {
 	About  func(provider, model, like string) *About                              // nil, or returning nil: nothing is known
 	Keys   func(dst []string, provider, model string) (ids []string, rested bool) // appends keys to use, best first; rested is false where all rest
 	Usable func(t *Target) (ok bool, why string)                                  // whether the target can do the request at all; asked last, in the order of the plan
+	Left   func() float64                                                         // the smallest share that is left of a limit of money; nil: nobody knows
 	Loses  func(t *Target) string                                                 // what of the request the target cannot carry, "" where it carries all; nil: nobody can tell
 
 	drawn uint64

@@ -320,6 +320,9 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 	var err error
 	p.granted, err = x.snap.Meter.Reserve(ctx, &w, p.terms)
 	x.Hold = p.granted.Hold
+	if p.spends { // what decisions go by is known from what they led to
+		x.snap.Meter.Saw(&p.granted)
+	}
 	return err
 }
 

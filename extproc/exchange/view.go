@@ -16,6 +16,7 @@ type sight struct {
 	view   routing.View
 	needs  ability.Set // found once looked
 	looked bool
+	spends bool // the share of money that is left was asked for
 	hosted bool // the provider may run tools of its own, which it bills
 }
 
@@ -29,7 +30,7 @@ func (p *planner) see(model string) {
 			Owner: match.Owner{Organization: o.Organization, Team: o.Team, Project: o.Project, Key: key, EndUser: x.By.User},
 			Tags:  x.Tags, More: p,
 		},
-		Now: x.in.began, Seed: x.core.seed(), About: x.snap.about.of, Keys: x.keys, Loses: p.loses,
+		Now: x.in.began, Seed: x.core.seed(), About: x.snap.about.of, Keys: x.keys, Loses: p.loses, Left: p.left,
 	}
 }
 
@@ -55,6 +56,15 @@ func (p *planner) Tokens(provider, model, like string) int64 {
 
 // Session returns what ties the request to others.
 func (p *planner) Session(by string) string { return asking.Session(by, p.head.Doc, p.x.in.head.Get) }
+
+// left is the smallest share that is left of the limits of money that hold for the request.
+func (p *planner) left() float64 {
+	if p.x.snap.Meter == nil {
+		return 1
+	}
+	p.spends = true
+	return p.x.snap.Meter.Left(p.terms.Budgets)
+}
 
 // loses names what of the request a target cannot carry, "" where it can carry nothing: that is said elsewhere.
 func (p *planner) loses(t *routing.Target) string {

@@ -97,6 +97,7 @@ type Meter struct {
 	log     *slog.Logger
 	now     func() time.Time
 	open    table
+	lefts   lefts
 	outputs means // tokens of answers
 	sizes   means // bytes of a stream for each of its tokens
 	remote  bool

@@ -16,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/control"
+	"github.com/signalbox-ai/signalbox/routing"
 )
 
 // group runs the parts of a running App. The first that fails ends all.
@@ -147,6 +148,7 @@ func (a *App) serve(ctx context.Context, g *group) (_ *http.Server, err error) {
 func (a *App) sweep(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
+	var failed map[*routing.Route]uint64
 	for {
 		select {
 		case <-ctx.Done():
@@ -154,8 +156,25 @@ func (a *App) sweep(ctx context.Context) {
 		case <-t.C:
 			a.core.Sweep()
 			a.metrics.Live(a.core.Live())
+			failed = a.failures(failed)
 		}
 	}
+}
+
+// failures counts what expressions of routes failed at since the last time, when it was before.
+func (a *App) failures(before map[*routing.Route]uint64) (now map[*routing.Route]uint64) {
+	for _, r := range a.core.Snapshot().Table.Routes() {
+		n := r.Failed()
+		if n == 0 {
+			continue
+		}
+		if now == nil {
+			now = map[*routing.Route]uint64{}
+		}
+		now[r] = n
+		a.metrics.ExpressionsFailed(r.Name, n-before[r])
+	}
+	return now
 }
 
 // watch reloads when the configuration or a file that it names changes, and on SIGHUP.

@@ -6,7 +6,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
 )
 
@@ -40,6 +42,7 @@ routes:
   - { name: steady, match: { models: [ steady ] }, targets: [ paris/m, london/m, texas/m ], policy: [ { sticky: "header:x-chat" }, cheapest ] }
   - { name: scored, match: { models: [ scored ] }, targets: [ paris/m, london/m, texas/m ], policy: [ { cel: { keep: "target.cost < 0.003 || request.stream", order: "-target.cost" } } ] }
   - { name: past, match: { models: [ timed ], when: "request.time < timestamp('2001-01-01T00:00:00Z')" }, targets: [ texas/m ] }
+  - { name: failing, match: { models: [ failing ], when: "request.bytes / request.max_tokens > 0" }, targets: [ texas/m ] }
   - { name: gold, match: { models: [ timed ], when: "request.headers['x-tier'] == 'gold' && request.time.getFullYear('Europe/Paris') > 2000" }, targets: [ london/m ] }
 `)
 	ask := func(model string, headers ...string) answer {
@@ -56,6 +59,14 @@ routes:
 	ask("timed").want(t, 404, "no route takes this request", "the condition when of the route gold")
 	ask("chep").want(t, 404, "cheap")
 
+	ask("failing").want(t, 404, "the condition when of the route failing")
+	stack.Eventually(t, 10*time.Second, "the failure is counted", func() error {
+		if m := s.Metrics(); !strings.Contains(m, `signalbox_expression_failures_total{route="failing"} 1`) {
+			return fmt.Errorf("not yet")
+		}
+		return nil
+	})
+
 	seen := map[string]bool{}
 	for chatID := range 12 {
 		first := ask("steady", fmt.Sprint("x-chat: c", chatID))
@@ -70,4 +81,20 @@ routes:
 		t.Errorf("all conversations went to one: %v", seen)
 	}
 	ask("steady").want(t, 200, "I am texas")
+}
+
+func TestMoneyThatRunsLowMovesRequestsToACheaperTier(t *testing.T) {
+	s := stack.Up(t, named(t, map[string]string{
+		"paris":  "models: [ { name: m, max_output: 100, price: { input: 1000, output: 1000 } } ]",
+		"london": "region: eu-west-2",
+		"texas":  "models: [ { name: m, max_output: 100, price: { input: 1, output: 1 } } ]",
+	})+fmt.Sprintf(`
+routes:
+  - { name: a, match: { models: [ a ] }, targets: [ paris/m, texas/m ], policy: [ { budget: { below: 90, use: [ texas/* ] } } ] }
+teams: [ { name: core, budget: { total: 1 USD } } ]
+keys: [ { name: k, hash: "%s", team: core } ]
+`, auth.HashKey("sk-low-1")))
+	ask := func() answer { return post(t, s.Base+chatPath, chat("a", false), "authorization: Bearer sk-low-1") }
+	ask().want(t, 200, "I am paris") // nobody knows yet; what it may cost is a fifth of the money
+	ask().want(t, 200, "I am texas")
 }

@@ -76,6 +76,7 @@ type selfMeters struct {
 	off          *family[prometheus.Counter]
 	unmade       *family[prometheus.Counter]
 	authFailures *family[prometheus.Counter]
+	expressions  *family[prometheus.Counter]
 	examples
 }
 
@@ -108,6 +109,7 @@ func New(r *prometheus.Registry, o Options) *Metrics {
 	m.self.reloads, m.self.entries = k.counterFamily("signalbox_reload_total"), k.counterFamily("signalbox_log_entries_total")
 	m.self.off = k.counterFamily("signalbox_usage_off_total")
 	m.self.unmade = k.counterFamily("signalbox_unmade_attempts_total")
+	m.self.expressions = k.counterFamily("signalbox_expression_failures_total")
 	m.self.authFailures = k.counterFamily("signalbox_auth_failures_total")
 	m.Cost, m.Quota, m.Ledger, m.Export, m.Idempotency = newCost(k, m), newQuota(k), newLedger(k), newExport(k), newIdempotency(k)
 	m.Health = newHealth(k)
@@ -224,6 +226,13 @@ func (m *Metrics) Unmade(provider, reason string) { m.self.unmade.get(key{provid
 
 // Live says how many exchanges have begun and not ended.
 func (m *Metrics) Live(n int) { m.self.live.Set(float64(n)) }
+
+// ExpressionsFailed counts n evaluations of a route's expressions that failed.
+func (m *Metrics) ExpressionsFailed(route string, n uint64) {
+	if n > 0 {
+		m.self.expressions.get(key{route}).Add(float64(n))
+	}
+}
 
 // Reload counts an attempt to put a configuration in place.
 func (m *Metrics) Reload(ok bool) {

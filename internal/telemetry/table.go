@@ -122,6 +122,7 @@ var table = slices.Concat(
 		counter("signalbox_errors_total", "{error}", "Errors, by class and by where they arose.", "code", "where"),
 		counter("signalbox_unmade_attempts_total", "{attempt}", "Further attempts that were planned and not made: `retry_budget`, as too many of the provider's requests were tries again, or `breaker_open`.", "provider", "reason"),
 		counter("signalbox_losses_total", "{loss}", "Things of requests and answers that another dialect could not carry.", "dialect_from", "dialect_to"),
+		counter("signalbox_expression_failures_total", "{failure}", "Evaluations of a route's expressions (match.when and the policy cel) that failed: what they ask for is not known, or takes too long.", "route"),
 		gauge("signalbox_live_exchanges", "{exchange}", "Exchanges that have begun and not ended."),
 		counter("signalbox_swept_total", "{exchange}", "Exchanges whose end nobody reported in time."),
 	),

@@ -263,3 +263,30 @@ func TestWhatTiesRequestsTogether(t *testing.T) {
 		}
 	}
 }
+
+func TestBudget(t *testing.T) {
+	dear, fair, cheap := target("a/dear", priced(100)), target("b/fair", priced(10)), target("c/cheap", priced(1))
+	for _, c := range []struct {
+		name   string
+		policy policy.Budget
+		left   float64
+		want   string
+	}{
+		{"there is enough", policy.Budget{Below: 20}, 0.2, "a/dear b/fair c/cheap"},
+		{"money is low: by cost", policy.Budget{Below: 20}, 0.19, "c/cheap b/fair a/dear"},
+		{"the cheaper tier first", policy.Budget{Below: 20, Use: []string{"b/*", "c/cheap"}}, 0.1, "b/fair c/cheap a/dear"},
+		{"the cheaper tier alone", policy.Budget{Below: 20, Use: []string{"c/*"}, Only: true}, 0, "c/cheap"},
+		{"no such tier is left", policy.Budget{Below: 20, Use: []string{"z/*"}, Only: true}, 0, "a/dear b/fair c/cheap"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := view(match.Request{Bytes: 4000})
+			v.Left = func() float64 { return c.left }
+			if got := plan(t, &c.policy, v, dear, fair, cheap); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+	if got := plan(t, &policy.Budget{Below: 100}, view(request(nil)), dear, cheap); got != "a/dear c/cheap" {
+		t.Errorf("where nobody knows: %s", got)
+	}
+}

@@ -30,6 +30,7 @@ var kinds = [...]Kind{
 	{"healthy", func() routing.Policy { return &Healthy{Attempts: 20} }},
 	{"limits", func() routing.Policy { return &Limits{Below: 20} }},
 	{"sticky", func() routing.Policy { return &Sticky{By: []string{"session"}} }},
+	{"budget", func() routing.Policy { return &Budget{Below: 20} }},
 	{"priority", func() routing.Policy { return &Priority{} }},
 	{"cheapest", func() routing.Policy { return &Cheapest{} }},
 	{"fastest", func() routing.Policy { return &Fastest{By: "auto", Quantile: "p50", Explore: 2} }},
