@@ -116,21 +116,22 @@ func (x *Exchange) learn(n int, a health.Attempt) {
 	}
 	l, now := &x.Steps[n-1], x.core.now()
 	at := x.core.heal.Of(l.Provider, l.Model)
-	if under == notBegun {
+	if under != underWay {
 		at.Begin(l.Key, now)
 	}
 	a.Key = l.Key
 	at.End(a, now)
 }
 
-// forget takes back what began and of which no log entry said how it ended, up to attempt n.
+// forget takes back what began and of which no log entry said how it ended, up to attempt n. Envoy's threads send entries of
+// attempts by another stream than that of the request: some come later, and are learnt from then.
 func (x *Exchange) forget(n int) {
 	for i := range n {
 		x.mu.Lock()
 		a := x.attempts[i]
 		lost := a.under == underWay && a.Err == nil
 		if lost {
-			x.attempts[i].under = learnt
+			x.attempts[i].under = dropped
 		}
 		x.mu.Unlock()
 		switch {

@@ -111,6 +111,7 @@ type stage uint8
 const (
 	notBegun stage = iota
 	underWay
+	dropped // its exchange ended, and nobody had said how it did: its entry may still come
 	learnt
 	unmade // it was not made
 )
