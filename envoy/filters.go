@@ -175,6 +175,7 @@ func attemptFilter(s *Spec, stage string, body extprocv3.ProcessingMode_BodySend
 		ForwardingNamespaces: namespaces(NamespaceTicket),
 		ReceivingNamespaces:  namespaces(NamespaceAttempt, NamespaceOwn),
 	}
+	p.MetadataOptions.ReceivingNamespaces.Typed = []string{NamespacePlan} // what of it is still to come
 	return p
 }
 

@@ -101,6 +101,18 @@ func (h *attemptStream) begin(r *request) {
 		h.verdict(ticket, hd)
 		return
 	}
+	if h.core.Hears(ticket, n) {
+		h.st.Go(func(ctx context.Context) {
+			h.core.Hear(ctx, ticket, n)
+			h.st.Do(func() { h.try(ticket, n, cluster, hd, end) })
+		})
+		return
+	}
+	h.try(ticket, n, cluster, hd, end)
+}
+
+// try begins the attempt.
+func (h *attemptStream) try(ticket string, n int, cluster string, hd exchange.Header, end bool) {
 	a, answer := h.core.Try(ticket, n, cluster, hd)
 	if answer != nil {
 		h.send(exchange.Reply{Answer: answer, Done: true})

@@ -54,6 +54,9 @@ func (r *response) AppendTo(dst []byte) (out, tail []byte) {
 	if r.Plan != nil {
 		w.plan(r.Plan.Clusters)
 	}
+	if len(r.Steps) > 0 {
+		w.plan(r.Steps)
+	}
 	if r.Replace {
 		tail = r.Body
 	}

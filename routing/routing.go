@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/routing/failure"
 	"github.com/signalbox-ai/signalbox/routing/match"
 )
 
@@ -45,7 +46,8 @@ type Failover struct {
 	FirstToken  bool // hold a stream's head until its first content, while a target is left
 	ErrorBodies bool // read error bodies of whole answers too, for causes that the status does not tell
 	Attempts    int  // the most attempts in all; 0: as many as there are steps
-	Budget      int  // percent: tries again that a provider may get for each of its requests
+	On          failure.Rules
+	Budget      int // percent: tries again that a provider may get for each of its requests
 }
 
 // Target is a model at a provider.

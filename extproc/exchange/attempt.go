@@ -38,7 +38,7 @@ func (c *Core) Try(held string, n int, cluster string, h Header) (*Attempt, *Ans
 	if err != nil {
 		return nil, c.fault(nil, h, err.Error())
 	}
-	i := n - 1
+	i := x.nth(n)
 	for i >= 0 && i < len(x.Steps) && x.cluster(x.Steps[i].Provider) != cluster {
 		i++ // Envoy may have passed over a step; it never goes back
 	}
@@ -60,6 +60,64 @@ func (c *Core) Try(held string, n int, cluster string, h Header) (*Attempt, *Ans
 	x.mu.Unlock()
 	x.begin(a.n)
 	return a, nil
+}
+
+// mayTry reports whether attempt n may be made: a first one always, a further one within the retry budget of its provider,
+// and while its breaker is not open, unless there are better ones behind it, which Envoy comes to by this one alone.
+func (x *Exchange) mayTry(n int) bool {
+	if n == 1 {
+		return true
+	}
+	if x.stopped(n - 1) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		a := &x.attempts[n-1]
+		a.Known, a.Logged, a.under = true, true, unmade
+		return false
+	}
+	now := x.core.now()
+	why := "breaker_open"
+	if x.ready(n-1, now) {
+		if x.core.again.Take(x.Steps[n-1].Provider, float64(x.failover().Budget)/100, now) {
+			return true
+		}
+		why = "retry_budget"
+	}
+	l := x.Steps[n-1]
+	x.core.seen.Attempt(AttemptSeen{Ticket: &x.Ticket, N: n, Provider: l.Provider, At: x.snap.Providers[l.Provider], Path: l.Path, Code: llm.CodeOverloaded, Unmade: why})
+	x.core.log.Debug("attempt not made", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", n, "target", l.Target(), "why", why)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	a := &x.attempts[n-1]
+	a.Known, a.Logged, a.under = true, true, unmade
+	a.Err = &llm.Error{Code: llm.CodeOverloaded, Reason: why, After: time.Second + time.Duration(x.core.seed()%uint64(4*time.Second))}
+	return false
+}
+
+// ready reports whether the step at i, or one behind it, has a breaker that is not open.
+func (x *Exchange) ready(i int, now time.Time) bool {
+	for ; i < len(x.Steps); i++ {
+		l := &x.Steps[i]
+		if _, rests := x.core.heal.Of(l.Provider, l.Model).Rests(l.Key, 0, now); !rests {
+			return true
+		}
+	}
+	return false
+}
+
+// promising leaves out of a plan further attempts that would not be made: at providers whose retry budget is spent, and
+// where the breaker is open.
+func (x *Exchange) promising(steps []routing.Step, now time.Time) []routing.Step {
+	kept := steps[:1]
+	for _, s := range steps[1:] {
+		if x.core.again.Spent(s.Provider, now) {
+			continue
+		}
+		if _, rests := x.core.heal.Of(s.Provider, s.Model).Rests(s.Key, 0, now); !rests {
+			kept = append(kept, s)
+		}
+	}
+	return kept
 }
 
 // begin tells the health of its target that attempt n is sent.

@@ -260,7 +260,7 @@ func (x *Exchange) close(o Outcome) {
 	x.closed = x.core.now()
 	x.first = nil
 	usage, counted := x.usage, x.counted
-	n := min(max(o.Tries, x.tried, 1), x.madeOf())
+	n := x.lastOf(max(x.nthOf(o.Tries)+1, x.tried, 1))
 	last, broke := x.Steps[n-1], x.attempts[n-1].Err != nil
 	x.mu.Unlock()
 	source := FromService
@@ -331,6 +331,9 @@ func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
 	defer x.mu.Unlock()
 	for i := range n {
 		l, a := x.Steps[i], &x.attempts[i]
+		if a.under == passed {
+			continue
+		}
 		t := metering.Attempt{Step: *x.step(l), Credential: l.Key, Path: l.Path.String(), Ended: a.billed(i == n-1, o.Sent), Status: a.Status, Took: a.Took, First: a.First, RequestID: a.Provider}
 		if a.Err != nil {
 			t.Code = a.Err.Code.String()
@@ -413,22 +416,23 @@ func errText(e *llm.Error) string {
 // wentWell counts the last attempt where the request's entry says that it went well: Envoy logs attempts only
 // when they did not.
 func (x *Exchange) wentWell(o Outcome) {
-	if o.Status == 0 || o.Status >= 300 || o.Tries < 1 || o.Tries > len(x.Steps) || o.Ending != EndedWell && o.Ending != EndedByClient {
+	n := x.nth(o.Tries) + 1
+	if o.Status == 0 || o.Status >= 300 || o.Tries < 1 || n > len(x.Steps) || o.Ending != EndedWell && o.Ending != EndedByClient {
 		return
 	}
 	x.mu.Lock()
-	a := x.attempts[o.Tries-1]
-	x.attempts[o.Tries-1].Logged = true
+	a := x.attempts[n-1]
+	x.attempts[n-1].Logged = true
 	x.mu.Unlock()
 	if a.Logged {
 		return
 	}
-	leg := x.Steps[o.Tries-1]
+	leg := x.Steps[n-1]
 	if a.Provider == "" {
 		a.Provider = providerID(o.Header)
 	}
 	seen := AttemptSeen{
-		Ticket: &x.Ticket, N: o.Tries, Provider: leg.Provider, At: x.snap.Providers[leg.Provider], Path: leg.Path,
+		Ticket: &x.Ticket, N: n, Provider: leg.Provider, At: x.snap.Providers[leg.Provider], Path: leg.Path,
 		Status: o.Status, Request: a.Provider, Began: x.start(o).Add(o.Try.Sent), Took: o.Try.Took, First: o.Try.First,
 	}
 	if a.Err != nil {
@@ -437,9 +441,9 @@ func (x *Exchange) wentWell(o Outcome) {
 	if o.Ending == EndedByClient { // what a client did not wait for says how long it took to begin, and nothing more
 		o.Try.Took = 0
 	}
-	x.learn(o.Tries, health.Attempt{Code: seen.Code, First: o.Try.First, Took: o.Try.Took})
+	x.learn(n, health.Attempt{Code: seen.Code, First: o.Try.First, Took: o.Try.Took})
 	x.core.seen.Attempt(seen)
 	if x.core.debugs() {
-		x.core.log.Debug("attempt ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", o.Tries, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", o.Status, "ending", o.Ending, "why", "", "error", errText(a.Err), "took", o.Try.Took, "first_byte", o.Try.First, "provider_request_id", a.Provider)
+		x.core.log.Debug("attempt ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", n, "target", leg.Target(), "key", leg.Key, "path", leg.Path, "status", o.Status, "ending", o.Ending, "why", "", "error", errText(a.Err), "took", o.Try.Took, "first_byte", o.Try.First, "provider_request_id", a.Provider)
 	}
 }

@@ -207,6 +207,9 @@ func (r *rig) try(c *command) {
 		r.sent(cluster, e.body, nil)
 		return
 	}
+	if r.core.Hears(e.ticket, n) {
+		r.core.Hear(r.t.Context(), e.ticket, n)
+	}
 	a, answer := r.core.Try(e.ticket, n, cluster, e.header)
 	if answer != nil {
 		r.answered("answer", answer)
@@ -308,6 +311,9 @@ func (r *rig) head(p *exchange.Reply) {
 	switch {
 	case mutate(nil, p).Get("x-signalbox-retry") != "":
 		r.sayf("next target (%d)", p.Status)
+		if len(p.Steps) > 0 {
+			r.sayf("  plan %s", strings.Join(p.Steps, " "))
+		}
 		return
 	case p.Status != 0:
 		r.sayf("head with status %d", p.Status)

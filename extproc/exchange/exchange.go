@@ -114,6 +114,7 @@ const (
 	dropped // its exchange ended, and nobody had said how it did: its entry may still come
 	learnt
 	unmade // it was not made
+	passed // it was passed over: it is no attempt of Envoy's
 )
 
 // Begin starts the plan stage of an exchange.
@@ -240,7 +241,8 @@ type Reply struct {
 	Status  int    // answer head: the status in place of the provider's; 0: as it is
 	Body    []byte // with Replace: the body, or the chunk, in place of what came
 	Replace bool
-	Plan    *Routed // request body of the plan stage
+	Plan    *Routed  // request body of the plan stage
+	Steps   []string // answer head, to be tried again: the clusters of all attempts, in place of the plan's
 	Attempt *Prepared
 	Limits  []providers.Header // that the client is told of its limits, whoever answers
 	Done    bool               // nothing more is wanted: the stream may be closed

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/limits"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/failure"
 )
 
 // failed judges an answer with an error status, whose body is complete.
@@ -26,7 +28,7 @@ func (a *Attempt) failed() []Reply {
 	if e.After == 0 {
 		e.After = retryAfter(s.header, a.x.core.now())
 	}
-	if !e.Code.Retryable() && a.client.Name() == a.x.Dialect {
+	if !e.Code.Retryable() && a.client.Name() == a.x.Dialect && a.x.next(a.n, e) < 0 {
 		// The client's own fault, said in its own dialect: the provider's words pass as they are.
 		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)})
 		s.phase = phPassed
@@ -48,12 +50,14 @@ func (a *Attempt) fail(e *llm.Error) []Reply {
 	x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)})
 	x.core.cool(a.leg, e)
 	s.phase = phPassed
-	if all, _ := x.known(len(x.Steps)); e.Code.Retryable() && (a.n < len(x.Steps) || !all) { // the last attempt of all waits for what is not known
+	next := x.next(a.n, e)
+	steps := x.pass(a.n, next)
+	if all, _ := x.known(len(x.Steps)); next >= 0 || e.Code.Retryable() && !all { // the last attempt of all waits for what is not known
 		status := s.status
 		if status < 400 {
 			status = http.StatusServiceUnavailable
 		}
-		rs := []Reply{{To: ToAnswerHead, Status: status, Set: []providers.Header{{Name: headerRetry, Value: "1"}}}}
+		rs := []Reply{{To: ToAnswerHead, Steps: steps, Status: status, Set: []providers.Header{{Name: headerRetry, Value: "1"}}}}
 		for range s.owed {
 			rs = append(rs, Reply{To: ToAnswerChunk})
 		}
@@ -103,21 +107,7 @@ func (c *Core) Verdict(ctx context.Context, held string, h Header) *Answer {
 	if err != nil {
 		return c.fault(nil, h, err.Error())
 	}
-	late := time.NewTimer(verdictWait)
-	defer late.Stop()
-	for {
-		ok, news := x.known(x.made())
-		if ok {
-			break
-		}
-		select {
-		case <-news:
-			continue
-		case <-late.C:
-		case <-ctx.Done():
-		}
-		break
-	}
+	x.hear(ctx, x.made())
 	return answer(x.snap.Servers[x.Dialect], x.verdict(), x.ID)
 }
 
@@ -127,11 +117,19 @@ func (x *Exchange) verdict() *llm.Error {
 	defer x.mu.Unlock()
 	e := &llm.Error{Code: llm.CodeUpstream, Op: "exchange.verdict"}
 	var said []string
+	tried := 0
 	for i := range x.attempts {
 		a := &x.attempts[i]
-		if a.under == unmade {
-			return spared(a.Err, said)
+		if a.under == passed {
+			continue
 		}
+		if a.under == unmade {
+			if a.Err != nil {
+				return spared(a.Err, said)
+			}
+			break
+		}
+		tried++
 		if !a.Known && a.Err == nil {
 			said = append(said, x.Steps[i].Target()+": no answer")
 			continue
@@ -153,7 +151,7 @@ func (x *Exchange) verdict() *llm.Error {
 		said = append(said, what)
 	}
 	e.Message = strings.TrimSuffix("no target could answer. "+strings.Join(said, "; "), " ")
-	if only := x.attempts[0].Err; len(x.attempts) == 1 && only != nil && only.Message != "" && only.Code != llm.CodeCredential {
+	if only := x.attempts[0].Err; tried == 1 && only != nil && only.Message != "" && only.Code != llm.CodeCredential {
 		e.Message = only.Message // one target: its own words, which clients may look into
 	}
 	switch {
@@ -229,59 +227,171 @@ func (c *Core) spare(l ticket.Leg, h Header) {
 	}
 }
 
-// mayTry reports whether attempt n may be made: a first one always, a further one within the retry budget of its provider,
-// and while its breaker is not open, unless there are better ones behind it, which Envoy comes to by this one alone.
-func (x *Exchange) mayTry(n int) bool {
-	if n == 1 {
-		return true
+// failover is what the exchange's route says of failures, as far as its ticket does not.
+func (x *Exchange) failover() *routing.Failover {
+	if r := x.snap.Table.Route(x.Route); r != nil {
+		return &r.Failover
 	}
-	now := x.core.now()
-	why := "breaker_open"
-	if x.ready(n-1, now) {
-		share := health.BudgetShare
-		if r := x.snap.Table.Route(x.Route); r != nil {
-			share = float64(r.Failover.Budget) / 100
-		}
-		if x.core.again.Take(x.Steps[n-1].Provider, share, now) {
-			return true
-		}
-		why = "retry_budget"
+	return &routing.Failover{Budget: int(100 * health.BudgetShare)} // it is not configured any more
+}
+
+// stopped reports whether the attempt at i, or the one that Envoy made before it, failed in a way after which none may follow.
+func (x *Exchange) stopped(i int) bool {
+	on := &x.failover().On
+	if !on.Waits() {
+		return false
 	}
-	l := x.Steps[n-1]
-	x.core.seen.Attempt(AttemptSeen{Ticket: &x.Ticket, N: n, Provider: l.Provider, At: x.snap.Providers[l.Provider], Path: l.Path, Code: llm.CodeOverloaded, Unmade: why})
-	x.core.log.Debug("attempt not made", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", n, "target", l.Target(), "why", why)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	a := &x.attempts[n-1]
-	a.Known, a.Logged, a.under = true, true, unmade
-	a.Err = &llm.Error{Code: llm.CodeOverloaded, Reason: why, After: time.Second + time.Duration(x.core.seed()%uint64(4*time.Second))}
-	return false
-}
-
-// ready reports whether the step at i, or one behind it, has a breaker that is not open.
-func (x *Exchange) ready(i int, now time.Time) bool {
-	for ; i < len(x.Steps); i++ {
-		l := &x.Steps[i]
-		if _, rests := x.core.heal.Of(l.Provider, l.Model).Rests(l.Key, 0, now); !rests {
-			return true
+	for i--; i >= 0; i-- {
+		if a := &x.attempts[i]; a.under != passed {
+			if a.Err == nil {
+				return false
+			}
+			c, ok := failure.Of(a.Err)
+			return ok && on.On(c) == failure.Stop
 		}
 	}
 	return false
 }
 
-// promising leaves out of a plan further attempts that would not be made: at providers whose retry budget is spent, and
-// where the breaker is open.
-func (x *Exchange) promising(steps []routing.Step, now time.Time) []routing.Step {
-	kept := steps[:1]
-	for _, s := range steps[1:] {
-		if x.core.again.Spent(s.Provider, now) {
-			continue
+// Hear waits until it is known how the attempts before attempt n ended, where what follows them depends on that and
+// Envoy's log alone tells.
+func (c *Core) Hear(ctx context.Context, held string, n int) {
+	if x, err := c.find(held); err == nil {
+		x.hear(ctx, x.nth(n))
+	}
+}
+
+// Hears reports whether Hear may wait.
+func (c *Core) Hears(held string, n int) bool {
+	if n < 2 {
+		return false
+	}
+	x, err := c.find(held)
+	if err != nil || !x.failover().On.Waits() {
+		return false
+	}
+	ok, _ := x.known(x.nth(n))
+	return !ok
+}
+
+// hear waits for what the first n attempts came to.
+func (x *Exchange) hear(ctx context.Context, n int) {
+	late := time.NewTimer(verdictWait)
+	defer late.Stop()
+	for {
+		ok, news := x.known(n)
+		if ok {
+			return
 		}
-		if _, rests := x.core.heal.Of(s.Provider, s.Model).Rests(s.Key, 0, now); !rests {
-			kept = append(kept, s)
+		select {
+		case <-news:
+		case <-late.C:
+			return
+		case <-ctx.Done():
+			return
 		}
 	}
-	return kept
+}
+
+// next returns the step, from 0, that follows attempt n, which failed with e; -1: none does.
+func (x *Exchange) next(n int, e *llm.Error) int {
+	class, ok := failure.Of(e)
+	if !ok {
+		return -1
+	}
+	does := x.failover().On.On(class)
+	if does == failure.Stop {
+		return -1
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := n; i < len(x.Steps); i++ {
+		if x.attempts[i].under != passed && x.suits(x.Steps[n-1], x.Steps[i], does) {
+			return i
+		}
+	}
+	return -1
+}
+
+// suits reports whether a step may follow one that failed.
+func (x *Exchange) suits(failed, l ticket.Leg, does failure.Action) bool {
+	a, b := x.snap.Providers[failed.Provider], x.snap.Providers[l.Provider]
+	if a == nil || b == nil {
+		return true
+	}
+	switch does {
+	case failure.Other:
+		return a.Kind != b.Kind
+	case failure.Bigger:
+		was, is := window(a, failed), window(b, l)
+		if was == 0 || is == 0 {
+			return failed.Target() != l.Target()
+		}
+		return is > was
+	}
+	return true
+}
+
+// window is how many tokens a prompt may have; 0: nobody says.
+func window(p *providers.Provider, l ticket.Leg) int64 {
+	f := p.Facts(l.Model, l.Like)
+	r := counting.RoomOf(&f, 0)
+	return r.Window
+}
+
+// pass passes over the steps between attempt n and the step that follows it, or all where none does. It returns the
+// clusters of all attempts where they are others since.
+func (x *Exchange) pass(n, next int) (clusters []string) {
+	if next == n {
+		return nil
+	}
+	if next < 0 {
+		next = len(x.Steps)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := n; i < next; i++ {
+		if a := &x.attempts[i]; a.under == notBegun {
+			a.Known, a.Logged, a.under = true, true, passed
+		}
+	}
+	for i := range x.Steps {
+		if x.attempts[i].under != passed {
+			clusters = append(clusters, x.cluster(x.Steps[i].Provider))
+		}
+	}
+	return append(clusters, ServiceCluster)
+}
+
+// nth returns the step, from 0, of Envoy's attempt n: those that were passed over do not count.
+func (x *Exchange) nth(n int) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.nthOf(n)
+}
+
+// nthOf does what nth does. The caller holds the lock.
+func (x *Exchange) nthOf(n int) int {
+	if n < 1 {
+		return -1
+	}
+	for i := range x.attempts {
+		if x.attempts[i].under != passed {
+			if n--; n == 0 {
+				return i
+			}
+		}
+	}
+	return len(x.attempts)
+}
+
+// lastOf returns the number of the last step that may have been tried, of those up to n. The caller holds the lock.
+func (x *Exchange) lastOf(n int) int {
+	for n = min(n, x.madeOf()); n > 1 && x.attempts[n-1].under == passed; n-- {
+	}
+	return n
 }
 
 // made returns how many steps of the plan may have been tried: all, or those before one that was not made.

@@ -50,7 +50,7 @@ func (x *Exchange) path(l ticket.Leg, h *dialect.Head, more bool) ticket.Path {
 	switch {
 	case !ok || x.translates(c, h), x.filter(c, l) != nil, more && reshapes(c, h):
 		return ticket.Worked
-	case more && x.Stream && x.Rules.Hold, more && !x.Stream && x.Rules.Judge:
+	case more && (x.Stream && x.Rules.Hold || x.Rules.Judge):
 		return ticket.Watched
 	}
 	return ticket.Direct

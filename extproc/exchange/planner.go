@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/failure"
 	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
@@ -347,12 +348,34 @@ func (x *Exchange) tooled(plan *routing.Plan) bool {
 }
 
 // path is the cheapest path of a leg on which the calls of the provider's own tools are counted.
-func (p *planner) path(l ticket.Leg, more bool) ticket.Path {
-	path := p.x.path(l, p.head, more)
+func (p *planner) path(l ticket.Leg, rest []routing.Step) ticket.Path {
+	path := p.x.path(l, p.head, len(rest) > 0)
+	if path == ticket.Direct && p.overflows(l, rest) {
+		path = ticket.Watched // to be told from any other 400
+	}
 	if p.hosted && path < ticket.Worked && p.x.hides(l) {
 		return ticket.Worked
 	}
 	return path
+}
+
+// smallest is the smallest window of context, in tokens, that a model is thought to have where nobody says.
+const smallest = 8192
+
+// overflows reports whether the prompt may be too long for a leg, as nobody counted it exactly, and fit one behind it.
+func (p *planner) overflows(l ticket.Leg, rest []routing.Step) bool {
+	if len(p.came) < smallest || len(rest) == 0 || p.x.Op != llm.OpChat && p.x.Op != llm.OpComplete && p.x.Op != llm.OpEmbed {
+		return false
+	}
+	facts := p.x.snap.Providers[l.Provider].Facts(l.Model, l.Like)
+	room := counting.RoomOf(&facts, p.head.MaxTokens)
+	if room.Window > 0 && room.Bytes(int64(len(p.came))) {
+		return false
+	}
+	does := p.x.failover().On.On(failure.ContextTooLong)
+	return does != failure.Stop && slices.ContainsFunc(rest, func(s routing.Step) bool {
+		return p.x.suits(l, ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}, does)
+	})
 }
 
 // void gives back what was reserved.

@@ -22,6 +22,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/mock"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/failure"
 	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
@@ -208,6 +209,8 @@ func (r *rig) option(rt *routing.Route, name, value string) {
 		d.BetweenTokens = r.duration(value)
 	case "total":
 		d.Total = r.duration(value)
+	case "on":
+		r.rule(&rt.Failover.On, value)
 	case "budget":
 		rt.Failover.Budget = r.int(value)
 	case "attempts":
@@ -233,6 +236,20 @@ func (r *rig) option(rt *routing.Route, name, value string) {
 	default:
 		r.fatalf("unknown option %q of a route", name)
 	}
+}
+
+// rule sets CLASS:ACTION.
+func (r *rig) rule(on *failure.Rules, s string) {
+	class, action, _ := strings.Cut(s, ":")
+	c, ok := map[string]failure.Class{
+		"connect": failure.Connect, "reset": failure.Reset, "timeout": failure.Timeout, "rate_limited": failure.RateLimited, "overloaded": failure.Overloaded,
+		"upstream": failure.Upstream, "context_too_long": failure.ContextTooLong, "content_filtered": failure.ContentFiltered, "refusal": failure.Refusal, "invalid_output": failure.InvalidOutput,
+	}[class]
+	does, known := map[string]failure.Action{"next": failure.Next, "stop": failure.Stop, "bigger": failure.Bigger, "other_vendor": failure.Other}[action]
+	if !ok || !known {
+		r.fatalf("no rule: %q", s)
+	}
+	on[c] = does
 }
 
 func (r *rig) duration(s string) time.Duration {

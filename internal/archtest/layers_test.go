@@ -77,7 +77,7 @@ var layers = []string{
 		internal/guard/*
 		internal/idempotency/stores`,
 	"providers/*",
-	"providers/all routing/match",
+	"providers/all routing/match routing/failure",
 	"routing",
 	"routing/expr",
 	"routing/policy internal/config/access internal/config/observe",

@@ -275,7 +275,7 @@ func (c *Config) preset() {
 	c.Listen = Listen{HTTP: "127.0.0.1:8080", Admin: "127.0.0.1:9180", Service: "unix:run/signalbox.sock", Control: "unix:run/control.sock"}
 	c.Defaults = Handling{
 		Deadlines:   Deadlines{FirstToken: time.Minute, BetweenTokens: 2 * time.Minute, Total: 30 * time.Minute},
-		Failover:    Failover{FirstToken: true, RetryBudget: 20},
+		Failover:    presetFailover(),
 		Usage:       "exact",
 		Lossy:       "warn",
 		Count:       "local",

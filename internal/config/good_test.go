@@ -18,6 +18,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/failure"
 )
 
 // TestGood compares what every file in testdata/good means with the golden text beside it.
@@ -388,9 +389,20 @@ func names(ps []routing.Named) (out []string) {
 	return out
 }
 
+// usual are the rules of a route that has none of its own.
+var usual = func() (r failure.Rules) {
+	for c := range failure.Refusal {
+		r[c] = r.On(c)
+	}
+	return r
+}()
+
 // failover writes what is not usual last.
 func failover(f *routing.Failover) string {
 	s := fmt.Sprintf("{FirstToken:%v ErrorBodies:%v Attempts:%d}", f.FirstToken, f.ErrorBodies, f.Attempts)
+	if f.On != usual {
+		s += fmt.Sprintf(" on=%d", f.On)
+	}
 	if f.Budget != 20 {
 		s += fmt.Sprintf(" budget=%d", f.Budget)
 	}

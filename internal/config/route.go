@@ -8,6 +8,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/glob"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/failure"
 )
 
 // Handling is what a route and the defaults both say.
@@ -33,15 +34,50 @@ type Deadlines struct {
 
 // Failover says when another target is tried.
 type Failover struct {
-	FirstToken  bool `yaml:"first_token" doc:"Holds a stream's head until its first content while a target is left, so that a stream that begins with an error or nothing can still fail over."`
-	ErrorBodies bool `yaml:"error_bodies" doc:"Reads error bodies of whole answers too, for causes that the status does not tell."`
-	Attempts    int  `yaml:"attempts" min:"1" max:"8" zero:"as many as there are targets and keys" doc:"Most attempts in all."`
-	RetryBudget int  `yaml:"retry_budget" max:"100" zero:"10 a second and no more" doc:"How many tries again a provider may get, in percent of its requests of the last ten seconds, and 10 a second in any case. See [Failover](failover.md#retry-budgets)."`
+	FirstToken  bool       `yaml:"first_token" doc:"Holds a stream's head until its first content while a target is left, so that a stream that begins with an error or nothing can still fail over."`
+	ErrorBodies bool       `yaml:"error_bodies" doc:"Reads error bodies of whole answers too, for causes that the status does not tell."`
+	Attempts    int        `yaml:"attempts" min:"1" max:"8" zero:"as many as there are targets and keys" doc:"Most attempts in all."`
+	On          FailoverOn `yaml:"on" doc:"What follows a failure, by its class. Rules other than the usual ones let the service see answers that would pass it by: see [Failover](failover.md#rules)."`
+	RetryBudget int        `yaml:"retry_budget" max:"100" zero:"10 a second and no more" doc:"How many tries again a provider may get, in percent of its requests of the last ten seconds, and 10 a second in any case. See [Failover](failover.md#retry-budgets)."`
 }
 
 // failover gives the form that exchanges go by.
 func (f *Failover) failover() routing.Failover {
-	return routing.Failover{FirstToken: f.FirstToken, ErrorBodies: f.ErrorBodies, Attempts: f.Attempts, Budget: f.RetryBudget}
+	return routing.Failover{FirstToken: f.FirstToken, ErrorBodies: f.ErrorBodies, Attempts: f.Attempts, On: f.On.rules(), Budget: f.RetryBudget}
+}
+
+// FailoverOn is what follows each class of failures.
+type FailoverOn struct {
+	Connect         string `yaml:"connect" enum:"next,stop" doc:"No connection: refused, DNS, TLS."`
+	Reset           string `yaml:"reset" enum:"next,stop" doc:"The connection broke, or the stream was cut."`
+	Timeout         string `yaml:"timeout" enum:"next,stop" doc:"A deadline was missed."`
+	RateLimited     string `yaml:"rate_limited" enum:"next,other_vendor,stop" doc:"Too many requests or tokens for now."`
+	OverQuota       string `yaml:"over_quota" enum:"next,other_vendor,stop" doc:"The account at the provider is empty."`
+	Overloaded      string `yaml:"overloaded" enum:"next,other_vendor,stop" doc:"The provider has no capacity for now: 503, 529."`
+	Credential      string `yaml:"credential" enum:"next,other_vendor,stop" doc:"The provider refuses the key."`
+	Upstream        string `yaml:"upstream" enum:"next,other_vendor,stop" doc:"Any other fault of the provider; an empty answer."`
+	ContextTooLong  string `yaml:"context_too_long" enum:"bigger,next,other_vendor,stop" doc:"The prompt does not fit the model's window. bigger: the next target whose window is bigger."`
+	ContentFiltered string `yaml:"content_filtered" enum:"stop,next,other_vendor" doc:"A filter of the provider refuses the request."`
+}
+
+func (o *FailoverOn) rules() (out failure.Rules) {
+	actions := map[string]failure.Action{"next": failure.Next, "stop": failure.Stop, "bigger": failure.Bigger, "other_vendor": failure.Other}
+	for c, name := range map[failure.Class]string{
+		failure.Connect: o.Connect, failure.Reset: o.Reset, failure.Timeout: o.Timeout, failure.RateLimited: o.RateLimited, failure.OverQuota: o.OverQuota,
+		failure.Overloaded: o.Overloaded, failure.Credential: o.Credential, failure.Upstream: o.Upstream, failure.ContextTooLong: o.ContextTooLong,
+		failure.ContentFiltered: o.ContentFiltered,
+	} {
+		out[c] = actions[name]
+	}
+	return out
+}
+
+// presetFailover is what holds where the file says nothing.
+func presetFailover() Failover {
+	return Failover{FirstToken: true, RetryBudget: 20, On: FailoverOn{
+		Connect: "next", Reset: "next", Timeout: "next", RateLimited: "next", OverQuota: "next", Overloaded: "next", Credential: "next", Upstream: "next",
+		ContextTooLong: "bigger", ContentFiltered: "stop",
+	}}
 }
 
 // ClientHeaders says what clients may decide.

@@ -1,0 +1,112 @@
+// Package failure is what a route does when an attempt fails: the classes of failures, and what may follow each. It is data
+// and the rules for it; extproc/exchange acts on them.
+package failure
+
+import "github.com/signalbox-ai/signalbox/internal/llm"
+
+// Class is a kind of failure that a route may have a rule for.
+type Class uint8
+
+// Classes. The first three may happen without the service's seeing them: Envoy then moves on by itself.
+const (
+	Connect Class = iota
+	Reset
+	Timeout
+	RateLimited
+	OverQuota
+	Overloaded
+	Credential
+	Upstream
+	ContextTooLong
+	ContentFiltered // by the provider: the request, or the answer
+	Refusal         // the model declines
+	InvalidOutput   // the answer is not what the request's schema says
+	classes
+)
+
+// Action is what follows a failure.
+type Action uint8
+
+// Actions.
+const (
+	Usual  Action = iota // what follows where a route has no rule
+	Next                 // the next target
+	Stop                 // nothing: the client gets what came
+	Bigger               // the next target with a bigger context window
+	Other                // the next target at a provider of another kind
+)
+
+// Rules are what follows each class. The zero value has no rule of its own.
+type Rules [classes]Action
+
+// On returns what follows a failure of a class.
+func (r *Rules) On(c Class) Action {
+	switch {
+	case r[c] != Usual:
+		return r[c]
+	case c == ContextTooLong:
+		return Bigger
+	case c >= ContentFiltered:
+		return Stop
+	}
+	return Next
+}
+
+// Waits reports whether a further attempt has to wait until it is known how the one before failed, as Envoy does not tell.
+func (r *Rules) Waits() bool {
+	return r[Connect] == Stop || r[Reset] == Stop || r[Timeout] == Stop
+}
+
+// Judges reports whether the service has to see answers for the rules, also where it would not.
+func (r *Rules) Judges() bool {
+	for c := RateLimited; c < classes; c++ {
+		if c != ContextTooLong && r.On(c) != (&Rules{}).On(c) {
+			return true
+		}
+	}
+	return r[ContextTooLong] == Next
+}
+
+// Checks reports whether good answers are looked at.
+func (r *Rules) Checks() bool {
+	return r.On(ContentFiltered) != Stop || r.On(Refusal) != Stop || r.On(InvalidOutput) != Stop
+}
+
+// Reasons of errors that are found in answers which a provider takes for good.
+const (
+	ReasonRefusal       = "refusal"
+	ReasonInvalidOutput = "invalid_output"
+)
+
+// Of returns the class of an attempt's error; false: it is the client's own fault, for which there is no rule.
+func Of(e *llm.Error) (Class, bool) {
+	switch {
+	case e.Code == llm.CodeBlocked && e.Reason == ReasonRefusal:
+		return Refusal, true
+	case e.Code == llm.CodeUpstream && e.Reason == ReasonInvalidOutput:
+		return InvalidOutput, true
+	}
+	switch e.Code {
+	case llm.CodeConnect:
+		return Connect, true
+	case llm.CodeReset:
+		return Reset, true
+	case llm.CodeTimeout:
+		return Timeout, true
+	case llm.CodeRateLimited:
+		return RateLimited, true
+	case llm.CodeOverQuota:
+		return OverQuota, true
+	case llm.CodeOverloaded:
+		return Overloaded, true
+	case llm.CodeCredential:
+		return Credential, true
+	case llm.CodeUpstream:
+		return Upstream, true
+	case llm.CodeContextTooLong:
+		return ContextTooLong, true
+	case llm.CodeBlocked:
+		return ContentFiltered, true
+	}
+	return 0, false
+}
