@@ -15,6 +15,10 @@ type Policy interface {
 	Apply(v *View, c *Candidates)
 }
 
+// Lasting is a policy that may leave out targets for good: what it leaves out of a request it leaves out whenever that is
+// asked again.
+type Lasting interface{ Lasting() bool }
+
 // Candidate is a target that a decision may still choose.
 type Candidate struct {
 	Target

@@ -17,6 +17,7 @@ type Decision struct {
 	resting []Step
 	keys    []string
 	dropped []Dropped
+	lasting bool
 }
 
 // Plan orders the targets of route r: its policies narrow and order them; of what they leave, those that can do the
@@ -35,7 +36,12 @@ func (d *Decision) Plan(r *Route, v *View, e *Explained) (*Plan, error) {
 		if e != nil {
 			e.begin(p.Name, &d.set)
 		}
+		had := d.set.Len()
 		p.Apply(v, &d.set)
+		if had > 0 && d.set.Len() == 0 {
+			l, ok := p.Policy.(Lasting)
+			d.lasting = ok && l.Lasting()
+		}
 		if e != nil {
 			e.end(&d.set)
 		}
@@ -67,7 +73,7 @@ func (d *Decision) Plan(r *Route, v *View, e *Explained) (*Plan, error) {
 		e = &Explained{}
 		return d.Plan(r, v, e)
 	}
-	return nil, &NoTarget{r.Name, d.reasons(e)}
+	return nil, &NoTarget{Route: r.Name, Lasting: d.lasting, Trace: d.reasons(e)}
 }
 
 // reasons are why each target was left out, in the words of what left it out.
@@ -85,6 +91,7 @@ func (d *Decision) reasons(e *Explained) []Dropped {
 func (d *Decision) begin(r *Route, v *View, e *Explained) {
 	v.drawn, v.At = 0, v.Now
 	d.plan = Plan{Route: r, Steps: d.plan.Steps[:0]}
+	d.lasting = false
 	d.resting, d.dropped = d.resting[:0], d.dropped[:0]
 	c := &d.set
 	c.all, c.at, c.trace = c.all[:0], c.at[:0], e

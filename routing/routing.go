@@ -135,8 +135,9 @@ const (
 
 // NoTarget is returned when no target of the route can be used at all.
 type NoTarget struct {
-	Route string
-	Trace []Dropped
+	Route   string
+	Lasting bool // another try does not help: a policy that is a rule left the last targets out
+	Trace   []Dropped
 }
 
 // Error names the route and what was wrong with each target.

@@ -402,6 +402,9 @@ func (p *planner) noTarget(err error) *llm.Error {
 		return &llm.Error{Code: llm.CodeForbidden, Message: "this key may use providers in " + strings.Join(p.x.in.who.Scope().Regions, ", ") + " only, and the model has none there"}
 	}
 	if none, ok := errors.AsType[*routing.NoTarget](err); ok {
+		if none.Lasting {
+			return &llm.Error{Code: llm.CodeUnsupported, Reason: "no_target", Param: "model", Message: none.Error()}
+		}
 		return &llm.Error{Code: llm.CodeOverloaded, Message: none.Error(), After: time.Second}
 	}
 	return asError(err)

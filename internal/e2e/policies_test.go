@@ -55,7 +55,7 @@ routes:
 		ask("timed", "x-tier: gold").want(t, 200, "I am london")
 	}
 	ask("scored").want(t, 200, "I am london")
-	ask("nowhere").want(t, 503, "texas/m: its region is us-east-1", "london/m: its region is eu-west-2")
+	ask("nowhere").want(t, 400, "texas/m: its region is us-east-1", "london/m: its region is eu-west-2")
 	ask("timed").want(t, 404, "no route takes this request", "the condition when of the route gold")
 	ask("chep").want(t, 404, "cheap")
 

@@ -22,6 +22,9 @@ type Capable struct {
 	Reserve  int  `yaml:"reserve" max:"10000000" doc:"Tokens of the window that are kept for the answer where the client allows none by number."`
 }
 
+// Lasting implements routing.Lasting.
+func (p *Capable) Lasting() bool { return p.Strict }
+
 // Apply leaves out what is not capable.
 func (p *Capable) Apply(v *routing.View, c *routing.Candidates) {
 	var needs ability.Set

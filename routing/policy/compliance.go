@@ -29,6 +29,9 @@ func (p *Compliance) Check() error {
 	return nil
 }
 
+// Lasting implements routing.Lasting.
+func (*Compliance) Lasting() bool { return true }
+
 // Apply leaves out what does not comply.
 func (p *Compliance) Apply(_ *routing.View, c *routing.Candidates) {
 	c.Keep(func(k *routing.Candidate) bool { return p.breach(k) == "" }, func(k *routing.Candidate) string {

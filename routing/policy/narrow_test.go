@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -237,6 +238,28 @@ func TestLimits(t *testing.T) {
 	for name, want := range map[string]float64{"a": 0, "b": 0.5, "c": 0.75, "d": 1} {
 		if share := float64(passed[name]) / draws; share < want-0.03 || share > want+0.03 {
 			t.Errorf("%s is passed over by %.2f of requests, want %.2f", name, share, want)
+		}
+	}
+}
+
+func TestARuleThatLeavesNothingSaysThatTryingAgainIsInVain(t *testing.T) {
+	texas := target("a/x", routing.About{Region: "us-east-1", Facts: catalog.Facts{Known: true}})
+	for _, c := range []struct {
+		name   string
+		policy routing.Policy
+		want   bool
+	}{
+		{"a region", &policy.Region{In: []string{"eu"}}, true},
+		{"residency", &policy.Residency{In: []string{"eu"}}, true},
+		{"compliance", &policy.Compliance{Retention: "none"}, true},
+		{"abilities, strictly", &policy.Capable{Strict: true}, true},
+		{"the time of day", checked(t, &policy.Schedule{Days: []string{"fri"}, Zone: "UTC", Never: []string{"a/x"}}), false},
+		{"an expression", checked(t, &policy.CEL{Keep: "target.cost < 1.0"}), false},
+	} {
+		_, _, err := decide(t, c.policy, view(request(&asked{needs: ability.Vision})), texas)
+		var none *routing.NoTarget
+		if !errors.As(err, &none) || none.Lasting != c.want {
+			t.Errorf("%s: %+v, %v", c.name, none, err)
 		}
 	}
 }

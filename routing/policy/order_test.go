@@ -264,6 +264,38 @@ func TestWhatTiesRequestsTogether(t *testing.T) {
 	}
 }
 
+func TestCEL(t *testing.T) {
+	dear, cheap, strange := target("a/dear", priced(100)), target("b/cheap", priced(1)), target("c/strange", routing.About{})
+	for _, c := range []struct {
+		name   string
+		policy policy.CEL
+		want   string
+		failed uint64
+	}{
+		{"kept; what is not known is not", policy.CEL{Keep: "target.cost < 0.05"}, "b/cheap", 1},
+		{"kept where nothing is asked", policy.CEL{Keep: "!target.priced || target.cost < 0.05"}, "b/cheap c/strange", 0},
+		{"ordered; what is not known comes last", policy.CEL{Order: "target.cost"}, "b/cheap a/dear c/strange", 1},
+		{"ordered the other way", policy.CEL{Order: "-target.cost"}, "a/dear b/cheap c/strange", 1},
+		{"both", policy.CEL{Keep: "target.priced", Order: "double(-target.number)"}, "b/cheap a/dear", 0},
+		{"equal scores stay equal", policy.CEL{Order: "target.weight"}, "a/dear b/cheap c/strange", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := checked(t, &c.policy).(*policy.CEL)
+			if got := plan(t, p, view(match.Request{Bytes: 4000, Output: 100}), dear, cheap, strange); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+			if n := p.Failed(); (n > 0) != (c.failed > 0) {
+				t.Errorf("%d failed", n)
+			}
+		})
+	}
+	for _, p := range []policy.CEL{{}, {Keep: "target.cost"}, {Order: "target.region"}, {Keep: "target.cots < 1.0"}} {
+		if p.Check() == nil {
+			t.Errorf("%+v passes", &p)
+		}
+	}
+}
+
 func TestBudget(t *testing.T) {
 	dear, fair, cheap := target("a/dear", priced(100)), target("b/fair", priced(10)), target("c/cheap", priced(1))
 	for _, c := range []struct {

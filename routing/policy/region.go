@@ -18,6 +18,9 @@ type Region struct {
 	In []string `yaml:"in" form:"region" short:"any" required:"true" max:"100" doc:"The regions."`
 }
 
+// Lasting implements routing.Lasting.
+func (*Region) Lasting() bool { return true }
+
 // Apply leaves out what is elsewhere.
 func (p *Region) Apply(_ *routing.View, c *routing.Candidates) {
 	c.Keep(func(k *routing.Candidate) bool { return within(k.About.Region, p.In) }, func(k *routing.Candidate) string {
@@ -40,6 +43,9 @@ func within(is string, allowed []string) bool {
 type Residency struct {
 	In []string `yaml:"in" form:"region" short:"any" required:"true" max:"100" doc:"The regions."`
 }
+
+// Lasting implements routing.Lasting.
+func (*Residency) Lasting() bool { return true }
 
 // Apply leaves out what may be elsewhere.
 func (p *Residency) Apply(_ *routing.View, c *routing.Candidates) {
