@@ -5,6 +5,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/slo"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
@@ -14,6 +15,8 @@ type Accounts struct {
 	cost    *telemetry.CostMeters
 	trouble *trouble.Log
 	next    metering.Books
+
+	Objectives *slo.Tracker // nil: nothing was promised of costs
 }
 
 var _ metering.Books = (*Accounts)(nil)
@@ -37,6 +40,7 @@ func (a *Accounts) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 			a.trouble.Note(trouble.What{Kind: trouble.Unpriced, Subject: x.Provider + "/" + x.Model}, 1)
 		}
 	}
+	spent(a.Objectives, e, c)
 	a.trouble.Rate(trouble.Expired, false)
 	for i := range min(len(c.Charged), len(c.Reserved)) {
 		b, over := c.Charged[i].Budget, c.Charged[i].Amount-c.Reserved[i].Amount

@@ -35,6 +35,7 @@ import (
 	connection "github.com/signalbox-ai/signalbox/internal/redis"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/sending"
+	"github.com/signalbox-ai/signalbox/internal/slo"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
@@ -162,6 +163,7 @@ type Options struct {
 	Metrics *telemetry.Metrics            // nil: nothing is counted
 	Limits  func() *budgets.Table         // of the configuration in use; nil where there are none
 	Trouble *trouble.Log                  // for what must not happen; nil: it is only counted
+	SLO     *slo.Tracker                  // counts what exchanges cost; nil: nobody does
 }
 
 // Open opens the stores that the configuration names. Its errors are config.Errors.
@@ -209,7 +211,9 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Accounts, err 
 		if p.Remote {
 			name = "redis"
 		}
-		p.Store, p.Books = measured.New(p.Store, name, &m.Quota, o.Trouble), observer.NewAccounts(&m.Cost, o.Trouble, p.Books)
+		counted := observer.NewAccounts(&m.Cost, o.Trouble, p.Books)
+		counted.Objectives = o.SLO
+		p.Store, p.Books = measured.New(p.Store, name, &m.Quota, o.Trouble), counted
 	}
 	a.Meter = metering.New(p)
 	return a, nil

@@ -1,5 +1,6 @@
 // Package alert says what somebody should look at: limits that are nearly used up, will be, or burn too fast; hours out
-// of the ordinary; keys that end; and what must not happen at all. It reads the ledger, and says everything once.
+// of the ordinary; keys that end; promises of service that
+// are broken; and what must not happen at all. It reads the ledger, and says everything once.
 //
 //	ledger, counters, trouble ─ Watcher ─► alerts ─ rules ─► channels (internal/alert/channel)
 //	                               └─ claims in the ledger: neither restarts nor replicas repeat one
@@ -28,7 +29,7 @@ type Settings struct {
 
 // Rule sends alerts that fit all it says to channels.
 type Rule struct {
-	On            []string `yaml:"on" enum:"threshold,burn,forecast,anomaly,key,fault" max:"6" zero:"every kind" doc:"The kinds of alerts."`
+	On            []string `yaml:"on" enum:"threshold,burn,forecast,anomaly,key,fault,slo" max:"7" zero:"every kind" doc:"The kinds of alerts."`
 	From          string   `yaml:"from" enum:"info,warning,critical" zero:"info" doc:"The least severity."`
 	Organizations []string `yaml:"organizations" form:"name" max:"1000" zero:"every organization" doc:"The organizations that they are about."`
 	Teams         []string `yaml:"teams" form:"name" max:"1000" zero:"every team" doc:"The teams that they are about, with their projects and keys."`

@@ -16,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
+	"github.com/signalbox-ai/signalbox/internal/slo"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
 
@@ -66,6 +67,7 @@ type State struct {
 	Table    *budgets.Table // nil: there are no limits
 	Keys     []*auth.Key    // of the configuration
 	Issued   []*auth.Key    // of a store, whose audit log says how they change
+	SLOs     []slo.Status   // how what was promised stands
 }
 
 // Watcher finds alerts and has them delivered.
@@ -119,6 +121,7 @@ func (w *Watcher) find(ctx context.Context, s *State, now time.Time) ([]*Alert, 
 	w.watchKeys(s, now)
 	found := slices.Clone(w.pending)
 	found = append(found, endings(s, now)...)
+	found = append(found, unkept(s.SLOs, now)...)
 	found = append(found, faulty(w.Trouble, s.Table, now)...)
 	limits, err := w.limits(ctx, s.Table, now)
 	if err != nil {

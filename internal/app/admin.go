@@ -75,7 +75,7 @@ func (a *App) rerate(ctx context.Context, q book.Filter, apply bool) (rerate.Rep
 	return rerate.Run(ctx, a.build.accounts.Ledger(), q, pricer(a.Config()), !apply, nil)
 }
 
-// admin serves health checks and metrics, and the admin API where there is a store.
+// admin serves health checks, metrics and objectives, and the admin API where there is a store.
 func (a *App) admin() http.Handler {
 	m := http.NewServeMux()
 	if api := a.api(); api != nil {
@@ -92,5 +92,6 @@ func (a *App) admin() http.Handler {
 		fmt.Fprintln(w, "ready")
 	})
 	m.Handle("GET /metrics", a.metrics.Handler())
+	m.Handle("GET /slo", a.build.slo)
 	return m
 }

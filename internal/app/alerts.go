@@ -10,6 +10,8 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/alert/channel"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
+	"github.com/signalbox-ai/signalbox/internal/slo"
+	"github.com/signalbox-ai/signalbox/internal/slo/keeper"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
 
@@ -22,13 +24,21 @@ func (a *App) alert(ctx context.Context) {
 	w := alert.New(alert.Params{Ledger: ledger, Counters: a.build.accounts, Trouble: a.build.trouble, Sender: &channel.Sender{}, Log: a.log})
 	w.Run(ctx, func() alert.State {
 		cfg, snap := a.Config(), a.core.Snapshot()
-		s := alert.State{Settings: &cfg.Alerts, Issued: a.build.access.Issued.All()}
+		s := alert.State{Settings: &cfg.Alerts, Issued: a.build.access.Issued.All(), SLOs: a.build.slo.Tracker.Status(time.Now())}
 		s.Table, _ = snap.Limits.(*budgets.Table) // there may be no limits
 		if cfg.Alerts.On() {
 			s.Keys, _ = cfg.StaticKeys() // they were read before
 		}
 		return s
 	})
+}
+
+// openObjectives takes back what the process before this one counted for what is promised.
+func (a *App) openObjectives(cfg *config.Config) {
+	now := time.Now()
+	a.build.slo = &keeper.Keeper{Path: cfg.SLOFile(), Tracker: &slo.Tracker{}, Metrics: &a.metrics.SLO, Log: a.log}
+	a.build.slo.Set(cfg.Objectives(), now)
+	a.build.slo.Restore(now)
 }
 
 // off notes that a provider's count of a prompt is far from ours.

@@ -101,7 +101,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.build.health, err = openHealth(cfg, health.Known{Targets: targets, Rests: rests}, a.log, a.metrics); err != nil {
 		return nil, err
 	}
-	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Version: o.Version, Log: a.log, Budget: a.budget, Limits: a.limits, Metrics: a.metrics, Trouble: a.build.trouble}); err != nil {
+	a.openObjectives(cfg)
+	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Version: o.Version, Log: a.log, Budget: a.budget, Limits: a.limits, Metrics: a.metrics, Trouble: a.build.trouble, SLO: a.build.slo.Tracker}); err != nil {
 		return nil, err
 	}
 	if a.build.control, err = control.Open(ctx, cfg, a.log); err != nil {
@@ -124,7 +125,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 		a.close()
 		return nil, err
 	}
-	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Observer: a.build.accounts.Watch(observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors}))})
+	seen := &observer.Objectives{Tracker: a.build.slo.Tracker, Observer: observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors})}
+	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Observer: a.build.accounts.Watch(seen)})
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
 	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)
@@ -193,6 +195,7 @@ func (a *App) reload(ctx context.Context) error {
 	if err := a.build.control.Adopt(ctx, cfg); err != nil {
 		a.log.Error("owners or issuers of the configuration are not taken up", "error", err)
 	}
+	a.build.slo.Set(cfg.Objectives(), time.Now())
 	a.core.Swap(snap)
 	time.AfterFunc(linger(a.cfg), a.creds.lease.Release) // running exchanges keep the old snapshot
 	a.cfg, a.creds.lease = cfg, lease
@@ -251,6 +254,7 @@ func fixed(old, now *config.Config) error {
 	differs("tokenizer", old.Tokenizer.State == now.Tokenizer.State && maps.Equal(old.Tokenizer.Vocab, now.Tokenizer.Vocab))
 	differs("quota", old.Quota == now.Quota)
 	differs("health", old.Health == now.Health)
+	differs("slo_state", old.SLOState == now.SLOState)
 	differs("ledger", reflect.DeepEqual(old.Ledger, now.Ledger))
 	differs("idempotency", old.Idempotency == now.Idempotency)
 	differs("telemetry, but for traces.sample, follow_parent and propagate,", sending.Same(old.Telemetry, now.Telemetry))

@@ -25,6 +25,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/redis"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/sending"
+	"github.com/signalbox-ai/signalbox/internal/slo/keeper"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -42,6 +43,7 @@ type builder struct {
 	accounts *accounts.Accounts // of the running program; nil: nothing is limited or written down
 	access   access.Live        // of the running program
 	health   *upkeep.Upkeep     // of the running program
+	slo      *keeper.Keeper     // of the running program
 	trouble  *trouble.Log       // of the running program
 	built    int                // snapshots so far: two never share a version
 	control  *control.Control   // of the running program; nil: there is no store

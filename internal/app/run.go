@@ -140,6 +140,7 @@ func (a *App) serve(ctx context.Context, g *group) (_ *http.Server, err error) {
 	g.start("quotas", func() error { a.build.accounts.Run(ctx, a.organizations); return nil })
 	g.start("alerts", func() error { a.alert(ctx); return nil })
 	g.start("answers", func() error { a.build.replays.run(ctx); return nil })
+	g.start("objectives", func() error { a.build.slo.Run(ctx); return nil })
 	g.start("health", func() error { a.build.health.Run(ctx); return nil })
 	g.start("tokens", func() error { a.build.learnt.Run(ctx); return nil })
 	return page, nil

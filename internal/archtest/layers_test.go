@@ -33,6 +33,7 @@ var layers = []string{
 		internal/telemetry/*
 		internal/catalog/billing
 		internal/owner
+		internal/slo
 		internal/spend
 		internal/trouble
 		internal/health
@@ -47,7 +48,7 @@ var layers = []string{
 		providers/dialect/fit
 		tokenizer/vocab
 		tokenizer/scan`,
-	"tokenizer/* internal/ledger/book internal/ledger/usage",
+	"tokenizer/* internal/ledger/book internal/ledger/usage internal/slo/keeper",
 	`tokenizer
 		internal/store
 		providers/dialect
@@ -80,7 +81,7 @@ var layers = []string{
 	"providers/all routing/match routing/failure",
 	"routing",
 	"routing/expr",
-	"routing/policy internal/config/access internal/config/observe",
+	"routing/policy internal/config/access internal/config/observe internal/config/objectives",
 	`internal/config
 		extproc/ticket
 		extproc/headers

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/signalbox-ai/signalbox/internal/config/objectives"
 	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/routing/expr"
 )
@@ -80,6 +81,40 @@ func (d *decoder) near(name string, names []string) string {
 		return fmt.Sprintf("; did you mean %s?", d.src.quote(near[0]))
 	}
 	return ""
+}
+
+// checkObjectives checks what is promised.
+func (d *decoder) checkObjectives(c *Config) {
+	unique(d, "slos", "objective", c.SLOs, func(l objectives.List) string { return l.Name })
+	var names []string
+	for i := range c.Routes {
+		names = append(names, c.Routes[i].Name)
+		d.checkGoals(c, &c.Routes[i].SLO, fmt.Sprintf("routes[%d].slo", i))
+	}
+	for i := range c.SLOs {
+		l, path := &c.SLOs[i], fmt.Sprintf("slos[%d]", i)
+		if slices.Contains(names, l.Name) && !d.within(path) {
+			d.fail(path+".name", "name: the route %s has its own under this name", d.src.quote(l.Name))
+		}
+		for j, r := range l.Routes {
+			if at := fmt.Sprintf("%s.routes[%d]", path, j); !slices.Contains(names, r) && !d.bad[at] && !d.bad["routes"] {
+				d.fail(at, "there is no route %s%s", d.src.quote(r), d.near(r, names))
+			}
+		}
+		if l.Goals == (objectives.Goals{Window: l.Window}) && !d.within(path) {
+			d.fail(path, "nothing is promised: name p95_first_token, p95_total, success or cost_per_1k_tokens")
+		}
+		d.checkGoals(c, &l.Goals, path)
+	}
+}
+
+func (d *decoder) checkGoals(c *Config, g *objectives.Goals, path string) {
+	if g.Cost != "" && !c.Ledger.On() && !d.within("ledger") && !d.within(path+".cost_per_1k_tokens") {
+		d.fail(path+".cost_per_1k_tokens", "cost_per_1k_tokens: is told by the ledger, and there is none; add one, as ledger: { store: \"sqlite:run/ledger.db\" }")
+	}
+	if g.First > 0 && g.Total > 0 && g.First > g.Total && !d.within(path) {
+		d.fail(path+".p95_first_token", "p95_first_token: is longer than p95_total, which is to the last one")
+	}
 }
 
 // checkExperiments checks what is compared, and gives every arm what it does not say itself.

@@ -24,6 +24,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/alert/channel"
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
+	"github.com/signalbox-ai/signalbox/internal/config/objectives"
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/health/upkeep"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
@@ -56,6 +57,8 @@ type Routing struct {
 	Aliases     map[string]string `yaml:"aliases" form:"model" doc:"Other names for models: what a client asks for, and the name that routes match in its place. An alias of an alias is refused."`
 	Defaults    Handling          `yaml:"defaults" doc:"How exchanges are handled where a route says nothing else."`
 	Routes      []Route           `yaml:"routes" doc:"Which requests go where. Without routes, every provider has one of its own name."`
+	SLOs        []objectives.List `yaml:"slos" max:"256" doc:"Promises of service beside those of routes: of several routes together, or of what has a tag. See [Objectives](slo.md)."`
+	SLOState    string            `yaml:"slo_state" form:"path" doc:"File that keeps what was counted for objectives, so that it survives a restart; none: it is counted anew."`
 	Experiments []Experiment      `yaml:"experiments" max:"256" doc:"Comparisons of ways in which the requests of a route are answered. See [Experiments](experiments.md)."`
 }
 
@@ -284,6 +287,7 @@ func (c *Config) preset() {
 	c.Access = access.Preset()
 	c.Limits = Limits{Body: 20 << 20, Headers: 60 << 10, HeaderCount: 100, Connections: 10000, Answer: 64 << 20}
 	c.Envoy = Envoy{Admin: "unix:run/envoy-admin.sock", Heap: 1 << 30, Usage: "tail", LogLevel: "warning"}
+	c.SLOState = "run/slo.json"
 	c.Tokenizer = Tokenizer{State: "run/tokens.json"}
 	c.Quota = budgets.Preset()
 	c.Health = upkeep.Preset()

@@ -13,6 +13,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
+	"github.com/signalbox-ai/signalbox/internal/config/objectives"
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/glob"
 	"github.com/signalbox-ai/signalbox/internal/health/upkeep"
@@ -52,6 +53,9 @@ func Pattern(form string) string {
 		return `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
 	case "hour":
 		return `^[0-9]{2}:[0-9]{2}$`
+	}
+	if p := objectives.Pattern(form); p != "" {
+		return p
 	}
 	return observe.Pattern(form)
 }
@@ -118,7 +122,7 @@ func (d *decoder) form(form, s string) error {
 	return limitForm(form, s)
 }
 
-// limitForm checks a text of the forms of limits, of the ledger, of prices and of policies; others have none.
+// limitForm checks a text of the forms of limits, of objectives, of the ledger, of prices and of policies; others have none.
 func limitForm(form, s string) error {
 	if form == "factor" && !factor.MatchString(s) {
 		return errors.New("a factor's name has lower-case letters, digits, dot, dash and underscore, begins with a letter or digit, and may end with *; or it is * alone")
@@ -135,6 +139,9 @@ func limitForm(form, s string) error {
 	if form == "ledger" {
 		_, err := book.Locate(s)
 		return err
+	}
+	if objectives.Pattern(form) != "" {
+		return objectives.Form(form, s)
 	}
 	return budgets.Form(form, s)
 }

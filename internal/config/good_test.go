@@ -54,6 +54,9 @@ func describe(c *config.Config) string {
 			fmt.Fprintf(&b, "  rule %+v\n", r)
 		}
 	}
+	for _, o := range c.Objectives() {
+		fmt.Fprintf(&b, "objective %s %s within=%v allow=%.6g window=%v routes=%v tags=%v kept=%q\n", o.Name, o.Kind, o.Within, o.Allow, o.Window, o.Scope.Routes, o.Scope.Tags, c.SLOFile())
+	}
 	keys, err := c.StaticKeys()
 	if err != nil {
 		fmt.Fprintln(&b, err)

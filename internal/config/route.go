@@ -4,8 +4,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/config/objectives"
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/glob"
+	"github.com/signalbox-ai/signalbox/internal/slo"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/routing/failure"
@@ -88,9 +90,10 @@ type ClientHeaders struct {
 
 // Route says which requests go to which targets.
 type Route struct {
-	Name     string   `yaml:"name" form:"name" required:"true" doc:"Its name, in metrics and logs."`
-	Match    Match    `yaml:"match" doc:"Which requests it takes. Required, unless client_headers.route lets clients name it."`
-	Targets  []Target `yaml:"targets" required:"true" max:"64" doc:"What is tried, in this order, unless policies order it otherwise; where any has a weight, in an order drawn by weight. A text stands for target alone."`
+	Name     string           `yaml:"name" form:"name" required:"true" doc:"Its name, in metrics and logs."`
+	Match    Match            `yaml:"match" doc:"Which requests it takes. Required, unless client_headers.route lets clients name it."`
+	Targets  []Target         `yaml:"targets" required:"true" max:"64" doc:"What is tried, in this order, unless policies order it otherwise; where any has a weight, in an order drawn by weight. A text stands for target alone."`
+	SLO      objectives.Goals `yaml:"slo" doc:"What is promised of its exchanges. See [Objectives](slo.md)."`
 	Handling `yaml:",inline"`
 }
 
@@ -141,6 +144,26 @@ func (e *Experiment) trial(r *Route) *routing.Trial {
 		t.Routes = append(t.Routes, arm)
 	}
 	return t
+}
+
+// Objectives returns what is promised, by routes and beside them.
+func (c *Config) Objectives() (out []slo.Objective) {
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		out = append(out, r.SLO.Objectives(r.Name, slo.Scope{Routes: []string{r.Name}})...)
+	}
+	for i := range c.SLOs {
+		out = append(out, c.SLOs[i].Of()...)
+	}
+	return out
+}
+
+// SLOFile returns the path of SLOState, "" where nothing is kept.
+func (c *Config) SLOFile() string {
+	if c.SLOState == "none" {
+		return ""
+	}
+	return c.SLOState
 }
 
 // Table returns the routes, ready to match.

@@ -54,6 +54,7 @@ type besideMeters struct {
 	Export      ExportMeters
 	Idempotency IdempotencyMeters
 	Health      HealthMeters
+	SLO         SLOMeters
 }
 
 // exchangeMeters are the counter of exactly these labels and the histogram of their route.
@@ -112,6 +113,7 @@ func New(r *prometheus.Registry, o Options) *Metrics {
 	m.self.expressions = k.counterFamily("signalbox_expression_failures_total")
 	m.self.authFailures = k.counterFamily("signalbox_auth_failures_total")
 	m.Cost, m.Quota, m.Ledger, m.Export, m.Idempotency = newCost(k, m), newQuota(k), newLedger(k), newExport(k), newIdempotency(k)
+	m.SLO = newSLO(k)
 	m.Health = newHealth(k)
 	return m
 }

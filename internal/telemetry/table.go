@@ -51,6 +51,7 @@ var labels = []Label{
 	{"go_version", "process.runtime.version", "Version of Go.", false},
 	{"kind", "signalbox.kind", "What is counted, a word of the metric's.", false},
 	{"level", "signalbox.level", "Whose limit it is: `organization`, `team`, `project`, `key` or `end_user`.", false},
+	{"objective", "signalbox.slo.objective", "What is promised: `first_token`, `total`, `success` or `cost`.", false},
 	{"outcome", "signalbox.outcome", "How an exchange ended: `ok`, `error`, `refused`, `answered`, `replayed`, `client_abort`, `timeout`, `connect`, `reset`, `internal`, `swept`.", false},
 	{"path", "signalbox.path", "How much of an answer visits the service: `direct`, `watched`, `worked`, `listened`.", false},
 	{"policy", "signalbox.policy", "What a limit does while its store is away: `deny`, `local`, `allow`.", false},
@@ -62,6 +63,7 @@ var labels = []Label{
 	{"route", "signalbox.route", "The route, by its name in the configuration; `none`: no route was found.", true},
 	{"signal", "signalbox.signal", "`traces` or `metrics`.", false},
 	{"sink", "signalbox.sink", "A sink of the ledger's records, by its name in the configuration.", true},
+	{"slo", "signalbox.slo", "A promise of service, by its name in the configuration: its route's, or its own.", true},
 	{"source", "signalbox.source", "Who read the usage: `envoy`, `service`, or `estimate`.", false},
 	{"state", "signalbox.state", "Of a breaker: `closed`, `open`, `half_open` (a few try) or `closing` (a growing share goes in).", false},
 	{"store", "signalbox.store", "The store, as `memory`, `redis`, `sqlite`, `postgres`.", false},
@@ -70,6 +72,7 @@ var labels = []Label{
 	{"value", "signalbox.tag.value", "A tag's value.", true},
 	{"version", "service.version", "Release.", false},
 	{"where", "signalbox.where", "Where an error arose: `plan` or `attempt`.", false},
+	{"window", "signalbox.window", "`5m`, `30m`, `1h`, `6h` or `3d`.", false},
 }
 
 // FindLabel returns what a label means; false where no metric of the table has it.
@@ -90,6 +93,7 @@ const (
 	groupQuota     = "Quotas"
 	groupLedger    = "Ledger and journal"
 	groupHealth    = "Health of targets"
+	groupSLO       = "Objectives"
 	groupRepeated  = "Idempotency keys"
 	groupSelf      = "The service itself"
 )
@@ -185,6 +189,13 @@ var table = slices.Concat(
 		counter("signalbox_least_bad_total", "{exchange}", "Exchanges for which no target of their route was well: the least bad was tried.", "route"),
 		gauge("signalbox_health_replicas", "{replica}", "Replicas that tell each other of health, this one among them; 0: it is not shared."),
 		gauge("signalbox_health_shared", "1", "1 while replicas can tell each other."),
+	),
+	within(groupSLO,
+		gauge("signalbox_slo_attained", "1", "Share of exchanges in the objective's window that were as promised; of cost, USD for a thousand tokens.", "slo", "objective"),
+		gauge("signalbox_slo_budget_left_ratio", "1", "Share of the error budget of the objective's window that is left; below 0, more than all was used. Of this process, over its restarts.", "slo", "objective"),
+		gauge("signalbox_slo_burn_rate", "1", "How fast the error budget was used up: 1 uses it up exactly at the end of the objective's window.", "slo", "objective", "window"),
+		counter("signalbox_slo_budget_used_total", "1", "What was used of error budgets: exchanges that were not as promised; of cost, USD.", "slo", "objective"),
+		counter("signalbox_slo_budget_granted_total", "1", "What was granted to error budgets: the share of exchanges that may be bad; of cost, USD that the tokens may cost. Used over granted, of any time and any number of replicas, is the burn rate.", "slo", "objective"),
 	),
 	within(groupRepeated,
 		counter("signalbox_idempotency_requests_total", "{request}", "Requests with an idempotency key. result: first (it runs), replayed (it got the stored answer), joined (it waited for that), taken_over (it waited and runs in place of one that ended without an answer to keep), mismatch, timeout (the first had not ended in time), left (its client did not wait), unavailable.", "result"),
