@@ -45,7 +45,7 @@ func downstream(s *Spec) []*hcmv3.HttpFilter {
 		filter("signalbox.plan", planFilter(s)),
 		filter("envoy.filters.http.router", &routerv3.Router{
 			SuppressEnvoyHeaders: true,
-			UpstreamLog:          attemptLog(),
+			UpstreamLog:          attemptLog(s),
 			UpstreamHttpFilters:  upstream(s),
 		}),
 	)

@@ -16,6 +16,7 @@ import (
 	grpclogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/grpc/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/emptypb"
 
@@ -106,22 +107,38 @@ func manager(s *Spec) *hcmv3.HttpConnectionManager {
 }
 
 // attemptLog logs attempts that did not go well; of the last one that did, the request's entry tells. Such an
-// entry has no metadata: x-request-id joins it to its exchange.
-func attemptLog() []*accesslogv3.AccessLog {
-	l := grpcLog("attempt", []string{"x-request-id"}, append(limits.Logged(), "x-request-id", "request-id", "x-amzn-requestid"))
+// entry has no metadata: x-request-id joins it to its exchange. Where decisions go by rate limits, a share of those that went
+// well is logged for what their headers say.
+func attemptLog(s *Spec) []*accesslogv3.AccessLog {
+	logged := append(limits.Logged(), "x-request-id", "request-id", "x-amzn-requestid")
+	if s.Service.Room {
+		logged = append(logged, limits.LoggedLimits()...)
+	}
+	l := grpcLog("attempt", []string{"x-request-id"}, logged)
 	status := func(op accesslogv3.ComparisonFilter_Op, v uint32) *accesslogv3.AccessLogFilter {
 		return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{StatusCodeFilter: &accesslogv3.StatusCodeFilter{
 			Comparison: &accesslogv3.ComparisonFilter{Op: op, Value: &corev3.RuntimeUInt32{DefaultValue: v, RuntimeKey: "signalbox.attempt_log"}},
 		}}}
 	}
-	l.Filter = &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_OrFilter{OrFilter: &accesslogv3.OrFilter{
-		Filters: []*accesslogv3.AccessLogFilter{
-			status(accesslogv3.ComparisonFilter_GE, 300),
-			status(accesslogv3.ComparisonFilter_EQ, 0), // no answer came
-			{FilterSpecifier: &accesslogv3.AccessLogFilter_ResponseFlagFilter{ResponseFlagFilter: &accesslogv3.ResponseFlagFilter{}}},
-		},
-	}}}
+	any := []*accesslogv3.AccessLogFilter{
+		status(accesslogv3.ComparisonFilter_GE, 300),
+		status(accesslogv3.ComparisonFilter_EQ, 0), // no answer came
+		{FilterSpecifier: &accesslogv3.AccessLogFilter_ResponseFlagFilter{ResponseFlagFilter: &accesslogv3.ResponseFlagFilter{}}},
+	}
+	if s.Service.Room {
+		any = append(any, sample())
+	}
+	l.Filter = &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_OrFilter{OrFilter: &accesslogv3.OrFilter{Filters: any}}}
 	return []*accesslogv3.AccessLog{l}
+}
+
+// sampled is the share of attempts, in percent, of which Envoy tells what their answers say of rate limits.
+const sampled = 25
+
+func sample() *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_RuntimeFilter{RuntimeFilter: &accesslogv3.RuntimeFilter{
+		RuntimeKey: "signalbox.attempt_sample", PercentSampled: &typev3.FractionalPercent{Numerator: sampled}, UseIndependentRandomness: true,
+	}}}
 }
 
 // logBuffer is how many bytes of log entries each of Envoy's threads keeps for the service. Envoy drops what comes when

@@ -67,6 +67,7 @@ func (t TLS) check() error {
 type Service struct {
 	Address             string
 	Cert, Key, CA, Name string
+	Room                bool // it goes by what providers' rate limits leave: of attempts that go well a share is logged, too
 }
 
 // Limits protect Envoy and the service.

@@ -180,6 +180,7 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 	seen := AttemptSeen{Provider: provider, Status: e.Status, Request: a.Provider, Began: e.Began, Took: e.Took, First: e.First}
 	x := c.live.get(e.ID)
 	if x != nil {
+		x.room(&e, provider)
 		n, leg, known := x.logged(provider)
 		if n == 0 {
 			return // it is counted already

@@ -227,6 +227,25 @@ func (c *Core) spare(l ticket.Leg, h Header) {
 	}
 }
 
+// room takes what the log entry of an attempt that went well says of the provider's rate limits.
+func (x *Exchange) room(e *AttemptEntry, provider string) {
+	if e.Ending != EndedWell || e.Status < 200 || e.Status >= 300 {
+		return
+	}
+	var leg *ticket.Leg
+	x.mu.Lock()
+	for i := range x.Steps {
+		if x.Steps[i].Provider == provider && x.attempts[i].Err == nil { // entries of those that failed came before, by the same stream
+			leg = &x.Steps[i]
+			break
+		}
+	}
+	x.mu.Unlock()
+	if leg != nil {
+		x.core.spare(*leg, e.Header)
+	}
+}
+
 // failover is what the exchange's route says of failures, as far as its ticket does not.
 func (x *Exchange) failover() *routing.Failover {
 	if r := x.snap.Table.Route(x.Route); r != nil {

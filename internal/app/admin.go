@@ -93,5 +93,6 @@ func (a *App) admin() http.Handler {
 	})
 	m.Handle("GET /metrics", a.metrics.Handler())
 	m.Handle("GET /slo", a.build.slo)
+	m.Handle("GET /targets", a.build.health)
 	return m
 }

@@ -5,12 +5,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/envoy"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/routing"
 )
 
 // margin is added to every time that Envoy waits for us, so that our own deadlines come first.
@@ -46,6 +48,7 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 			s.Deadlines.Idle = append(s.Deadlines.Idle, (d + time.Millisecond - 1).Truncate(time.Millisecond))
 		}
 		s.AnswerHeaders = s.AnswerHeaders || r.Show
+		s.Service.Room = s.Service.Room || slices.ContainsFunc(r.Policies, func(p routing.Named) bool { return p.Name == "limits" })
 	}
 	if table, err := c.Budgets(); err == nil {
 		s.Limited = !table.Empty() || c.Stores()

@@ -28,6 +28,16 @@ func Logged() []string {
 	return append(names, "x-ratelimit-remaining-req-minute", "x-ratelimit-remaining-tokens-minute", "x-ratelimit-remaining-requests-minute")
 }
 
+// LoggedLimits lists the headers that say of what those of Logged are what is left.
+func LoggedLimits() (names []string) {
+	for _, n := range Logged() {
+		if l := strings.Replace(n, "remaining", "limit", 1); l != n {
+			names = append(names, l)
+		}
+	}
+	return names
+}
+
 var whats = map[string]what{"limit": limit, "remaining": remaining, "reset": reset, "renewalperiod": renewal}
 
 var whichs = map[string]which{

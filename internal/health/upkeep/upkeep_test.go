@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -159,5 +160,41 @@ func TestWhereReplicasTellEachOther(t *testing.T) {
 	}
 	if err := Form("memory"); err == nil {
 		t.Error("memory is taken")
+	}
+}
+
+// TestTheTable shows targets that are well, that closed slowly, and that rest.
+func TestTheTable(t *testing.T) {
+	u, k, _, _ := open(t, "none")
+	now := time.Now().Add(-time.Second)
+	end := func(model, key string, n int, code llm.Code) {
+		for range n {
+			k.Targets.Of("p", model).Begin(key, now)
+			k.Targets.Of("p", model).End(health.Attempt{Key: key, Code: code, First: 200 * time.Millisecond, Took: time.Second}, now)
+		}
+	}
+	end("well", "k", 20, llm.CodeNone)
+	k.Targets.Of("p", "well").Limits(health.Room{Requests: 0.5, Tokens: -1, Reset: time.Minute}, now)
+	end("down", "", 5, llm.CodeConnect)
+	end("half", "good", 5, llm.CodeNone)
+	end("half", "bad", 5, llm.CodeCredential)
+	k.Rests.Cool(health.Subject{Provider: "p", Key: "bad"}, now, 5*time.Minute)
+	w := httptest.NewRecorder()
+	u.ServeHTTP(w, httptest.NewRequest("GET", "/targets", nil))
+	var b strings.Builder
+	if err := WriteTable(&b, w.Body.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	want := `TARGET  STATE             SUCCESS  OF  FIRST P50  P95    TOKEN  IN FLIGHT  ROOM
+p/down  open for 4 s      0.0 %    5   -          -      -      0          -
+p/half  bad open for 4 s  50.0 %   10  196ms      196ms  -      0          -
+p/well  closed            100.0 %  20  196ms      196ms  -      0          50 %
+p/*     key bad rests for 299 s
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Error(diff)
+	}
+	if err := WriteTable(&b, []byte("no page")); err == nil {
+		t.Error("what is no page is shown")
 	}
 }
