@@ -85,6 +85,32 @@ for i in $(seq 100); do test -s run/usage.jsonl && break; sleep 0.1; done
 	}
 }
 
+// repeats runs the block twice beside a service that keeps answers.
+func repeats(t *testing.T, p *place, b block) {
+	must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(p.ports(mockOnly)+"idempotency: { store: memory }\n"), 0o600))
+	up := p.serve(t)
+	defer up.Stop()
+	first, second := p.shell(t, b, ""), p.shell(t, b, "")
+	if !strings.Contains(first, "hello") || strings.Contains(first, "idempotent-replayed") {
+		t.Errorf("the first prints\n%s", first)
+	}
+	if !strings.Contains(second, "hello") || !strings.Contains(second, "idempotent-replayed: true") || !strings.Contains(second, "x-signalbox-replay-of: ") {
+		t.Errorf("the second prints\n%s", second)
+	}
+}
+
+// showsHealth runs the block beside a service that has had an exchange.
+func showsHealth(t *testing.T, p *place, b block) {
+	b.text = `signalbox up --config signalbox.yaml >up.log 2>&1 &
+curl -s --retry 30 --retry-delay 1 --retry-all-errors -f http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \
+  -d '{"model":"mock/echo","messages":[{"role":"user","content":"Hello"}]}' >/dev/null
+for i in $(seq 100); do signalbox health | grep -q '^mock/echo' && break; sleep 0.1; done
+` + b.text
+	if out := p.shell(t, b, ""); !regexp.MustCompile(`(?m)^mock/echo +closed +100.0 % +1 `).MatchString(out) {
+		t.Errorf("it prints\n%s", out)
+	}
+}
+
 // withStore runs the block beside a service that has a store and a ledger with an exchange of a key.
 func withStore(t *testing.T, p *place, b block) string {
 	t.Helper()

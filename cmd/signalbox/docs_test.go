@@ -90,6 +90,8 @@ var said = []struct {
 	{"docs/tokens.md", "signalbox tokens", countsTokens},
 	{"docs/providers.md", "from anthropic import", python},
 	{"docs/alerts.md", "signalbox alerts test", testsChannel},
+	{"docs/health.md", "signalbox health", showsHealth},
+	{"docs/idempotency.md", "idempotency-key", repeats},
 	{"docs/alerts.md", "signalbox usage forecast", forecasts},
 	{"docs/ledger.md", "--server", asksTheService},
 	{"docs/ledger.md", "signalbox usage", asksTheLedger},

@@ -28,7 +28,7 @@ type commands struct {
 	Usage     usageCmd     `cmd:"" help:"Say what was used and what it cost, export it, or price it anew, from the ledger."`
 	Alerts    alertsCmd    `cmd:"" help:"Test the channels of alerts."`
 	Audit     auditCmd     `cmd:"" help:"List what was changed of keys, owners and budgets, by whom, with what was before and after."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Program   programCmds  `embed:""`
 	Store     storeCmds    `embed:""`
 }
 

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/app"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/health/upkeep"
 )
 
 // fromFile is the flag of every command that reads a configuration.
@@ -50,6 +53,46 @@ func (c *serveCmd) Run(s streams) error {
 		return err
 	}
 	return a.Run(context.Background(), false)
+}
+
+// programCmds are about the program itself.
+type programCmds struct {
+	Health  healthCmd  `cmd:"" help:"Show what a running program knows of its targets: breakers, success, latency, room of rate limits."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+type healthCmd struct {
+	fromFile
+	JSON bool `name:"json" help:"Write JSON, with all that is known."`
+}
+
+// Run asks the program at the configuration's admin address.
+func (c *healthCmd) Run(s streams) error {
+	cfg, err := app.Load(c.path())
+	if err != nil {
+		return err
+	}
+	network, address := cfg.Listen.Admin.Split()
+	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}}
+	defer t.CloseIdleConnections()
+	res, err := (&http.Client{Transport: t, Timeout: apiTimeout}).Get("http://local/targets")
+	if err != nil {
+		return fmt.Errorf("no program answers at %s, the admin address of the configuration: %w", cfg.Listen.Admin, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading what %s says: %w", cfg.Listen.Admin, err)
+	case res.StatusCode != http.StatusOK:
+		return fmt.Errorf("%s answers %s", cfg.Listen.Admin, res.Status)
+	case c.JSON:
+		_, err = s.out.Write(body)
+		return err
+	}
+	return upkeep.WriteTable(s.out, body)
 }
 
 // greet says where it is and how to try it.

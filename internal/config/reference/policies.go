@@ -35,7 +35,7 @@ func Routing() string {
 func Policies(comments map[string]string) string {
 	var b strings.Builder
 	b.WriteString("# Policies\n\nHow a route chooses among its targets. Policies are applied in the order in which a route has them; each leaves targets out, or orders those that all before it left equal. How they work together is in [Routing](routing.md).\n\n" +
-		"```yaml\npolicy: [ capable, healthy, { region: eu }, { cheapest: { within: 5 } }, { fastest: { by: total, explore: 5 } } ]\n```\n\n" +
+		"```yaml\nproviders: [ { name: openai, kind: openai, key: env:OPENAI_API_KEY, region: eu } ]\ndefaults:\n  policy: [ capable, healthy, { region: eu }, { cheapest: { within: 5 } }, { fastest: { by: total, explore: 5 } } ]\n```\n\n" +
 		"A policy is its name, or its name with options. Where it says so, one option may stand alone: `{ region: eu }` is `{ region: { in: [ eu ] } }`.\n")
 	for _, name := range policy.Names() {
 		k, _ := policy.Find(name)
