@@ -72,6 +72,8 @@ func (r *rig) setup(c *command) bool {
 	case "own":
 		r.config.own[auth.Provision{Team: args[0], Provider: args[1]}] = secret.New(args[2])
 		r.secrets[args[2]] = args[1]
+	case "template":
+		r.template(args, c.input)
 	case "counting":
 		r.config.counts = true
 	case "idempotency":
@@ -132,6 +134,8 @@ func (r *rig) grant(k *auth.Key, name, v string) {
 		var n netip.Prefix
 		n, err = auth.ParseNetwork(v)
 		k.Scope.Networks = append(k.Scope.Networks, n)
+	case "templates":
+		k.Scope.Templates = append(k.Scope.Templates, v)
 	case "expires":
 		k.Expires, err = time.Parse(time.RFC3339, v)
 	default:

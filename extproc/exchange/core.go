@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -35,7 +36,7 @@ type Snapshot struct {
 	MaxHeader int   // fields of a request's header; 0: any number
 	MaxAnswer int64 // bytes of an answer that has to be collected
 
-	Count *counting.Counter // nil: no prompt is counted here
+	reading
 	Metered
 
 	tagging.Marks // zero: exchanges have no tags, and are not traced
@@ -43,6 +44,12 @@ type Snapshot struct {
 	list  func() *listing.List // made when it is first asked for
 	waits bool                 // signing for one of the providers may
 	about *abouts
+}
+
+// reading is what else is known of what requests say.
+type reading struct {
+	Count     *counting.Counter // nil: no prompt is counted here
+	Templates *template.Set     // bound; nil: requests name none
 }
 
 // Metered is what holds clients to limits, and lets what they repeat be done once.

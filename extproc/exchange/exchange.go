@@ -24,6 +24,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
@@ -81,8 +82,9 @@ type intake struct {
 	denied string // why nobody was let in; "": somebody was
 	began  time.Time
 
-	repeats bool          // it has an idempotency key
-	waited  time.Duration // for another request with that
+	made    *template.Version // what it is made of; nil: of no template
+	repeats bool              // it has an idempotency key
+	waited  time.Duration     // for another request with that
 }
 
 // written is a body that was translated while planning.

@@ -1,7 +1,9 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -133,6 +136,66 @@ func (x *Exchange) authenticate(h Header) *llm.Error {
 
 // Proved takes what Envoy has verified of the client's token, before Head.
 func (x *Exchange) Proved(p auth.Proof) { x.in.proof = p }
+
+// peek reads what planning needs of the body, which a template may make first, and what else it tells of the exchange.
+func (x *Exchange) peek(in *dialect.Inbound) (*dialect.Head, *llm.Error) {
+	sent, e := x.template(in)
+	if e != nil {
+		return nil, e
+	}
+	head, err := x.in.server.Peek(*in)
+	if err != nil {
+		return nil, asError(err)
+	}
+	x.tag(cmp.Or(sent, head.Doc))
+	return head, x.endUser(head)
+}
+
+// template puts what a template makes of the request in its place, where it names one, and returns the body as it was sent;
+// nil: it names none.
+func (x *Exchange) template(in *dialect.Inbound) (sent *jsonx.Doc, e *llm.Error) {
+	t := x.snap.Templates
+	if t == nil || x.Op != llm.OpChat && x.Op != llm.OpCount || x.Op == llm.OpCount && x.Dialect == dialect.BedrockConverse {
+		return nil, nil
+	}
+	doc, err := jsonx.Scan(in.Body)
+	if err != nil {
+		return nil, nil // of which Peek says more
+	}
+	r := template.Request{Dialect: x.Dialect, Model: in.Model, Doc: doc, Count: x.Op == llm.OpCount}
+	if s := x.in.who.Scope(); s != nil {
+		r.May = s.Templates
+	}
+	use, e := t.Read(r)
+	if use == nil || e != nil {
+		return nil, e
+	}
+	made, e := use.Render(x.snap.MaxBody)
+	if e != nil {
+		return nil, e
+	}
+	x.in.made, in.Body = use.Version, made.Body
+	if in.Model != "" {
+		in.Model = made.Model
+	}
+	return doc, nil
+}
+
+// tag gives the exchange its tags. doc is the body as it was sent.
+func (x *Exchange) tag(doc *jsonx.Doc) {
+	x.Tags = x.snap.Tags.Read(x.in.head.Get, x.Dialect, doc, x.in.who.Tags())
+	if m := x.in.made; m != nil {
+		tags := make(map[string]string, len(x.Tags)+1) // they may be the key's
+		maps.Copy(tags, x.Tags)
+		tags[template.Tag] = m.String()
+		x.Tags = tags
+	}
+}
+
+// named reports whether a scope of models names the template of the request, which then may ask for its model.
+func (in *intake) named(s *auth.Scope) bool {
+	return in.made != nil && s.Model(in.made.String(), in.made.Name)
+}
 
 // endUser finds out on whose behalf the client asks, where the body tells.
 func (x *Exchange) endUser(head *dialect.Head) *llm.Error {

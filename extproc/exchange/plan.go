@@ -35,12 +35,8 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if rerr != nil {
 		return x.refuse(rerr)
 	}
-	head, err := x.in.server.Peek(in)
-	if err != nil {
-		return x.refuse(asError(err))
-	}
-	x.Tags = x.snap.Tags.Read(x.in.head.Get, x.Dialect, head.Doc, x.in.who.Tags())
-	if rerr = x.endUser(head); rerr != nil {
+	head, rerr := x.peek(&in)
+	if rerr != nil {
 		return x.refuse(rerr)
 	}
 	p := &planner{x: x, head: head, in: in, came: body, whose: whose}
@@ -102,7 +98,7 @@ func (p *planner) route(whose string) (*routing.Route, *llm.Error) {
 	resolved := t.Resolve(asked)
 	p.see(resolved)
 	scope := x.in.who.Scope()
-	if !scope.Model(asked, resolved) {
+	if !scope.Model(asked, resolved) && !x.in.named(scope) {
 		return nil, x.unknownModel(asked)
 	}
 	if name := x.in.head.Get(headerRoute); name != "" {
@@ -113,6 +109,12 @@ func (p *planner) route(whose string) (*routing.Route, *llm.Error) {
 			return r, nil
 		}
 		return nil, llm.Invalid(headerRoute, "there is no route "+strconv.Quote(clip(name))+" that may be named")
+	}
+	if m := x.in.made; m != nil && m.Route != "" {
+		if r := t.Route(m.Route); r != nil && scope.Route(r.Name) {
+			return r, nil
+		}
+		return nil, &llm.Error{Code: llm.CodeNotFound, Reason: "no_route", Param: "model", Message: "the route of the template " + m.String() + " does not exist here, or you may not use it"}
 	}
 	r, lacks := t.Find(&p.view, func(r *routing.Route) bool {
 		return scope.Route(r.Name) && (plainName(resolved) || !passesOn(r))

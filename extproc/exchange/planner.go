@@ -119,7 +119,7 @@ func (p *planner) fits(l ticket.Leg) *llm.Error {
 	}
 	facts := x.snap.Providers[l.Provider].Facts(l.Model, l.Like)
 	room := counting.RoomOf(&facts, p.head.MaxTokens)
-	if room.Bytes(int64(len(p.came))) {
+	if room.Bytes(int64(len(p.in.Body))) {
 		return nil
 	}
 	p.read()

@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -51,6 +52,7 @@ type config struct {
 	clients   []*auth.Key
 	own       map[auth.Provision]secret.Value // provider keys of teams
 	counts    bool
+	prompts   []template.Source
 	meter     *metering.Meter
 	once      *idempotency.Desk
 	limits    metering.Limits
@@ -95,11 +97,17 @@ func (r *rig) snapshot() *exchange.Snapshot {
 		}
 		count = counting.New(tokenizer.NewSet(nil))
 	}
-	return &exchange.Snapshot{
-		Count:   count,
+	var prompts *template.Set
+	if len(c.prompts) > 0 {
+		prompts = template.NewSet(c.prompts, nil)
+		prompts.Bind(servers())
+	}
+	s := &exchange.Snapshot{
 		Version: "config-" + itoa(c.version), Table: routing.NewTable(c.routes, c.aliases), Providers: ps, Registry: all.Kinds(),
 		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer, Metered: exchange.Metered{Meter: c.meter, Limits: c.limits, Once: c.once},
 	}
+	s.Count, s.Templates = count, prompts
+	return s
 }
 
 // start puts the configuration in place, at first and after changes.

@@ -78,7 +78,7 @@ func (r *Rules) read(header func(name string) string, d dialect.Name, doc *jsonx
 		tags[name] = value
 	}
 	if doc != nil && len(r.metadata) > 0 {
-		raw, _ := doc.Get(member(d))
+		raw, _ := doc.Get(d.Metadata())
 		for name, value := range jsonx.Members(raw) {
 			if i := slices.Index(r.metadata, string(name)); i >= 0 {
 				if text, ok := jsonx.String(value); ok {
@@ -91,17 +91,6 @@ func (r *Rules) read(header func(name string) string, d dialect.Name, doc *jsonx
 		set(s.tag, header(s.header))
 	}
 	return tags
-}
-
-// member is where a dialect's requests have what their sender wants to find again.
-func member(d dialect.Name) string {
-	switch d {
-	case dialect.Gemini:
-		return "labels"
-	case dialect.BedrockConverse:
-		return "requestMetadata"
-	}
-	return "metadata"
 }
 
 // clean makes a value fit for logs, labels and databases: at most Longest bytes of UTF-8 without control characters.

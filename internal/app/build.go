@@ -134,9 +134,10 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 		MaxBody:   int64(c.Limits.Body),
 		MaxAnswer: int64(c.Limits.Answer),
 		MaxHeader: c.Limits.HeaderCount,
-		Count:     b.count,
 		Marks:     tagging.Marks{Tags: tagging.New(c.Tags.Headers, c.Tags.Metadata), Trace: sending.Tracing(&c.Telemetry)},
 	}
+	s.Count, s.Templates = b.count, c.Prompts()
+	s.Templates.Bind(s.Servers)
 	version := sha256.New()
 	var faults config.Errors
 	for i := range c.Providers {
@@ -153,6 +154,9 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 	}
 	for _, r := range s.Table.Routes() {
 		fmt.Fprintf(version, "%+v\n", *r)
+	}
+	for _, t := range s.Templates.Versions() {
+		fmt.Fprintf(version, "%s %+v\n", t, t.File)
 	}
 	b.built++
 	s.Version = hex.EncodeToString(version.Sum(nil)[:4]) + "-" + strconv.Itoa(b.built)

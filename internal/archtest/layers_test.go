@@ -67,6 +67,7 @@ var layers = []string{
 		internal/guard
 		internal/alert
 		internal/health/upkeep
+		internal/template
 		internal/ledger/sqlite
 		internal/ledger/postgres`,
 	`providers

@@ -18,11 +18,12 @@ type Scope struct {
 	Operations []llm.Op       // OpChat includes counting its tokens
 	Regions    []string       // of providers, and groups of them: see package region
 	Networks   []netip.Prefix // of the client's address
+	Templates  []string       // names and patterns of prompt templates, or of NAME@VERSION
 }
 
 // Unbounded reports whether the scope bounds nothing.
 func (s *Scope) Unbounded() bool {
-	return len(s.Models)+len(s.Routes)+len(s.Operations)+len(s.Regions)+len(s.Networks) == 0
+	return len(s.Models)+len(s.Routes)+len(s.Operations)+len(s.Regions)+len(s.Networks)+len(s.Templates) == 0
 }
 
 // Model reports whether a model may be used, by the name that the client gives it or by what that stands for.

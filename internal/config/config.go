@@ -30,6 +30,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
 )
@@ -47,9 +48,10 @@ type Config struct {
 	observe.Observation `yaml:",inline"`
 	Drain               time.Duration `yaml:"drain" doc:"How long running exchanges may go on after a stop was asked for."`
 
-	table *routing.Table
-	src   *source
-	nodes map[string]*node
+	table     *routing.Table
+	templates *template.Set // nil: there are none
+	src       *source
+	nodes     map[string]*node
 }
 
 // Routing is where requests go.
@@ -60,6 +62,7 @@ type Routing struct {
 	SLOs        []objectives.List `yaml:"slos" max:"256" doc:"Promises of service beside those of routes: of several routes together, or of what has a tag. See [Objectives](slo.md)."`
 	SLOState    string            `yaml:"slo_state" form:"path" doc:"File that keeps what was counted for objectives, so that it survives a restart; none: it is counted anew."`
 	Experiments []Experiment      `yaml:"experiments" max:"256" doc:"Comparisons of ways in which the requests of a route are answered. See [Experiments](experiments.md)."`
+	Templates   string            `yaml:"templates" form:"path" zero:"none" doc:"Folder of prompt templates: a file NAME@VERSION.yaml for each version, and labels.yaml. They are read again when one changes. See [Prompt templates](templates.md)."`
 }
 
 // Listen is the addresses of the program.
@@ -334,8 +337,10 @@ func Parse(name string, data []byte, kinds *providers.Registry) (*Config, error)
 	d := &decoder{src: src, kinds: kinds, root: c, nodes: map[string]*node{}, bad: map[string]bool{}}
 	d.value(root, reflect.ValueOf(c).Elem(), "", "")
 	d.check(c)
-	if len(d.errs) > 0 {
-		return nil, d.errs.finish(src)
+	beside := d.templates(c)
+	if len(d.errs)+len(beside) > 0 {
+		errs := append(d.errs.finish(src), beside...)
+		return nil, errs[:min(len(errs), mostErrors)]
 	}
 	c.build(kinds)
 	c.src, c.nodes = src, d.nodes

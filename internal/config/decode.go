@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
 )
@@ -56,6 +58,11 @@ func (d *decoder) value(n *node, v reflect.Value, path string, tag reflect.Struc
 		return
 	case Policy:
 		d.policy(n, v, path)
+		return
+	case template.JSON:
+		if raw, ok := d.json(nil, n, path); ok {
+			v.SetBytes(raw)
+		}
 		return
 	}
 	switch v.Kind() {
@@ -244,7 +251,7 @@ func (d *decoder) scalar(n *node, v reflect.Value, path string, tag reflect.Stru
 
 // open shows a value in excerpts. What is not well-formed may be anything.
 func (d *decoder) open(n *node, form string) {
-	if form == "expression" { // its operators are those of no address
+	if form == "expression" || form == "prose" { // its operators are those of no address
 		d.src.show(n.value)
 		return
 	}
@@ -276,6 +283,13 @@ func (d *decoder) set(s string, v reflect.Value, tag reflect.StructTag) error {
 	switch v.Kind() {
 	case reflect.Bool:
 		v.SetBool(s == "true" || s == "True" || s == "TRUE")
+		return nil
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+			return errors.New("must be a number")
+		}
+		v.SetFloat(f)
 		return nil
 	case reflect.Int:
 		n, err := parseCount(s)
@@ -361,6 +375,8 @@ func wanted(v reflect.Value) string {
 		return "true or false"
 	case reflect.Int:
 		return "a whole number"
+	case reflect.Float64:
+		return "a number"
 	}
 	return "a text"
 }

@@ -130,6 +130,12 @@ func limitForm(form, s string) error {
 	if form == "trait" && !traits.MatchString(s) {
 		return errors.New("a trait is NAME or NAME=VALUE; the name has lower-case letters, digits, dot, dash and underscore")
 	}
+	if form == "template" {
+		name, version, dated := strings.Cut(s, "@")
+		if plain := strings.NewReplacer("*", "x", "?", "x"); !named.MatchString(plain.Replace(name)) || dated && !named.MatchString(plain.Replace(version)) {
+			return errors.New("must be the name of a template, or NAME@VERSION, or a pattern of them with * and ?")
+		}
+	}
 	if form == "quotas" && s != "memory" || form == "answers" && s != "memory" && s != "none" {
 		return redis.CheckURL(s)
 	}

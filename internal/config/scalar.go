@@ -11,6 +11,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 )
 
 // Size is a number of bytes, written as 512KiB, 20MiB or 1GiB.
@@ -216,4 +217,46 @@ func (a Address) check(unix bool) error {
 	}
 	_, _, err := a.HostPort()
 	return err
+}
+
+// json appends any value of the file as JSON.
+func (d *decoder) json(dst []byte, n *node, path string) (raw []byte, ok bool) {
+	switch n.shape {
+	case text:
+		d.src.show(n.value)
+		return jsonx.AppendQuote(dst, n.value), true
+	case integer, float:
+		d.src.show(n.value)
+		if jsonx.Valid([]byte(n.value)) != nil {
+			d.failAt(n, path, "%s: write numbers as JSON has them: in decimal, without + and _", last(path))
+			return dst, false
+		}
+		return append(dst, n.value...), true
+	case boolean:
+		return append(dst, strings.ToLower(n.value)...), true
+	case list:
+		dst = append(dst, '[')
+		for i, item := range n.items {
+			if dst, ok = d.json(jsonx.AppendComma(dst), item, fmt.Sprintf("%s[%d]", path, i)); !ok {
+				return dst, false
+			}
+		}
+		return append(dst, ']'), true
+	case mapping:
+		dst = append(dst, '{')
+		seen := map[string]bool{}
+		for _, f := range n.fields {
+			d.src.show(f.key.value)
+			if seen[f.key.value] {
+				d.failAt(f.key, path, "%s is given twice", d.src.quote(f.key.value))
+				return dst, false
+			}
+			seen[f.key.value] = true
+			if dst, ok = d.json(jsonx.AppendKey(dst, f.key.value), f.value, join(path, f.key.value)); !ok {
+				return dst, false
+			}
+		}
+		return append(dst, '}'), true
+	}
+	return append(dst, "null"...), true
 }

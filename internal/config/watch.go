@@ -3,13 +3,20 @@ package config
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/signalbox-ai/signalbox/internal/template"
 )
 
 // settle is how long changes are waited for to end: an editor's save is several events.
@@ -145,6 +152,11 @@ func (c *Config) Files() []string {
 	}
 	out = append(out, c.Telemetry.Files()...)
 	out = append(out, c.Alerts.Files()...)
+	if c.Templates != "" {
+		add(c.Templates + "/.") // so that the folder is watched, even while it is empty
+		files, _ := templateFiles(c.Templates)
+		out = append(out, files...)
+	}
 	for i := range c.Auth.JWT {
 		add(c.Auth.JWT[i].JWKSFile)
 		add(c.Auth.JWT[i].CA)
@@ -159,4 +171,177 @@ func (c *Config) Files() []string {
 		}
 	}
 	return out
+}
+
+// Bounds of a folder of templates.
+const maxTemplates = 10_000
+
+// labelsFile says which versions the labels of templates mean.
+const labelsFile = "labels.yaml"
+
+// templateFiles lists the files of a folder of templates, in order.
+func templateFiles(folder string) (files []string, err error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		ext := filepath.Ext(e.Name())
+		if ext == ".yaml" || ext == ".yml" {
+			if !strings.HasPrefix(e.Name(), ".") {
+				files = append(files, filepath.Join(folder, e.Name()))
+			}
+		}
+	}
+	return files, nil
+}
+
+// Prompts returns the templates of the folder; nil: there is none.
+func (c *Config) Prompts() *template.Set { return c.templates }
+
+// templates reads the folder of templates. What is wrong with its files is returned, with where it stands in them.
+func (d *decoder) templates(c *Config) (beside Errors) {
+	if c.Templates == "" || d.bad["templates"] {
+		return nil
+	}
+	files, err := templateFiles(c.Templates)
+	switch {
+	case err != nil:
+		d.fail("templates", "templates: the folder cannot be read: %v", reason(err))
+		return nil
+	case len(files) > maxTemplates:
+		d.fail("templates", "templates: the folder has more than %d files", maxTemplates)
+		return nil
+	}
+	for tag := range c.Tags.Headers {
+		if tag == template.Tag {
+			d.fail("tags.headers."+tag, "tags: %s says which template an exchange was made of, and comes from no header", tag)
+		}
+	}
+	for i, tag := range c.Tags.Metadata {
+		if tag == template.Tag {
+			d.fail(fmt.Sprintf("tags.metadata[%d]", i), "tags: %s says which template an exchange was made of, and does not come from metadata", tag)
+		}
+	}
+	var sources []template.Source
+	labels := ""
+	for _, path := range files {
+		if filepath.Base(path) == labelsFile {
+			labels = path
+			continue
+		}
+		s, errs := d.template(c, path)
+		beside = append(beside, errs...)
+		sources = append(sources, s)
+	}
+	if len(beside) > 0 || d.bad["templates"] {
+		return beside[:min(len(beside), mostErrors)]
+	}
+	found, beside := d.labels(labels, sources)
+	c.templates = template.NewSet(sources, found)
+	if m := &c.Telemetry.Metrics; !slices.Contains(m.Tags, template.Tag) {
+		m.Tags = append(m.Tags, template.Tag)
+	}
+	return beside
+}
+
+// template reads one version of a template.
+func (d *decoder) template(c *Config, path string) (template.Source, Errors) {
+	out := template.Source{File: new(template.File)}
+	bad := func(message string) (template.Source, Errors) {
+		d.fail("templates", "templates: %s: %s", filepath.Base(path), message)
+		return out, nil
+	}
+	base, yaml := strings.CutSuffix(filepath.Base(path), ".yaml")
+	name, version, _ := strings.Cut(base, "@")
+	n, err := strconv.Atoi(version)
+	if !yaml || !named.MatchString(name) || err != nil || n < 1 || strconv.Itoa(n) != version {
+		return bad("a template's file is called NAME@VERSION.yaml: a name has lower-case letters, digits, dot, dash and underscore, a version is a whole number from 1 on")
+	}
+	out.Name, out.Number = name, n
+	data, err := readFile(path)
+	if err != nil {
+		return bad(err.Error())
+	}
+	return out, d.document(path, data, out.File, func(in *decoder) {
+		out.File.Check(func(at, message string) {
+			if !in.within(at) {
+				in.fail(at, "%s", message)
+			}
+		})
+		if _, alias := c.Aliases[name]; alias {
+			in.fail("", "the template has the name of an alias, which it would hide")
+		}
+		if r := out.File.Route; r != "" && len(c.Routes) > 0 && !slices.ContainsFunc(c.Routes, func(known Route) bool { return known.Name == r }) && !in.bad["route"] {
+			in.fail("route", "route: there is no route %s", in.src.quote(r))
+		}
+	})
+}
+
+// document reads a file beside the configuration by the same rules.
+func (d *decoder) document(path string, data []byte, into any, check func(*decoder)) Errors {
+	src := newSource(path, data)
+	src.names(reflect.TypeOf(into).Elem())
+	root, err := parse(data)
+	if bad, ok := errors.AsType[*badSyntax](err); ok {
+		return Errors{src.faultAt(bad.at, "", bad.message)}.finish(src)
+	}
+	in := &decoder{src: src, kinds: d.kinds, root: d.root, nodes: map[string]*node{}, bad: map[string]bool{}}
+	in.value(root, reflect.ValueOf(into).Elem(), "", "")
+	check(in)
+	return in.errs.finish(src)
+}
+
+// labels reads which version each label of a template means: NAME: { LABEL: VERSION }.
+func (d *decoder) labels(path string, sources []template.Source) (map[string]template.Labels, Errors) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := readFile(path)
+	if err != nil {
+		d.fail("templates", "templates: %s: %v", labelsFile, err)
+		return nil, nil
+	}
+	src := newSource(path, data)
+	root, err := parse(data)
+	if bad, ok := errors.AsType[*badSyntax](err); ok {
+		return nil, Errors{src.faultAt(bad.at, "", bad.message)}.finish(src)
+	}
+	in := &decoder{src: src, nodes: map[string]*node{}, bad: map[string]bool{}}
+	out := map[string]template.Labels{}
+	if !in.expect(root, mapping, "") {
+		return nil, in.errs.finish(src)
+	}
+	for _, f := range root.fields {
+		name := f.key.value
+		src.show(name)
+		switch {
+		case out[name] != nil:
+			in.failAt(f.key, name, "%s is given twice", src.quote(name))
+			continue
+		case !slices.ContainsFunc(sources, func(s template.Source) bool { return s.Name == name }):
+			in.failAt(f.key, name, "there is no template %s", src.quote(name))
+			continue
+		}
+		out[name] = template.Labels{}
+		if !in.expect(f.value, mapping, name) {
+			continue
+		}
+		for _, l := range f.value.fields {
+			src.show(l.key.value)
+			src.show(l.value.value)
+			n, err := strconv.Atoi(l.value.value)
+			switch at := join(name, l.key.value); {
+			case !named.MatchString(l.key.value) || strings.Trim(l.key.value, "0123456789") == "":
+				in.failAt(l.key, at, "a label has lower-case letters, digits, dot, dash and underscore, and is no number")
+			case out[name][l.key.value] != 0:
+				in.failAt(l.key, at, "%s is given twice", src.quote(l.key.value))
+			case l.value.shape != integer || err != nil || !slices.ContainsFunc(sources, func(s template.Source) bool { return s.Name == name && s.Number == n }):
+				in.failAt(l.value, at, "%s must be the number of a version that has a file", src.quote(l.key.value))
+			default:
+				out[name][l.key.value] = n
+			}
+		}
+	}
+	return out, in.errs.finish(src)
 }

@@ -43,6 +43,17 @@ const (
 	Ollama            Name = "ollama"
 )
 
+// Metadata is the member in which requests of the dialect have what their sender wants to find again, by name.
+func (n Name) Metadata() string {
+	switch n {
+	case Gemini:
+		return "labels"
+	case BedrockConverse:
+		return "requestMetadata"
+	}
+	return "metadata"
+}
+
 // Inbound is a client's request as it arrived.
 type Inbound struct {
 	Op    llm.Op

@@ -159,6 +159,7 @@ type Scope struct {
 	Operations []string `yaml:"operations" form:"operation" zero:"every operation" doc:"What it may ask for: chat (and counting tokens), complete, count, embed, rerank, moderate, image, image_edit, image_vary, speech, transcribe, translate, files, batches, realtime, stored_answers."`
 	Regions    []string `yaml:"regions" form:"region" max:"100" zero:"every region" doc:"The regions of providers that its requests may go to, countries and groups of them, as the policy region has them: eu includes eu-west-1 and westeurope. A provider without a region is none of them."`
 	Networks   []string `yaml:"networks" form:"network" max:"1000" zero:"every network" doc:"The networks that its clients may connect from, as 10.0.0.0/8 or an address. See envoy.trusted_hops."`
+	Templates  []string `yaml:"templates" form:"template" max:"1000" zero:"every template" doc:"Names and patterns of the prompt templates that it may use, as support-*, or of single versions, as support-reply@3. Others do not exist for it."`
 	Expires    string   `yaml:"expires" form:"time" zero:"never" doc:"When it ends: a day, which is the last one (UTC), or a time as 2026-12-31T18:00:00Z."`
 }
 
@@ -222,7 +223,7 @@ func (a *Access) organization() string {
 
 // scope gives the form that is decided with.
 func (s *Scope) scope() auth.Scope {
-	out := auth.Scope{Models: s.Models, Routes: s.Routes, Regions: s.Regions}
+	out := auth.Scope{Models: s.Models, Routes: s.Routes, Regions: s.Regions, Templates: s.Templates}
 	for _, n := range s.Operations {
 		o, _ := auth.ParseOperation(n)
 		out.Operations = append(out.Operations, o)

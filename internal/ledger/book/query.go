@@ -70,8 +70,13 @@ var dimensions = []string{"organization", "team", "project", "key", "end_user", 
 // Dimensions returns the names that a query may group and choose by, beside tag:NAME.
 func Dimensions() []string { return slices.Clone(dimensions) }
 
-// Tag returns the name of the tag that a dimension is.
-func Tag(dimension string) (name string, ok bool) { return strings.CutPrefix(dimension, "tag:") }
+// Tag returns the name of the tag that a dimension is. The template that exchanges are made of is one.
+func Tag(dimension string) (name string, ok bool) {
+	if dimension == "template" {
+		return dimension, true
+	}
+	return strings.CutPrefix(dimension, "tag:")
+}
 
 // Check says what is wrong with a filter.
 func (f *Filter) Check() error {
@@ -119,7 +124,7 @@ func checkDimension(d string) error {
 		return nil
 	}
 	if !slices.Contains(dimensions, d) {
-		return fmt.Errorf("unknown dimension %q; possible: %s, tag:NAME", d, strings.Join(dimensions, ", "))
+		return fmt.Errorf("unknown dimension %q; possible: %s, template, tag:NAME", d, strings.Join(dimensions, ", "))
 	}
 	return nil
 }

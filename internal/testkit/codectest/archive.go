@@ -3,6 +3,7 @@ package codectest
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,9 @@ func (a *Archive) File(name string) (text string, found bool) {
 	text, found = a.files[name]
 	return text, found
 }
+
+// Names returns the names of the files, in order.
+func (a *Archive) Names() []string { return slices.Clone(a.names) }
 
 // Set puts a file into the archive, at the end where it is new. A text ends with its line.
 func (a *Archive) Set(name, text string) {
