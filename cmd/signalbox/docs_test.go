@@ -96,6 +96,7 @@ var said = []struct {
 	{"docs/ledger.md", "--server", asksTheService},
 	{"docs/ledger.md", "signalbox usage", asksTheLedger},
 	{"docs/keys.md", "signalbox audit", listsChanges},
+	{"docs/evals.md", "signalbox eval", evaluates},
 }
 
 // TestEveryCommandOfTheDocumentsWorks runs each block as a reader would, in a folder that looks like the

@@ -20,9 +20,7 @@ type commands struct {
 	Check     checkCmd     `cmd:"" help:"Check a configuration file and say what is wrong."`
 	Envoy     envoyCmd     `cmd:"" help:"Find Envoy, or print its configuration."`
 	Mock      mockCmd      `cmd:"" help:"Run the scriptable mock provider alone."`
-	Translate translateCmd `cmd:"" help:"Show what requests and answers become, without Envoy or network."`
-	Tokens    tokensCmd    `cmd:"" help:"Count the tokens of texts and requests, without a network."`
-	Models    modelsCmd    `cmd:"" help:"List known models with limits, abilities and prices."`
+	Models    modelCmds    `embed:""`
 	Replay    replayCmd    `cmd:"" help:"Serve recorded exchanges as a provider."`
 	Keys      keysCmd      `cmd:"" help:"Make client keys and their hashes, and manage those of a store."`
 	Usage     usageCmd     `cmd:"" help:"Say what was used and what it cost, export it, or price it anew, from the ledger."`
@@ -30,6 +28,14 @@ type commands struct {
 	Audit     auditCmd     `cmd:"" help:"List what was changed of keys, owners and budgets, by whom, with what was before and after."`
 	Program   programCmds  `embed:""`
 	Store     storeCmds    `embed:""`
+}
+
+// modelCmds are about models and what they are asked.
+type modelCmds struct {
+	Translate translateCmd `cmd:"" help:"Show what requests and answers become, without Envoy or network."`
+	Tokens    tokensCmd    `cmd:"" help:"Count the tokens of texts and requests, without a network."`
+	Models    modelsCmd    `cmd:"" help:"List known models with limits, abilities and prices."`
+	Eval      evalCmd      `cmd:"" help:"Ask the same questions of several models, check the answers, and compare."`
 }
 
 // streams are what a command reads and writes.

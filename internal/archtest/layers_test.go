@@ -37,6 +37,7 @@ var layers = []string{
 		internal/spend
 		internal/trouble
 		internal/health
+		internal/evals
 		internal/limits
 		internal/quota
 		internal/redis
@@ -98,6 +99,7 @@ var layers = []string{
 		extproc/observer
 		extproc/books
 		internal/sending
+		internal/evals/gateway
 		internal/translate
 		internal/tokens`,
 	"internal/accounts",
