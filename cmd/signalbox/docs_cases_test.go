@@ -225,6 +225,12 @@ func TestTheExamplesAreValid(t *testing.T) {
 			continue
 		}
 		f := filepath.Join(t.TempDir(), "example.yaml")
+		if strings.HasPrefix(b.text, "policy:") { // of a route, or of all
+			b.text = "defaults:\n  " + strings.TrimSpace(strings.ReplaceAll(b.text, "\n", "\n  ")) + "\n"
+		}
+		if !strings.Contains(b.text, "providers:") { // a part of a configuration, which has providers elsewhere
+			b.text += "\nproviders: [ { name: mock, kind: mock } ]\n"
+		}
 		must(t, os.WriteFile(f, []byte(b.text), 0o600))
 		files = append(files, f)
 	}
@@ -275,5 +281,20 @@ func evaluates(t *testing.T, p *place, b block) {
 		if !strings.Contains(out, want) {
 			t.Errorf("it lacks %q:\n%s", want, out)
 		}
+	}
+}
+
+// replays asks twice under one key.
+func replays(t *testing.T, p *place, b block) {
+	must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(p.ports(mockOnly+"idempotency: { store: memory }\n")), 0o600))
+	p.serve(t)
+	once, again := p.shell(t, b, ""), p.shell(t, b, "")
+	if strings.Contains(once, "idempotent-replayed") || !strings.Contains(again, "idempotent-replayed: true") || !strings.Contains(again, "x-signalbox-replay-of: ") {
+		t.Errorf("first\n%s\nthen\n%s", once, again)
+	}
+	_, a, _ := strings.Cut(once, "\r\n\r\n")
+	_, c, _ := strings.Cut(again, "\r\n\r\n")
+	if isChat(t, a, "hello"); a != c {
+		t.Errorf("first\n%s\nthen\n%s", a, c)
 	}
 }

@@ -96,6 +96,7 @@ var said = []struct {
 	{"docs/ledger.md", "--server", asksTheService},
 	{"docs/ledger.md", "signalbox usage", asksTheLedger},
 	{"docs/keys.md", "signalbox audit", listsChanges},
+	{"docs/idempotency.md", "idempotency-key: 7f3a9c", replays},
 	{"docs/evals.md", "signalbox eval", evaluates},
 }
 
