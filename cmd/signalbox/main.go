@@ -15,19 +15,19 @@ import (
 
 // commands are the command line.
 type commands struct {
-	Up        upCmd        `cmd:"" help:"Serve, with an Envoy as a child process."`
-	Serve     serveCmd     `cmd:"" help:"Serve for an Envoy that is already there."`
-	Check     checkCmd     `cmd:"" help:"Check a configuration file and say what is wrong."`
-	Envoy     envoyCmd     `cmd:"" help:"Find Envoy, or print its configuration."`
-	Mock      mockCmd      `cmd:"" help:"Run the scriptable mock provider alone."`
-	Models    modelCmds    `embed:""`
-	Replay    replayCmd    `cmd:"" help:"Serve recorded exchanges as a provider."`
-	Keys      keysCmd      `cmd:"" help:"Make client keys and their hashes, and manage those of a store."`
-	Usage     usageCmd     `cmd:"" help:"Say what was used and what it cost, export it, or price it anew, from the ledger."`
-	Alerts    alertsCmd    `cmd:"" help:"Test the channels of alerts."`
-	Audit     auditCmd     `cmd:"" help:"List what was changed of keys, owners and budgets, by whom, with what was before and after."`
-	Program   programCmds  `embed:""`
-	Store     storeCmds    `embed:""`
+	Up      upCmd       `cmd:"" help:"Serve, with an Envoy as a child process."`
+	Serve   serveCmd    `cmd:"" help:"Serve for an Envoy that is already there."`
+	Check   checkCmd    `cmd:"" help:"Check a configuration file and say what is wrong."`
+	Envoy   envoyCmd    `cmd:"" help:"Find Envoy, or print its configuration."`
+	Mock    mockCmd     `cmd:"" help:"Run the scriptable mock provider alone."`
+	Models  modelCmds   `embed:""`
+	Replay  replayCmd   `cmd:"" help:"Serve recorded exchanges as a provider."`
+	Keys    keysCmd     `cmd:"" help:"Make client keys and their hashes, and manage those of a store."`
+	Usage   usageCmd    `cmd:"" help:"Say what was used and what it cost, export it, or price it anew, from the ledger."`
+	Alerts  alertsCmd   `cmd:"" help:"Test the channels of alerts."`
+	Audit   auditCmd    `cmd:"" help:"List what was changed of keys, owners and budgets, by whom, with what was before and after."`
+	Program programCmds `embed:""`
+	Store   storeCmds   `embed:""`
 }
 
 // modelCmds are about models and what they are asked.
