@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/checks"
 	"github.com/signalbox-ai/signalbox/extproc/content"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/inflate"
@@ -120,6 +121,7 @@ func (a *Attempt) open() bool {
 	if !x.Stream {
 		s.phase = phWhole
 	}
+	s.pipe.look = a.look()
 	switch {
 	case a.req != nil:
 		s.pipe.reader = a.client.NewReader(a.req, stream)
@@ -144,6 +146,8 @@ func (a *Attempt) open() bool {
 		if !stream { // a whole answer where a stream was asked for: judged whole, and passed as it is
 			s.phase = phWhole
 		}
+	case !x.Stream && s.pipe.look != nil:
+		s.pipe.reader = a.client.NewReader(nil, stream)
 	default:
 		return false
 	}
@@ -231,6 +235,8 @@ func (a *Attempt) take(chunk []byte, end bool) ([]Reply, error) {
 	case s.phase == phRelay:
 	case p.failed != nil && (!p.content || s.phase == phWhole):
 		return a.fail(p.failed), nil
+	case a.unwanted(end):
+		return a.fail(p.look.Found(end)), nil
 	case p.empty(end) && a.n < len(a.x.Steps) && a.x.Op != llm.OpCount: // the last target's answer is what it is; a count is usage alone
 		return a.fail(&llm.Error{Code: llm.CodeUpstream, Reason: "empty_answer", Message: "the provider's answer is empty"}), nil
 	case end, s.seen > maxHeld:
@@ -405,6 +411,7 @@ type pipe struct {
 	failed  *llm.Error
 	usage   llm.Usage
 	said    *content.Said // nil: nothing is kept
+	look    *checks.Look  // nil: nothing is looked at
 }
 
 // feed takes the next plain bytes.
@@ -432,6 +439,7 @@ func (p *pipe) feed(chunk []byte, end bool) error {
 
 func (p *pipe) emit(ev *llm.Event) error {
 	p.said.Event(ev)
+	p.look.Event(ev)
 	switch ev.Kind {
 	case llm.EvUsage:
 		p.usage.Merge(ev.Usage)

@@ -196,7 +196,7 @@ func (x *Exchange) forget(n int) {
 		case lost:
 			x.core.heal.Of(x.Steps[i].Provider, x.Steps[i].Model).Drop(x.Steps[i].Key, x.core.now())
 		case a.under == underWay:
-			x.learn(i+1, health.Attempt{Code: a.Err.Code, First: a.First, Took: a.Took})
+			x.learn(i+1, health.Attempt{Code: harm(a.Err, a.Err.Code), First: a.First, Took: a.Took})
 		}
 	}
 }

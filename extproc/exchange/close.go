@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/providers/dialect/kept"
+	"github.com/signalbox-ai/signalbox/routing/failure"
 )
 
 // Ending is how Envoy says that a request or an attempt ended.
@@ -201,9 +202,17 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 		seen.Code = a.Err.Code
 	}
 	if x != nil {
-		x.learn(seen.N, health.Attempt{Code: seen.Code, First: e.First, Took: e.Took})
+		x.learn(seen.N, health.Attempt{Code: harm(a.Err, seen.Code), First: e.First, Took: e.Took})
 	}
 	c.seen.Attempt(seen)
+}
+
+// harm is what the health of a target makes of an attempt: an answer that was not taken was an answer.
+func harm(e *llm.Error, code llm.Code) llm.Code {
+	if e != nil && e.Reason == failure.ReasonInvalidOutput {
+		return llm.CodeNone
+	}
+	return code
 }
 
 // logged finds the attempt that the next log entry belongs to: the first without one, at the provider (a
@@ -335,7 +344,7 @@ func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
 		if a.under == passed {
 			continue
 		}
-		t := metering.Attempt{Step: *x.step(l), Credential: l.Key, Path: l.Path.String(), Ended: a.billed(i == n-1, o.Sent), Status: a.Status, Took: a.Took, First: a.First, RequestID: a.Provider}
+		t := metering.Attempt{Step: *x.step(l), Credential: l.Key, Path: l.Path.String(), Ended: a.billed(i == n-1, o.Sent), Status: a.Status, Took: a.Took, First: a.First, RequestID: a.Provider, Used: a.used}
 		if a.Err != nil {
 			t.Code = a.Err.Code.String()
 		}
@@ -355,6 +364,10 @@ func (a *Attempted) billed(last bool, sent uint64) billing.Ended {
 	switch {
 	case a.Err != nil && a.Err.Code == llm.CodeConnect:
 		return billing.Unsent
+	case a.unwanted() && a.used.Output.Known:
+		return billing.Completed
+	case a.unwanted():
+		return billing.Aborted
 	case a.Status >= 300:
 		return billing.Refused
 	case broken:
@@ -363,6 +376,14 @@ func (a *Attempted) billed(last bool, sent uint64) billing.Ended {
 		return billing.Refused // an error behind 200
 	}
 	return billing.CutEarly
+}
+
+// unwanted reports whether an attempt was answered, and the answer was not taken.
+func (a *Attempted) unwanted() bool {
+	if a.Err == nil || a.Status == 0 || a.Status >= 300 {
+		return false
+	}
+	return a.Err.Code == llm.CodeBlocked || a.Err.Reason == failure.ReasonInvalidOutput
 }
 
 // billed says how the last attempt ended, by the log entry of its request.

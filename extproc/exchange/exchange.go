@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/checks"
 	"github.com/signalbox-ai/signalbox/extproc/content"
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/headers"
@@ -64,9 +65,15 @@ type Exchange struct {
 	counted  bool // usage was read by the service
 	tried    int  // the highest attempt that reached the service
 	closed   time.Time
-	first    *written         // attempt 1's body, until it is taken
-	sample   *counting.Sample // nil: nothing is learnt from its usage
-	said     *content.Said    // nil: what is said is not kept
+	first    *written // attempt 1's body, until it is taken
+	watched
+}
+
+// watched is what is kept to be told of the answer.
+type watched struct {
+	sample *counting.Sample // nil: nothing is learnt from its usage
+	said   *content.Said    // nil: what is said is not kept
+	form   *checks.Form     // nil: nobody asks for one, or no route
 }
 
 // intake is what the plan stage knows before there is a plan.
@@ -105,6 +112,7 @@ type Attempted struct {
 	Took     time.Duration
 	First    time.Duration // to the first byte; 0: none came
 	under    stage
+	used     llm.Usage // of an answer that came and was not wanted
 }
 
 // stage is how far an attempt is, for the health of its target.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/checks"
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/health"
@@ -47,7 +48,8 @@ func (a *Attempt) failed() []Reply {
 // may do better; otherwise the client gets the error.
 func (a *Attempt) fail(e *llm.Error) []Reply {
 	s, x := &a.ans, a.x
-	x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)})
+	x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header), used: s.pipe.usage})
+	s.pipe.usage = llm.Usage{} // it is not the exchange's
 	x.core.cool(a.leg, e)
 	s.phase = phPassed
 	next := x.next(a.n, e)
@@ -74,6 +76,26 @@ func (a *Attempt) fail(e *llm.Error) []Reply {
 		own.Header = append(own.Header, providers.Header{Name: headerUpstreamID, Value: id})
 	}
 	return []Reply{{To: ToAnswerHead, Done: true, Answer: own}}
+}
+
+// look begins to look at an answer, where another target may give a better one.
+func (a *Attempt) look() *checks.Look {
+	x := a.x
+	if a.n == len(x.Steps) || x.Op != llm.OpChat && x.Op != llm.OpComplete {
+		return nil
+	}
+	return checks.New(&x.failover().On, x.form)
+}
+
+// unwanted reports whether an answer, of which nothing has gone out, is one that the route would have from another target,
+// and there is one.
+func (a *Attempt) unwanted(end bool) bool {
+	p := &a.ans.pipe
+	if p.look == nil || p.sent || a.ans.phase == phWhole && !end {
+		return false
+	}
+	e := p.look.Found(end)
+	return e != nil && a.x.next(a.n, e) >= 0
 }
 
 // cool lets a key rest that the provider refused, or asked us to spare.

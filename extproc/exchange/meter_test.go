@@ -181,3 +181,34 @@ func TestAPromptIsBoundedByItsWindowWhereItNamesWhatItDoesNotHold(t *testing.T) 
 		}
 	}
 }
+
+// TestAnAnswerThatIsNotTakenIsPaidFor: the provider bills what it made, though the client gets another's.
+func TestAnAnswerThatIsNotTakenIsPaidFor(t *testing.T) {
+	money := &quota.Budget{ID: "money", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.Money, Limit: 1 << 50, Window: life()}
+	r, store := limited(t, money)
+	r.provider([]string{"two", "openai", "base=https://two.example.com", "k3=sk-two-1"})
+	r.config.providers["two"].Models = catalog.NewDeployment("openai", nil)
+	r.route([]string{"checked", "checked", "->", "gpt/gpt-4o", "two/gpt-4o", "on=invalid_output:next"})
+	r.stale = true
+	r.start()
+	_, reply := r.ask("request-1", `{"model":"checked","max_tokens":50,"messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_object"}}`)
+	if reply.Answer != nil {
+		t.Fatalf("refused: %s", reply.Answer.Body)
+	}
+	a, answer := r.core.Try(reply.Plan.Ticket, 1, "gpt", nil)
+	if answer != nil {
+		t.Fatalf("%s", answer.Body)
+	}
+	if rs := a.AnswerHead(200, exchange.Header{{Name: "content-type", Value: "application/json"}}, false); len(rs) > 0 {
+		t.Fatalf("the head is not held: %+v", rs)
+	}
+	rs, err := a.AnswerChunk([]byte(`{"id":"c","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"no JSON"},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":7,"total_tokens":27}}`), true)
+	if err != nil || len(rs) == 0 || rs[0].Status != 503 {
+		t.Fatalf("it is taken: %+v, %v", rs, err)
+	}
+	a.End()
+	r.core.RequestLogged(exchange.Outcome{Ticket: reply.Plan.Ticket, Status: 200, Tries: 2, Sent: 100, Usage: llm.Usage{Input: llm.Tokens(8), Output: llm.Tokens(2)}})
+	if c := counters(t, store, money); c.Reserved != 0 || c.Used != (20+8)*2500+(7+2)*10_000 {
+		t.Errorf("after the end %+v", c)
+	}
+}

@@ -291,12 +291,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		x.first = p.written[leg.Target()]
 		p.replace(&r, p.in.Body)
 	}
-	if x.snap.Count != nil && x.Op == llm.OpChat {
-		x.sample = x.snap.Count.Sample(x.in.server, p.in, x.snap.Providers[leg.Provider], leg.Model, leg.Like)
-	}
-	if t := x.snap.Trace; t != nil && t.Say && x.Trace.Sampled() {
-		x.said = content.Keep(x.in.server, p.in)
-	}
+	x.keep(p, plan)
 	x.attempts = make([]Attempted, len(x.Steps))
 	x.attempts[0].Path, x.attempts[0].under = leg.Path, underWay
 	waited := x.in.waited
@@ -308,6 +303,18 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		x.core.log.Debug("exchange planned", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "route", x.Route, "model", x.Model, "stream", x.Stream, "key", x.Who, "path", leg.Path, "steps", stepNames(x.Steps), "least_bad", x.Rules.Least, "config", x.Version)
 	}
 	return r, nil
+}
+
+// keep keeps of the request what is needed when it is answered.
+func (x *Exchange) keep(p *planner, plan *routing.Plan) {
+	leg := x.Steps[0]
+	if x.snap.Count != nil && x.Op == llm.OpChat {
+		x.sample = x.snap.Count.Sample(x.in.server, p.in, x.snap.Providers[leg.Provider], leg.Model, leg.Like)
+	}
+	x.form = p.form(plan)
+	if t := x.snap.Trace; t != nil && t.Say && x.Trace.Sampled() {
+		x.said = content.Keep(x.in.server, p.in)
+	}
 }
 
 func stepNames(legs []ticket.Leg) string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/asking"
+	"github.com/signalbox-ai/signalbox/extproc/checks"
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
@@ -357,6 +358,21 @@ func (p *planner) path(l ticket.Leg, rest []routing.Step) ticket.Path {
 		return ticket.Worked
 	}
 	return path
+}
+
+// form is the form that the request asks its answer to have, where the route goes by it and another target is left.
+func (p *planner) form(plan *routing.Plan) *checks.Form {
+	if len(plan.Steps) < 2 || p.x.Op != llm.OpChat || plan.Route.Failover.On.On(failure.InvalidOutput) == failure.Stop {
+		return nil
+	}
+	if p.read(); p.readErr != nil {
+		return nil
+	}
+	c, ok := p.req.Body.(*llm.Chat)
+	if !ok {
+		return nil
+	}
+	return checks.FormOf(c)
 }
 
 // smallest is the smallest window of context, in tokens, that a model is thought to have where nobody says.

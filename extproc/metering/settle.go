@@ -71,7 +71,8 @@ type Attempt struct {
 	Code       string // why it failed; "": it did not
 	Took       time.Duration
 	First      time.Duration
-	RequestID  string // the provider's own
+	RequestID  string    // the provider's own
+	Used       llm.Usage // of one that was abandoned, by its answer
 }
 
 // Charge is what an exchange is charged.
@@ -286,6 +287,10 @@ func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 	card := card(&a.Step)
 	t := billing.Attempt{Ended: a.Ended, Most: dearest(e.Op, card, h.most())}
 	var flags cost.Flags
+	if !last && a.Used.Known() {
+		t.Seen, _ = cost.Split(e.Op, a.Used)
+		t.Told = a.Ended == billing.Completed
+	}
 	if last {
 		if a.Ended == billing.Completed {
 			known(e.Op, &e.Usage, &h.wish, cmp.Or(a.Like, a.Model))

@@ -92,6 +92,7 @@ var layers = []string{
 		extproc/metering
 		extproc/tagging
 		extproc/content
+		extproc/checks
 		extproc/asking`,
 	"extproc/exchange internal/config/*",
 	`extproc

@@ -417,8 +417,8 @@ func names(ps []routing.Named) (out []string) {
 
 // usual are the rules of a route that has none of its own.
 var usual = func() (r failure.Rules) {
-	for c := range failure.Refusal {
-		r[c] = r.On(c)
+	for c := range r {
+		r[c] = r.On(failure.Class(c))
 	}
 	return r
 }()

@@ -59,7 +59,9 @@ type FailoverOn struct {
 	Credential      string `yaml:"credential" enum:"next,other_vendor,stop" doc:"The provider refuses the key."`
 	Upstream        string `yaml:"upstream" enum:"next,other_vendor,stop" doc:"Any other fault of the provider; an empty answer."`
 	ContextTooLong  string `yaml:"context_too_long" enum:"bigger,next,other_vendor,stop" doc:"The prompt does not fit the model's window. bigger: the next target whose window is bigger."`
-	ContentFiltered string `yaml:"content_filtered" enum:"stop,next,other_vendor" doc:"A filter of the provider refuses the request."`
+	ContentFiltered string `yaml:"content_filtered" enum:"stop,next,other_vendor" doc:"A filter of the provider refuses the request, or stops the answer."`
+	Refusal         string `yaml:"refusal" enum:"stop,next,other_vendor" doc:"The model declines to answer, and says so by the means of its API."`
+	InvalidOutput   string `yaml:"invalid_output" enum:"stop,next,other_vendor" doc:"A whole answer is not JSON, or does not fit the schema, as the request asks it to."`
 }
 
 func (o *FailoverOn) rules() (out failure.Rules) {
@@ -67,7 +69,7 @@ func (o *FailoverOn) rules() (out failure.Rules) {
 	for c, name := range map[failure.Class]string{
 		failure.Connect: o.Connect, failure.Reset: o.Reset, failure.Timeout: o.Timeout, failure.RateLimited: o.RateLimited, failure.OverQuota: o.OverQuota,
 		failure.Overloaded: o.Overloaded, failure.Credential: o.Credential, failure.Upstream: o.Upstream, failure.ContextTooLong: o.ContextTooLong,
-		failure.ContentFiltered: o.ContentFiltered,
+		failure.ContentFiltered: o.ContentFiltered, failure.Refusal: o.Refusal, failure.InvalidOutput: o.InvalidOutput,
 	} {
 		out[c] = actions[name]
 	}
@@ -78,7 +80,7 @@ func (o *FailoverOn) rules() (out failure.Rules) {
 func presetFailover() Failover {
 	return Failover{FirstToken: true, RetryBudget: 20, On: FailoverOn{
 		Connect: "next", Reset: "next", Timeout: "next", RateLimited: "next", OverQuota: "next", Overloaded: "next", Credential: "next", Upstream: "next",
-		ContextTooLong: "bigger", ContentFiltered: "stop",
+		ContextTooLong: "bigger", ContentFiltered: "stop", Refusal: "stop", InvalidOutput: "stop",
 	}}
 }
 

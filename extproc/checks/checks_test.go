@@ -1,0 +1,111 @@
+package checks_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/signalbox-ai/signalbox/extproc/checks"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/routing/failure"
+)
+
+func schema(s string) *checks.Form {
+	return checks.FormOf(&llm.Chat{Output: llm.Output{Kind: llm.OutputSchema, Schema: []byte(s)}})
+}
+
+func TestFormsFitWhatTheySay(t *testing.T) {
+	object := checks.FormOf(&llm.Chat{Output: llm.Output{Kind: llm.OutputJSON}})
+	number := schema(`{"type":"object","properties":{"n":{"$ref":"#/$defs/n"}},"required":["n"],"additionalProperties":false,"$defs":{"n":{"type":"integer","minimum":0}}}`)
+	for _, c := range []struct {
+		name string
+		form *checks.Form
+		text string
+		fits bool
+	}{
+		{"an object", object, ` {"a":1} `, true},
+		{"an array where an object is due", object, `[1]`, false},
+		{"no JSON", object, `Sure! {"a":1}`, false},
+		{"JSON between fences", object, "```json\n{\"a\":1}\n```", false},
+		{"half an object", object, `{"a":`, false},
+		{"nothing", object, ``, false},
+		{"a member twice", object, `{"a":1,"a":2}`, false},
+		{"what the schema says", number, `{"n":3}`, true},
+		{"a member of another type", number, `{"n":"3"}`, false},
+		{"a member less", number, `{}`, false},
+		{"a member more", number, `{"n":3,"m":1}`, false},
+		{"a schema that is none", schema(`{"type":17}`), `{"n":3}`, true},
+		{"a schema that is no JSON", schema(`{`), `{"n":3}`, true},
+		{"a schema that refers to an address", schema(`{"$ref":"http://127.0.0.1:1/x.json"}`), `{"n":3}`, true},
+		{"a schema that refers to a file", schema(`{"$ref":"file:///etc/passwd"}`), `{"n":3}`, true},
+		{"a schema that is nothing but itself", schema(`{"$ref":"#"}`), `{"n":3}`, false},
+	} {
+		if err := c.form.Fits([]byte(c.text)); (err == nil) != c.fits {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if checks.FormOf(&llm.Chat{Output: llm.Output{Kind: llm.OutputText}}) != nil {
+		t.Error("text has a form")
+	}
+}
+
+func rules(c failure.Class) *failure.Rules {
+	var r failure.Rules
+	r[c] = failure.Next
+	return &r
+}
+
+func text(choice int, s string) llm.Event {
+	return llm.Event{Kind: llm.EvDelta, Choice: choice, Part: llm.PartText, Text: []byte(s)}
+}
+
+func end(choice int, reason llm.StopReason, native string) llm.Event {
+	return llm.Event{Kind: llm.EvFinished, Choice: choice, Stop: llm.Stop{Reason: reason, Native: native}}
+}
+
+func TestWhatIsFoundInAnswers(t *testing.T) {
+	object := checks.FormOf(&llm.Chat{Output: llm.Output{Kind: llm.OutputJSON}})
+	for _, c := range []struct {
+		name   string
+		events []llm.Event
+		want   string // the reason
+	}{
+		{"an object in pieces", []llm.Event{text(0, `{"a"`), text(0, `:1}`), end(0, llm.StopEnd, "stop")}, ""},
+		{"text", []llm.Event{text(0, `Hello`), end(0, llm.StopEnd, "stop")}, "invalid_output"},
+		{"an object that is cut off", []llm.Event{text(0, `{"a"`), end(0, llm.StopLength, "length")}, "invalid_output"},
+		{"two choices, one of them wrong", []llm.Event{text(0, `{}`), text(1, `no`), end(0, llm.StopEnd, "stop"), end(1, llm.StopEnd, "stop")}, "invalid_output"},
+		{"a call of a tool", []llm.Event{text(0, `Let me see`), {Kind: llm.EvBlockStarted, Part: llm.PartCall}, end(0, llm.StopCalls, "tool_calls")}, ""},
+		{"a refusal", []llm.Event{{Kind: llm.EvDelta, Part: llm.PartRefusal, Text: []byte("No.")}, end(0, llm.StopEnd, "stop")}, "refusal"},
+		{"a refusal as a reason to stop", []llm.Event{text(0, "I"), end(0, llm.StopFilter, "refusal")}, "refusal"},
+		{"a filter", []llm.Event{text(0, "I"), end(0, llm.StopFilter, "content_filter")}, "content_filter"},
+		{"more than is kept", []llm.Event{text(0, strings.Repeat("x", 2<<20)), end(0, llm.StopEnd, "stop")}, ""},
+		{"an answer without an end", []llm.Event{text(0, "x")}, ""},
+	} {
+		l := checks.New(rules(failure.InvalidOutput), object)
+		for i := range c.events {
+			l.Event(&c.events[i])
+		}
+		got := ""
+		if e := l.Found(true); e != nil {
+			got = e.Reason
+			if _, ok := failure.Of(e); !ok {
+				t.Errorf("%s: no rule is about %v", c.name, e)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: found %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestARouteWithoutRulesLooksAtNothing(t *testing.T) {
+	var usual failure.Rules
+	l := checks.New(&usual, nil)
+	ev := text(0, "x")
+	l.Event(&ev)
+	if l != nil || l.Found(true) != nil {
+		t.Error("it looks")
+	}
+	if n := testing.AllocsPerRun(100, func() { checks.New(&usual, nil) }); n > 0 {
+		t.Errorf("looking at nothing allocates %v times", n)
+	}
+}

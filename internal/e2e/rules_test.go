@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
+)
+
+const schemaAsked = `"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}}},"messages"`
+
+// What follows a failure is what the route says: the second target never, the third where the rule passes over what does not
+// suit. Providers x and y speak another dialect, so that attempts are direct, watched and worked.
+func TestRoutesSayWhatFollowsAFailure(t *testing.T) {
+	a, b := newProvider(t, "a"), newProvider(t, "b")
+	t.Setenv("KEY_B", "key-of-b")
+	var routes strings.Builder
+	cases := []struct {
+		name, targets, on string
+		body              func(model string, stream bool) string
+		streams           bool // it holds of streams too
+		status            int
+		target            string
+	}{
+		{"a rate limit that ends it", "a/429, a/echo", "rate_limited: stop", chat, true, 429, ""},
+		{"a rate limit after which another vendor is asked", "a/429, a/500, b/echo", "rate_limited: other_vendor", chat, true, 200, "b/echo"},
+		{"an outage that ends it", "a/503, a/echo", "overloaded: stop", chat, true, 503, ""},
+		{"another fault goes on", "a/500, a/echo", "overloaded: stop, rate_limited: stop", chat, true, 200, "a/echo"},
+		{"a broken connection that ends it", "a/reset, a/echo", "reset: stop", chat, true, 502, ""},
+		{"an answer that a filter stops", "a/filter, a/echo, b/echo", "content_filtered: other_vendor", chat, false, 200, "b/echo"},
+		{"a refusal", "a/refuse, b/echo", "refusal: next", chat, true, 200, "b/echo"},
+		{"a refusal, translated", "x/refuse, a/echo", "refusal: next", chat, false, 200, "a/echo"},
+		{"a refusal of the last", "x/refuse, a/refuse", "refusal: next", chat, true, 200, "a/refuse"},
+		{"text where JSON is due", "a/echo, a/json", "invalid_output: next", func(m string, s bool) string { return strings.Replace(chat(m, s), `"messages"`, schemaAsked, 1) }, false, 200, "a/json"},
+		{"text where JSON is due, translated", "x/echo, a/json", "invalid_output: next", func(m string, s bool) string { return strings.Replace(chat(m, s), `"messages"`, schemaAsked, 1) }, false, 200, "a/json"},
+		{"text where nothing is due", "a/echo, a/json", "invalid_output: next", chat, true, 200, "a/echo"},
+	}
+	for i, c := range cases {
+		fmt.Fprintf(&routes, "  - { name: r%d, match: { models: [r%d] }, targets: [%s], answer_headers: true, failover: { on: { %s } } }\n", i, i, c.targets, c.on)
+	}
+	s := stack.Up(t, fmt.Sprintf(`
+providers:
+  - { name: a, kind: mock, base_url: %[1]s }
+  - { name: b, kind: openai-compatible, base_url: %[2]s/v1, key: env:KEY_B }
+  - { name: x, kind: mock, base_url: %[1]s, params: { speaks: [anthropic-messages] } }
+routes:
+%[3]s`, a.url, b.url, routes.String()))
+	for i, c := range cases {
+		for _, stream := range []bool{false, true} {
+			if stream && !c.streams {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s, stream %v", c.name, stream), func(t *testing.T) {
+				got := post(t, s.Base+chatPath, c.body(fmt.Sprintf("r%d", i), stream))
+				if got.status != c.status {
+					t.Fatalf("got %d, want %d: %s", got.status, c.status, got.body)
+				}
+				if target := got.header.Get("x-signalbox-target"); c.target != "" && target != c.target {
+					t.Errorf("got target %q, want %s: %s", target, c.target, got.body)
+				}
+			})
+		}
+	}
+}
+
+// A prompt that is too long for a window is asked of a bigger one, whatever the path, and of none that is not bigger.
+func TestAPromptThatIsTooLongGoesToABiggerWindow(t *testing.T) {
+	a, b, c := newProvider(t, "a"), newProvider(t, "b"), newProvider(t, "c")
+	s := stack.Up(t, fmt.Sprintf(`
+providers:
+  - { name: a, kind: mock, base_url: %[1]s, models: [ { name: context, context: 10000 } ] }
+  - { name: b, kind: mock, base_url: %[2]s, models: [ { name: echo, context: 9000 } ] }
+  - { name: c, kind: mock, base_url: %[3]s, models: [ { name: echo, context: 100000 } ] }
+  - { name: x, kind: mock, base_url: %[1]s, params: { speaks: [anthropic-messages] }, models: [ { name: context, context: 10000 } ] }
+routes:
+  - { name: r, match: { models: [r] }, targets: [ a/context, b/echo, c/echo ], answer_headers: true }
+  - { name: loose, match: { models: [loose] }, targets: [ a/context, b/echo, c/echo ], answer_headers: true, failover: { first_token: false } }
+  - { name: x, match: { models: [x] }, targets: [ x/context, b/echo, c/echo ], answer_headers: true }
+  - { name: none, match: { models: [none] }, targets: [ a/context, b/echo ], answer_headers: true }
+`, a.url, b.url, c.url))
+	long := func(body string) string { return strings.Replace(body, `Hello`, `Hello `+strings.Repeat("word ", 2200), 1) }
+	for _, stream := range []bool{false, true} {
+		for _, model := range []string{"r", "loose", "x"} {
+			for path, body := range map[string]string{chatPath: chat(model, stream), messagePath: message(model, stream)} {
+				got := post(t, s.Base+path, long(body), "anthropic-version: 2023-06-01")
+				got.want(t, 200, "Hello")
+				if target, n := got.header.Get("x-signalbox-target"), got.header.Get("x-signalbox-attempts"); target != "c/echo" {
+					t.Errorf("%s of %s, stream %v: target %q after %s attempts", path, model, stream, target, n)
+				}
+			}
+		}
+		post(t, s.Base+chatPath, long(chat("none", stream))).want(t, 400, "context_length_exceeded")
+	}
+	if n := len(b.Journal()); n > 0 {
+		t.Errorf("the smaller window was asked %d times", n)
+	}
+	post(t, s.Base+chatPath, chat("r", false)).want(t, 400, "context_length_exceeded") // too short to be watched: the provider's own words
+}
