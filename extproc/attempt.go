@@ -71,7 +71,7 @@ func (h *attemptStream) Message(m []byte) {
 
 // maybeLater runs f at once, or on a goroutine of its own where it may take long.
 func (h *attemptStream) maybeLater(long bool, f func(context.Context)) {
-	if long || h.a.MayWait() {
+	if long || h.a != nil && h.a.MayWait() {
 		h.st.Go(f)
 	} else {
 		f(h.st.Context())
@@ -98,28 +98,28 @@ func (h *attemptStream) begin(r *request) {
 	n, cluster := r.whither()
 	ticket := r.ticket()
 	if cluster == exchange.ServiceCluster {
-		h.verdict(ticket, hd)
+		h.st.Go(func(ctx context.Context) { h.verdict(ctx, ticket, hd) })
 		return
 	}
-	if h.core.Hears(ticket, n) {
-		h.st.Go(func(ctx context.Context) {
-			h.core.Hear(ctx, ticket, n)
-			h.st.Do(func() { h.try(ticket, n, cluster, hd, end) })
-		})
+	if !h.core.Hears(ticket, n) {
+		h.try(ticket, n, cluster, hd, end, h.maybeLater)
 		return
 	}
-	h.try(ticket, n, cluster, hd, end)
+	h.st.Go(func(ctx context.Context) {
+		h.core.Hear(ctx, ticket, n)
+		h.try(ticket, n, cluster, hd, end, func(_ bool, f func(context.Context)) { f(ctx) }) // it is later already
+	})
 }
 
-// try begins the attempt.
-func (h *attemptStream) try(ticket string, n int, cluster string, hd exchange.Header, end bool) {
+// try begins the attempt. What may wait is given to run, which says how.
+func (h *attemptStream) try(ticket string, n int, cluster string, hd exchange.Header, end bool, run func(long bool, f func(context.Context))) {
 	a, answer := h.core.Try(ticket, n, cluster, hd)
 	if answer != nil {
 		h.send(exchange.Reply{Answer: answer, Done: true})
 		return
 	}
 	if a == nil {
-		h.verdict(ticket, hd)
+		run(true, func(ctx context.Context) { h.verdict(ctx, ticket, hd) })
 		return
 	}
 	h.a = a
@@ -129,15 +129,13 @@ func (h *attemptStream) try(ticket string, n int, cluster string, hd exchange.He
 	case !a.Bodyless():
 		h.st.Finish(codes.Unknown, "an attempt without a body")
 	default:
-		h.maybeLater(false, func(ctx context.Context) { h.send(a.Bare(ctx)) })
+		run(a.MayWait(), func(ctx context.Context) { h.send(a.Bare(ctx)) })
 	}
 }
 
 // verdict answers when nothing more is tried.
-func (h *attemptStream) verdict(ticket string, hd exchange.Header) {
-	h.st.Go(func(ctx context.Context) {
-		h.send(exchange.Reply{Answer: h.core.Verdict(ctx, ticket, hd), Done: true})
-	})
+func (h *attemptStream) verdict(ctx context.Context, ticket string, hd exchange.Header) {
+	h.send(exchange.Reply{Answer: h.core.Verdict(ctx, ticket, hd), Done: true})
 }
 
 // send sends replies, and sees to the deadline.
