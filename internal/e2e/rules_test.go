@@ -79,7 +79,9 @@ routes:
   - { name: x, match: { models: [x] }, targets: [ x/context, b/echo, c/echo ], answer_headers: true }
   - { name: none, match: { models: [none] }, targets: [ a/context, b/echo ], answer_headers: true }
 `, a.url, b.url, c.url))
-	long := func(body string) string { return strings.Replace(body, `Hello`, `Hello `+strings.Repeat("word ", 2200), 1) }
+	long := func(body string) string {
+		return strings.Replace(body, `Hello`, `Hello `+strings.Repeat("word ", 2200), 1)
+	}
 	for _, stream := range []bool{false, true} {
 		for _, model := range []string{"r", "loose", "x"} {
 			for path, body := range map[string]string{chatPath: chat(model, stream), messagePath: message(model, stream)} {
