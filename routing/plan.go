@@ -89,7 +89,7 @@ func (d *Decision) reasons(e *Explained) []Dropped {
 
 // begin makes candidates of a route's targets.
 func (d *Decision) begin(r *Route, v *View, e *Explained) {
-	v.drawn, v.At = 0, v.Now
+	v.drawn, v.At, v.route = 0, v.Now, r.Name
 	d.plan = Plan{Route: r, Steps: d.plan.Steps[:0]}
 	d.lasting = false
 	d.resting, d.dropped = d.resting[:0], d.dropped[:0]

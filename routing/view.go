@@ -22,7 +22,11 @@ type View struct {
 	Left   func() float64                                                         // the smallest share that is left of a limit of money; nil: nobody knows
 	Loses  func(t *Target) string                                                 // what of the request the target cannot carry, "" where it carries all; nil: nobody can tell
 
+	// Burn is how fast a target burns the error budgets of what is promised of a route and tags; nil: nothing is promised.
+	Burn func(route string, tags map[string]string, provider, model string) float64
+
 	drawn uint64
+	route string // of the decision
 }
 
 // About is what is known of a model at a provider while a configuration holds. It does not change.
@@ -58,6 +62,15 @@ func (v *View) Losses(k *Candidate) string {
 		return ""
 	}
 	return v.Loses(&k.Target)
+}
+
+// Burns returns how fast a candidate burns the error budgets of what is promised of the request: 1 uses them up exactly at
+// the end of their window. 0: nothing is promised, or nothing is known.
+func (v *View) Burns(k *Candidate) float64 {
+	if v.Burn == nil {
+		return 0
+	}
+	return v.Burn(v.route, v.Tags, k.Provider, k.Model)
 }
 
 // Draw returns the next number in [0, 1) of the View's seed.

@@ -215,6 +215,20 @@ func testsChannel(t *testing.T, p *place, b block) {
 	}
 }
 
+// asksForObjectives runs the block beside a service that has promised something of an exchange that went well.
+func asksForObjectives(t *testing.T, p *place, b block) {
+	must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(p.ports(mockOnly)+"slos: [ { name: all, success: 99% } ]\n"), 0o600))
+	p.serve(t)
+	isChat(t, p.shell(t, block{text: `curl -s http://127.0.0.1:8080/v1/chat/completions -d '{"model":"mock/echo","messages":[{"role":"user","content":"Hello"}]}' -H 'content-type: application/json'`}, ""), "Hello")
+	at := "export SIGNALBOX_SERVICE=http://127.0.0.1:9180\n"
+	p.shell(t, block{text: at + "for i in $(seq 100); do signalbox slo | grep -q '30d  *1 ' && break; sleep 0.1; done\n"}, "")
+	b.text = at + b.text
+	out := p.shell(t, b, "signalbox slo --json\n")
+	if !regexp.MustCompile(`(?m)^all +success +99% +30d +1 +100% +100% +0\.0 +0\.0 +0\.0 +-$`).MatchString(out) || !strings.Contains(out, `[{"slo":"all","objective":"success","goal":0.99,`) {
+		t.Errorf("it prints\n%s", out)
+	}
+}
+
 func TestTheExamplesAreValid(t *testing.T) {
 	files, err := filepath.Glob(root + "/deploy/*.yaml")
 	if err != nil || len(files) == 0 {

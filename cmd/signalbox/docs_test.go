@@ -93,6 +93,7 @@ var said = []struct {
 	{"docs/health.md", "signalbox health", showsHealth},
 	{"docs/idempotency.md", "idempotency-key", repeats},
 	{"docs/alerts.md", "signalbox usage forecast", forecasts},
+	{"docs/slo.md", "signalbox slo", asksForObjectives},
 	{"docs/ledger.md", "--server", asksTheService},
 	{"docs/ledger.md", "signalbox usage", asksTheLedger},
 	{"docs/keys.md", "signalbox audit", listsChanges},

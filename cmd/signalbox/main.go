@@ -24,7 +24,7 @@ type commands struct {
 	Replay  replayCmd   `cmd:"" help:"Serve recorded exchanges as a provider."`
 	Keys    keysCmd     `cmd:"" help:"Make client keys and their hashes, and manage those of a store."`
 	Usage   usageCmd    `cmd:"" help:"Say what was used and what it cost, export it, or price it anew, from the ledger."`
-	Alerts  alertsCmd   `cmd:"" help:"Test the channels of alerts."`
+	Watch   watchCmds   `embed:""`
 	Audit   auditCmd    `cmd:"" help:"List what was changed of keys, owners and budgets, by whom, with what was before and after."`
 	Program programCmds `embed:""`
 	Store   storeCmds   `embed:""`

@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/app"
 	"github.com/signalbox-ai/signalbox/internal/mock"
 	"github.com/signalbox-ai/signalbox/internal/replay"
+	"github.com/signalbox-ai/signalbox/internal/slo/show"
 )
 
 type envoyCmd struct {
@@ -161,6 +162,31 @@ func (c *translateCmd) Run(s streams) error {
 		_, err = s.out.Write(append(b, '\n'))
 	}
 	return err
+}
+
+// watchCmds say how the service does, and who is told.
+type watchCmds struct {
+	Alerts alertsCmd `cmd:"" help:"Test the channels of alerts."`
+	SLO    sloCmd    `cmd:"" name:"slo" help:"Say how a running service keeps what is promised: objectives, error budgets, burn."`
+}
+
+// sloCmd asks a running service how its objectives stand.
+type sloCmd struct {
+	Server string `env:"SIGNALBOX_SERVICE" default:"http://127.0.0.1:9180" placeholder:"URL" help:"The admin address of the service, listen.admin (or $SIGNALBOX_SERVICE)."`
+	JSON   bool   `name:"json" help:"Print the answer as JSON."`
+}
+
+// Run asks and prints.
+func (c *sloCmd) Run(s streams) error {
+	rows, text, err := show.Fetch(context.Background(), c.Server)
+	if err != nil {
+		return fmt.Errorf("--server: %w", err)
+	}
+	if c.JSON {
+		_, err = s.out.Write(text)
+		return err
+	}
+	return show.Table(s.out, rows)
 }
 
 // alertsCmd is for the channels of alerts.

@@ -78,6 +78,7 @@ type Core struct {
 	log   *slog.Logger
 	now   func() time.Time
 	seed  func() uint64
+	burn  func(route string, tags map[string]string, provider, model string) float64
 	heal  *health.Targets
 	again health.Budgets
 	plans sync.Pool // of *routing.Decision
@@ -90,12 +91,13 @@ type Options struct {
 	Rests    *health.Cooldowns
 	Now      func() time.Time
 	Health   *health.Targets
-	Seed     func() uint64 // of what is drawn in a decision
+	Seed     func() uint64                                                              // of what is drawn in a decision
+	Burn     func(route string, tags map[string]string, provider, model string) float64 // as routing.View's; nil: nothing is promised
 }
 
 // New makes a Core with its first snapshot.
 func New(s *Snapshot, o Options) *Core {
-	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, heal: o.Health}
+	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, heal: o.Health, burn: o.Burn}
 	if c.rests == nil {
 		c.rests = health.NewCooldowns()
 	}

@@ -30,7 +30,7 @@ func (p *planner) see(model string) {
 			Owner: match.Owner{Organization: o.Organization, Team: o.Team, Project: o.Project, Key: key, EndUser: x.By.User},
 			Tags:  x.Tags, More: p,
 		},
-		Now: x.in.began, Seed: x.core.seed(), About: x.snap.about.of, Keys: x.keys, Loses: p.loses, Left: p.left,
+		Now: x.in.began, Seed: x.core.seed(), About: x.snap.about.of, Keys: x.keys, Loses: p.loses, Burn: x.core.burn, Left: p.left,
 	}
 }
 

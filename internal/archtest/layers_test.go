@@ -49,7 +49,7 @@ var layers = []string{
 		providers/dialect/fit
 		tokenizer/vocab
 		tokenizer/scan`,
-	"tokenizer/* internal/ledger/book internal/ledger/usage internal/slo/keeper",
+	"tokenizer/* internal/ledger/book internal/ledger/usage internal/slo/keeper internal/slo/show",
 	`tokenizer
 		internal/store
 		providers/dialect

@@ -29,6 +29,7 @@ var kinds = [...]Kind{
 	{"cel", func() routing.Policy { return &CEL{} }},
 	{"healthy", func() routing.Policy { return &Healthy{Attempts: 20} }},
 	{"limits", func() routing.Policy { return &Limits{Below: 20} }},
+	{"slo", func() routing.Policy { return &SLO{Above: 1, Explore: 2} }},
 	{"sticky", func() routing.Policy { return &Sticky{By: []string{"session"}} }},
 	{"budget", func() routing.Policy { return &Budget{Below: 20} }},
 	{"priority", func() routing.Policy { return &Priority{} }},
