@@ -344,7 +344,10 @@ func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
 		if a.under == passed {
 			continue
 		}
-		t := metering.Attempt{Step: *x.step(l), Credential: l.Key, Path: l.Path.String(), Ended: a.billed(i == n-1, o.Sent), Status: a.Status, Took: a.Took, First: a.First, RequestID: a.Provider, Used: a.used}
+		t := metering.Attempt{Step: *x.step(l), Credential: l.Key, Path: l.Path.String(), Ended: a.billed(i == n-1, o.Sent), Status: a.Status, Took: a.Took, First: a.First, RequestID: a.Provider}
+		if a.used != nil {
+			t.Used = *a.used
+		}
 		if a.Err != nil {
 			t.Code = a.Err.Code.String()
 		}
@@ -364,7 +367,7 @@ func (a *Attempted) billed(last bool, sent uint64) billing.Ended {
 	switch {
 	case a.Err != nil && a.Err.Code == llm.CodeConnect:
 		return billing.Unsent
-	case a.unwanted() && a.used.Output.Known:
+	case a.unwanted() && a.used != nil && a.used.Output.Known:
 		return billing.Completed
 	case a.unwanted():
 		return billing.Aborted

@@ -112,7 +112,7 @@ type Attempted struct {
 	Took     time.Duration
 	First    time.Duration // to the first byte; 0: none came
 	under    stage
-	used     llm.Usage // of an answer that came and was not wanted
+	used     *llm.Usage // of an answer that came and was not wanted
 }
 
 // stage is how far an attempt is, for the health of its target.

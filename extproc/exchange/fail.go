@@ -48,8 +48,12 @@ func (a *Attempt) failed() []Reply {
 // may do better; otherwise the client gets the error.
 func (a *Attempt) fail(e *llm.Error) []Reply {
 	s, x := &a.ans, a.x
-	x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header), used: s.pipe.usage})
-	s.pipe.usage = llm.Usage{} // it is not the exchange's
+	came := Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)}
+	if s.pipe.usage.Known() { // it is not the exchange's
+		used := s.pipe.usage
+		came.used, s.pipe.usage = &used, llm.Usage{}
+	}
+	x.note(a.n, came)
 	x.core.cool(a.leg, e)
 	s.phase = phPassed
 	next := x.next(a.n, e)
