@@ -25,6 +25,7 @@ import (
 // counter counts what the observer is told of closed exchanges.
 type counter struct {
 	closed  int
+	last    string // the provider of the last attempt of the last that closed
 	sources []exchange.Source
 }
 
@@ -32,7 +33,10 @@ func (*counter) Refused(exchange.Refusal)      {}
 func (*counter) Planned(exchange.Planned)      {}
 func (*counter) Lost(_, _ dialect.Name, _ int) {}
 func (*counter) Attempt(exchange.AttemptSeen)  {}
-func (c *counter) Closed(e exchange.Closed)    { c.closed++; c.sources = append(c.sources, e.Source) }
+func (c *counter) Closed(e exchange.Closed) {
+	c.closed++
+	c.sources, c.last = append(c.sources, e.Source), e.Last.Provider
+}
 
 // clock is a time that tests set.
 type clock struct{ t time.Time }
