@@ -143,6 +143,18 @@ func asksTheService(t *testing.T, p *place, b block) {
 	}
 }
 
+// rendersTemplate runs the block beside a service that has the template of the block before.
+func rendersTemplate(t *testing.T, p *place, b block) {
+	for _, made := range blocks(t) {
+		if made.file == b.file && strings.Contains(made.text, "cat > templates/") {
+			p.shell(t, made, "")
+		}
+	}
+	must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(p.ports(mockOnly)+"templates: templates\n"), 0o600))
+	p.serve(t)
+	isChat(t, p.shell(t, b, ""), "I am Ann.")
+}
+
 // listsChanges runs the block that asks the audit log.
 func listsChanges(t *testing.T, p *place, b block) {
 	out := withStore(t, p, b)

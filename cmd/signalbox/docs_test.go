@@ -99,6 +99,8 @@ var said = []struct {
 	{"docs/keys.md", "signalbox audit", listsChanges},
 	{"docs/idempotency.md", "idempotency-key: 7f3a9c", replays},
 	{"docs/evals.md", "signalbox eval", evaluates},
+	{"docs/templates.md", "cat > templates/", func(t *testing.T, p *place, b block) { p.shell(t, b, "") }},
+	{"docs/templates.md", "support-reply", rendersTemplate},
 }
 
 // TestEveryCommandOfTheDocumentsWorks runs each block as a reader would, in a folder that looks like the

@@ -19,8 +19,8 @@ import (
 
 type usageForecastCmd struct {
 	placeFlags
-	Where []string `placeholder:"NAME=VALUE" sep:"none" help:"Only exchanges whose organization, team, project, key, end_user, route, provider, model, region or tag:NAME has the value; several of one name mean any of them."`
-	By    []string `placeholder:"NAME" help:"A row for each value: organization, team, project, key, end_user, route, provider, model, region or tag:NAME; several by commas."`
+	Where []string `placeholder:"NAME=VALUE" sep:"none" help:"Only exchanges whose organization, team, project, key, end_user, route, provider, model, region, template or tag:NAME has the value; several of one name mean any of them."`
+	By    []string `placeholder:"NAME" help:"A row for each value: organization, team, project, key, end_user, route, provider, model, region, template or tag:NAME; several by commas."`
 	Per   string   `enum:"day,week,month" default:"month" help:"The window whose end is looked to: the day, week or month that runs."`
 	Zone  string   `default:"UTC" help:"The time zone in which it begins and ends, as Europe/Berlin."`
 	Unit  string   `enum:"money,requests,tokens,input_tokens,output_tokens" default:"money" help:"What is counted: money, requests, tokens, input_tokens or output_tokens."`

@@ -36,6 +36,7 @@ type modelCmds struct {
 	Tokens    tokensCmd    `cmd:"" help:"Count the tokens of texts and requests, without a network."`
 	Models    modelsCmd    `cmd:"" help:"List known models with limits, abilities and prices."`
 	Eval      evalCmd      `cmd:"" help:"Ask the same questions of several models, check the answers, and compare."`
+	Templates templatesCmd `cmd:"" help:"Keep prompt templates: list, show and compare versions, add one, move labels."`
 }
 
 // streams are what a command reads and writes.

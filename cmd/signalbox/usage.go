@@ -40,7 +40,7 @@ type ledgerFlags struct {
 	placeFlags
 	From  string   `placeholder:"TIME" help:"Exchanges from then on: 2026-08-01, 2026-08-01T12:00:00Z, or 7d, 12h, 30m ago. The beginning of the month (UTC) if not said."`
 	Until string   `placeholder:"TIME" help:"Exchanges before then. Now, if not said."`
-	Where []string `placeholder:"NAME=VALUE" sep:"none" help:"Only exchanges whose organization, team, project, key, end_user, route, provider, model, region or tag:NAME has the value; several of one name mean any of them."`
+	Where []string `placeholder:"NAME=VALUE" sep:"none" help:"Only exchanges whose organization, team, project, key, end_user, route, provider, model, region, template or tag:NAME has the value; several of one name mean any of them."`
 }
 
 // filter reads the flags.
@@ -234,7 +234,7 @@ func showRecord(out io.Writer, r *ledger.Record) {
 
 type usageReportCmd struct {
 	ledgerFlags
-	By    []string `placeholder:"NAME" help:"A row for each value: organization, team, project, key, end_user, route, provider, model, region or tag:NAME; several by commas."`
+	By    []string `placeholder:"NAME" help:"A row for each value: organization, team, project, key, end_user, route, provider, model, region, template or tag:NAME; several by commas."`
 	Every string   `enum:"minute,hour,day," default:"" help:"A row for each minute, hour or day (UTC) beside."`
 	Limit int      `placeholder:"N" help:"At most so many rows."`
 	JSON  bool     `name:"json" help:"Write a JSON object for each row."`

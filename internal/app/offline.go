@@ -36,6 +36,15 @@ func Check(ctx context.Context, path string) (*config.Config, error) {
 	return cfg, err
 }
 
+// CheckTemplate says what is wrong with a version of a template that is not in the folder of a configuration yet.
+func CheckTemplate(config, path string) error {
+	cfg, err := Load(config)
+	if err != nil {
+		return err
+	}
+	return cfg.CheckTemplate(path, all.Kinds())
+}
+
 // Translator returns a translator over all kinds and front doors.
 func Translator() *translate.Translator { return translate.New(all.Kinds(), all.Servers()) }
 

@@ -74,6 +74,7 @@ var layers = []string{
 	`providers
 		internal/ledger/stores
 		internal/outlet
+		internal/template/shelf
 		internal/forecast
 		internal/mock
 		internal/cache/*

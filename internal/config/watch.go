@@ -17,6 +17,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/signalbox-ai/signalbox/internal/template"
+	"github.com/signalbox-ai/signalbox/providers"
 )
 
 // settle is how long changes are waited for to end: an editor's save is several events.
@@ -176,9 +177,6 @@ func (c *Config) Files() []string {
 // Bounds of a folder of templates.
 const maxTemplates = 10_000
 
-// labelsFile says which versions the labels of templates mean.
-const labelsFile = "labels.yaml"
-
 // templateFiles lists the files of a folder of templates, in order.
 func templateFiles(folder string) (files []string, err error) {
 	entries, err := os.ReadDir(folder)
@@ -226,7 +224,7 @@ func (d *decoder) templates(c *Config) (beside Errors) {
 	var sources []template.Source
 	labels := ""
 	for _, path := range files {
-		if filepath.Base(path) == labelsFile {
+		if filepath.Base(path) == template.LabelsFile {
 			labels = path
 			continue
 		}
@@ -243,6 +241,17 @@ func (d *decoder) templates(c *Config) (beside Errors) {
 		m.Tags = append(m.Tags, template.Tag)
 	}
 	return beside
+}
+
+// CheckTemplate returns what is wrong with a version that is not in the folder yet, as Errors; nil: nothing. path ends in
+// NAME@VERSION.yaml.
+func (c *Config) CheckTemplate(path string, kinds *providers.Registry) error {
+	d := &decoder{src: newSource(path, nil), kinds: kinds, root: c, nodes: map[string]*node{}, bad: map[string]bool{}}
+	_, beside := d.template(c, path)
+	if beside = append(beside, d.errs...); len(beside) > 0 {
+		return beside
+	}
+	return nil
 }
 
 // template reads one version of a template.
@@ -299,7 +308,7 @@ func (d *decoder) labels(path string, sources []template.Source) (map[string]tem
 	}
 	data, err := readFile(path)
 	if err != nil {
-		d.fail("templates", "templates: %s: %v", labelsFile, err)
+		d.fail("templates", "templates: %s: %v", template.LabelsFile, err)
 		return nil, nil
 	}
 	src := newSource(path, data)
@@ -332,7 +341,7 @@ func (d *decoder) labels(path string, sources []template.Source) (map[string]tem
 			src.show(l.value.value)
 			n, err := strconv.Atoi(l.value.value)
 			switch at := join(name, l.key.value); {
-			case !named.MatchString(l.key.value) || strings.Trim(l.key.value, "0123456789") == "":
+			case !template.LabelOK(l.key.value):
 				in.failAt(l.key, at, "a label has lower-case letters, digits, dot, dash and underscore, and is no number")
 			case out[name][l.key.value] != 0:
 				in.failAt(l.key, at, "%s is given twice", src.quote(l.key.value))

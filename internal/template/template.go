@@ -12,6 +12,8 @@ package template
 import (
 	"bytes"
 	"cmp"
+	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,7 +68,8 @@ type Set struct {
 // entry is a template with its versions in order.
 type entry struct {
 	versions []*Version
-	labels   Labels
+	labels   Labels // with production, always
+	pinned   Labels
 }
 
 // NewSet makes a set of files that Check found good. Of two sources of one version the first counts, and labels of
@@ -100,6 +103,7 @@ func NewSet(sources []Source, labels map[string]Labels) *Set {
 				e.labels[label] = n
 			}
 		}
+		e.pinned = maps.Clone(e.labels)
 		if e.labels[Production] == 0 {
 			e.labels[Production] = e.versions[len(e.versions)-1].Number
 		}
@@ -165,8 +169,31 @@ func (s *Set) Find(name, version string) (v *Version, known bool) {
 	return e.find(n), true
 }
 
-// possible lists the versions and labels of a template, for a message.
-func (s *Set) possible(name string) string {
+// Pinned returns the labels that were set, by template: not those that hold by themselves. They are the caller's own.
+func (s *Set) Pinned() map[string]Labels {
+	out := map[string]Labels{}
+	for name, e := range s.names {
+		if len(e.pinned) > 0 {
+			out[name] = maps.Clone(e.pinned)
+		}
+	}
+	return out
+}
+
+// LabelsFile is the name of the file that says which version each label means, beside the versions.
+const LabelsFile = "labels.yaml"
+
+// label is what a label looks like.
+var label = regexp.MustCompile(`^[a-z0-9._-]*[a-z._-][a-z0-9._-]*$`)
+
+// LabelOK reports whether a text can be a label: one that is a number would be a version.
+func LabelOK(s string) bool {
+	const longest = 64
+	return len(s) <= longest && label.MatchString(s)
+}
+
+// Possible lists the versions and labels of a template, for a message.
+func (s *Set) Possible(name string) string {
 	var all []string
 	e := s.names[name]
 	for _, v := range e.versions {
