@@ -168,3 +168,56 @@ func TestReplicasShareHealth(t *testing.T) {
 		ask(two)
 	}
 }
+
+// TestRoomOnTheDirectPath has a provider whose answers say that its rate limit is nearly used up: traffic moves away, though
+// the answers do not visit the service. Routes that do not go by limits get no more log entries than before.
+func TestRoomOnTheDirectPath(t *testing.T) {
+	const body = `{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8}}`
+	full := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for name, value := range map[string]string{"content-type": "application/json", "x-ratelimit-limit-requests": "1000", "x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "2m"} {
+			w.Header().Set(name, value)
+		}
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(full.Close)
+	_, other := newAiling(t)
+	const yaml = `
+providers:
+  - { name: first, kind: openai-compatible, base_url: %s/v1 }
+  - { name: second, kind: openai-compatible, base_url: %s/v1 }
+routes:
+  - { name: r, match: { models: [r] }, targets: [first/m, second/m], policy: [%s], answer_headers: true }
+health: { state: none }
+`
+	for _, c := range []struct {
+		policy string
+		moves  bool
+	}{{"{ limits: 50 }", true}, {"healthy", false}} {
+		t.Run(c.policy, func(t *testing.T) {
+			t.Parallel()
+			s := stack.Up(t, fmt.Sprintf(yaml, full.URL, other, c.policy))
+			moved := 0
+			for range 60 {
+				got := post(t, s.Base+chatPath, chat("r", false))
+				got.want(t, 200, "Hello")
+				if got.header.Get("x-signalbox-target") == "second/m" {
+					moved++
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if c.moves && moved < 20 || !c.moves && moved > 0 {
+				t.Errorf("%d of 60 moved away", moved)
+			}
+			table := stack.Output(t, stack.Binary(t), "health", "--config", s.Config)
+			row := ""
+			for line := range strings.Lines(table) {
+				if strings.HasPrefix(line, "first/m ") {
+					row = strings.TrimRight(line, " \n")
+				}
+			}
+			if want := map[bool]string{true: " 0 %", false: " -"}[c.moves]; !strings.HasSuffix(row, want) || !strings.Contains(row, " 100.0 % ") {
+				t.Errorf("signalbox health says %s", table)
+			}
+		})
+	}
+}
