@@ -156,6 +156,10 @@ test-quota: check-tools build ## quotas at length: random histories on memory an
 simulate: ## what routing promises, in fake time, played fifty times over
 	$(GO) test -count=1 -timeout 20m -v ./routing/sim -seeds 50
 
+.PHONY: soak
+soak: check-tools build ## ten minutes of mixed load with everything on: memory, goroutines and open files must not grow
+	SIGNALBOX_SOAK=$${SIGNALBOX_SOAK:-10m} SIGNALBOX_BINARY="$$PWD/bin/signalbox" $(GO) test -count=1 -timeout 30m -v -run NothingGrows ./internal/e2e/proof
+
 .PHONY: cross
 cross: ## every recorded exchange to every kind of provider; make test takes a part of the vendors for each
 	SIGNALBOX_CROSS=1 $(GO) test -count=1 -run EveryRecordToEveryKind -v ./internal/translate

@@ -25,7 +25,7 @@ func oracleRespond(r *exchange.Reply) *extprocv3.ProcessingResponse {
 	if r.Answer != nil {
 		return oracleImmediate(r.Answer, r.Limits)
 	}
-	out := &extprocv3.ProcessingResponse{DynamicMetadata: dynamic(r), TypedDynamicMetadata: typed(r.Plan)}
+	out := &extprocv3.ProcessingResponse{DynamicMetadata: dynamic(r), TypedDynamicMetadata: typed(r)}
 	c := &extprocv3.CommonResponse{HeaderMutation: mutation(r), ClearRouteCache: r.Plan != nil}
 	if r.Replace {
 		c.BodyMutation = &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_Body{Body: r.Body}}
@@ -72,13 +72,17 @@ func header(name, value string) *corev3.HeaderValueOption {
 	}
 }
 
-// typed makes the metadata that carries the plan.
-func typed(p *exchange.Routed) map[string]*anypb.Any {
-	if p == nil {
+// typed makes the metadata that carries the plan, or what is left of it.
+func typed(r *exchange.Reply) map[string]*anypb.Any {
+	clusters := r.Steps
+	if r.Plan != nil {
+		clusters = r.Plan.Clusters
+	}
+	if len(clusters) == 0 {
 		return nil
 	}
 	groups := &priorityv3.PriorityGroupsOverride{}
-	for _, c := range p.Clusters {
+	for _, c := range clusters {
 		groups.PriorityGroups = append(groups.PriorityGroups, &priorityv3.PriorityGroup{Name: c, Clusters: []*priorityv3.ClusterWeight{{ClusterName: c, Weight: wrapperspb.UInt32(1)}}})
 	}
 	packed, err := anypb.New(groups)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,8 @@ func TestRedisOverTLS(t *testing.T) {
 	}
 	settle(t, s, "acme", "a", small, 4)
 
+	// TLS 1.3 tells a client of its certificate after the handshake; the server's end may come first.
+	const cut = "connection reset|broken pipe|EOF"
 	for name, c := range map[string]struct {
 		url  string
 		with redis.Security
@@ -48,14 +51,14 @@ func TestRedisOverTLS(t *testing.T) {
 		"the system's authorities":    {url, redis.Security{Cert: cert, Key: key, Name: host}, "certificate signed by unknown authority"},
 		"another name":                {url, redis.Security{CA: good.File, Cert: cert, Key: key, Name: "other.test"}, "redis.test, not other.test"},
 		"the address is not its name": {url, redis.Security{CA: good.File, Cert: cert, Key: key}, "127.0.0.1"},
-		"no certificate of ours":      {url, redis.Security{CA: good.File, Name: host}, "certificate required"},
-		"a certificate of another's":  {url, redis.Security{CA: good.File, Cert: foreign, Key: foreignKey, Name: host}, "remote error: tls"},
+		"no certificate of ours":      {url, redis.Security{CA: good.File, Name: host}, "certificate required|" + cut},
+		"a certificate of another's":  {url, redis.Security{CA: good.File, Cert: foreign, Key: foreignKey, Name: host}, "remote error: tls|" + cut},
 		"no TLS where TLS is spoken":  {"redis://" + server.Addr, redis.Security{}, ""},
 		"TLS where none is spoken":    {"rediss://" + servers.StartRedis(t).Addr, redis.Security{CA: good.File, Name: host}, ""},
 	} {
 		s := secure(t, c.url, c.with)
 		err := s.Ready(t.Context())
-		if err == nil || !strings.Contains(err.Error(), c.want) {
+		if err == nil || !regexp.MustCompile(c.want).MatchString(err.Error()) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 		if got := ask(s, "acme", "x", small, 1); got != "unavailable" {

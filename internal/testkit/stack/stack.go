@@ -97,7 +97,11 @@ func prepare(t testing.TB, yaml string) *Stack {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	http, admin := FreePort(t), FreePort(t)
 	s := &Stack{t: t, Dir: dir, Config: filepath.Join(dir, "signalbox.yaml"), Base: "http://127.0.0.1:" + http, Admin: "http://127.0.0.1:" + admin}
-	s.listen = fmt.Sprintf("listen: { http: 127.0.0.1:%s, admin: 127.0.0.1:%s, service: unix:%s/s.sock, control: unix:%s/c.sock }\nenvoy: { admin: unix:%s/a.sock, concurrency: 2 }\nlog: { level: debug }\n", http, admin, dir, dir, dir)
+	log := "log: { level: debug }\n"
+	if strings.Contains(yaml, "\nlog:") {
+		log = ""
+	}
+	s.listen = fmt.Sprintf("listen: { http: 127.0.0.1:%s, admin: 127.0.0.1:%s, service: unix:%s/s.sock, control: unix:%s/c.sock }\nenvoy: { admin: unix:%s/a.sock, concurrency: 2 }\n%s", http, admin, dir, dir, dir, log)
 	write(t, s.Config, s.listen+yaml)
 	return s
 }
