@@ -30,6 +30,9 @@ func (r *Route) Plan(v *View) (*Plan, error) {
 // Plan does what Route.Plan does. Where e is not nil, it says why.
 func (d *Decision) Plan(r *Route, v *View, e *Explained) (*Plan, error) {
 	d.begin(r, v, e)
+	if e != nil {
+		e.estimate(v, &d.set)
+	}
 	for i := range r.Policies {
 		p := &r.Policies[i]
 		d.set.name = p.Name

@@ -104,6 +104,12 @@ func TestATargetThatCannotDoTheRequestIsLeftOutAndNamed(t *testing.T) {
 	if _, err := new(routing.Decision).Plan(r, &routing.View{Keys: rig{}.pick, Usable: func(t *routing.Target) (bool, string) { return t.Provider != "a", "no images" }}, &e); err != nil {
 		t.Fatal(err)
 	}
+	for i, want := range []string{"a/x", "b/y"} { // nothing is known of them but what is usual
+		if k := e.Targets[i]; k.Target.String() != want || k.Priced || k.Answer != 400 || k.Signals.Success != 1 {
+			t.Errorf("of %s is expected %+v", want, k)
+		}
+	}
+	e.Targets = nil
 	if diff := cmp.Diff(e, routing.Explained{Unusable: []routing.Dropped{{Target: "a/x", Why: "no images"}}, Plan: []string{"b/y"}}); diff != "" {
 		t.Error(diff)
 	}

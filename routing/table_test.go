@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/match"
 )
 
 func table() *routing.Table {
@@ -96,5 +97,32 @@ func TestNear(t *testing.T) {
 				t.Errorf("(-got +want):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestEveryRouteSaysWhyItDoesNotTakeARequest(t *testing.T) {
+	tab := routing.NewTable([]*routing.Route{
+		{Name: "bytes", Models: []string{"a", "a"}, Match: match.Rule{Bytes: match.Range{Min: 100}}},
+		{Name: "barred", Models: []string{"a"}},
+		{Name: "tags", Models: []string{"a*"}, Match: match.Rule{Tags: []match.Pair{{Name: "feature", Values: []string{"chat"}}}}},
+		{Name: "takes", Models: []string{"*", "a*"}},
+		{Name: "late", Models: []string{"?"}},
+		{Name: "other", Models: []string{"b"}},
+	}, nil)
+	may := func(r *routing.Route) bool { return r.Name != "barred" }
+	v := &routing.View{Request: match.Request{Model: "a", Bytes: 10}}
+	want := []string{
+		"bytes asks for other bytes", "barred the key may not use it, or the model's name is none that it could hand on",
+		"tags asks for other tags.feature", "takes ", "late comes after takes", "other takes other models",
+	}
+	var got []string
+	for r, why := range tab.Explain(v, may) {
+		got = append(got, r.Name+" "+why)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("(-want +got)", diff)
+	}
+	if r, _ := tab.Find(v, may); r == nil || r.Name != "takes" {
+		t.Errorf("found is %+v", r)
 	}
 }

@@ -195,6 +195,29 @@ func countsTokens(t *testing.T, p *place, b block) {
 	}
 }
 
+func explains(t *testing.T, p *place, b block) {
+	if out := p.shell(t, b, ""); !regexp.MustCompile(`(?m)^mock +yes `).MatchString(out) || !regexp.MustCompile(`(?m)^1 +mock/echo .* direct `).MatchString(out) {
+		t.Errorf("it prints\n%s", out)
+	}
+}
+
+// backtests runs the block beside the ledger of a service that has served an exchange.
+func backtests(t *testing.T, p *place, b block) {
+	file := filepath.Join(p.dir, "signalbox.yaml")
+	text, err := os.ReadFile(file)
+	must(t, err)
+	must(t, os.WriteFile(file, append(text, "ledger: { store: sqlite:run/ledger.db }\n"...), 0o600))
+	must(t, os.WriteFile(filepath.Join(p.dir, "new.yaml"), text, 0o600))
+	b.text = `signalbox up --config signalbox.yaml >up.log 2>&1 &
+curl -s --retry 30 --retry-delay 1 --retry-all-errors -f http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \
+  -d '{"model":"mock/echo","messages":[{"role":"user","content":"Hello"}]}' >/dev/null
+for i in $(seq 100); do signalbox usage --config signalbox.yaml | grep -q '^1 ' && break; sleep 0.1; done
+` + b.text
+	if out := p.shell(t, b, ""); !regexp.MustCompile(`(?m)^1 exchanges from `).MatchString(out) || !regexp.MustCompile(`(?m)^mock/echo +100.00 % +100.00 % +100.00 % +100.00 % +1 attempts, thin$`).MatchString(out) {
+		t.Errorf("it prints\n%s", out)
+	}
+}
+
 func translates(t *testing.T, p *place, b block) {
 	out := []byte(p.shell(t, b, ""))
 	upstream := jsonx.Get(out, "upstream")
@@ -249,6 +272,9 @@ func TestTheExamplesAreValid(t *testing.T) {
 	for _, b := range blocks(t) {
 		if b.lang != "yaml" {
 			continue
+		}
+		if !regexp.MustCompile(`(?m)^providers:`).MatchString(b.text) { // it shows one part
+			b.text = "providers: [ { name: mock, kind: mock } ]\n" + b.text
 		}
 		f := filepath.Join(t.TempDir(), "example.yaml")
 		if strings.HasPrefix(b.text, "policy:") { // of a route, or of all

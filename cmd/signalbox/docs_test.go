@@ -88,6 +88,8 @@ var said = []struct {
 	{"docs/translate.md", "signalbox translate", translates},
 	{"docs/models.md", "signalbox models", listsModels},
 	{"docs/tokens.md", "signalbox tokens", countsTokens},
+	{"docs/backtest.md", "signalbox backtest", backtests},
+	{"docs/explain.md", "signalbox explain request.json", explains},
 	{"docs/providers.md", "from anthropic import", python},
 	{"docs/alerts.md", "signalbox alerts test", testsChannel},
 	{"docs/health.md", "signalbox health", showsHealth},

@@ -21,6 +21,7 @@ type commands struct {
 	Envoy   envoyCmd    `cmd:"" help:"Find Envoy, or print its configuration."`
 	Mock    mockCmd     `cmd:"" help:"Run the scriptable mock provider alone."`
 	Models  modelCmds   `embed:""`
+	Offline offlineCmds `embed:""`
 	Replay  replayCmd   `cmd:"" help:"Serve recorded exchanges as a provider."`
 	Keys    keysCmd     `cmd:"" help:"Make client keys and their hashes, and manage those of a store."`
 	Usage   usageCmd    `cmd:"" help:"Say what was used and what it cost, export it, or price it anew, from the ledger."`
@@ -37,6 +38,12 @@ type modelCmds struct {
 	Models    modelsCmd    `cmd:"" help:"List known models with limits, abilities and prices."`
 	Eval      evalCmd      `cmd:"" help:"Ask the same questions of several models, check the answers, and compare."`
 	Templates templatesCmd `cmd:"" help:"Keep prompt templates: list, show and compare versions, add one, move labels."`
+}
+
+// offlineCmds show what the service would do.
+type offlineCmds struct {
+	Explain  explainCmd  `cmd:"" help:"Say where a request would go, and why."`
+	Backtest backtestCmd `cmd:"" help:"Replay the ledger under another configuration: what it would have cost, taken and failed."`
 }
 
 // streams are what a command reads and writes.

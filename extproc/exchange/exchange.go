@@ -86,7 +86,8 @@ type intake struct {
 	path   string     // with query
 	proof  auth.Proof // of the client's token
 	who    auth.Identity
-	denied string // why nobody was let in; "": somebody was
+	as     auth.Identity // whose it is taken to be, whatever it proves; zero: nobody's
+	denied string        // why nobody was let in; "": somebody was
 	began  time.Time
 
 	made    *template.Version // what it is made of; nil: of no template

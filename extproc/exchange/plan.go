@@ -28,24 +28,16 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if x.state != stReading {
 		return x.refuse(&llm.Error{Code: llm.CodeInternal, Message: "internal error", Op: "exchange.body"})
 	}
-	if int64(len(body)) > x.snap.MaxBody {
-		return x.refuse(tooLarge(x.snap.MaxBody))
-	}
-	in, whose, rerr := x.inbound(body)
+	p, rerr := x.read(body)
 	if rerr != nil {
 		return x.refuse(rerr)
 	}
-	head, rerr := x.peek(&in)
-	if rerr != nil {
-		return x.refuse(rerr)
-	}
-	p := &planner{x: x, head: head, in: in, came: body, whose: whose}
-	route, rerr := p.route(whose)
+	route, rerr := p.route(p.whose)
 	if rerr != nil {
 		return x.refuse(rerr)
 	}
 	route = route.Assigned(&p.view, nil)
-	if rerr = x.admit(head, route); rerr != nil {
+	if rerr = x.admit(p.head, route); rerr != nil {
 		return x.refuse(rerr)
 	}
 	if r, done := x.count(p, route); done {
@@ -76,6 +68,22 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 		return x.refuse(asError(err))
 	}
 	return r
+}
+
+// read reads of a body what planning needs.
+func (x *Exchange) read(body []byte) (*planner, *llm.Error) {
+	if int64(len(body)) > x.snap.MaxBody {
+		return nil, tooLarge(x.snap.MaxBody)
+	}
+	in, whose, e := x.inbound(body)
+	if e != nil {
+		return nil, e
+	}
+	head, e := x.peek(&in)
+	if e != nil {
+		return nil, e
+	}
+	return &planner{x: x, head: head, in: in, came: body, whose: whose}, nil
 }
 
 // spoken is the dialect in which Envoy words its own failures.
@@ -116,9 +124,7 @@ func (p *planner) route(whose string) (*routing.Route, *llm.Error) {
 		}
 		return nil, &llm.Error{Code: llm.CodeNotFound, Reason: "no_route", Param: "model", Message: "the route of the template " + m.String() + " does not exist here, or you may not use it"}
 	}
-	r, lacks := t.Find(&p.view, func(r *routing.Route) bool {
-		return scope.Route(r.Name) && (plainName(resolved) || !passesOn(r))
-	})
+	r, lacks := t.Find(&p.view, p.mayTake)
 	switch {
 	case r != nil:
 		return r, nil
@@ -132,6 +138,11 @@ func (p *planner) route(whose string) (*routing.Route, *llm.Error) {
 func noRoute(asked, lacks string) string {
 	route, condition, _ := strings.Cut(lacks, ": ")
 	return "no route takes this request for the model " + strconv.Quote(clip(asked)) + ": it does not meet the condition " + condition + " of the route " + route + ", the last that takes the model"
+}
+
+// mayTake reports whether a route may take the request, whatever it asks for.
+func (p *planner) mayTake(r *routing.Route) bool {
+	return p.x.in.who.Scope().Route(r.Name) && (plainName(p.view.Model) || !passesOn(r))
 }
 
 // inbound is the client's request with a body, as the ticket knows it. Ids of objects are their provider's again;

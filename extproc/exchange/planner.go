@@ -252,7 +252,7 @@ func (p *planner) cannot(e *llm.Error) (bool, string) {
 // limit finds the limits of an exchange. Where one holds of what an answer may cost, the answer gets a bound.
 func (p *planner) limit(r *routing.Route) *llm.Error {
 	x := p.x
-	if x.snap.Meter == nil {
+	if x.snap.Limits == nil {
 		return nil
 	}
 	at := make([]string, 0, len(r.Targets))

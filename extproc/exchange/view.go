@@ -1,12 +1,18 @@
 package exchange
 
 import (
+	"context"
 	"sync"
 
 	"github.com/signalbox-ai/signalbox/extproc/asking"
+	"github.com/signalbox-ai/signalbox/extproc/decided"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/health"
+	"github.com/signalbox-ai/signalbox/internal/idempotency"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/routing/match"
 )
@@ -87,6 +93,11 @@ type abouts struct {
 	mu     sync.Mutex
 }
 
+// About returns what is known of a model at a provider, once the snapshot is a Core's; nil: there is no such provider.
+func (s *Snapshot) About(provider, model, like string) *routing.About {
+	return s.about.of(provider, model, like)
+}
+
 // mostAbouts bounds what is kept: names of models may come from clients.
 const mostAbouts = 8192
 
@@ -108,4 +119,145 @@ func (a *abouts) of(provider, model, like string) *routing.About {
 		a.n++
 	}
 	return k
+}
+
+// Explain decides a request as Body does, and sends, reserves and learns nothing. who is whose it is, nobody: the one that
+// it proves to be. It counts prompts even where vocabularies have to be read for it.
+func (c *Core) Explain(ctx context.Context, h Header, body []byte, who auth.Identity) *decided.Decided {
+	x := c.Begin()
+	x.in.as = who
+	e := &decided.Decided{}
+	r := x.Head(ctx, h, false)
+	e.Key = x.Who
+	switch {
+	case r.Answer != nil && r.Answer.Err != nil:
+		e.Refused = r.Answer.Err
+		return e
+	case r.Answer != nil || x.state != stReading:
+		e.Refused = &llm.Error{Code: llm.CodeUnsupported, Message: "there is nothing to decide about this request: it goes to no provider"}
+		return e
+	}
+	if e.Refused = x.explain(e, body); e.Refused == nil && len(e.Legs) == 0 {
+		e.Refused = &llm.Error{Code: llm.CodeInternal, Message: "no step is planned"}
+	}
+	return e
+}
+
+func (x *Exchange) explain(e *decided.Decided, body []byte) *llm.Error {
+	p, rerr := x.read(body)
+	if rerr != nil {
+		return rerr
+	}
+	x.V, x.Stream = ticket.Version, p.head.Stream
+	p.warm()
+	route, rerr := p.route(p.whose)
+	e.View, e.Needs = p.view, p.Needs()
+	switch name := x.in.head.Get(headerRoute); {
+	case x.Op.Objects():
+	case (name != "" || x.in.made != nil && x.in.made.Route != "") && rerr == nil: // the client names it, or its template
+		e.Routes = []decided.Route{{Name: route.Name}}
+	default:
+		for r, why := range x.snap.Table.Explain(&p.view, p.mayTake) {
+			e.Routes = append(e.Routes, decided.Route{Name: r.Name, Why: why})
+		}
+	}
+	if rerr != nil {
+		return rerr
+	}
+	route = route.Assigned(&p.view, nil)
+	e.Route = route
+	if rerr = x.admit(p.head, route); rerr != nil {
+		return rerr
+	}
+	if rerr = p.limit(route); rerr != nil {
+		return rerr
+	}
+	e.Budgets = p.terms.Budgets
+	p.view.Usable = p.usable
+	plan, err := new(routing.Decision).Plan(route, &p.view, &e.Why)
+	if err != nil {
+		rerr = p.noTarget(err)
+	} else {
+		e.LeastBad = plan.Flags&routing.LeastBad != 0
+		for i, s := range plan.Steps {
+			e.Legs = append(e.Legs, p.explainLeg(route, s, plan.Steps[i+1:]))
+		}
+	}
+	for i := range e.Why.Targets {
+		t := e.Why.Targets[i].Target
+		loss := decided.Loss{Target: t.String()}
+		if ok, why := p.usable(&t); !ok {
+			loss.Cannot = why
+		} else if loss.Losses = p.trimmed[t.String()]; p.written[t.String()] != nil {
+			loss.Losses = p.written[t.String()].losses
+		}
+		e.Losses = append(e.Losses, loss)
+	}
+	return rerr
+}
+
+// warm reads the vocabularies of all targets that the request may go to.
+func (p *planner) warm() {
+	x := p.x
+	if x.Op.Objects() || !x.countable() {
+		return
+	}
+	if p.read(); p.readErr != nil {
+		return
+	}
+	model := x.snap.Table.Resolve(p.head.Model)
+	for r := range x.snap.Table.Of(model) {
+		for _, s := range x.steps(r.Targets, model) {
+			x.snap.Count.Prompt(p.req, s.Provider, s.Model, s.Like)
+		}
+	}
+}
+
+func (p *planner) explainLeg(r *routing.Route, s routing.Step, rest []routing.Step) decided.Leg {
+	x := p.x
+	l := decided.Leg{Leg: ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}}
+	if c, ok := x.codec(l.Leg); ok {
+		l.Speaks = c.Name()
+	}
+	free := x.path(l.Leg, p.head, len(rest) > 0)
+	switch l.Path = p.path(l.Leg, rest); {
+	case l.Path < ticket.Worked && r.Once && x.in.head.Get(idempotency.Header) != "":
+		l.Path, l.Forced = ticket.Worked, "its answer is recorded for the idempotency key"
+	case l.Path == ticket.Watched && free == ticket.Direct:
+		l.Forced = "the prompt may be too long for the target, and fits one behind it"
+	case l.Path != free:
+		l.Forced = "calls of the provider's own tools are counted in the answer"
+	default:
+		l.Forced = x.forces(l.Leg, p.head, l.Path)
+	}
+	return l
+}
+
+// forces says what keeps a leg off the direct path; "": nothing does.
+func (x *Exchange) forces(l ticket.Leg, h *dialect.Head, path ticket.Path) string {
+	c, ok := x.codec(l)
+	switch {
+	case path == ticket.Direct || !ok:
+		return ""
+	case path == ticket.Listened:
+		return "the target's answers are only listened to"
+	case path == ticket.Watched && x.Stream:
+		return "a stream is held until its first content while another target is left (failover.first_token)"
+	case path == ticket.Watched:
+		return "error bodies are read while another target is left (failover.error_bodies)"
+	case c.Name() != x.Dialect:
+		return "the target speaks " + string(c.Name()) + " and the client " + string(x.Dialect)
+	case x.translates(c, h):
+		return "the target's answer to such a request is written anew"
+	}
+	if _, marks := c.(dialect.Marker); marks {
+		return "ids in the answer get their provider's name"
+	}
+	if _, frames := c.(dialect.Reframer); frames && x.Stream {
+		return "the target frames its streams in another way"
+	}
+	if x.filter(c, l) != nil {
+		return "usage is asked for, and taken out of the stream again (usage: exact)"
+	}
+	return "the request is changed for the target, and a later attempt needs it as it came"
 }

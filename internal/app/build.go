@@ -48,6 +48,7 @@ type builder struct {
 	built    int                // snapshots so far: two never share a version
 	control  *control.Control   // of the running program; nil: there is no store
 	replays  replays            // of the running program
+	dry      bool               // nothing is sent: no secret is fetched, and limits are known but not counted
 }
 
 // replays are where idempotent answers are kept. The zero value is nowhere.
@@ -149,7 +150,10 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 		s.Providers[p.Name] = p
 		fmt.Fprintf(version, "%s %s %s\n", p.Name, p.Kind, p.Base)
 	}
-	if faults = append(append(faults, probeAlerts(ctx, c)...), sending.ProbeExports(ctx, c)...); len(faults) > 0 {
+	if !b.dry {
+		faults = append(append(faults, probeAlerts(ctx, c)...), sending.ProbeExports(ctx, c)...)
+	}
+	if len(faults) > 0 {
 		return nil, faults
 	}
 	for _, r := range s.Table.Routes() {
@@ -180,6 +184,9 @@ func (b *builder) limit(ctx context.Context, s *exchange.Snapshot, c *config.Con
 		return err
 	}
 	s.Meter, s.Limits = nil, nil
+	if b.dry && !table.Empty() {
+		s.Limits = table
+	}
 	if b.accounts != nil && (!table.Empty() || b.accounts.On()) {
 		s.Meter, s.Limits = b.accounts.Meter, table
 		s.Slow = c.Quota.Remote() || table.Strict()
@@ -200,6 +207,9 @@ func (b *builder) provider(ctx context.Context, c *config.Provider, lease *sign.
 			return nil, fmt.Errorf("base_url is missing")
 		}
 	}
+	if b.dry {
+		return dryProvider(c, kind, base)
+	}
 	for _, ref := range c.ParamRefs() { // adapters fetch these by themselves, and later: a fault should show now
 		if _, err := ref.Document(ctx); err != nil {
 			return nil, fmt.Errorf("the credential cannot be fetched: %w", err)
@@ -217,7 +227,24 @@ func (b *builder) provider(ctx context.Context, c *config.Provider, lease *sign.
 		}
 		keys = append(keys, providers.Key{ID: keyID(ref), Secret: v})
 	}
-	return &providers.Provider{Name: c.Name, Kind: c.Kind, Base: base, Region: c.Region, Traits: kind.Traits(c.Traits), Adapter: a, Keys: providers.NewKeyring(keys...), Models: c.Deployment(), Contract: c.Contract()}, nil
+	return madeProvider(c, kind, base, a, keys), nil
+}
+
+func madeProvider(c *config.Provider, kind providers.Kind, base *url.URL, a providers.Adapter, keys []providers.Key) *providers.Provider {
+	return &providers.Provider{Name: c.Name, Kind: c.Kind, Base: base, Region: c.Region, Traits: kind.Traits(c.Traits), Adapter: a, Keys: providers.NewKeyring(keys...), Models: c.Deployment(), Contract: c.Contract()}
+}
+
+// dryProvider makes a provider that is asked nothing: its credentials are named and not fetched.
+func dryProvider(c *config.Provider, kind providers.Kind, base *url.URL) (*providers.Provider, error) {
+	a, err := kind.New(providers.Env{Name: c.Name, BaseURL: base, Region: c.Region}, c.Params)
+	if err != nil {
+		return nil, err
+	}
+	var keys []providers.Key
+	for _, ref := range c.Refs() {
+		keys = append(keys, providers.Key{ID: keyID(ref)})
+	}
+	return madeProvider(c, kind, base, a, keys), nil
 }
 
 // keyID names a credential by its reference. A command may hold what should not be shown: it is hashed.

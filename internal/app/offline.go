@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/counting"
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/internal/backtest"
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
@@ -18,10 +21,13 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
 	"github.com/signalbox-ai/signalbox/internal/ledger/stores"
+	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/tokens"
 	"github.com/signalbox-ai/signalbox/internal/translate"
 	"github.com/signalbox-ai/signalbox/providers/all"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
@@ -43,6 +49,53 @@ func CheckTemplate(config, path string) error {
 		return err
 	}
 	return cfg.CheckTemplate(path, all.Kinds())
+}
+
+// Deciding returns exchanges that decide by the configuration at path, as of a time and by a seed, and send nothing. No
+// secret is fetched, and nothing is known of the targets' health.
+func Deciding(ctx context.Context, path string, now time.Time, seed uint64) (*exchange.Core, error) {
+	cfg, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	set, err := vocabularies(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s, err := (&builder{kinds: all.Kinds(), mock: nowhere(), count: counting.New(set), dry: true}).snapshot(ctx, cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.Version, _, _ = strings.Cut(s.Version, "-") // it is of no process
+	return exchange.New(s, exchange.Options{Now: func() time.Time { return now }, Seed: func() uint64 { return seed }}), nil
+}
+
+// Ways returns what makes the configuration at path ready for a backtest, each time with a health of targets of its own.
+func Ways(ctx context.Context, path string) (func() (*backtest.Ways, error), error) {
+	cfg, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	open := func() (*backtest.Ways, error) {
+		s, err := (&builder{kinds: all.Kinds(), mock: nowhere(), dry: true}).snapshot(ctx, cfg, nil)
+		if err != nil {
+			return nil, err
+		}
+		exchange.New(s, exchange.Options{}) // which binds the snapshot to a health of its own
+		return &backtest.Ways{Table: s.Table, About: s.About, Speaks: func(t *routing.Target, op llm.Op, client string) bool {
+			p := s.Providers[t.Provider]
+			if p == nil {
+				return false
+			}
+			_, ok := p.Adapter.Speaks(op, t.Model, dialect.Name(client))
+			if !ok && op == llm.OpComplete { // it is a chat of one turn where there is no such endpoint
+				_, ok = p.Adapter.Speaks(llm.OpChat, t.Model, dialect.Name(client))
+			}
+			return ok
+		}}, nil
+	}
+	_, err = open()
+	return open, err
 }
 
 // Translator returns a translator over all kinds and front doors.

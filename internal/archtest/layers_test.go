@@ -95,6 +95,7 @@ var layers = []string{
 		extproc/content
 		extproc/checks
 		extproc/asking`,
+	"extproc/decided",
 	"extproc/exchange internal/config/*",
 	`extproc
 		envoy
@@ -104,7 +105,9 @@ var layers = []string{
 		internal/evals/gateway
 		internal/translate
 		internal/tokens`,
-	"internal/accounts",
+	`internal/accounts
+		internal/explain
+		internal/backtest`,
 	"internal/admin",
 	"internal/control",
 	"internal/app",

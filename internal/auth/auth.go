@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,6 +74,32 @@ type Request struct {
 	Header func(name string) []string // all values of a header by its lower-case name
 	Proof  Proof                      // what Envoy has verified of a token
 	Now    time.Time
+}
+
+// Assume returns the identity of the client with a key of a name or id, as if it had presented it, to explain what would
+// become of its requests; where everybody is let in, it is everybody's. Keys of a store are not looked for.
+func (g *Gate) Assume(name string) (Identity, bool) {
+	switch {
+	case g == nil:
+		return Identity{}, false
+	case g.anonymous != nil && (name == "" || name == g.anonymous.Name):
+		return Identity{key: g.anonymous}, true
+	}
+	for _, k := range g.byHash {
+		if name != "" && (k.ID == name || k.Name == name) {
+			return Identity{key: k}, true
+		}
+	}
+	return Identity{}, false
+}
+
+// Names returns the names of the keys that the gate was made with, in order.
+func (g *Gate) Names() (names []string) {
+	for _, k := range g.byHash {
+		names = append(names, k.Name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Admit returns the identity that a request proves. Its error is an *llm.Error: with CodeInvalid for credentials that

@@ -237,3 +237,29 @@ func like(at string) (path string, told dialect.Name) {
 	}
 	return at, ""
 }
+
+// Door returns the request path that a body is for: as, where that is a path, the front door of the dialect that it names,
+// or of the one that the body is told by. model stands in paths that hold one.
+func Door(as, model string, body []byte) (string, error) {
+	if strings.HasPrefix(as, "/") {
+		return as, nil
+	}
+	e, err := door(as, body)
+	if err != nil {
+		return "", err
+	}
+	if before, after, held := strings.Cut(e.path, "/model:"); held {
+		return before + "/" + url.PathEscape(model) + ":" + after, nonempty(model, e.path)
+	}
+	if rest, held := strings.CutPrefix(e.path, "/model/model/"); held {
+		return "/model/" + url.PathEscape(model) + "/" + rest, nonempty(model, e.path)
+	}
+	return e.path, nil
+}
+
+func nonempty(model, path string) error {
+	if model == "" {
+		return errors.New("requests of this dialect name their model in the path, as " + path + ": say which")
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/internal/app"
+	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/explain"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/tokens"
+)
+
+// explainCmd explains a decision.
+type explainCmd struct {
+	fromFile
+	Request string            `arg:"" help:"File of the request's body; - is standard input."`
+	Dialect string            `placeholder:"DIALECT" help:"The dialect of the body, as anthropic-messages. Without it and --path, it is told by its form."`
+	Path    string            `placeholder:"PATH" help:"The path that the request is sent to, as /v1/messages."`
+	Model   string            `placeholder:"NAME" help:"The model, for dialects that name it in the path."`
+	Key     string            `placeholder:"NAME" help:"The client's key, by its name in the configuration."`
+	Header  map[string]string `placeholder:"NAME=VALUE" help:"A header of the request; may be given again."`
+	At      string            `placeholder:"TIME" help:"When it comes: 2026-08-01, 2026-08-01T12:00:00Z, or 7d, 12h, 30m ago. Now, if not said."`
+	Seed    uint64            `default:"1" help:"Seed of everything that is drawn."`
+	JSON    bool              `name:"json" help:"Write a JSON object with all that is known."`
+}
+
+// Run explains.
+func (c *explainCmd) Run(s streams) error {
+	body, err := c.body(s.in)
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC()
+	if c.At != "" {
+		if now, err = when(c.At, now); err != nil {
+			return fmt.Errorf("--at: %w", err)
+		}
+	}
+	path := c.Path
+	if path == "" {
+		if path, err = tokens.Door(c.Dialect, c.Model, body); err != nil {
+			return fmt.Errorf("%w: --dialect, --path and --model do", err)
+		}
+	} else if !strings.HasPrefix(path, "/") {
+		return errors.New("--path: must begin with a slash")
+	}
+	ctx := context.Background()
+	core, err := app.Deciding(ctx, c.path(), now, c.Seed)
+	if err != nil {
+		return err
+	}
+	who, err := c.who(core)
+	if err != nil {
+		return err
+	}
+	r := explain.Of(ctx, core, explain.Ask{Path: path, Header: c.Header, Body: body, Who: who}, c.Seed)
+	if !c.JSON {
+		return r.Write(s.out)
+	}
+	b, err := jsonx.Encode(r)
+	if err == nil {
+		_, err = s.out.Write(append(b, '\n'))
+	}
+	return err
+}
+
+func (c *explainCmd) body(in io.Reader) ([]byte, error) {
+	if c.Request == "-" {
+		b, err := io.ReadAll(in)
+		if err != nil {
+			return nil, fmt.Errorf("reading standard input: %w", err)
+		}
+		return b, nil
+	}
+	b, err := os.ReadFile(c.Request)
+	if err != nil {
+		return nil, fmt.Errorf("the request: %w", err)
+	}
+	return b, nil
+}
+
+// who is whose request it is; nobody where a header proves it.
+func (c *explainCmd) who(core *exchange.Core) (auth.Identity, error) {
+	gate := core.Snapshot().Keys
+	who, ok := gate.Assume(c.Key)
+	switch {
+	case ok:
+		return who, nil
+	case c.Key == "" && len(c.Header) > 0:
+		return auth.Identity{}, nil // its headers may prove somebody
+	case c.Key == "":
+		return who, fmt.Errorf("the configuration asks for keys: name one with --key (%s)", strings.Join(gate.Names(), ", "))
+	}
+	return who, fmt.Errorf("--key %s: the configuration has no such key; it has: %s", c.Key, strings.Join(gate.Names(), ", "))
+}
