@@ -23,6 +23,7 @@ var layers = []string{
 		internal/catalog/*
 		internal/cli
 		internal/experiment
+		internal/experiment/stats
 		internal/health/sketch
 		internal/quota/window
 		tokenizer/text
@@ -49,7 +50,7 @@ var layers = []string{
 		providers/dialect/fit
 		tokenizer/vocab
 		tokenizer/scan`,
-	"tokenizer/* internal/ledger/book internal/ledger/usage internal/slo/keeper internal/slo/show",
+	"tokenizer/* internal/ledger/book internal/ledger/usage internal/slo/keeper internal/slo/show internal/experiment/results",
 	`tokenizer
 		internal/store
 		providers/dialect

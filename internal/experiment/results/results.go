@@ -1,0 +1,197 @@
+// Package results says what came of an experiment, from the ledger's records of its exchanges: what each arm did, how the others
+// differ from the control, and what follows from it in a sentence.
+//
+//	ledger.Record ─ Tally.Add ─► sums of each unit of each arm ─ Result ─► arms, comparisons, conclusion
+//
+// It reads no ledger itself.
+package results
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/experiment"
+	"github.com/signalbox-ai/signalbox/internal/experiment/stats"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+)
+
+// measure is what is measured of exchanges.
+type measure int
+
+const (
+	success measure = iota // of those that came to an end at a provider, and were not left by the client
+	cost                   // in dollars, of all
+	took                   // in seconds, of those that went well
+	first                  // in seconds to the first byte, of streams that went well
+	input                  // tokens, of all
+	output
+	measures
+)
+
+// sums are of one unit in one arm.
+type sums [measures]struct {
+	n int
+	y float64
+}
+
+// Tally collects records of one experiment.
+type Tally struct {
+	experiment *experiment.Experiment
+	arms       []armTally
+}
+
+type armTally struct {
+	units     map[string]*sums
+	exchanges int
+	took      []float64
+}
+
+// New makes a Tally.
+func New(e *experiment.Experiment) *Tally {
+	t := &Tally{experiment: e, arms: make([]armTally, len(e.Arms))}
+	for i := range t.arms {
+		t.arms[i].units = map[string]*sums{}
+	}
+	return t
+}
+
+// Add counts a record, or adds a correction to what it corrects. Records of other experiments are passed over.
+func (t *Tally) Add(r *ledger.Record) {
+	name, arm, _ := strings.Cut(r.Asked.Arm, "/")
+	i := slices.IndexFunc(t.experiment.Arms, func(a experiment.Arm) bool { return a.Name == arm })
+	if name != t.experiment.Name || i < 0 {
+		return
+	}
+	a := &t.arms[i]
+	u := a.units[t.unit(r)]
+	if u == nil {
+		u = new(sums)
+		a.units[t.unit(r)] = u
+	}
+	if r.Sequence > 0 && r.Cause != "late" { // which stands for an exchange whose arm nobody knew
+		u.spent(r, r.Money.Cost, 0)
+		return
+	}
+	paid := r.Money.Cost
+	if r.Sequence > 0 {
+		paid = 0
+		for j := range r.Attempts {
+			paid += r.Attempts[j].Bill.Cost
+		}
+	}
+	switch r.Result.Status {
+	case ledger.OK:
+		u.add(success, 1)
+		u.add(took, float64(r.Result.Took)/1e3)
+		a.took = append(a.took, float64(r.Result.Took)/1e3)
+		if r.Asked.Stream && r.Result.First > 0 {
+			u.add(first, float64(r.Result.First)/1e3)
+		}
+	case ledger.UpstreamError, ledger.Timeout:
+		u.add(success, 0)
+	case ledger.ClientAbort:
+	default: // nothing that an arm did
+		return
+	}
+	a.exchanges++
+	u.spent(r, paid, 1)
+}
+
+// unit is what was assigned, as far as a record tells.
+func (t *Tally) unit(r *ledger.Record) string {
+	id := ""
+	switch t.experiment.By {
+	case experiment.ByUser:
+		if r.Who.User != "" {
+			id = "user\n" + r.Who.User
+		} else {
+			id = r.Who.KeyID
+		}
+	case experiment.ByKey:
+		id = r.Who.KeyID
+	}
+	if id == "" {
+		return r.Organization + "\n" + r.ID
+	}
+	return r.Organization + "\n" + id
+}
+
+func (u *sums) add(m measure, y float64) {
+	u[m].n++
+	u[m].y += y
+}
+
+// spent adds what n exchanges, or a correction of one, used and cost.
+func (u *sums) spent(r *ledger.Record, paid ledger.Nano, n int) {
+	var prompt, answer int64
+	for i := range r.Attempts {
+		prompt += r.Attempts[i].Units.Prompt()
+		answer += r.Attempts[i].Units.Answer()
+	}
+	for m, y := range map[measure]float64{cost: float64(paid) / 1e9, input: float64(prompt), output: float64(answer)} {
+		u[m].n += n
+		u[m].y += y
+	}
+}
+
+// mean is the mean of a measure over the units of an arm.
+func (a *armTally) mean(m measure) *stats.Mean {
+	out := &stats.Mean{}
+	for _, u := range a.units {
+		out.Add(u[m].n, u[m].y)
+	}
+	return out
+}
+
+// Arm is what an arm did. Intervals are for one look, at 95 %.
+type Arm struct {
+	Name             string
+	Exchanges, Units int
+	Success          stats.Interval // share, from 0 to 1
+	Cost             stats.Interval // dollars for each exchange
+	Took             stats.Interval // seconds
+	First            stats.Interval // seconds to the first byte of streams
+	Input, Output    float64        // tokens for each exchange
+	Median, P95      float64        // of Took
+}
+
+// Result is what came of an experiment.
+type Result struct {
+	Name, By    string
+	Arms        []Arm        // the control first
+	Comparisons []Comparison // of the others with the control, in their order
+	Conclusion  string
+}
+
+// level is the chance of a wrong statement of each kind about an experiment, over all looks.
+const level = 0.05
+
+// Result returns what came of the experiment so far.
+func (t *Tally) Result() *Result {
+	r := &Result{Name: t.experiment.Name, By: t.experiment.By}
+	for i := range t.arms {
+		r.Arms = append(r.Arms, t.arms[i].arm(t.experiment.Arms[i].Name))
+	}
+	alpha := level / float64(max(1, len(t.arms)-1)) // Bonferroni
+	for i := 1; i < len(t.arms); i++ {
+		c := compare(&t.arms[0], &t.arms[i], alpha)
+		c.Arm = t.experiment.Arms[i].Name
+		c.conclude()
+		r.Comparisons = append(r.Comparisons, c)
+	}
+	r.conclude()
+	return r
+}
+
+func (a *armTally) arm(name string) Arm {
+	out := Arm{
+		Name: name, Exchanges: a.exchanges, Units: a.mean(cost).Units(), Success: a.mean(success).Share(level),
+		Cost: a.mean(cost).Interval(level), Took: a.mean(took).Interval(level), First: a.mean(first).Interval(level),
+		Input: a.mean(input).Value(), Output: a.mean(output).Value(),
+	}
+	if n := len(a.took); n > 0 {
+		slices.Sort(a.took)
+		out.Median, out.P95 = a.took[n/2], a.took[min(n-1, n*95/100)]
+	}
+	return out
+}
