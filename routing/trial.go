@@ -12,25 +12,30 @@ import (
 type Trial struct {
 	*experiment.Experiment
 	Routes []*Route // of the arms: the route with what the arm has in its place
-	Arm    string   // of a route that is an arm's: EXPERIMENT/ARM
+	Labels []string // of the arms: EXPERIMENT/ARM
 }
 
-// Assigned returns the route of the arm that a request has, r itself where it has no experiment. weights are those of the
-// arms at the moment; nil: as they are configured.
-func (r *Route) Assigned(v *View, weights []int) *Route {
+// Assigned returns the route that a request gets and the arm that this is, as EXPERIMENT/ARM: r itself and "" where it takes
+// part in no experiment. board is how experiments stand.
+func (r *Route) Assigned(v *View, board *experiment.Board) (route *Route, arm string) {
 	t := r.Trial
-	if t == nil || len(t.Routes) == 0 {
-		return r
+	if t == nil {
+		return r, ""
 	}
-	return t.Routes[t.Assign(t.unit(v), weights)]
-}
-
-// Arm returns the arm that the route is of, as EXPERIMENT/ARM; "": it is of none.
-func (r *Route) Arm() string {
-	if r.Trial == nil {
-		return ""
+	phase := board.Of(t.Name)
+	switch phase.State {
+	case experiment.Stopped:
+		return r, ""
+	case experiment.Promoted:
+		for i := range t.Arms {
+			if t.Arms[i].Name == phase.Arm {
+				return t.Routes[i], ""
+			}
+		}
+		return r, ""
 	}
-	return r.Trial.Arm
+	i := t.Assign(t.unit(v), nil)
+	return t.Routes[i], t.Labels[i]
 }
 
 // unit is what keeps its arm. Where a request does not say, what is next wider counts; a request of nobody is by itself.

@@ -22,7 +22,8 @@ func tried(by string) *routing.Route {
 	e := &experiment.Experiment{Name: "x", By: by, Arms: []experiment.Arm{{Name: "a", Weight: 1}, {Name: "b", Weight: 1}}}
 	r := &routing.Route{Name: "r", Trial: &routing.Trial{Experiment: e}}
 	for _, a := range e.Arms {
-		r.Trial.Routes = append(r.Trial.Routes, &routing.Route{Name: "r", Targets: []routing.Target{{Provider: "p", Model: a.Name}}, Trial: &routing.Trial{Experiment: e, Arm: "x/" + a.Name}})
+		r.Trial.Routes = append(r.Trial.Routes, &routing.Route{Name: "r", Targets: []routing.Target{{Provider: "p", Model: a.Name}}})
+		r.Trial.Labels = append(r.Trial.Labels, "x/"+a.Name)
 	}
 	return r
 }
@@ -33,7 +34,8 @@ func arms(r *routing.Route, of func(i int) *routing.View) int {
 	for i := range 100 {
 		v := of(i)
 		v.Seed = uint64(i)
-		seen[r.Assigned(v, nil).Arm()] = true
+		_, arm := r.Assigned(v, nil)
+		seen[arm] = true
 	}
 	return len(seen)
 }
@@ -72,14 +74,38 @@ func TestTargetsOfArmsAreBound(t *testing.T) {
 	table := routing.NewTable([]*routing.Route{tried("key")}, nil).Bind(func(*routing.Target) *routing.About { return about })
 	for _, r := range table.Route("r").Trial.Routes {
 		if r.Targets[0].About != about {
-			t.Errorf("%s knows nothing of its target", r.Arm())
+			t.Errorf("%s is not known", r.Targets[0])
 		}
 	}
 }
 
 func TestARouteWithoutAnExperimentIsItself(t *testing.T) {
 	r := &routing.Route{Name: "r"}
-	if r.Assigned(&routing.View{}, nil) != r || r.Arm() != "" {
+	if got, arm := r.Assigned(&routing.View{}, nil); got != r || arm != "" {
 		t.Error("it has an arm")
+	}
+}
+
+// TestHowAnExperimentStandsDecides: what is stopped or promoted takes no part any more.
+func TestHowAnExperimentStandsDecides(t *testing.T) {
+	r := tried("key")
+	v := &routing.View{Request: match.Request{Owner: match.Owner{Key: "k"}}}
+	for name, c := range map[string]struct {
+		phase experiment.Phase
+		want  *routing.Route
+	}{
+		"stopped":                   {experiment.Phase{State: experiment.Stopped}, r},
+		"promoted":                  {experiment.Phase{State: experiment.Promoted, Arm: "b"}, r.Trial.Routes[1]},
+		"promoted to a removed arm": {experiment.Phase{State: experiment.Promoted, Arm: "gone"}, r},
+	} {
+		var b experiment.Board
+		b.Set(map[string]experiment.Phase{"x": c.phase})
+		if got, arm := r.Assigned(v, &b); got != c.want || arm != "" {
+			t.Errorf("%s: %v of arm %q", name, got.Targets, arm)
+		}
+	}
+	var b experiment.Board
+	if _, arm := r.Assigned(v, &b); arm == "" {
+		t.Error("one that was never changed does not run")
 	}
 }

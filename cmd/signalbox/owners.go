@@ -24,6 +24,7 @@ type storeCmds struct {
 	Teams         teamsCmd         `cmd:"" help:"Manage teams of a store."`
 	Projects      projectsCmd      `cmd:"" help:"Manage projects of a store."`
 	Budgets       budgetsCmd       `cmd:"" help:"Manage budgets of a store."`
+	Experiments   experimentsCmd   `cmd:"" help:"Show what came of experiments, and start, stop or promote them."`
 }
 
 // organizationsCmd manages organizationsAPI.

@@ -15,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/tagging"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/template"
@@ -82,6 +83,7 @@ type Core struct {
 	heal  *health.Targets
 	again health.Budgets
 	plans sync.Pool // of *routing.Decision
+	board *experiment.Board
 }
 
 // Options of a Core. Zero fields get what a running service uses.
@@ -93,11 +95,12 @@ type Options struct {
 	Health   *health.Targets
 	Seed     func() uint64                                                              // of what is drawn in a decision
 	Burn     func(route string, tags map[string]string, provider, model string) float64 // as routing.View's; nil: nothing is promised
+	Board    *experiment.Board                                                          // how experiments stand; nil: all run
 }
 
 // New makes a Core with its first snapshot.
 func New(s *Snapshot, o Options) *Core {
-	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, heal: o.Health, burn: o.Burn}
+	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, heal: o.Health, burn: o.Burn, board: o.Board}
 	if c.rests == nil {
 		c.rests = health.NewCooldowns()
 	}

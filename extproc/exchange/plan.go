@@ -36,10 +36,11 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if rerr != nil {
 		return x.refuse(rerr)
 	}
-	route = route.Assigned(&p.view, nil)
+	route, arm := route.Assigned(&p.view, x.core.board)
 	if rerr = x.admit(p.head, route); rerr != nil {
 		return x.refuse(rerr)
 	}
+	x.Rules.Arm = arm
 	if r, done := x.count(p, route); done {
 		return r
 	}
@@ -197,7 +198,7 @@ func (x *Exchange) keeper(whose string) (*routing.Route, *llm.Error) {
 			}
 			own := *r
 			own.Targets = []routing.Target{{Provider: t.Provider, Model: x.Op.String()}}
-			own.Policies, own.Failover = nil, routing.Failover{Attempts: 1}
+			own.Policies, own.Trial, own.Failover = nil, nil, routing.Failover{Attempts: 1}
 			return &own, nil
 		}
 	}
@@ -252,7 +253,7 @@ func (x *Exchange) admit(head *dialect.Head, r *routing.Route) *llm.Error {
 	x.Model, x.Stream, x.Usage = head.Model, head.Stream, head.Usage
 	x.Route, x.Began, x.Version = r.Name, x.in.began.UnixMilli(), x.snap.Version
 	x.Keep = x.in.head.Keep()
-	x.Rules = ticket.Rules{First: ticket.Ms(d.FirstToken), Between: ticket.Ms(d.BetweenTokens), Total: ticket.Ms(d.Total), Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies || r.Failover.On.Judges(), Arm: r.Arm()}
+	x.Rules = ticket.Rules{First: ticket.Ms(d.FirstToken), Between: ticket.Ms(d.BetweenTokens), Total: ticket.Ms(d.Total), Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies || r.Failover.On.Judges()}
 	if !head.Stream {
 		x.Rules.First = ticket.Ms(d.Answer)
 	}

@@ -36,8 +36,8 @@ func trying(t *testing.T) *exchange.Core {
 	for _, arm := range e.Arms {
 		own := *rt
 		own.Targets = []routing.Target{{Provider: "openai", Model: "of-" + arm.Name}}
-		own.Trial = &routing.Trial{Experiment: e, Arm: "smaller/" + arm.Name}
-		rt.Trial.Routes = append(rt.Trial.Routes, &own)
+		own.Trial = nil
+		rt.Trial.Routes, rt.Trial.Labels = append(rt.Trial.Routes, &own), append(rt.Trial.Labels, "smaller/"+arm.Name)
 	}
 	var clients []*auth.Key
 	for i := range 20 {

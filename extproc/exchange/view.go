@@ -164,7 +164,7 @@ func (x *Exchange) explain(e *decided.Decided, body []byte) *llm.Error {
 	if rerr != nil {
 		return rerr
 	}
-	route = route.Assigned(&p.view, nil)
+	route, x.Rules.Arm = route.Assigned(&p.view, x.core.board)
 	e.Route = route
 	if rerr = x.admit(p.head, route); rerr != nil {
 		return rerr

@@ -19,6 +19,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/store"
 	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
+	"github.com/signalbox-ai/signalbox/routing"
 )
 
 // maxRequest bounds a request, in bytes.
@@ -29,6 +30,7 @@ type Server struct {
 	store  *store.Store
 	ledger Ledger
 	rerate Rerate
+	tried  func() []*routing.Route
 	who    *authenticator
 	keys   Issuer
 	log    *slog.Logger
@@ -36,7 +38,7 @@ type Server struct {
 
 // New makes a server.
 func New(o Options) *Server {
-	return &Server{store: o.Store, ledger: o.Ledger, rerate: o.Rerate, who: newAuthenticator(&o), keys: o.Keys, log: o.Log}
+	return &Server{store: o.Store, ledger: o.Ledger, rerate: o.Rerate, tried: o.Routes, who: newAuthenticator(&o), keys: o.Keys, log: o.Log}
 }
 
 // Handler returns what serves the API, at the paths of its methods, and its OpenAPI document at /openapi.json.
@@ -55,6 +57,7 @@ func (s *Server) Handler() http.Handler {
 		func() (string, http.Handler) { return adminv1connect.NewBudgetServiceHandler(budgets{s}, opts...) },
 		func() (string, http.Handler) { return adminv1connect.NewAuditServiceHandler(changes{s}, opts...) },
 		func() (string, http.Handler) { return adminv1connect.NewUsageServiceHandler(reports{s}, opts...) },
+		func() (string, http.Handler) { return adminv1connect.NewExperimentServiceHandler(trials{s}, opts...) },
 	} {
 		m.Handle(mount())
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/store"
+	"github.com/signalbox-ai/signalbox/routing"
 )
 
 // Issuer makes the digests of new keys.
@@ -32,8 +33,9 @@ type Rerate func(ctx context.Context, q book.Filter, apply bool) (rerate.Report,
 // Options of a Server.
 type Options struct {
 	Store    *store.Store
-	Ledger   Ledger // nil: there is none
-	Rerate   Rerate // nil: nothing is priced anew
+	Ledger   Ledger                  // nil: there is none
+	Rerate   Rerate                  // nil: nothing is priced anew
+	Routes   func() []*routing.Route // of the configuration in use, for their experiments; nil: there are none
 	Keys     Issuer
 	Token    secret.Value      // of the administrator; empty: none lets in
 	Gate     func() *auth.Gate // of clients' keys, which let their owners in by their roles

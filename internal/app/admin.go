@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
+	"github.com/signalbox-ai/signalbox/routing"
 )
 
 // readiness says whether requests can be served, and why not.
@@ -67,7 +68,7 @@ func (a *App) WhenReady(f func()) {
 
 // api serves the admin API, nil: there is none.
 func (a *App) api() http.Handler {
-	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures, a.build.accounts.Ledger(), a.rerate)
+	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures, a.build.accounts.Ledger(), a.rerate, func() []*routing.Route { return a.core.Snapshot().Table.Routes() })
 }
 
 // rerate prices exchanges of the ledger by the configuration in use.

@@ -126,7 +126,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	seen := &observer.Objectives{Tracker: a.build.slo.Tracker, Observer: observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors})}
-	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Burn: a.build.slo.Tracker.Burn, Observer: a.build.accounts.Watch(seen)})
+	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Burn: a.build.slo.Tracker.Burn, Board: a.build.control.Board(), Observer: a.build.accounts.Watch(seen)})
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
 	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)

@@ -199,7 +199,8 @@ func (r *replay) one() outcome {
 		}
 		return r.none(lacks)
 	}
-	plan, err := r.decision.Plan(route.Assigned(&r.view, nil), &r.view, nil)
+	route, _ = route.Assigned(&r.view, nil)
+	plan, err := r.decision.Plan(route, &r.view, nil)
 	if err != nil {
 		why := "no target"
 		if e, ok := errors.AsType[*routing.NoTarget](err); ok {

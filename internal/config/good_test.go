@@ -92,7 +92,7 @@ func describe(c *config.Config) string {
 		}
 		fmt.Fprintf(&b, "  experiment %s by %s\n", r.Trial.Name, r.Trial.By)
 		for i, a := range r.Trial.Routes {
-			fmt.Fprintf(&b, "    arm %s weight=%d policies=%v targets=%v\n", a.Arm(), r.Trial.Arms[i].Weight, names(a.Policies), a.Targets)
+			fmt.Fprintf(&b, "    arm %s weight=%d policies=%v targets=%v\n", r.Trial.Labels[i], r.Trial.Arms[i].Weight, names(a.Policies), a.Targets)
 		}
 	}
 	describeTemplates(&b, c)

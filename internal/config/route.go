@@ -141,9 +141,7 @@ func (e *Experiment) trial(r *Route) *routing.Trial {
 			own.Policy = a.Policy
 		}
 		x.Arms = append(x.Arms, experiment.Arm{Name: a.Name, Weight: a.Weight})
-		arm := own.route()
-		arm.Trial = &routing.Trial{Experiment: x, Arm: e.Name + "/" + a.Name}
-		t.Routes = append(t.Routes, arm)
+		t.Routes, t.Labels = append(t.Routes, own.route()), append(t.Labels, e.Name+"/"+a.Name)
 	}
 	return t
 }

@@ -18,9 +18,11 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/admin"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/store"
+	"github.com/signalbox-ai/signalbox/routing"
 )
 
 // Control is an open store with its index of keys. A nil Control is that of a configuration without a store.
@@ -30,6 +32,7 @@ type Control struct {
 	follow *store.Follower
 	brings *auth.Provided
 	limits func(context.Context) error // called when budgets may have changed; nil: nobody asks
+	board  experiment.Board
 	token  secret.Value
 	verify atomic.Pointer[admin.Verifier] // of the configuration in use
 	log    *slog.Logger
@@ -71,7 +74,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Control, 
 		return nil, fault(cfg, "store", err)
 	}
 	c.follow = &store.Follower{Store: c.store, Issued: c.issued, Log: log, Changed: c.changed}
-	if err := errors.Join(c.adopt(ctx, cfg), c.reseal(ctx, o.Sealer), c.follow.Load(ctx), c.bring(ctx)); err != nil {
+	if err := errors.Join(c.adopt(ctx, cfg), c.reseal(ctx, o.Sealer), c.follow.Load(ctx), c.bring(ctx), c.stand(ctx)); err != nil {
 		c.Close()
 		return nil, fault(cfg, "store", err)
 	}
@@ -178,12 +181,36 @@ func (c *Control) bring(ctx context.Context) error {
 	return nil
 }
 
+// stand reads how experiments stand.
+func (c *Control) stand(ctx context.Context) error {
+	all, err := c.store.Experiments(ctx)
+	if err != nil {
+		return err
+	}
+	phases := make(map[string]experiment.Phase, len(all))
+	for i := range all {
+		phases[all[i].Name] = experiment.Phase{State: experiment.State(all[i].State), Arm: all[i].Arm, Step: all[i].Step}
+	}
+	c.board.Set(phases)
+	return nil
+}
+
+// Board returns how experiments stand, nil: there is no store.
+func (c *Control) Board() *experiment.Board {
+	if c == nil {
+		return nil
+	}
+	return &c.board
+}
+
 // changed takes up what was changed in the store, but for keys, which the follower does. After an error it is called
 // again.
 func (c *Control) changed(ctx context.Context, kind store.Kind) error {
 	switch kind {
 	case store.KindProviderKey:
 		return c.bring(ctx)
+	case store.KindExperiment:
+		return c.stand(ctx)
 	case store.KindBudget: // a key, team or project stays with its owners, and is not deleted before its budgets
 		if c.limits != nil {
 			return c.limits(ctx)
@@ -209,12 +236,12 @@ func (c *Control) Close() {
 }
 
 // Handler returns what serves the admin API, nil: there is none. gate is that of the configuration in use; usage, nil where there
-// is no ledger, is what was used, and rerate prices it anew.
-func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage *book.Lazy, rerate admin.Rerate) http.Handler {
+// is no ledger, is what was used, and rerate prices it anew. routes are those of the configuration in use.
+func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage *book.Lazy, rerate admin.Rerate, routes func() []*routing.Route) http.Handler {
 	if c == nil {
 		return nil
 	}
-	o := admin.Options{Store: c.store, Keys: c.issued, Token: c.token, Gate: gate, Tokens: c.verify.Load, Failures: failures, Log: c.log}
+	o := admin.Options{Store: c.store, Keys: c.issued, Token: c.token, Gate: gate, Tokens: c.verify.Load, Failures: failures, Routes: routes, Log: c.log}
 	if usage != nil {
 		o.Ledger, o.Rerate = usage, rerate
 	}

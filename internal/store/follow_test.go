@@ -51,7 +51,7 @@ func following(t *testing.T, at func(store.Options) *rig) {
 	if !admitted() {
 		t.Fatal("a key that was there is not let in")
 	}
-	state := func(s store.KeyState) {
+	state := func(s string) {
 		t.Helper()
 		r.change(func(tx *store.Tx) error {
 			_, err := tx.UpdateKey(k.ID, 0, "state", func(k *store.Key) error { k.State = s; return nil })

@@ -19,10 +19,10 @@ type Key struct {
 	Project      string    `json:"project,omitzero"`
 	Role         string    `json:"role"`
 	Scope        Scope     `json:"scope"`
-	State        KeyState  `json:"state"`
+	State        string    `json:"state"`
 	Expires      time.Time `json:"expires,omitzero"` // zero: never
 	Stamp
-	Secrets []Secret `json:"secrets,omitzero"`
+	Secrets []keySecret `json:"secrets,omitzero"`
 }
 
 // Scope bounds what a key may be used for, as users write it. What is empty bounds nothing.
@@ -34,18 +34,15 @@ type Scope struct {
 	Networks   []string `json:"networks,omitzero"`
 }
 
-// KeyState is whether a key lets in.
-type KeyState string
-
 // States of a key. One that is revoked never comes back.
 const (
-	Active   KeyState = "active"
-	Disabled KeyState = "disabled"
-	Revoked  KeyState = "revoked"
+	Active   string = "active"
+	Disabled string = "disabled"
+	Revoked  string = "revoked"
 )
 
-// Secret is what is shown of a key's secret.
-type Secret struct {
+// keySecret is what is shown of a key's secret.
+type keySecret struct {
 	Hint    string    `json:"hint"` // the part that is no secret, as sb_live_4fJ2…
 	Created time.Time `json:"created"`
 	Until   time.Time `json:"until,omitzero"` // zero: as long as the key
@@ -108,15 +105,15 @@ func (s *Store) key(ctx context.Context, q querier, id string) (Key, error) {
 	return k, err
 }
 
-func (s *Store) secrets(ctx context.Context, q querier, id string) ([]Secret, error) {
+func (s *Store) secrets(ctx context.Context, q querier, id string) ([]keySecret, error) {
 	rows, err := q.QueryContext(ctx, s.engine.bind("SELECT hint, created, until FROM api_key_secrets WHERE api_key = ? ORDER BY created DESC, hint"), id)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var all []Secret
+	var all []keySecret
 	for rows.Next() {
-		var v Secret
+		var v keySecret
 		if err := rows.Scan(&v.Hint, moment{&v.Created}, moment{&v.Until}); err != nil {
 			return nil, err
 		}
@@ -156,7 +153,7 @@ func (t *Tx) CreateKey(k *Key, secret string, digest auth.Digest) error {
 	if err := keys().insert(t, k); err != nil {
 		return err
 	}
-	k.Secrets = []Secret{{Hint: hint(secret), Created: t.now}}
+	k.Secrets = []keySecret{{Hint: hint(secret), Created: t.now}}
 	return t.addSecret(k.ID, hint(secret), digest)
 }
 

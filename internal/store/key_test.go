@@ -43,7 +43,7 @@ func keys(t *testing.T, at func(store.Options) *rig) {
 		t.Fatalf("got %+v", all)
 	}
 	for _, c := range []struct {
-		state store.KeyState
+		state string
 		want  int
 	}{{store.Disabled, 0}, {store.Active, 1}} {
 		r.change(func(tx *store.Tx) error {

@@ -21,6 +21,7 @@ const (
 	KindKey          Kind = "key"
 	KindBudget       Kind = "budget"
 	KindProviderKey  Kind = "provider_key"
+	KindExperiment   Kind = "experiment"
 )
 
 // table is how objects of a kind lie in the database. The columns end in created, changed, version.

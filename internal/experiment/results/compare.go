@@ -36,7 +36,8 @@ type Comparison struct {
 	Enough              bool // success and cost are decided
 	Text                string
 
-	few [2]int // units, where there are too few to say anything
+	few   bool // too few units to say anything
+	units [2]int
 }
 
 // What matters, and from when on something is said.
@@ -50,9 +51,8 @@ const (
 func compare(control, arm *armTally, alpha float64) (c Comparison) {
 	a, b := control.mean(cost), arm.mean(cost)
 	all := float64(control.exchanges + arm.exchanges)
-	if a.Units() < least || b.Units() < least {
-		c.few = [2]int{a.Units(), b.Units()}
-	}
+	c.units = [2]int{a.Units(), b.Units()}
+	c.few = a.Units() < least || b.Units() < least
 	c.Success = share(control.mean(success), arm.mean(success), alpha, all)
 	c.Cost = ratio(a, b, alpha, all)
 	c.Took = ratio(control.mean(took), arm.mean(took), alpha, all)
@@ -82,6 +82,9 @@ func share(a, b *stats.Mean, alpha, all float64) Finding {
 // ratio judges costs and times, of which less is better.
 func ratio(a, b *stats.Mean, alpha, all float64) Finding {
 	i, ok := stats.Ratio(a, b, alpha)
+	if !ok {
+		i = stats.Interval{Low: math.Inf(-1), High: math.Inf(1)}
+	}
 	f := Finding{Verdict: Undecided, Interval: i}
 	switch {
 	case a.Units() < least || b.Units() < least:
@@ -116,9 +119,9 @@ func needs(width, target, all float64) int {
 
 // conclude puts a comparison into words.
 func (c *Comparison) conclude() {
-	if c.few != [2]int{} {
+	if c.few {
 		c.Enough = false
-		c.Text = fmt.Sprintf("not decided: %d and %d units are too few; from %d in each arm on something can be said", c.few[0], c.few[1], least)
+		c.Text = fmt.Sprintf("not decided: %d and %d units are too few; from %d in each arm on something can be said", c.units[0], c.units[1], least)
 		return
 	}
 	points := "(" + span(c.Success.Interval, true) + " points)"

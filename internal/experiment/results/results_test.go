@@ -57,7 +57,7 @@ func TestConclusions(t *testing.T) {
 		holds  []string
 		enough bool
 	}{
-		"cheaper and as good":   {4000, [2]arm{usual, {0.01, 0.85, 2}}, []string{"is cheaper by 14–16 %", "is no worse in success", "takes about as long", "; enough data"}, true},
+		"cheaper and as good":   {4000, [2]arm{usual, {0.01, 0.85, 2}}, []string{"is cheaper by 14.2–15.7 %", "is no worse in success", "takes about as long", "; enough data"}, true},
 		"cheaper and failing":   {4000, [2]arm{usual, {0.05, 0.5, 2}}, []string{"is cheaper by 49.", "–50.", "fails more often (-5", "; enough data"}, true},
 		"dearer and faster":     {4000, [2]arm{usual, {0.01, 1.3, 1}}, []string{"is dearer by ", "is faster by ", "; enough data"}, true},
 		"the same":              {4000, [2]arm{usual, usual}, []string{"costs about the same", "is no worse in success", "; enough data"}, true},

@@ -3933,6 +3933,864 @@ func (x *RerateUsageResponse) GetIsNanoUsd() int64 {
 	return 0
 }
 
+type ListExperimentsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListExperimentsRequest) Reset() {
+	*x = ListExperimentsRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListExperimentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListExperimentsRequest) ProtoMessage() {}
+
+func (x *ListExperimentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListExperimentsRequest.ProtoReflect.Descriptor instead.
+func (*ListExperimentsRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+}
+
+type ListExperimentsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By name. All that the configuration has.
+	Experiments   []*Experiment `protobuf:"bytes,1,rep,name=experiments,proto3" json:"experiments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListExperimentsResponse) Reset() {
+	*x = ListExperimentsResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListExperimentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListExperimentsResponse) ProtoMessage() {}
+
+func (x *ListExperimentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListExperimentsResponse.ProtoReflect.Descriptor instead.
+func (*ListExperimentsResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *ListExperimentsResponse) GetExperiments() []*Experiment {
+	if x != nil {
+		return x.Experiments
+	}
+	return nil
+}
+
+// Experiment is a comparison that the configuration has, and how it stands.
+type Experiment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Route string                 `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	// What keeps its arm: user, key, session or request.
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// running, stopped or promoted.
+	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	// What every request gets, where it was promoted.
+	Arm string `protobuf:"bytes,5,opt,name=arm,proto3" json:"arm,omitempty"`
+	// The control first.
+	Arms []*ExperimentArm `protobuf:"bytes,6,rep,name=arms,proto3" json:"arms,omitempty"`
+	// Why it stands so, as whoever changed it said.
+	Why string `protobuf:"bytes,7,opt,name=why,proto3" json:"why,omitempty"`
+	// Of its last change; version 0: it was never changed.
+	Stamp         *Stamp `protobuf:"bytes,8,opt,name=stamp,proto3" json:"stamp,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Experiment) Reset() {
+	*x = Experiment{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Experiment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Experiment) ProtoMessage() {}
+
+func (x *Experiment) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Experiment.ProtoReflect.Descriptor instead.
+func (*Experiment) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *Experiment) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Experiment) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *Experiment) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Experiment) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Experiment) GetArm() string {
+	if x != nil {
+		return x.Arm
+	}
+	return ""
+}
+
+func (x *Experiment) GetArms() []*ExperimentArm {
+	if x != nil {
+		return x.Arms
+	}
+	return nil
+}
+
+func (x *Experiment) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Experiment) GetStamp() *Stamp {
+	if x != nil {
+		return x.Stamp
+	}
+	return nil
+}
+
+type ExperimentArm struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Its share of what is assigned now.
+	Weight int32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	// As PROVIDER/MODEL.
+	Targets       []string `protobuf:"bytes,3,rep,name=targets,proto3" json:"targets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExperimentArm) Reset() {
+	*x = ExperimentArm{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExperimentArm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExperimentArm) ProtoMessage() {}
+
+func (x *ExperimentArm) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExperimentArm.ProtoReflect.Descriptor instead.
+func (*ExperimentArm) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *ExperimentArm) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ExperimentArm) GetWeight() int32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *ExperimentArm) GetTargets() []string {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+type GetExperimentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Exchanges that were admitted from then on; unset: 30 days ago.
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Admitted before then; unset: until now.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetExperimentRequest) Reset() {
+	*x = GetExperimentRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetExperimentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetExperimentRequest) ProtoMessage() {}
+
+func (x *GetExperimentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetExperimentRequest.ProtoReflect.Descriptor instead.
+func (*GetExperimentRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *GetExperimentRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetExperimentRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *GetExperimentRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+type GetExperimentResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Experiment *Experiment            `protobuf:"bytes,1,opt,name=experiment,proto3" json:"experiment,omitempty"`
+	// What the arms did, the control first.
+	Arms []*ArmResult `protobuf:"bytes,2,rep,name=arms,proto3" json:"arms,omitempty"`
+	// The other arms beside the control, in their order.
+	Comparisons []*ArmComparison `protobuf:"bytes,3,rep,name=comparisons,proto3" json:"comparisons,omitempty"`
+	// Only the newest records were read, for there are too many.
+	Truncated     bool `protobuf:"varint,4,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetExperimentResponse) Reset() {
+	*x = GetExperimentResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetExperimentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetExperimentResponse) ProtoMessage() {}
+
+func (x *GetExperimentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetExperimentResponse.ProtoReflect.Descriptor instead.
+func (*GetExperimentResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *GetExperimentResponse) GetExperiment() *Experiment {
+	if x != nil {
+		return x.Experiment
+	}
+	return nil
+}
+
+func (x *GetExperimentResponse) GetArms() []*ArmResult {
+	if x != nil {
+		return x.Arms
+	}
+	return nil
+}
+
+func (x *GetExperimentResponse) GetComparisons() []*ArmComparison {
+	if x != nil {
+		return x.Comparisons
+	}
+	return nil
+}
+
+func (x *GetExperimentResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+// Interval holds a value with a confidence of 95 %. Without bounds it is one that nothing is known of.
+type Interval struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Value         float64                `protobuf:"fixed64,1,opt,name=value,proto3" json:"value,omitempty"`
+	Low           *float64               `protobuf:"fixed64,2,opt,name=low,proto3,oneof" json:"low,omitempty"`
+	High          *float64               `protobuf:"fixed64,3,opt,name=high,proto3,oneof" json:"high,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Interval) Reset() {
+	*x = Interval{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Interval) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Interval) ProtoMessage() {}
+
+func (x *Interval) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Interval.ProtoReflect.Descriptor instead.
+func (*Interval) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *Interval) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Interval) GetLow() float64 {
+	if x != nil && x.Low != nil {
+		return *x.Low
+	}
+	return 0
+}
+
+func (x *Interval) GetHigh() float64 {
+	if x != nil && x.High != nil {
+		return *x.High
+	}
+	return 0
+}
+
+// ArmResult is what an arm did. Its intervals are for one look.
+type ArmResult struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Name      string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Exchanges int64                  `protobuf:"varint,2,opt,name=exchanges,proto3" json:"exchanges,omitempty"`
+	// What was assigned: users, keys, or single exchanges.
+	Units int64 `protobuf:"varint,3,opt,name=units,proto3" json:"units,omitempty"`
+	// Share of exchanges that went well, of those that no client left.
+	Success *Interval `protobuf:"bytes,4,opt,name=success,proto3" json:"success,omitempty"`
+	// Of an exchange.
+	CostUsd     *Interval `protobuf:"bytes,5,opt,name=cost_usd,json=costUsd,proto3" json:"cost_usd,omitempty"`
+	TookSeconds *Interval `protobuf:"bytes,6,opt,name=took_seconds,json=tookSeconds,proto3" json:"took_seconds,omitempty"`
+	// Until the first byte of streams.
+	FirstSeconds      *Interval `protobuf:"bytes,7,opt,name=first_seconds,json=firstSeconds,proto3" json:"first_seconds,omitempty"`
+	TookMedianSeconds float64   `protobuf:"fixed64,8,opt,name=took_median_seconds,json=tookMedianSeconds,proto3" json:"took_median_seconds,omitempty"`
+	TookP95Seconds    float64   `protobuf:"fixed64,9,opt,name=took_p95_seconds,json=tookP95Seconds,proto3" json:"took_p95_seconds,omitempty"`
+	// Tokens of an exchange.
+	Input         float64 `protobuf:"fixed64,10,opt,name=input,proto3" json:"input,omitempty"`
+	Output        float64 `protobuf:"fixed64,11,opt,name=output,proto3" json:"output,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArmResult) Reset() {
+	*x = ArmResult{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArmResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArmResult) ProtoMessage() {}
+
+func (x *ArmResult) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArmResult.ProtoReflect.Descriptor instead.
+func (*ArmResult) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *ArmResult) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ArmResult) GetExchanges() int64 {
+	if x != nil {
+		return x.Exchanges
+	}
+	return 0
+}
+
+func (x *ArmResult) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *ArmResult) GetSuccess() *Interval {
+	if x != nil {
+		return x.Success
+	}
+	return nil
+}
+
+func (x *ArmResult) GetCostUsd() *Interval {
+	if x != nil {
+		return x.CostUsd
+	}
+	return nil
+}
+
+func (x *ArmResult) GetTookSeconds() *Interval {
+	if x != nil {
+		return x.TookSeconds
+	}
+	return nil
+}
+
+func (x *ArmResult) GetFirstSeconds() *Interval {
+	if x != nil {
+		return x.FirstSeconds
+	}
+	return nil
+}
+
+func (x *ArmResult) GetTookMedianSeconds() float64 {
+	if x != nil {
+		return x.TookMedianSeconds
+	}
+	return 0
+}
+
+func (x *ArmResult) GetTookP95Seconds() float64 {
+	if x != nil {
+		return x.TookP95Seconds
+	}
+	return 0
+}
+
+func (x *ArmResult) GetInput() float64 {
+	if x != nil {
+		return x.Input
+	}
+	return 0
+}
+
+func (x *ArmResult) GetOutput() float64 {
+	if x != nil {
+		return x.Output
+	}
+	return 0
+}
+
+// ArmComparison is an arm beside the control. Its intervals hold however often they are looked at.
+type ArmComparison struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Arm   string                 `protobuf:"bytes,1,opt,name=arm,proto3" json:"arm,omitempty"`
+	// In shares, from -1 to 1.
+	Success *Finding `protobuf:"bytes,2,opt,name=success,proto3" json:"success,omitempty"`
+	// As the control's times, less 1: 0.1 is a tenth more.
+	Cost *Finding `protobuf:"bytes,3,opt,name=cost,proto3" json:"cost,omitempty"`
+	Took *Finding `protobuf:"bytes,4,opt,name=took,proto3" json:"took,omitempty"`
+	// Success and cost are decided.
+	Enough bool `protobuf:"varint,5,opt,name=enough,proto3" json:"enough,omitempty"`
+	// All of it in a sentence.
+	Conclusion    string `protobuf:"bytes,6,opt,name=conclusion,proto3" json:"conclusion,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArmComparison) Reset() {
+	*x = ArmComparison{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArmComparison) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArmComparison) ProtoMessage() {}
+
+func (x *ArmComparison) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArmComparison.ProtoReflect.Descriptor instead.
+func (*ArmComparison) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *ArmComparison) GetArm() string {
+	if x != nil {
+		return x.Arm
+	}
+	return ""
+}
+
+func (x *ArmComparison) GetSuccess() *Finding {
+	if x != nil {
+		return x.Success
+	}
+	return nil
+}
+
+func (x *ArmComparison) GetCost() *Finding {
+	if x != nil {
+		return x.Cost
+	}
+	return nil
+}
+
+func (x *ArmComparison) GetTook() *Finding {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
+func (x *ArmComparison) GetEnough() bool {
+	if x != nil {
+		return x.Enough
+	}
+	return false
+}
+
+func (x *ArmComparison) GetConclusion() string {
+	if x != nil {
+		return x.Conclusion
+	}
+	return ""
+}
+
+type Finding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// better, worse, same or undecided.
+	Verdict    string    `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Difference *Interval `protobuf:"bytes,2,opt,name=difference,proto3" json:"difference,omitempty"`
+	// Exchanges that are still needed, about; 0: none, or so many that no number is given.
+	Needs         int64 `protobuf:"varint,3,opt,name=needs,proto3" json:"needs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *Finding) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *Finding) GetDifference() *Interval {
+	if x != nil {
+		return x.Difference
+	}
+	return nil
+}
+
+func (x *Finding) GetNeeds() int64 {
+	if x != nil {
+		return x.Needs
+	}
+	return 0
+}
+
+type ChangeExperimentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The version that the change is made for; 0: any.
+	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Why, for whoever looks at it later.
+	Why           string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeExperimentRequest) Reset() {
+	*x = ChangeExperimentRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeExperimentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeExperimentRequest) ProtoMessage() {}
+
+func (x *ChangeExperimentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeExperimentRequest.ProtoReflect.Descriptor instead.
+func (*ChangeExperimentRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *ChangeExperimentRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ChangeExperimentRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ChangeExperimentRequest) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type PromoteExperimentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The arm that every request gets from now on.
+	Arm string `protobuf:"bytes,2,opt,name=arm,proto3" json:"arm,omitempty"`
+	// The version that the change is made for; 0: any.
+	Version int64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Why, for whoever looks at it later.
+	Why           string `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromoteExperimentRequest) Reset() {
+	*x = PromoteExperimentRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteExperimentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteExperimentRequest) ProtoMessage() {}
+
+func (x *PromoteExperimentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteExperimentRequest.ProtoReflect.Descriptor instead.
+func (*PromoteExperimentRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *PromoteExperimentRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PromoteExperimentRequest) GetArm() string {
+	if x != nil {
+		return x.Arm
+	}
+	return ""
+}
+
+func (x *PromoteExperimentRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PromoteExperimentRequest) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 var File_signalbox_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
@@ -4228,7 +5086,78 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\bunpriced\x18\x03 \x01(\x03R\bunpriced\x12 \n" +
 	"\fwas_nano_usd\x18\x04 \x01(\x03R\n" +
 	"wasNanoUsd\x12\x1e\n" +
-	"\vis_nano_usd\x18\x05 \x01(\x03R\tisNanoUsd2\x91\x04\n" +
+	"\vis_nano_usd\x18\x05 \x01(\x03R\tisNanoUsd\"\x18\n" +
+	"\x16ListExperimentsRequest\"[\n" +
+	"\x17ListExperimentsResponse\x12@\n" +
+	"\vexperiments\x18\x01 \x03(\v2\x1e.signalbox.admin.v1.ExperimentR\vexperiments\"\xe8\x01\n" +
+	"\n" +
+	"Experiment\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05route\x18\x02 \x01(\tR\x05route\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x10\n" +
+	"\x03arm\x18\x05 \x01(\tR\x03arm\x125\n" +
+	"\x04arms\x18\x06 \x03(\v2!.signalbox.admin.v1.ExperimentArmR\x04arms\x12\x10\n" +
+	"\x03why\x18\a \x01(\tR\x03why\x12/\n" +
+	"\x05stamp\x18\b \x01(\v2\x19.signalbox.admin.v1.StampR\x05stamp\"U\n" +
+	"\rExperimentArm\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06weight\x18\x02 \x01(\x05R\x06weight\x12\x18\n" +
+	"\atargets\x18\x03 \x03(\tR\atargets\"\x8c\x01\n" +
+	"\x14GetExperimentRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xed\x01\n" +
+	"\x15GetExperimentResponse\x12>\n" +
+	"\n" +
+	"experiment\x18\x01 \x01(\v2\x1e.signalbox.admin.v1.ExperimentR\n" +
+	"experiment\x121\n" +
+	"\x04arms\x18\x02 \x03(\v2\x1d.signalbox.admin.v1.ArmResultR\x04arms\x12C\n" +
+	"\vcomparisons\x18\x03 \x03(\v2!.signalbox.admin.v1.ArmComparisonR\vcomparisons\x12\x1c\n" +
+	"\ttruncated\x18\x04 \x01(\bR\ttruncated\"a\n" +
+	"\bInterval\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\x01R\x05value\x12\x15\n" +
+	"\x03low\x18\x02 \x01(\x01H\x00R\x03low\x88\x01\x01\x12\x17\n" +
+	"\x04high\x18\x03 \x01(\x01H\x01R\x04high\x88\x01\x01B\x06\n" +
+	"\x04_lowB\a\n" +
+	"\x05_high\"\xd0\x03\n" +
+	"\tArmResult\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\texchanges\x18\x02 \x01(\x03R\texchanges\x12\x14\n" +
+	"\x05units\x18\x03 \x01(\x03R\x05units\x126\n" +
+	"\asuccess\x18\x04 \x01(\v2\x1c.signalbox.admin.v1.IntervalR\asuccess\x127\n" +
+	"\bcost_usd\x18\x05 \x01(\v2\x1c.signalbox.admin.v1.IntervalR\acostUsd\x12?\n" +
+	"\ftook_seconds\x18\x06 \x01(\v2\x1c.signalbox.admin.v1.IntervalR\vtookSeconds\x12A\n" +
+	"\rfirst_seconds\x18\a \x01(\v2\x1c.signalbox.admin.v1.IntervalR\ffirstSeconds\x12.\n" +
+	"\x13took_median_seconds\x18\b \x01(\x01R\x11tookMedianSeconds\x12(\n" +
+	"\x10took_p95_seconds\x18\t \x01(\x01R\x0etookP95Seconds\x12\x14\n" +
+	"\x05input\x18\n" +
+	" \x01(\x01R\x05input\x12\x16\n" +
+	"\x06output\x18\v \x01(\x01R\x06output\"\xf2\x01\n" +
+	"\rArmComparison\x12\x10\n" +
+	"\x03arm\x18\x01 \x01(\tR\x03arm\x125\n" +
+	"\asuccess\x18\x02 \x01(\v2\x1b.signalbox.admin.v1.FindingR\asuccess\x12/\n" +
+	"\x04cost\x18\x03 \x01(\v2\x1b.signalbox.admin.v1.FindingR\x04cost\x12/\n" +
+	"\x04took\x18\x04 \x01(\v2\x1b.signalbox.admin.v1.FindingR\x04took\x12\x16\n" +
+	"\x06enough\x18\x05 \x01(\bR\x06enough\x12\x1e\n" +
+	"\n" +
+	"conclusion\x18\x06 \x01(\tR\n" +
+	"conclusion\"w\n" +
+	"\aFinding\x12\x18\n" +
+	"\averdict\x18\x01 \x01(\tR\averdict\x12<\n" +
+	"\n" +
+	"difference\x18\x02 \x01(\v2\x1c.signalbox.admin.v1.IntervalR\n" +
+	"difference\x12\x14\n" +
+	"\x05needs\x18\x03 \x01(\x03R\x05needs\"Y\n" +
+	"\x17ChangeExperimentRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"l\n" +
+	"\x18PromoteExperimentRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03arm\x18\x02 \x01(\tR\x03arm\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x03R\aversion\x12\x10\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why2\x91\x04\n" +
 	"\x13OrganizationService\x12e\n" +
 	"\x12CreateOrganization\x12-.signalbox.admin.v1.CreateOrganizationRequest\x1a .signalbox.admin.v1.Organization\x12X\n" +
 	"\x0fGetOrganization\x12\x1e.signalbox.admin.v1.GetRequest\x1a .signalbox.admin.v1.Organization\"\x03\x90\x02\x01\x12u\n" +
@@ -4279,7 +5208,13 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\vListRecords\x12&.signalbox.admin.v1.ListRecordsRequest\x1a'.signalbox.admin.v1.ListRecordsResponse\"\x03\x90\x02\x01\x12c\n" +
 	"\vGetExchange\x12&.signalbox.admin.v1.GetExchangeRequest\x1a'.signalbox.admin.v1.GetExchangeResponse\"\x03\x90\x02\x01\x12i\n" +
 	"\rForecastUsage\x12(.signalbox.admin.v1.ForecastUsageRequest\x1a).signalbox.admin.v1.ForecastUsageResponse\"\x03\x90\x02\x01\x12^\n" +
-	"\vRerateUsage\x12&.signalbox.admin.v1.RerateUsageRequest\x1a'.signalbox.admin.v1.RerateUsageResponseBDZBgithub.com/signalbox-ai/signalbox/proto/signalbox/admin/v1;adminv1b\x06proto3"
+	"\vRerateUsage\x12&.signalbox.admin.v1.RerateUsageRequest\x1a'.signalbox.admin.v1.RerateUsageResponse2\x91\x04\n" +
+	"\x11ExperimentService\x12o\n" +
+	"\x0fListExperiments\x12*.signalbox.admin.v1.ListExperimentsRequest\x1a+.signalbox.admin.v1.ListExperimentsResponse\"\x03\x90\x02\x01\x12i\n" +
+	"\rGetExperiment\x12(.signalbox.admin.v1.GetExperimentRequest\x1a).signalbox.admin.v1.GetExperimentResponse\"\x03\x90\x02\x01\x12^\n" +
+	"\x0fStartExperiment\x12+.signalbox.admin.v1.ChangeExperimentRequest\x1a\x1e.signalbox.admin.v1.Experiment\x12]\n" +
+	"\x0eStopExperiment\x12+.signalbox.admin.v1.ChangeExperimentRequest\x1a\x1e.signalbox.admin.v1.Experiment\x12a\n" +
+	"\x11PromoteExperiment\x12,.signalbox.admin.v1.PromoteExperimentRequest\x1a\x1e.signalbox.admin.v1.ExperimentBDZBgithub.com/signalbox-ai/signalbox/proto/signalbox/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_signalbox_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -4293,7 +5228,7 @@ func file_signalbox_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_signalbox_admin_v1_admin_proto_rawDescData
 }
 
-var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_signalbox_admin_v1_admin_proto_goTypes = []any{
 	(*Stamp)(nil),                     // 0: signalbox.admin.v1.Stamp
 	(*Page)(nil),                      // 1: signalbox.admin.v1.Page
@@ -4352,148 +5287,186 @@ var file_signalbox_admin_v1_admin_proto_goTypes = []any{
 	(*UsageForecast)(nil),             // 54: signalbox.admin.v1.UsageForecast
 	(*RerateUsageRequest)(nil),        // 55: signalbox.admin.v1.RerateUsageRequest
 	(*RerateUsageResponse)(nil),       // 56: signalbox.admin.v1.RerateUsageResponse
-	(*timestamppb.Timestamp)(nil),     // 57: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),     // 58: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),       // 59: google.protobuf.Duration
-	(*v1.Record)(nil),                 // 60: signalbox.usage.v1.Record
+	(*ListExperimentsRequest)(nil),    // 57: signalbox.admin.v1.ListExperimentsRequest
+	(*ListExperimentsResponse)(nil),   // 58: signalbox.admin.v1.ListExperimentsResponse
+	(*Experiment)(nil),                // 59: signalbox.admin.v1.Experiment
+	(*ExperimentArm)(nil),             // 60: signalbox.admin.v1.ExperimentArm
+	(*GetExperimentRequest)(nil),      // 61: signalbox.admin.v1.GetExperimentRequest
+	(*GetExperimentResponse)(nil),     // 62: signalbox.admin.v1.GetExperimentResponse
+	(*Interval)(nil),                  // 63: signalbox.admin.v1.Interval
+	(*ArmResult)(nil),                 // 64: signalbox.admin.v1.ArmResult
+	(*ArmComparison)(nil),             // 65: signalbox.admin.v1.ArmComparison
+	(*Finding)(nil),                   // 66: signalbox.admin.v1.Finding
+	(*ChangeExperimentRequest)(nil),   // 67: signalbox.admin.v1.ChangeExperimentRequest
+	(*PromoteExperimentRequest)(nil),  // 68: signalbox.admin.v1.PromoteExperimentRequest
+	(*timestamppb.Timestamp)(nil),     // 69: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),     // 70: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),       // 71: google.protobuf.Duration
+	(*v1.Record)(nil),                 // 72: signalbox.usage.v1.Record
 }
 var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
-	57, // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
-	57, // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
-	0,  // 2: signalbox.admin.v1.Organization.stamp:type_name -> signalbox.admin.v1.Stamp
-	1,  // 3: signalbox.admin.v1.ListOrganizationsRequest.page:type_name -> signalbox.admin.v1.Page
-	6,  // 4: signalbox.admin.v1.ListOrganizationsResponse.organizations:type_name -> signalbox.admin.v1.Organization
-	0,  // 5: signalbox.admin.v1.Team.stamp:type_name -> signalbox.admin.v1.Stamp
-	1,  // 6: signalbox.admin.v1.ListTeamsRequest.page:type_name -> signalbox.admin.v1.Page
-	11, // 7: signalbox.admin.v1.ListTeamsResponse.teams:type_name -> signalbox.admin.v1.Team
-	0,  // 8: signalbox.admin.v1.Project.stamp:type_name -> signalbox.admin.v1.Stamp
-	1,  // 9: signalbox.admin.v1.ListProjectsRequest.page:type_name -> signalbox.admin.v1.Page
-	16, // 10: signalbox.admin.v1.ListProjectsResponse.projects:type_name -> signalbox.admin.v1.Project
-	0,  // 11: signalbox.admin.v1.ProviderKey.stamp:type_name -> signalbox.admin.v1.Stamp
-	1,  // 12: signalbox.admin.v1.ListProviderKeysRequest.page:type_name -> signalbox.admin.v1.Page
-	21, // 13: signalbox.admin.v1.ListProviderKeysResponse.provider_keys:type_name -> signalbox.admin.v1.ProviderKey
-	26, // 14: signalbox.admin.v1.Key.scope:type_name -> signalbox.admin.v1.Scope
-	57, // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
-	27, // 16: signalbox.admin.v1.Key.secrets:type_name -> signalbox.admin.v1.Secret
-	0,  // 17: signalbox.admin.v1.Key.stamp:type_name -> signalbox.admin.v1.Stamp
-	57, // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
-	57, // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
-	26, // 20: signalbox.admin.v1.CreateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	57, // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
-	25, // 22: signalbox.admin.v1.CreateKeyResponse.key:type_name -> signalbox.admin.v1.Key
-	1,  // 23: signalbox.admin.v1.ListKeysRequest.page:type_name -> signalbox.admin.v1.Page
-	25, // 24: signalbox.admin.v1.ListKeysResponse.keys:type_name -> signalbox.admin.v1.Key
-	26, // 25: signalbox.admin.v1.UpdateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	57, // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
-	58, // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	59, // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
-	0,  // 29: signalbox.admin.v1.Budget.stamp:type_name -> signalbox.admin.v1.Stamp
-	1,  // 30: signalbox.admin.v1.ListBudgetsRequest.page:type_name -> signalbox.admin.v1.Page
-	34, // 31: signalbox.admin.v1.ListBudgetsResponse.budgets:type_name -> signalbox.admin.v1.Budget
-	58, // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
-	57, // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
-	1,  // 34: signalbox.admin.v1.ListChangesRequest.page:type_name -> signalbox.admin.v1.Page
-	57, // 35: signalbox.admin.v1.ListChangesRequest.from:type_name -> google.protobuf.Timestamp
-	57, // 36: signalbox.admin.v1.ListChangesRequest.until:type_name -> google.protobuf.Timestamp
-	39, // 37: signalbox.admin.v1.ListChangesResponse.changes:type_name -> signalbox.admin.v1.Change
-	57, // 38: signalbox.admin.v1.UsageFilter.from:type_name -> google.protobuf.Timestamp
-	57, // 39: signalbox.admin.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
-	43, // 40: signalbox.admin.v1.UsageFilter.where:type_name -> signalbox.admin.v1.UsageCondition
-	42, // 41: signalbox.admin.v1.ReportUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
-	46, // 42: signalbox.admin.v1.ReportUsageResponse.rows:type_name -> signalbox.admin.v1.UsageRow
-	57, // 43: signalbox.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
-	47, // 44: signalbox.admin.v1.UsageRow.sums:type_name -> signalbox.admin.v1.UsageSums
-	1,  // 45: signalbox.admin.v1.ListRecordsRequest.page:type_name -> signalbox.admin.v1.Page
-	42, // 46: signalbox.admin.v1.ListRecordsRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
-	60, // 47: signalbox.admin.v1.ListRecordsResponse.records:type_name -> signalbox.usage.v1.Record
-	60, // 48: signalbox.admin.v1.GetExchangeResponse.records:type_name -> signalbox.usage.v1.Record
-	43, // 49: signalbox.admin.v1.ForecastUsageRequest.where:type_name -> signalbox.admin.v1.UsageCondition
-	57, // 50: signalbox.admin.v1.ForecastUsageRequest.at:type_name -> google.protobuf.Timestamp
-	54, // 51: signalbox.admin.v1.ForecastUsageResponse.rows:type_name -> signalbox.admin.v1.UsageForecast
-	57, // 52: signalbox.admin.v1.UsageForecast.reached:type_name -> google.protobuf.Timestamp
-	57, // 53: signalbox.admin.v1.UsageForecast.earliest:type_name -> google.protobuf.Timestamp
-	42, // 54: signalbox.admin.v1.RerateUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
-	7,  // 55: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
-	2,  // 56: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
-	8,  // 57: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
-	10, // 58: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
-	4,  // 59: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
-	12, // 60: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
-	2,  // 61: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
-	13, // 62: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
-	15, // 63: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
-	4,  // 64: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
-	22, // 65: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
-	23, // 66: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
-	4,  // 67: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
-	17, // 68: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
-	2,  // 69: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
-	18, // 70: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
-	20, // 71: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
-	4,  // 72: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
-	28, // 73: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
-	2,  // 74: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
-	30, // 75: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
-	32, // 76: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
-	33, // 77: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
-	3,  // 78: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,  // 79: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,  // 80: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
-	4,  // 81: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
-	35, // 82: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
-	2,  // 83: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
-	36, // 84: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
-	38, // 85: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
-	4,  // 86: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
-	40, // 87: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
-	44, // 88: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
-	48, // 89: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
-	50, // 90: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
-	52, // 91: signalbox.admin.v1.UsageService.ForecastUsage:input_type -> signalbox.admin.v1.ForecastUsageRequest
-	55, // 92: signalbox.admin.v1.UsageService.RerateUsage:input_type -> signalbox.admin.v1.RerateUsageRequest
-	6,  // 93: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
-	6,  // 94: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
-	9,  // 95: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
-	6,  // 96: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
-	5,  // 97: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
-	11, // 98: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
-	11, // 99: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
-	14, // 100: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
-	11, // 101: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
-	5,  // 102: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
-	21, // 103: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
-	24, // 104: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
-	5,  // 105: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
-	16, // 106: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
-	16, // 107: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
-	19, // 108: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
-	16, // 109: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
-	5,  // 110: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
-	29, // 111: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25, // 112: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
-	31, // 113: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
-	25, // 114: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
-	29, // 115: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25, // 116: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
-	25, // 117: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
-	25, // 118: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
-	5,  // 119: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
-	34, // 120: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
-	34, // 121: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
-	37, // 122: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
-	34, // 123: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
-	5,  // 124: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
-	41, // 125: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
-	45, // 126: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
-	49, // 127: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
-	51, // 128: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
-	53, // 129: signalbox.admin.v1.UsageService.ForecastUsage:output_type -> signalbox.admin.v1.ForecastUsageResponse
-	56, // 130: signalbox.admin.v1.UsageService.RerateUsage:output_type -> signalbox.admin.v1.RerateUsageResponse
-	93, // [93:131] is the sub-list for method output_type
-	55, // [55:93] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	69,  // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
+	69,  // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
+	0,   // 2: signalbox.admin.v1.Organization.stamp:type_name -> signalbox.admin.v1.Stamp
+	1,   // 3: signalbox.admin.v1.ListOrganizationsRequest.page:type_name -> signalbox.admin.v1.Page
+	6,   // 4: signalbox.admin.v1.ListOrganizationsResponse.organizations:type_name -> signalbox.admin.v1.Organization
+	0,   // 5: signalbox.admin.v1.Team.stamp:type_name -> signalbox.admin.v1.Stamp
+	1,   // 6: signalbox.admin.v1.ListTeamsRequest.page:type_name -> signalbox.admin.v1.Page
+	11,  // 7: signalbox.admin.v1.ListTeamsResponse.teams:type_name -> signalbox.admin.v1.Team
+	0,   // 8: signalbox.admin.v1.Project.stamp:type_name -> signalbox.admin.v1.Stamp
+	1,   // 9: signalbox.admin.v1.ListProjectsRequest.page:type_name -> signalbox.admin.v1.Page
+	16,  // 10: signalbox.admin.v1.ListProjectsResponse.projects:type_name -> signalbox.admin.v1.Project
+	0,   // 11: signalbox.admin.v1.ProviderKey.stamp:type_name -> signalbox.admin.v1.Stamp
+	1,   // 12: signalbox.admin.v1.ListProviderKeysRequest.page:type_name -> signalbox.admin.v1.Page
+	21,  // 13: signalbox.admin.v1.ListProviderKeysResponse.provider_keys:type_name -> signalbox.admin.v1.ProviderKey
+	26,  // 14: signalbox.admin.v1.Key.scope:type_name -> signalbox.admin.v1.Scope
+	69,  // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
+	27,  // 16: signalbox.admin.v1.Key.secrets:type_name -> signalbox.admin.v1.Secret
+	0,   // 17: signalbox.admin.v1.Key.stamp:type_name -> signalbox.admin.v1.Stamp
+	69,  // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
+	69,  // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
+	26,  // 20: signalbox.admin.v1.CreateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
+	69,  // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	25,  // 22: signalbox.admin.v1.CreateKeyResponse.key:type_name -> signalbox.admin.v1.Key
+	1,   // 23: signalbox.admin.v1.ListKeysRequest.page:type_name -> signalbox.admin.v1.Page
+	25,  // 24: signalbox.admin.v1.ListKeysResponse.keys:type_name -> signalbox.admin.v1.Key
+	26,  // 25: signalbox.admin.v1.UpdateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
+	69,  // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	70,  // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	71,  // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	0,   // 29: signalbox.admin.v1.Budget.stamp:type_name -> signalbox.admin.v1.Stamp
+	1,   // 30: signalbox.admin.v1.ListBudgetsRequest.page:type_name -> signalbox.admin.v1.Page
+	34,  // 31: signalbox.admin.v1.ListBudgetsResponse.budgets:type_name -> signalbox.admin.v1.Budget
+	70,  // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
+	69,  // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
+	1,   // 34: signalbox.admin.v1.ListChangesRequest.page:type_name -> signalbox.admin.v1.Page
+	69,  // 35: signalbox.admin.v1.ListChangesRequest.from:type_name -> google.protobuf.Timestamp
+	69,  // 36: signalbox.admin.v1.ListChangesRequest.until:type_name -> google.protobuf.Timestamp
+	39,  // 37: signalbox.admin.v1.ListChangesResponse.changes:type_name -> signalbox.admin.v1.Change
+	69,  // 38: signalbox.admin.v1.UsageFilter.from:type_name -> google.protobuf.Timestamp
+	69,  // 39: signalbox.admin.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
+	43,  // 40: signalbox.admin.v1.UsageFilter.where:type_name -> signalbox.admin.v1.UsageCondition
+	42,  // 41: signalbox.admin.v1.ReportUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
+	46,  // 42: signalbox.admin.v1.ReportUsageResponse.rows:type_name -> signalbox.admin.v1.UsageRow
+	69,  // 43: signalbox.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
+	47,  // 44: signalbox.admin.v1.UsageRow.sums:type_name -> signalbox.admin.v1.UsageSums
+	1,   // 45: signalbox.admin.v1.ListRecordsRequest.page:type_name -> signalbox.admin.v1.Page
+	42,  // 46: signalbox.admin.v1.ListRecordsRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
+	72,  // 47: signalbox.admin.v1.ListRecordsResponse.records:type_name -> signalbox.usage.v1.Record
+	72,  // 48: signalbox.admin.v1.GetExchangeResponse.records:type_name -> signalbox.usage.v1.Record
+	43,  // 49: signalbox.admin.v1.ForecastUsageRequest.where:type_name -> signalbox.admin.v1.UsageCondition
+	69,  // 50: signalbox.admin.v1.ForecastUsageRequest.at:type_name -> google.protobuf.Timestamp
+	54,  // 51: signalbox.admin.v1.ForecastUsageResponse.rows:type_name -> signalbox.admin.v1.UsageForecast
+	69,  // 52: signalbox.admin.v1.UsageForecast.reached:type_name -> google.protobuf.Timestamp
+	69,  // 53: signalbox.admin.v1.UsageForecast.earliest:type_name -> google.protobuf.Timestamp
+	42,  // 54: signalbox.admin.v1.RerateUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
+	59,  // 55: signalbox.admin.v1.ListExperimentsResponse.experiments:type_name -> signalbox.admin.v1.Experiment
+	60,  // 56: signalbox.admin.v1.Experiment.arms:type_name -> signalbox.admin.v1.ExperimentArm
+	0,   // 57: signalbox.admin.v1.Experiment.stamp:type_name -> signalbox.admin.v1.Stamp
+	69,  // 58: signalbox.admin.v1.GetExperimentRequest.from:type_name -> google.protobuf.Timestamp
+	69,  // 59: signalbox.admin.v1.GetExperimentRequest.until:type_name -> google.protobuf.Timestamp
+	59,  // 60: signalbox.admin.v1.GetExperimentResponse.experiment:type_name -> signalbox.admin.v1.Experiment
+	64,  // 61: signalbox.admin.v1.GetExperimentResponse.arms:type_name -> signalbox.admin.v1.ArmResult
+	65,  // 62: signalbox.admin.v1.GetExperimentResponse.comparisons:type_name -> signalbox.admin.v1.ArmComparison
+	63,  // 63: signalbox.admin.v1.ArmResult.success:type_name -> signalbox.admin.v1.Interval
+	63,  // 64: signalbox.admin.v1.ArmResult.cost_usd:type_name -> signalbox.admin.v1.Interval
+	63,  // 65: signalbox.admin.v1.ArmResult.took_seconds:type_name -> signalbox.admin.v1.Interval
+	63,  // 66: signalbox.admin.v1.ArmResult.first_seconds:type_name -> signalbox.admin.v1.Interval
+	66,  // 67: signalbox.admin.v1.ArmComparison.success:type_name -> signalbox.admin.v1.Finding
+	66,  // 68: signalbox.admin.v1.ArmComparison.cost:type_name -> signalbox.admin.v1.Finding
+	66,  // 69: signalbox.admin.v1.ArmComparison.took:type_name -> signalbox.admin.v1.Finding
+	63,  // 70: signalbox.admin.v1.Finding.difference:type_name -> signalbox.admin.v1.Interval
+	7,   // 71: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
+	2,   // 72: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
+	8,   // 73: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
+	10,  // 74: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
+	4,   // 75: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
+	12,  // 76: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
+	2,   // 77: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
+	13,  // 78: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
+	15,  // 79: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
+	4,   // 80: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
+	22,  // 81: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
+	23,  // 82: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
+	4,   // 83: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
+	17,  // 84: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
+	2,   // 85: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
+	18,  // 86: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
+	20,  // 87: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
+	4,   // 88: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
+	28,  // 89: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
+	2,   // 90: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
+	30,  // 91: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
+	32,  // 92: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
+	33,  // 93: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
+	3,   // 94: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,   // 95: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,   // 96: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
+	4,   // 97: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
+	35,  // 98: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
+	2,   // 99: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
+	36,  // 100: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
+	38,  // 101: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
+	4,   // 102: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
+	40,  // 103: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
+	44,  // 104: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
+	48,  // 105: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
+	50,  // 106: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
+	52,  // 107: signalbox.admin.v1.UsageService.ForecastUsage:input_type -> signalbox.admin.v1.ForecastUsageRequest
+	55,  // 108: signalbox.admin.v1.UsageService.RerateUsage:input_type -> signalbox.admin.v1.RerateUsageRequest
+	57,  // 109: signalbox.admin.v1.ExperimentService.ListExperiments:input_type -> signalbox.admin.v1.ListExperimentsRequest
+	61,  // 110: signalbox.admin.v1.ExperimentService.GetExperiment:input_type -> signalbox.admin.v1.GetExperimentRequest
+	67,  // 111: signalbox.admin.v1.ExperimentService.StartExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
+	67,  // 112: signalbox.admin.v1.ExperimentService.StopExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
+	68,  // 113: signalbox.admin.v1.ExperimentService.PromoteExperiment:input_type -> signalbox.admin.v1.PromoteExperimentRequest
+	6,   // 114: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
+	6,   // 115: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
+	9,   // 116: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
+	6,   // 117: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
+	5,   // 118: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
+	11,  // 119: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
+	11,  // 120: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
+	14,  // 121: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
+	11,  // 122: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
+	5,   // 123: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
+	21,  // 124: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
+	24,  // 125: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
+	5,   // 126: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
+	16,  // 127: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
+	16,  // 128: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
+	19,  // 129: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
+	16,  // 130: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
+	5,   // 131: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
+	29,  // 132: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25,  // 133: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
+	31,  // 134: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
+	25,  // 135: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
+	29,  // 136: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25,  // 137: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
+	25,  // 138: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
+	25,  // 139: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
+	5,   // 140: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
+	34,  // 141: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
+	34,  // 142: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
+	37,  // 143: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
+	34,  // 144: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
+	5,   // 145: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
+	41,  // 146: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
+	45,  // 147: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
+	49,  // 148: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
+	51,  // 149: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
+	53,  // 150: signalbox.admin.v1.UsageService.ForecastUsage:output_type -> signalbox.admin.v1.ForecastUsageResponse
+	56,  // 151: signalbox.admin.v1.UsageService.RerateUsage:output_type -> signalbox.admin.v1.RerateUsageResponse
+	58,  // 152: signalbox.admin.v1.ExperimentService.ListExperiments:output_type -> signalbox.admin.v1.ListExperimentsResponse
+	62,  // 153: signalbox.admin.v1.ExperimentService.GetExperiment:output_type -> signalbox.admin.v1.GetExperimentResponse
+	59,  // 154: signalbox.admin.v1.ExperimentService.StartExperiment:output_type -> signalbox.admin.v1.Experiment
+	59,  // 155: signalbox.admin.v1.ExperimentService.StopExperiment:output_type -> signalbox.admin.v1.Experiment
+	59,  // 156: signalbox.admin.v1.ExperimentService.PromoteExperiment:output_type -> signalbox.admin.v1.Experiment
+	114, // [114:157] is the sub-list for method output_type
+	71,  // [71:114] is the sub-list for method input_type
+	71,  // [71:71] is the sub-list for extension type_name
+	71,  // [71:71] is the sub-list for extension extendee
+	0,   // [0:71] is the sub-list for field type_name
 }
 
 func init() { file_signalbox_admin_v1_admin_proto_init() }
@@ -4501,15 +5474,16 @@ func file_signalbox_admin_v1_admin_proto_init() {
 	if File_signalbox_admin_v1_admin_proto != nil {
 		return
 	}
+	file_signalbox_admin_v1_admin_proto_msgTypes[63].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signalbox_admin_v1_admin_proto_rawDesc), len(file_signalbox_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   57,
+			NumMessages:   69,
 			NumExtensions: 0,
-			NumServices:   7,
+			NumServices:   8,
 		},
 		GoTypes:           file_signalbox_admin_v1_admin_proto_goTypes,
 		DependencyIndexes: file_signalbox_admin_v1_admin_proto_depIdxs,

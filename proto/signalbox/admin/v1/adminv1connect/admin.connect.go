@@ -41,6 +41,8 @@ const (
 	AuditServiceName = "signalbox.admin.v1.AuditService"
 	// UsageServiceName is the fully-qualified name of the UsageService service.
 	UsageServiceName = "signalbox.admin.v1.UsageService"
+	// ExperimentServiceName is the fully-qualified name of the ExperimentService service.
+	ExperimentServiceName = "signalbox.admin.v1.ExperimentService"
 )
 
 // These constants are the fully-qualified names of the RPCs defined in this package. They're
@@ -150,6 +152,21 @@ const (
 	// UsageServiceRerateUsageProcedure is the fully-qualified name of the UsageService's RerateUsage
 	// RPC.
 	UsageServiceRerateUsageProcedure = "/signalbox.admin.v1.UsageService/RerateUsage"
+	// ExperimentServiceListExperimentsProcedure is the fully-qualified name of the ExperimentService's
+	// ListExperiments RPC.
+	ExperimentServiceListExperimentsProcedure = "/signalbox.admin.v1.ExperimentService/ListExperiments"
+	// ExperimentServiceGetExperimentProcedure is the fully-qualified name of the ExperimentService's
+	// GetExperiment RPC.
+	ExperimentServiceGetExperimentProcedure = "/signalbox.admin.v1.ExperimentService/GetExperiment"
+	// ExperimentServiceStartExperimentProcedure is the fully-qualified name of the ExperimentService's
+	// StartExperiment RPC.
+	ExperimentServiceStartExperimentProcedure = "/signalbox.admin.v1.ExperimentService/StartExperiment"
+	// ExperimentServiceStopExperimentProcedure is the fully-qualified name of the ExperimentService's
+	// StopExperiment RPC.
+	ExperimentServiceStopExperimentProcedure = "/signalbox.admin.v1.ExperimentService/StopExperiment"
+	// ExperimentServicePromoteExperimentProcedure is the fully-qualified name of the
+	// ExperimentService's PromoteExperiment RPC.
+	ExperimentServicePromoteExperimentProcedure = "/signalbox.admin.v1.ExperimentService/PromoteExperiment"
 )
 
 // OrganizationServiceClient is a client for the signalbox.admin.v1.OrganizationService service.
@@ -1711,4 +1728,213 @@ func (UnimplementedUsageServiceHandler) ForecastUsage(context.Context, *v1.Forec
 
 func (UnimplementedUsageServiceHandler) RerateUsage(context.Context, *v1.RerateUsageRequest) (*v1.RerateUsageResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.UsageService.RerateUsage is not implemented"))
+}
+
+// ExperimentServiceClient is a client for the signalbox.admin.v1.ExperimentService service.
+type ExperimentServiceClient interface {
+	// Lists them with their state.
+	ListExperiments(context.Context, *v1.ListExperimentsRequest) (*v1.ListExperimentsResponse, error)
+	// Reads what came of one, from the ledger.
+	GetExperiment(context.Context, *v1.GetExperimentRequest) (*v1.GetExperimentResponse, error)
+	// Assigns requests by the weights of the configuration.
+	StartExperiment(context.Context, *v1.ChangeExperimentRequest) (*v1.Experiment, error)
+	// Gives every request the route as it is without the experiment.
+	StopExperiment(context.Context, *v1.ChangeExperimentRequest) (*v1.Experiment, error)
+	// Gives every request one arm.
+	PromoteExperiment(context.Context, *v1.PromoteExperimentRequest) (*v1.Experiment, error)
+}
+
+// NewExperimentServiceClient constructs a client for the signalbox.admin.v1.ExperimentService
+// service. By default, it uses the Connect protocol with the binary Protobuf Codec, asks for
+// gzipped responses, and sends uncompressed requests. To use the gRPC or gRPC-Web protocols, supply
+// the connect.WithGRPC() or connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewExperimentServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) ExperimentServiceClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	experimentServiceMethods := v1.File_signalbox_admin_v1_admin_proto.Services().ByName("ExperimentService").Methods()
+	return &experimentServiceClient{
+		listExperiments: connect.NewClient[v1.ListExperimentsRequest, v1.ListExperimentsResponse](
+			httpClient,
+			baseURL+ExperimentServiceListExperimentsProcedure,
+			connect.WithSchema(experimentServiceMethods.ByName("ListExperiments")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		getExperiment: connect.NewClient[v1.GetExperimentRequest, v1.GetExperimentResponse](
+			httpClient,
+			baseURL+ExperimentServiceGetExperimentProcedure,
+			connect.WithSchema(experimentServiceMethods.ByName("GetExperiment")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		startExperiment: connect.NewClient[v1.ChangeExperimentRequest, v1.Experiment](
+			httpClient,
+			baseURL+ExperimentServiceStartExperimentProcedure,
+			connect.WithSchema(experimentServiceMethods.ByName("StartExperiment")),
+			connect.WithClientOptions(opts...),
+		),
+		stopExperiment: connect.NewClient[v1.ChangeExperimentRequest, v1.Experiment](
+			httpClient,
+			baseURL+ExperimentServiceStopExperimentProcedure,
+			connect.WithSchema(experimentServiceMethods.ByName("StopExperiment")),
+			connect.WithClientOptions(opts...),
+		),
+		promoteExperiment: connect.NewClient[v1.PromoteExperimentRequest, v1.Experiment](
+			httpClient,
+			baseURL+ExperimentServicePromoteExperimentProcedure,
+			connect.WithSchema(experimentServiceMethods.ByName("PromoteExperiment")),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// experimentServiceClient implements ExperimentServiceClient.
+type experimentServiceClient struct {
+	listExperiments   *connect.Client[v1.ListExperimentsRequest, v1.ListExperimentsResponse]
+	getExperiment     *connect.Client[v1.GetExperimentRequest, v1.GetExperimentResponse]
+	startExperiment   *connect.Client[v1.ChangeExperimentRequest, v1.Experiment]
+	stopExperiment    *connect.Client[v1.ChangeExperimentRequest, v1.Experiment]
+	promoteExperiment *connect.Client[v1.PromoteExperimentRequest, v1.Experiment]
+}
+
+// ListExperiments calls signalbox.admin.v1.ExperimentService.ListExperiments.
+func (c *experimentServiceClient) ListExperiments(ctx context.Context, req *v1.ListExperimentsRequest) (*v1.ListExperimentsResponse, error) {
+	response, err := c.listExperiments.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetExperiment calls signalbox.admin.v1.ExperimentService.GetExperiment.
+func (c *experimentServiceClient) GetExperiment(ctx context.Context, req *v1.GetExperimentRequest) (*v1.GetExperimentResponse, error) {
+	response, err := c.getExperiment.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// StartExperiment calls signalbox.admin.v1.ExperimentService.StartExperiment.
+func (c *experimentServiceClient) StartExperiment(ctx context.Context, req *v1.ChangeExperimentRequest) (*v1.Experiment, error) {
+	response, err := c.startExperiment.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// StopExperiment calls signalbox.admin.v1.ExperimentService.StopExperiment.
+func (c *experimentServiceClient) StopExperiment(ctx context.Context, req *v1.ChangeExperimentRequest) (*v1.Experiment, error) {
+	response, err := c.stopExperiment.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PromoteExperiment calls signalbox.admin.v1.ExperimentService.PromoteExperiment.
+func (c *experimentServiceClient) PromoteExperiment(ctx context.Context, req *v1.PromoteExperimentRequest) (*v1.Experiment, error) {
+	response, err := c.promoteExperiment.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ExperimentServiceHandler is an implementation of the signalbox.admin.v1.ExperimentService
+// service.
+type ExperimentServiceHandler interface {
+	// Lists them with their state.
+	ListExperiments(context.Context, *v1.ListExperimentsRequest) (*v1.ListExperimentsResponse, error)
+	// Reads what came of one, from the ledger.
+	GetExperiment(context.Context, *v1.GetExperimentRequest) (*v1.GetExperimentResponse, error)
+	// Assigns requests by the weights of the configuration.
+	StartExperiment(context.Context, *v1.ChangeExperimentRequest) (*v1.Experiment, error)
+	// Gives every request the route as it is without the experiment.
+	StopExperiment(context.Context, *v1.ChangeExperimentRequest) (*v1.Experiment, error)
+	// Gives every request one arm.
+	PromoteExperiment(context.Context, *v1.PromoteExperimentRequest) (*v1.Experiment, error)
+}
+
+// NewExperimentServiceHandler builds an HTTP handler from the service implementation. It returns
+// the path on which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewExperimentServiceHandler(svc ExperimentServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	experimentServiceMethods := v1.File_signalbox_admin_v1_admin_proto.Services().ByName("ExperimentService").Methods()
+	experimentServiceListExperimentsHandler := connect.NewUnaryHandlerSimple(
+		ExperimentServiceListExperimentsProcedure,
+		svc.ListExperiments,
+		connect.WithSchema(experimentServiceMethods.ByName("ListExperiments")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	experimentServiceGetExperimentHandler := connect.NewUnaryHandlerSimple(
+		ExperimentServiceGetExperimentProcedure,
+		svc.GetExperiment,
+		connect.WithSchema(experimentServiceMethods.ByName("GetExperiment")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	experimentServiceStartExperimentHandler := connect.NewUnaryHandlerSimple(
+		ExperimentServiceStartExperimentProcedure,
+		svc.StartExperiment,
+		connect.WithSchema(experimentServiceMethods.ByName("StartExperiment")),
+		connect.WithHandlerOptions(opts...),
+	)
+	experimentServiceStopExperimentHandler := connect.NewUnaryHandlerSimple(
+		ExperimentServiceStopExperimentProcedure,
+		svc.StopExperiment,
+		connect.WithSchema(experimentServiceMethods.ByName("StopExperiment")),
+		connect.WithHandlerOptions(opts...),
+	)
+	experimentServicePromoteExperimentHandler := connect.NewUnaryHandlerSimple(
+		ExperimentServicePromoteExperimentProcedure,
+		svc.PromoteExperiment,
+		connect.WithSchema(experimentServiceMethods.ByName("PromoteExperiment")),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/signalbox.admin.v1.ExperimentService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case ExperimentServiceListExperimentsProcedure:
+			experimentServiceListExperimentsHandler.ServeHTTP(w, r)
+		case ExperimentServiceGetExperimentProcedure:
+			experimentServiceGetExperimentHandler.ServeHTTP(w, r)
+		case ExperimentServiceStartExperimentProcedure:
+			experimentServiceStartExperimentHandler.ServeHTTP(w, r)
+		case ExperimentServiceStopExperimentProcedure:
+			experimentServiceStopExperimentHandler.ServeHTTP(w, r)
+		case ExperimentServicePromoteExperimentProcedure:
+			experimentServicePromoteExperimentHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedExperimentServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedExperimentServiceHandler struct{}
+
+func (UnimplementedExperimentServiceHandler) ListExperiments(context.Context, *v1.ListExperimentsRequest) (*v1.ListExperimentsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.ExperimentService.ListExperiments is not implemented"))
+}
+
+func (UnimplementedExperimentServiceHandler) GetExperiment(context.Context, *v1.GetExperimentRequest) (*v1.GetExperimentResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.ExperimentService.GetExperiment is not implemented"))
+}
+
+func (UnimplementedExperimentServiceHandler) StartExperiment(context.Context, *v1.ChangeExperimentRequest) (*v1.Experiment, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.ExperimentService.StartExperiment is not implemented"))
+}
+
+func (UnimplementedExperimentServiceHandler) StopExperiment(context.Context, *v1.ChangeExperimentRequest) (*v1.Experiment, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.ExperimentService.StopExperiment is not implemented"))
+}
+
+func (UnimplementedExperimentServiceHandler) PromoteExperiment(context.Context, *v1.PromoteExperimentRequest) (*v1.Experiment, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.ExperimentService.PromoteExperiment is not implemented"))
 }

@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
+	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
+	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
+)
+
+const tried = `
+store: sqlite:%[3]s/s.db
+ledger: { store: "sqlite:run/ledger.db" }
+end_user: { body: [ user ] }
+providers:
+  - { name: a, kind: mock, base_url: %[1]s/v1 }
+  - { name: b, kind: mock, base_url: %[2]s/v1 }
+defaults: { answer_headers: true }
+routes: [ { name: all, match: { models: [ smart ] }, targets: [ a/echo ] } ]
+experiments:
+  - { name: other, route: all, arms: [ { name: control }, { name: there, targets: [ b/echo ] } ] }
+`
+
+// askAs asks on behalf of a user and returns the provider that answered.
+func askAs(t *testing.T, base, key, user string) string {
+	t.Helper()
+	got := post(t, base+chatPath, strings.Replace(chat("smart", false), "{", fmt.Sprintf("{%q:%q,", "user", user), 1), "authorization: Bearer "+key)
+	got.want(t, 200, "Hello")
+	provider, _, _ := strings.Cut(got.header.Get("x-signalbox-target"), "/")
+	return provider
+}
+
+// TestAnExperimentOnARealEnvoy: users keep their arms, what came of them is told, and what the administrator decides holds.
+func TestAnExperimentOnARealEnvoy(t *testing.T) {
+	a, b := newProvider(t, "a"), newProvider(t, "b")
+	s := stack.Up(t, fmt.Sprintf(tried, a.url, b.url, t.TempDir()))
+	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
+	}}}
+	api, ctx := adminv1connect.NewExperimentServiceClient(h, "http://local"), context.Background()
+	made, err := adminv1connect.NewKeyServiceClient(h, "http://local").CreateKey(ctx, &v1.CreateKeyRequest{Name: "app", Organization: "default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := made.Secret
+	stack.Eventually(t, 5*time.Second, "the key", func() error {
+		if got := get(t, s.Base+"/v1/models", "authorization: Bearer "+key); got.status != 200 {
+			return fmt.Errorf("%d", got.status)
+		}
+		return nil
+	})
+	const users = 40
+	arms, n := map[string]string{}, map[string]int{}
+	for round := range 2 {
+		for u := range users {
+			user := fmt.Sprint("user-", u)
+			at := askAs(t, s.Base, key, user)
+			if n[at]++; round > 0 && at != arms[user] {
+				t.Errorf("%s was at %s and is at %s", user, arms[user], at)
+			}
+			arms[user] = at
+		}
+	}
+	if n["a"] < users/2 || n["b"] < users/2 {
+		t.Errorf("the arms have %v", n)
+	}
+	stack.Eventually(t, 10*time.Second, "the results", func() error {
+		r, err := api.GetExperiment(ctx, &v1.GetExperimentRequest{Name: "other"})
+		if err != nil {
+			return err
+		}
+		for i, p := range []string{"a", "b"} {
+			if got := r.Arms[i]; int(got.Exchanges) != n[p] || int(got.Units) != n[p]/2 || got.Success.Value != 1 {
+				return fmt.Errorf("%d: %v", n[p], got)
+			}
+		}
+		return nil
+	})
+	if got := get(t, s.Admin+"/metrics"); !strings.Contains(got.body, fmt.Sprintf(`signalbox_experiment_exchanges_total{arm="other/there",outcome="ok"} %d`, n["b"])) {
+		t.Errorf("the metrics lack the arm")
+	}
+	everybody := func(where string) {
+		t.Helper()
+		stack.Eventually(t, 5*time.Second, "everybody is at "+where, func() error {
+			for u := range users {
+				if got := askAs(t, s.Base, key, fmt.Sprint("user-", u)); got != where {
+					return fmt.Errorf("a user is at %s", got)
+				}
+			}
+			return nil
+		})
+	}
+	if _, err := api.StopExperiment(ctx, &v1.ChangeExperimentRequest{Name: "other"}); err != nil {
+		t.Fatal(err)
+	}
+	everybody("a")
+	if _, err := api.PromoteExperiment(ctx, &v1.PromoteExperimentRequest{Name: "other", Arm: "there"}); err != nil {
+		t.Fatal(err)
+	}
+	everybody("b")
+	if _, err := api.StartExperiment(ctx, &v1.ChangeExperimentRequest{Name: "other"}); err != nil {
+		t.Fatal(err)
+	}
+	stack.Eventually(t, 5*time.Second, "users are where they were", func() error {
+		for user, at := range arms {
+			if got := askAs(t, s.Base, key, user); got != at {
+				return fmt.Errorf("%s is at %s", user, got)
+			}
+		}
+		return nil
+	})
+}
