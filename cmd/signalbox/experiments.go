@@ -81,10 +81,10 @@ func showResult(w io.Writer, r *v1.GetExperimentResponse) {
 		rows = append(rows, []string{
 			a.Name, strconv.FormatInt(a.Exchanges, 10), strconv.FormatInt(a.Units, 10), estimate(a.Success, 100, 1, a.Exchanges), estimate(a.CostUsd, 1000, 4, a.Exchanges),
 			estimate(a.TookSeconds, 1, 2, a.Exchanges), strconv.FormatFloat(a.TookP95Seconds, 'f', 2, 64), estimate(a.FirstSeconds, 1, 2, a.Exchanges),
-			strconv.FormatFloat(a.Input, 'f', 0, 64), strconv.FormatFloat(a.Output, 'f', 0, 64),
+			strconv.FormatFloat(a.Input, 'f', 0, 64), strconv.FormatFloat(a.Output, 'f', 0, 64), estimate(a.Score, 1, 2, a.Scored),
 		})
 	}
-	columns(w, "ARM EXCHANGES UNITS SUCCESS% USD/1000 SECONDS P95 FIRST INPUT OUTPUT", rows)
+	columns(w, "ARM EXCHANGES UNITS SUCCESS% USD/1000 SECONDS P95 FIRST INPUT OUTPUT SCORE", rows)
 	fmt.Fprintln(w)
 	for _, c := range r.Comparisons {
 		fmt.Fprintf(w, "%s: %s\n", c.Arm, c.Conclusion)

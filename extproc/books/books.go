@@ -56,6 +56,9 @@ func (b *Books) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 	if e.Least {
 		r.Result.Flags = append(r.Result.Flags, leastBad)
 	}
+	if e.Arm != "" { // by which feedback finds it
+		r.Asked.Request = e.ID
+	}
 	b.money(r, c)
 	var began time.Duration
 	for i := range e.Attempts {

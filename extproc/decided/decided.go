@@ -18,6 +18,7 @@ type Decided struct {
 	Key          string // name of the client's key
 	Routes       []Route
 	Route        *routing.Route // nil: none
+	Arm          string         // of an experiment, as EXPERIMENT/ARM; "": there is none
 	Why          routing.Explained
 	LeastBad     bool            // no target is well
 	Legs         []Leg           // of the plan, in its order

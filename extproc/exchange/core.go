@@ -18,6 +18,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -58,7 +59,9 @@ type Metered struct {
 	Meter  *metering.Meter   // nil: nothing is limited or charged
 	Limits metering.Limits   // where there is a Meter
 	Once   *idempotency.Desk // nil: idempotency keys mean nothing here
-	Slow   bool              // reserving may wait, for a store that is not in this process or for a disk
+	// Feedback writes down what clients say of answers, and does not wait; nil: nobody keeps it.
+	Feedback func(*ledger.Record)
+	Slow     bool // reserving may wait, for a store that is not in this process or for a disk
 }
 
 // MayWait reports whether what makes a request, Head, Body, Request or Bare, may wait for a credential, or for the

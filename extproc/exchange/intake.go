@@ -11,10 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/feedback"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -44,6 +46,8 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 		x.Method = m
 	}
 	switch {
+	case !found && path == feedback.Path && h.Get(":method") == "POST" && x.snap.Feedback != nil:
+		in.row.Path = path
 	case !found:
 		return x.refuse(&llm.Error{Code: llm.CodeNotFound, Reason: "unknown_url", Message: "unknown path: " + clip(h.Get(":method")+" "+path)})
 	case in.row.Op == llm.OpUnknown:
@@ -131,10 +135,26 @@ func (x *Exchange) authenticate(h Header) *llm.Error {
 	}
 	x.in.who, x.Who = who, who.Name()
 	x.By = ticket.Charge(who)
+	if x.in.row.Path == feedback.Path { // whoever may ask may say what came of it
+		return nil
+	}
 	if err := who.Use(x.Op); err != nil {
 		return asError(err)
 	}
 	return nil
+}
+
+// feedback takes what the client says of an answer.
+func (x *Exchange) feedback(body []byte) Reply {
+	f, e := feedback.Read(body)
+	if e != nil {
+		return x.refuse(e)
+	}
+	o, key := x.Owner()
+	x.snap.Feedback(f.Record(o.Organization, ledger.Who{Team: o.Team, Project: o.Project, Key: x.Who, KeyID: key, User: x.By.User}, x.in.began))
+	x.answered(llm.CodeNone, http.StatusAccepted)
+	x.move(stRefused)
+	return Reply{To: ToRequestBody, Done: true, Answer: &Answer{Status: http.StatusAccepted, Body: f.Answer(), Header: []providers.Header{{Name: "content-type", Value: "application/json"}}}}
 }
 
 // Proved takes what Envoy has verified of the client's token, before Head.

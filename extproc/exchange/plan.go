@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/extproc/content"
+	"github.com/signalbox-ai/signalbox/extproc/feedback"
 	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
@@ -28,6 +29,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if x.state != stReading {
 		return x.refuse(&llm.Error{Code: llm.CodeInternal, Message: "internal error", Op: "exchange.body"})
 	}
+	if x.in.row.Path == feedback.Path && int64(len(body)) <= x.snap.MaxBody {
+		return x.feedback(body)
+	}
 	p, rerr := x.read(body)
 	if rerr != nil {
 		return x.refuse(rerr)
@@ -37,10 +41,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 		return x.refuse(rerr)
 	}
 	route, arm := route.Assigned(&p.view, x.core.board)
-	if rerr = x.admit(p.head, route); rerr != nil {
+	if rerr = x.admit(p.head, route, arm); rerr != nil {
 		return x.refuse(rerr)
 	}
-	x.Rules.Arm = arm
 	if r, done := x.count(p, route); done {
 		return r
 	}
@@ -241,7 +244,7 @@ func (x *Exchange) cluster(provider string) string {
 }
 
 // admit writes the ticket but for its steps.
-func (x *Exchange) admit(head *dialect.Head, r *routing.Route) *llm.Error {
+func (x *Exchange) admit(head *dialect.Head, r *routing.Route, arm string) *llm.Error {
 	d := r.Deadlines
 	if r.Client.Timeout {
 		var err *llm.Error
@@ -253,7 +256,7 @@ func (x *Exchange) admit(head *dialect.Head, r *routing.Route) *llm.Error {
 	x.Model, x.Stream, x.Usage = head.Model, head.Stream, head.Usage
 	x.Route, x.Began, x.Version = r.Name, x.in.began.UnixMilli(), x.snap.Version
 	x.Keep = x.in.head.Keep()
-	x.Rules = ticket.Rules{First: ticket.Ms(d.FirstToken), Between: ticket.Ms(d.BetweenTokens), Total: ticket.Ms(d.Total), Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies || r.Failover.On.Judges()}
+	x.Rules = ticket.Rules{First: ticket.Ms(d.FirstToken), Between: ticket.Ms(d.BetweenTokens), Total: ticket.Ms(d.Total), Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies || r.Failover.On.Judges(), Arm: arm}
 	if !head.Stream {
 		x.Rules.First = ticket.Ms(d.Answer)
 	}

@@ -164,9 +164,9 @@ func (x *Exchange) explain(e *decided.Decided, body []byte) *llm.Error {
 	if rerr != nil {
 		return rerr
 	}
-	route, x.Rules.Arm = route.Assigned(&p.view, x.core.board)
-	e.Route = route
-	if rerr = x.admit(p.head, route); rerr != nil {
+	route, arm := route.Assigned(&p.view, x.core.board)
+	e.Route, e.Arm = route, arm
+	if rerr = x.admit(p.head, route, arm); rerr != nil {
 		return rerr
 	}
 	if rerr = p.limit(route); rerr != nil {

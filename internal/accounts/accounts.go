@@ -259,6 +259,14 @@ func (a *Accounts) openLedger(ctx context.Context, cfg *config.Config, budget fu
 // On reports whether exchanges are written down.
 func (a *Accounts) On() bool { return a.ledger != nil }
 
+// Note returns what writes a record down, nil: nothing does. It does not wait.
+func (a *Accounts) Note() func(*ledger.Record) {
+	if a.writer == nil {
+		return nil
+	}
+	return a.writer.Add
+}
+
 // Ledger returns where exchanges are written down, or nil.
 func (a *Accounts) Ledger() *book.Lazy { return a.ledger }
 

@@ -169,7 +169,7 @@ func (s trials) GetExperiment(ctx context.Context, r *v1.GetExperimentRequest) (
 	if from == nil {
 		from = timestamppb.New(time.Now().Add(-usualSpan))
 	}
-	f, _, err := reports(s).filter(ctx, &v1.UsageFilter{From: from, Until: r.Until, Where: []*v1.UsageCondition{{Dimension: "route", Values: []string{at.Name}}}})
+	f, _, err := reports(s).filter(ctx, &v1.UsageFilter{From: from, Until: r.Until, Where: []*v1.UsageCondition{{Dimension: "route", Values: []string{at.Name, ""}}}}) // what clients say has no route
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func (s trials) GetExperiment(ctx context.Context, r *v1.GetExperimentRequest) (
 	}
 	for i := range out.Comparisons {
 		c := &out.Comparisons[i]
-		res.Comparisons = append(res.Comparisons, &v1.ArmComparison{Arm: c.Arm, Success: finding(&c.Success), Cost: finding(&c.Cost), Took: finding(&c.Took), Enough: c.Enough, Conclusion: c.Text})
+		res.Comparisons = append(res.Comparisons, &v1.ArmComparison{Arm: c.Arm, Success: finding(&c.Success), Cost: finding(&c.Cost), Took: finding(&c.Took), Score: finding(&c.Score), Enough: c.Enough, Conclusion: c.Text})
 	}
 	return res, nil
 }
@@ -215,7 +215,7 @@ func (s trials) tally(ctx context.Context, f book.Filter, t *results.Tally) (tru
 func arm(a *results.Arm) *v1.ArmResult {
 	return &v1.ArmResult{
 		Name: a.Name, Exchanges: int64(a.Exchanges), Units: int64(a.Units), Success: interval(a.Success), CostUsd: interval(a.Cost), TookSeconds: interval(a.Took), FirstSeconds: interval(a.First),
-		TookMedianSeconds: a.Median, TookP95Seconds: a.P95, Input: a.Input, Output: a.Output,
+		TookMedianSeconds: a.Median, TookP95Seconds: a.P95, Input: a.Input, Output: a.Output, Score: interval(a.Score), Scored: int64(a.Scored),
 	}
 }
 

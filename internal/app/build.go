@@ -183,9 +183,12 @@ func (b *builder) limit(ctx context.Context, s *exchange.Snapshot, c *config.Con
 	if err != nil {
 		return err
 	}
-	s.Meter, s.Limits = nil, nil
+	s.Meter, s.Limits, s.Feedback = nil, nil, nil
 	if b.dry && !table.Empty() {
 		s.Limits = table
+	}
+	if b.accounts != nil {
+		s.Feedback = b.accounts.Note()
 	}
 	if b.accounts != nil && (!table.Empty() || b.accounts.On()) {
 		s.Meter, s.Limits = b.accounts.Meter, table

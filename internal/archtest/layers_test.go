@@ -95,6 +95,7 @@ var layers = []string{
 		extproc/tagging
 		extproc/content
 		extproc/checks
+		extproc/feedback
 		extproc/asking`,
 	"extproc/decided",
 	"extproc/exchange internal/config/*",

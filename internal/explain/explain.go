@@ -159,7 +159,7 @@ func Of(ctx context.Context, c *exchange.Core, a Ask, seed uint64) *Report {
 		r.Routes = append(r.Routes, Route{t.Name, t.Why == "", t.Why})
 	}
 	if e.Route != nil {
-		r.Route, r.Arm = e.Route.Name, e.Route.Arm()
+		r.Route, r.Arm = e.Route.Name, e.Arm
 	}
 	r.decided(&e.Why)
 	r.losses(e.Losses)

@@ -42,6 +42,7 @@ func (r *Record) AppendTo(dst []byte) []byte {
 		w.text("path", a.Path)
 		w.flag("stream", a.Stream)
 		w.text("arm", a.Arm)
+		w.text("request_id", a.Request)
 		w.close('}')
 	}
 	w.result(&r.Result)
@@ -52,6 +53,13 @@ func (r *Record) AppendTo(dst []byte) []byte {
 			w.attempt(&r.Attempts[i])
 		}
 		w.close(']')
+	}
+	if s := r.Said; s != (said{}) {
+		w.open("said")
+		w.b = jsonx.AppendFloat(w.key("score"), s.Score)
+		w.text("label", s.Label)
+		w.text("comment", s.Comment)
+		w.close('}')
 	}
 	return append(w.b, '}')
 }

@@ -33,13 +33,22 @@ func (k Key) Compare(o Key) int {
 type Record struct {
 	Key
 	At       time.Time         `json:"at"`             // when the exchange was admitted, to the millisecond
-	Cause    string            `json:"cause,omitzero"` // of a correction: late, rerate
+	Cause    string            `json:"cause,omitzero"` // of a correction: late, rerate; of feedback: feedback
 	Who      Who               `json:"who,omitzero"`
 	Tags     map[string]string `json:"tags,omitempty"`
 	Asked    Asked             `json:"asked,omitzero"`
 	Result   Result            `json:"result,omitzero"`
 	Money    Money             `json:"money,omitzero"`
 	Attempts []Attempt         `json:"attempts,omitempty"`
+	Said     said              `json:"said,omitzero"`
+}
+
+// said is what a client says of an answer. Its record has the cause feedback, a sequence above 0, and neither units nor costs; it
+// names the answer by Asked.Request and Who.KeyID. Of several of an id, the latest counts.
+type said struct {
+	Score   float64 `json:"score"` // from 0 to 1
+	Label   string  `json:"label,omitzero"`
+	Comment string  `json:"comment,omitzero"`
 }
 
 // Who is who pays and who asked. Empty: nobody of that kind.
@@ -59,7 +68,8 @@ type Asked struct {
 	Route   string `json:"route,omitzero"`
 	Path    string `json:"path,omitzero"` // direct, watched, worked or listened
 	Stream  bool   `json:"stream,omitzero"`
-	Arm     string `json:"arm,omitzero"` // of an experiment: EXPERIMENT/ARM
+	Arm     string `json:"arm,omitzero"`        // of an experiment: EXPERIMENT/ARM
+	Request string `json:"request_id,omitzero"` // x-request-id, of exchanges of experiments and of feedback
 }
 
 // Status is how an exchange ended.

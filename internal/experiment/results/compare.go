@@ -33,7 +33,8 @@ type Finding struct {
 type Comparison struct {
 	Arm                 string
 	Success, Cost, Took Finding
-	Enough              bool // success and cost are decided
+	Score               Finding // of what clients say; in points of their scale from 0 to 1
+	Enough              bool    // success and cost are decided
 	Text                string
 
 	few   bool // too few units to say anything
@@ -56,6 +57,7 @@ func compare(control, arm *armTally, alpha float64) (c Comparison) {
 	c.Success = share(control.mean(success), arm.mean(success), alpha, all)
 	c.Cost = ratio(a, b, alpha, all)
 	c.Took = ratio(control.mean(took), arm.mean(took), alpha, all)
+	c.Score = rated(control.mean(score), arm.mean(score), alpha, all)
 	c.Enough = c.Success.Verdict != Undecided && c.Cost.Verdict != Undecided
 	return c
 }
@@ -105,6 +107,24 @@ func ratio(a, b *stats.Mean, alpha, all float64) Finding {
 	return f
 }
 
+// rated judges what clients say.
+func rated(a, b *stats.Mean, alpha, all float64) Finding {
+	f := Finding{Verdict: Undecided, Interval: stats.Difference(a, b, alpha)}
+	i := f.Interval
+	switch {
+	case a.Units() < least || b.Units() < least:
+	case i.Low > 0:
+		f.Verdict = Better
+	case i.High < 0:
+		f.Verdict = Worse
+	case i.Low > -similar && i.High < similar:
+		f.Verdict = Same
+	default:
+		f.Needs = needs(i.High-i.Mid, max(math.Abs(i.Mid), similar-math.Abs(i.Mid)), all)
+	}
+	return f
+}
+
 // needs is how many exchanges more make an interval as narrow as it must be, to two digits.
 func needs(width, target, all float64) int {
 	times := width / target
@@ -131,6 +151,9 @@ func (c *Comparison) conclude() {
 			Better: "succeeds more often " + points, Worse: "fails more often " + points, Same: "is no worse in success " + points, Undecided: "may be worse in success " + points,
 		}[c.Success.Verdict],
 		worded(c.Took, "is faster by ", "is slower by ", "takes about as long", "may be faster or slower"),
+	}
+	if i := c.Score.Interval; !math.IsInf(i.Low, 0) {
+		said = append(said, map[Verdict]string{Better: "is rated better", Worse: "is rated worse", Same: "is rated alike", Undecided: "may be rated better or worse"}[c.Score.Verdict]+" ("+span(i, true)+" points)")
 	}
 	c.Text = strings.Join(said, ", ")
 	if c.Enough {

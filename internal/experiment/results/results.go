@@ -9,6 +9,7 @@ package results
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/experiment/stats"
@@ -25,6 +26,7 @@ const (
 	first                  // in seconds to the first byte, of streams that went well
 	input                  // tokens, of all
 	output
+	score // that clients gave, from 0 to 1; of those that have any
 	measures
 )
 
@@ -38,6 +40,23 @@ type sums [measures]struct {
 type Tally struct {
 	experiment *experiment.Experiment
 	arms       []armTally
+	asked      map[answer]place
+	said       map[answer]map[string]said // by label
+}
+
+// answer is what a client got, as it names it.
+type answer struct{ organization, key, request string }
+
+// place is where an answer is counted.
+type place struct {
+	arm  int
+	unit string
+}
+
+// said is what was said last.
+type said struct {
+	at    time.Time
+	score float64
 }
 
 type armTally struct {
@@ -48,15 +67,28 @@ type armTally struct {
 
 // New makes a Tally.
 func New(e *experiment.Experiment) *Tally {
-	t := &Tally{experiment: e, arms: make([]armTally, len(e.Arms))}
+	t := &Tally{experiment: e, arms: make([]armTally, len(e.Arms)), asked: map[answer]place{}, said: map[answer]map[string]said{}}
 	for i := range t.arms {
 		t.arms[i].units = map[string]*sums{}
 	}
 	return t
 }
 
-// Add counts a record, or adds a correction to what it corrects. Records of other experiments are passed over.
+// Add counts a record, or adds a correction to what it corrects. Records of other experiments are passed over. What clients say
+// may come before or after what it is about; what is said of others' answers does not count.
 func (t *Tally) Add(r *ledger.Record) {
+	of := answer{r.Organization, r.Who.KeyID, r.Asked.Request}
+	if r.Cause == "feedback" {
+		all := t.said[of]
+		if all == nil {
+			all = map[string]said{}
+			t.said[of] = all
+		}
+		if was, ok := all[r.Said.Label]; !ok || r.At.After(was.at) {
+			all[r.Said.Label] = said{r.At, r.Said.Score}
+		}
+		return
+	}
 	name, arm, _ := strings.Cut(r.Asked.Arm, "/")
 	i := slices.IndexFunc(t.experiment.Arms, func(a experiment.Arm) bool { return a.Name == arm })
 	if name != t.experiment.Name || i < 0 {
@@ -95,6 +127,9 @@ func (t *Tally) Add(r *ledger.Record) {
 	}
 	a.exchanges++
 	u.spent(r, paid, 1)
+	if of.request != "" {
+		t.asked[of] = place{i, t.unit(r)}
+	}
 }
 
 // unit is what was assigned, as far as a record tells.
@@ -134,6 +169,26 @@ func (u *sums) spent(r *ledger.Record, paid ledger.Nano, n int) {
 	}
 }
 
+// rate gives the units of all arms the scores of their answers: of each the mean over its labels.
+func (t *Tally) rate() {
+	for i := range t.arms {
+		for _, u := range t.arms[i].units {
+			u[score].n, u[score].y = 0, 0
+		}
+	}
+	for of, labels := range t.said {
+		at, ok := t.asked[of]
+		if !ok {
+			continue
+		}
+		sum := 0.0
+		for _, s := range labels {
+			sum += s.score
+		}
+		t.arms[at.arm].units[at.unit].add(score, sum/float64(len(labels)))
+	}
+}
+
 // mean is the mean of a measure over the units of an arm.
 func (a *armTally) mean(m measure) *stats.Mean {
 	out := &stats.Mean{}
@@ -151,6 +206,8 @@ type Arm struct {
 	Cost             stats.Interval // dollars for each exchange
 	Took             stats.Interval // seconds
 	First            stats.Interval // seconds to the first byte of streams
+	Score            stats.Interval // that clients gave, from 0 to 1
+	Scored           int            // exchanges that have any
 	Input, Output    float64        // tokens for each exchange
 	Median, P95      float64        // of Took
 }
@@ -168,6 +225,7 @@ const level = 0.05
 
 // Result returns what came of the experiment so far.
 func (t *Tally) Result() *Result {
+	t.rate()
 	r := &Result{Name: t.experiment.Name, By: t.experiment.By}
 	for i := range t.arms {
 		r.Arms = append(r.Arms, t.arms[i].arm(t.experiment.Arms[i].Name))
@@ -187,6 +245,7 @@ func (a *armTally) arm(name string) Arm {
 	out := Arm{
 		Name: name, Exchanges: a.exchanges, Units: a.mean(cost).Units(), Success: a.mean(success).Share(level),
 		Cost: a.mean(cost).Interval(level), Took: a.mean(took).Interval(level), First: a.mean(first).Interval(level),
+		Score: a.mean(score).Interval(level), Scored: a.mean(score).N(),
 		Input: a.mean(input).Value(), Output: a.mean(output).Value(),
 	}
 	if n := len(a.took); n > 0 {

@@ -2,9 +2,11 @@ package results_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/experiment"
@@ -121,5 +123,37 @@ func TestCorrectionsCorrect(t *testing.T) {
 	after := tally(all).Arms[1]
 	if after.Exchanges != before.Exchanges || after.Cost.Mid < 1.999*before.Cost.Mid || after.Cost.Mid > 2.001*before.Cost.Mid {
 		t.Errorf("%+v, before %+v", after, before)
+	}
+}
+
+// TestWhatClientsSayCounts: of their own answers, the last of each label, in whatever order it comes.
+func TestWhatClientsSayCounts(t *testing.T) {
+	all := exchanges(1, 1000, [2]arm{{0, 1, 2}, {0, 1, 2}})
+	var says []*ledger.Record
+	for i, r := range all {
+		r.Asked.Request = "request-" + r.ID
+		good := 0.6
+		if r.Asked.Arm == "smaller/small" {
+			good = 0.8
+		}
+		if i%3 == 0 {
+			good -= 0.1
+		}
+		say := func(after time.Duration, key string, v float64) {
+			says = append(says, &ledger.Record{Key: ledger.Key{Organization: r.Organization, ID: "f", Sequence: 1}, At: r.At.Add(after), Cause: "feedback", Who: ledger.Who{KeyID: key}, Asked: ledger.Asked{Request: r.Asked.Request}})
+			says[len(says)-1].Said.Score = v
+		}
+		say(2*time.Hour, "k", good)
+		say(time.Hour, "k", 0)         // said before, and taken back
+		say(3*time.Hour, "another", 0) // who never got it
+	}
+	r := tally(append(says[:len(says)/2:len(says)/2], append(all, says[len(says)/2:]...)...))
+	for i, want := range []float64{0.567, 0.767} {
+		if a := r.Arms[i]; math.Abs(a.Score.Mid-want) > 0.01 || a.Scored != a.Exchanges {
+			t.Errorf("%s: %+v of %d", a.Name, a.Score, a.Scored)
+		}
+	}
+	if c := r.Comparisons[0]; c.Score.Verdict != results.Better || !strings.Contains(c.Text, "is rated better (+") {
+		t.Errorf("%+v", c)
 	}
 }

@@ -40,6 +40,8 @@ func fill(v reflect.Value, n *int) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
+	case reflect.Float64:
+		v.SetFloat(float64(*n))
 	case reflect.Map:
 		v.Set(reflect.ValueOf(map[string]string{fmt.Sprintf("b-%d", *n): "1", fmt.Sprintf("a-%d", *n): "2"}))
 	case reflect.Slice:

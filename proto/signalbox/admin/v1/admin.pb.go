@@ -4394,8 +4394,11 @@ type ArmResult struct {
 	TookMedianSeconds float64   `protobuf:"fixed64,8,opt,name=took_median_seconds,json=tookMedianSeconds,proto3" json:"took_median_seconds,omitempty"`
 	TookP95Seconds    float64   `protobuf:"fixed64,9,opt,name=took_p95_seconds,json=tookP95Seconds,proto3" json:"took_p95_seconds,omitempty"`
 	// Tokens of an exchange.
-	Input         float64 `protobuf:"fixed64,10,opt,name=input,proto3" json:"input,omitempty"`
-	Output        float64 `protobuf:"fixed64,11,opt,name=output,proto3" json:"output,omitempty"`
+	Input  float64 `protobuf:"fixed64,10,opt,name=input,proto3" json:"input,omitempty"`
+	Output float64 `protobuf:"fixed64,11,opt,name=output,proto3" json:"output,omitempty"`
+	// What clients said of answers, from 0 to 1, and of how many.
+	Score         *Interval `protobuf:"bytes,12,opt,name=score,proto3" json:"score,omitempty"`
+	Scored        int64     `protobuf:"varint,13,opt,name=scored,proto3" json:"scored,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4507,6 +4510,20 @@ func (x *ArmResult) GetOutput() float64 {
 	return 0
 }
 
+func (x *ArmResult) GetScore() *Interval {
+	if x != nil {
+		return x.Score
+	}
+	return nil
+}
+
+func (x *ArmResult) GetScored() int64 {
+	if x != nil {
+		return x.Scored
+	}
+	return 0
+}
+
 // ArmComparison is an arm beside the control. Its intervals hold however often they are looked at.
 type ArmComparison struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4519,7 +4536,9 @@ type ArmComparison struct {
 	// Success and cost are decided.
 	Enough bool `protobuf:"varint,5,opt,name=enough,proto3" json:"enough,omitempty"`
 	// All of it in a sentence.
-	Conclusion    string `protobuf:"bytes,6,opt,name=conclusion,proto3" json:"conclusion,omitempty"`
+	Conclusion string `protobuf:"bytes,6,opt,name=conclusion,proto3" json:"conclusion,omitempty"`
+	// Of what clients said, from -1 to 1.
+	Score         *Finding `protobuf:"bytes,7,opt,name=score,proto3" json:"score,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4594,6 +4613,13 @@ func (x *ArmComparison) GetConclusion() string {
 		return x.Conclusion
 	}
 	return ""
+}
+
+func (x *ArmComparison) GetScore() *Finding {
+	if x != nil {
+		return x.Score
+	}
+	return nil
 }
 
 type Finding struct {
@@ -5120,7 +5146,7 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\x03low\x18\x02 \x01(\x01H\x00R\x03low\x88\x01\x01\x12\x17\n" +
 	"\x04high\x18\x03 \x01(\x01H\x01R\x04high\x88\x01\x01B\x06\n" +
 	"\x04_lowB\a\n" +
-	"\x05_high\"\xd0\x03\n" +
+	"\x05_high\"\x9c\x04\n" +
 	"\tArmResult\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\texchanges\x18\x02 \x01(\x03R\texchanges\x12\x14\n" +
@@ -5133,7 +5159,9 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\x10took_p95_seconds\x18\t \x01(\x01R\x0etookP95Seconds\x12\x14\n" +
 	"\x05input\x18\n" +
 	" \x01(\x01R\x05input\x12\x16\n" +
-	"\x06output\x18\v \x01(\x01R\x06output\"\xf2\x01\n" +
+	"\x06output\x18\v \x01(\x01R\x06output\x122\n" +
+	"\x05score\x18\f \x01(\v2\x1c.signalbox.admin.v1.IntervalR\x05score\x12\x16\n" +
+	"\x06scored\x18\r \x01(\x03R\x06scored\"\xa5\x02\n" +
 	"\rArmComparison\x12\x10\n" +
 	"\x03arm\x18\x01 \x01(\tR\x03arm\x125\n" +
 	"\asuccess\x18\x02 \x01(\v2\x1b.signalbox.admin.v1.FindingR\asuccess\x12/\n" +
@@ -5142,7 +5170,8 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\x06enough\x18\x05 \x01(\bR\x06enough\x12\x1e\n" +
 	"\n" +
 	"conclusion\x18\x06 \x01(\tR\n" +
-	"conclusion\"w\n" +
+	"conclusion\x121\n" +
+	"\x05score\x18\a \x01(\v2\x1b.signalbox.admin.v1.FindingR\x05score\"w\n" +
 	"\aFinding\x12\x18\n" +
 	"\averdict\x18\x01 \x01(\tR\averdict\x12<\n" +
 	"\n" +
@@ -5372,101 +5401,103 @@ var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
 	63,  // 64: signalbox.admin.v1.ArmResult.cost_usd:type_name -> signalbox.admin.v1.Interval
 	63,  // 65: signalbox.admin.v1.ArmResult.took_seconds:type_name -> signalbox.admin.v1.Interval
 	63,  // 66: signalbox.admin.v1.ArmResult.first_seconds:type_name -> signalbox.admin.v1.Interval
-	66,  // 67: signalbox.admin.v1.ArmComparison.success:type_name -> signalbox.admin.v1.Finding
-	66,  // 68: signalbox.admin.v1.ArmComparison.cost:type_name -> signalbox.admin.v1.Finding
-	66,  // 69: signalbox.admin.v1.ArmComparison.took:type_name -> signalbox.admin.v1.Finding
-	63,  // 70: signalbox.admin.v1.Finding.difference:type_name -> signalbox.admin.v1.Interval
-	7,   // 71: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
-	2,   // 72: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
-	8,   // 73: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
-	10,  // 74: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
-	4,   // 75: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
-	12,  // 76: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
-	2,   // 77: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
-	13,  // 78: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
-	15,  // 79: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
-	4,   // 80: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
-	22,  // 81: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
-	23,  // 82: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
-	4,   // 83: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
-	17,  // 84: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
-	2,   // 85: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
-	18,  // 86: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
-	20,  // 87: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
-	4,   // 88: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
-	28,  // 89: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
-	2,   // 90: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
-	30,  // 91: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
-	32,  // 92: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
-	33,  // 93: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
-	3,   // 94: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,   // 95: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,   // 96: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
-	4,   // 97: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
-	35,  // 98: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
-	2,   // 99: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
-	36,  // 100: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
-	38,  // 101: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
-	4,   // 102: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
-	40,  // 103: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
-	44,  // 104: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
-	48,  // 105: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
-	50,  // 106: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
-	52,  // 107: signalbox.admin.v1.UsageService.ForecastUsage:input_type -> signalbox.admin.v1.ForecastUsageRequest
-	55,  // 108: signalbox.admin.v1.UsageService.RerateUsage:input_type -> signalbox.admin.v1.RerateUsageRequest
-	57,  // 109: signalbox.admin.v1.ExperimentService.ListExperiments:input_type -> signalbox.admin.v1.ListExperimentsRequest
-	61,  // 110: signalbox.admin.v1.ExperimentService.GetExperiment:input_type -> signalbox.admin.v1.GetExperimentRequest
-	67,  // 111: signalbox.admin.v1.ExperimentService.StartExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
-	67,  // 112: signalbox.admin.v1.ExperimentService.StopExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
-	68,  // 113: signalbox.admin.v1.ExperimentService.PromoteExperiment:input_type -> signalbox.admin.v1.PromoteExperimentRequest
-	6,   // 114: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
-	6,   // 115: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
-	9,   // 116: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
-	6,   // 117: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
-	5,   // 118: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
-	11,  // 119: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
-	11,  // 120: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
-	14,  // 121: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
-	11,  // 122: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
-	5,   // 123: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
-	21,  // 124: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
-	24,  // 125: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
-	5,   // 126: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
-	16,  // 127: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
-	16,  // 128: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
-	19,  // 129: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
-	16,  // 130: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
-	5,   // 131: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
-	29,  // 132: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25,  // 133: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
-	31,  // 134: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
-	25,  // 135: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
-	29,  // 136: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25,  // 137: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
-	25,  // 138: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
-	25,  // 139: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
-	5,   // 140: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
-	34,  // 141: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
-	34,  // 142: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
-	37,  // 143: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
-	34,  // 144: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
-	5,   // 145: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
-	41,  // 146: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
-	45,  // 147: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
-	49,  // 148: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
-	51,  // 149: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
-	53,  // 150: signalbox.admin.v1.UsageService.ForecastUsage:output_type -> signalbox.admin.v1.ForecastUsageResponse
-	56,  // 151: signalbox.admin.v1.UsageService.RerateUsage:output_type -> signalbox.admin.v1.RerateUsageResponse
-	58,  // 152: signalbox.admin.v1.ExperimentService.ListExperiments:output_type -> signalbox.admin.v1.ListExperimentsResponse
-	62,  // 153: signalbox.admin.v1.ExperimentService.GetExperiment:output_type -> signalbox.admin.v1.GetExperimentResponse
-	59,  // 154: signalbox.admin.v1.ExperimentService.StartExperiment:output_type -> signalbox.admin.v1.Experiment
-	59,  // 155: signalbox.admin.v1.ExperimentService.StopExperiment:output_type -> signalbox.admin.v1.Experiment
-	59,  // 156: signalbox.admin.v1.ExperimentService.PromoteExperiment:output_type -> signalbox.admin.v1.Experiment
-	114, // [114:157] is the sub-list for method output_type
-	71,  // [71:114] is the sub-list for method input_type
-	71,  // [71:71] is the sub-list for extension type_name
-	71,  // [71:71] is the sub-list for extension extendee
-	0,   // [0:71] is the sub-list for field type_name
+	63,  // 67: signalbox.admin.v1.ArmResult.score:type_name -> signalbox.admin.v1.Interval
+	66,  // 68: signalbox.admin.v1.ArmComparison.success:type_name -> signalbox.admin.v1.Finding
+	66,  // 69: signalbox.admin.v1.ArmComparison.cost:type_name -> signalbox.admin.v1.Finding
+	66,  // 70: signalbox.admin.v1.ArmComparison.took:type_name -> signalbox.admin.v1.Finding
+	66,  // 71: signalbox.admin.v1.ArmComparison.score:type_name -> signalbox.admin.v1.Finding
+	63,  // 72: signalbox.admin.v1.Finding.difference:type_name -> signalbox.admin.v1.Interval
+	7,   // 73: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
+	2,   // 74: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
+	8,   // 75: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
+	10,  // 76: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
+	4,   // 77: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
+	12,  // 78: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
+	2,   // 79: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
+	13,  // 80: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
+	15,  // 81: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
+	4,   // 82: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
+	22,  // 83: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
+	23,  // 84: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
+	4,   // 85: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
+	17,  // 86: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
+	2,   // 87: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
+	18,  // 88: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
+	20,  // 89: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
+	4,   // 90: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
+	28,  // 91: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
+	2,   // 92: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
+	30,  // 93: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
+	32,  // 94: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
+	33,  // 95: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
+	3,   // 96: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,   // 97: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,   // 98: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
+	4,   // 99: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
+	35,  // 100: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
+	2,   // 101: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
+	36,  // 102: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
+	38,  // 103: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
+	4,   // 104: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
+	40,  // 105: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
+	44,  // 106: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
+	48,  // 107: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
+	50,  // 108: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
+	52,  // 109: signalbox.admin.v1.UsageService.ForecastUsage:input_type -> signalbox.admin.v1.ForecastUsageRequest
+	55,  // 110: signalbox.admin.v1.UsageService.RerateUsage:input_type -> signalbox.admin.v1.RerateUsageRequest
+	57,  // 111: signalbox.admin.v1.ExperimentService.ListExperiments:input_type -> signalbox.admin.v1.ListExperimentsRequest
+	61,  // 112: signalbox.admin.v1.ExperimentService.GetExperiment:input_type -> signalbox.admin.v1.GetExperimentRequest
+	67,  // 113: signalbox.admin.v1.ExperimentService.StartExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
+	67,  // 114: signalbox.admin.v1.ExperimentService.StopExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
+	68,  // 115: signalbox.admin.v1.ExperimentService.PromoteExperiment:input_type -> signalbox.admin.v1.PromoteExperimentRequest
+	6,   // 116: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
+	6,   // 117: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
+	9,   // 118: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
+	6,   // 119: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
+	5,   // 120: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
+	11,  // 121: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
+	11,  // 122: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
+	14,  // 123: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
+	11,  // 124: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
+	5,   // 125: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
+	21,  // 126: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
+	24,  // 127: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
+	5,   // 128: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
+	16,  // 129: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
+	16,  // 130: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
+	19,  // 131: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
+	16,  // 132: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
+	5,   // 133: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
+	29,  // 134: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25,  // 135: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
+	31,  // 136: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
+	25,  // 137: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
+	29,  // 138: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25,  // 139: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
+	25,  // 140: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
+	25,  // 141: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
+	5,   // 142: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
+	34,  // 143: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
+	34,  // 144: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
+	37,  // 145: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
+	34,  // 146: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
+	5,   // 147: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
+	41,  // 148: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
+	45,  // 149: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
+	49,  // 150: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
+	51,  // 151: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
+	53,  // 152: signalbox.admin.v1.UsageService.ForecastUsage:output_type -> signalbox.admin.v1.ForecastUsageResponse
+	56,  // 153: signalbox.admin.v1.UsageService.RerateUsage:output_type -> signalbox.admin.v1.RerateUsageResponse
+	58,  // 154: signalbox.admin.v1.ExperimentService.ListExperiments:output_type -> signalbox.admin.v1.ListExperimentsResponse
+	62,  // 155: signalbox.admin.v1.ExperimentService.GetExperiment:output_type -> signalbox.admin.v1.GetExperimentResponse
+	59,  // 156: signalbox.admin.v1.ExperimentService.StartExperiment:output_type -> signalbox.admin.v1.Experiment
+	59,  // 157: signalbox.admin.v1.ExperimentService.StopExperiment:output_type -> signalbox.admin.v1.Experiment
+	59,  // 158: signalbox.admin.v1.ExperimentService.PromoteExperiment:output_type -> signalbox.admin.v1.Experiment
+	116, // [116:159] is the sub-list for method output_type
+	73,  // [73:116] is the sub-list for method input_type
+	73,  // [73:73] is the sub-list for extension type_name
+	73,  // [73:73] is the sub-list for extension extendee
+	0,   // [0:73] is the sub-list for field type_name
 }
 
 func init() { file_signalbox_admin_v1_admin_proto_init() }

@@ -46,7 +46,7 @@ type Record struct {
 	Sequence int32 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// When the exchange was admitted, to the millisecond; a correction has the time of its exchange.
 	At *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
-	// Of a correction: late, rerate.
+	// Of a correction: late, rerate; of what a client says: feedback.
 	Cause  string            `protobuf:"bytes,5,opt,name=cause,proto3" json:"cause,omitempty"`
 	Who    *Who              `protobuf:"bytes,6,opt,name=who,proto3" json:"who,omitempty"`
 	Tags   map[string]string `protobuf:"bytes,7,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -55,6 +55,7 @@ type Record struct {
 	Money  *Money            `protobuf:"bytes,10,opt,name=money,proto3" json:"money,omitempty"`
 	// In the order in which they were made. A correction has those that it corrects.
 	Attempts      []*Attempt `protobuf:"bytes,11,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	Said          *Said      `protobuf:"bytes,12,opt,name=said,proto3" json:"said,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -166,6 +167,77 @@ func (x *Record) GetAttempts() []*Attempt {
 	return nil
 }
 
+func (x *Record) GetSaid() *Said {
+	if x != nil {
+		return x.Said
+	}
+	return nil
+}
+
+// Said is what a client says of an answer. Its record has the cause feedback and neither units nor costs; it names the answer by
+// asked.request_id and who.key_id. Of several of an id, the latest counts.
+type Said struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 0, which is bad, to 1, which is good.
+	Score float64 `protobuf:"fixed64,1,opt,name=score,proto3" json:"score,omitempty"`
+	// What is scored; empty: the answer as a whole.
+	Label         string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	Comment       string `protobuf:"bytes,3,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Said) Reset() {
+	*x = Said{}
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Said) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Said) ProtoMessage() {}
+
+func (x *Said) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Said.ProtoReflect.Descriptor instead.
+func (*Said) Descriptor() ([]byte, []int) {
+	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Said) GetScore() float64 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *Said) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *Said) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
 // Who is who pays and who asked. Empty: nobody of that kind.
 type Who struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -182,7 +254,7 @@ type Who struct {
 
 func (x *Who) Reset() {
 	*x = Who{}
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[1]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -194,7 +266,7 @@ func (x *Who) String() string {
 func (*Who) ProtoMessage() {}
 
 func (x *Who) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[1]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -207,7 +279,7 @@ func (x *Who) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Who.ProtoReflect.Descriptor instead.
 func (*Who) Descriptor() ([]byte, []int) {
-	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{1}
+	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Who) GetTeam() string {
@@ -259,14 +331,16 @@ type Asked struct {
 	Path   string `protobuf:"bytes,5,opt,name=path,proto3" json:"path,omitempty"`
 	Stream bool   `protobuf:"varint,6,opt,name=stream,proto3" json:"stream,omitempty"`
 	// Of an experiment: EXPERIMENT/ARM.
-	Arm           string `protobuf:"bytes,7,opt,name=arm,proto3" json:"arm,omitempty"`
+	Arm string `protobuf:"bytes,7,opt,name=arm,proto3" json:"arm,omitempty"`
+	// x-request-id, of exchanges of experiments and of feedback.
+	RequestId     string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Asked) Reset() {
 	*x = Asked{}
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[2]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -278,7 +352,7 @@ func (x *Asked) String() string {
 func (*Asked) ProtoMessage() {}
 
 func (x *Asked) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[2]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -291,7 +365,7 @@ func (x *Asked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Asked.ProtoReflect.Descriptor instead.
 func (*Asked) Descriptor() ([]byte, []int) {
-	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{2}
+	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Asked) GetOp() string {
@@ -343,6 +417,13 @@ func (x *Asked) GetArm() string {
 	return ""
 }
 
+func (x *Asked) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Result is how the exchange ended.
 type Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -368,7 +449,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[3]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +461,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[3]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,7 +474,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{3}
+	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Result) GetStatus() string {
@@ -471,7 +552,7 @@ type Money struct {
 
 func (x *Money) Reset() {
 	*x = Money{}
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[4]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -483,7 +564,7 @@ func (x *Money) String() string {
 func (*Money) ProtoMessage() {}
 
 func (x *Money) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[4]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -496,7 +577,7 @@ func (x *Money) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Money.ProtoReflect.Descriptor instead.
 func (*Money) Descriptor() ([]byte, []int) {
-	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{4}
+	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Money) GetReservedNanoUsd() int64 {
@@ -556,7 +637,7 @@ type Charge struct {
 
 func (x *Charge) Reset() {
 	*x = Charge{}
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[5]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -568,7 +649,7 @@ func (x *Charge) String() string {
 func (*Charge) ProtoMessage() {}
 
 func (x *Charge) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[5]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -581,7 +662,7 @@ func (x *Charge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Charge.ProtoReflect.Descriptor instead.
 func (*Charge) Descriptor() ([]byte, []int) {
-	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{5}
+	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Charge) GetBudget() string {
@@ -643,7 +724,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[6]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +736,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[6]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +749,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{6}
+	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Attempt) GetNumber() int32 {
@@ -772,7 +853,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[7]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +865,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[7]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +878,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{7}
+	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Target) GetProvider() string {
@@ -859,7 +940,7 @@ type Priced struct {
 
 func (x *Priced) Reset() {
 	*x = Priced{}
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[8]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +952,7 @@ func (x *Priced) String() string {
 func (*Priced) ProtoMessage() {}
 
 func (x *Priced) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[8]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +965,7 @@ func (x *Priced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Priced.ProtoReflect.Descriptor instead.
 func (*Priced) Descriptor() ([]byte, []int) {
-	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{8}
+	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Priced) GetRegion() string {
@@ -940,7 +1021,7 @@ type Bill struct {
 
 func (x *Bill) Reset() {
 	*x = Bill{}
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[9]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1033,7 @@ func (x *Bill) String() string {
 func (*Bill) ProtoMessage() {}
 
 func (x *Bill) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[9]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1046,7 @@ func (x *Bill) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bill.ProtoReflect.Descriptor instead.
 func (*Bill) Descriptor() ([]byte, []int) {
-	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{9}
+	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Bill) GetCostNanoUsd() int64 {
@@ -1024,7 +1105,7 @@ type Line struct {
 
 func (x *Line) Reset() {
 	*x = Line{}
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[10]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1117,7 @@ func (x *Line) String() string {
 func (*Line) ProtoMessage() {}
 
 func (x *Line) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[10]
+	mi := &file_signalbox_usage_v1_usage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1130,7 @@ func (x *Line) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Line.ProtoReflect.Descriptor instead.
 func (*Line) Descriptor() ([]byte, []int) {
-	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{10}
+	return file_signalbox_usage_v1_usage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Line) GetItem() string {
@@ -1084,7 +1165,7 @@ var File_signalbox_usage_v1_usage_proto protoreflect.FileDescriptor
 
 const file_signalbox_usage_v1_usage_proto_rawDesc = "" +
 	"\n" +
-	"\x1esignalbox/usage/v1/usage.proto\x12\x12signalbox.usage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x04\n" +
+	"\x1esignalbox/usage/v1/usage.proto\x12\x12signalbox.usage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x04\n" +
 	"\x06Record\x12\"\n" +
 	"\forganization\x18\x01 \x01(\tR\forganization\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1a\n" +
@@ -1097,16 +1178,21 @@ const file_signalbox_usage_v1_usage_proto_rawDesc = "" +
 	"\x06result\x18\t \x01(\v2\x1a.signalbox.usage.v1.ResultR\x06result\x12/\n" +
 	"\x05money\x18\n" +
 	" \x01(\v2\x19.signalbox.usage.v1.MoneyR\x05money\x127\n" +
-	"\battempts\x18\v \x03(\v2\x1b.signalbox.usage.v1.AttemptR\battempts\x1a7\n" +
+	"\battempts\x18\v \x03(\v2\x1b.signalbox.usage.v1.AttemptR\battempts\x12,\n" +
+	"\x04said\x18\f \x01(\v2\x18.signalbox.usage.v1.SaidR\x04said\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"w\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"L\n" +
+	"\x04Said\x12\x14\n" +
+	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x18\n" +
+	"\acomment\x18\x03 \x01(\tR\acomment\"w\n" +
 	"\x03Who\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x18\n" +
 	"\aproject\x18\x02 \x01(\tR\aproject\x12\x10\n" +
 	"\x03key\x18\x03 \x01(\tR\x03key\x12\x15\n" +
 	"\x06key_id\x18\x04 \x01(\tR\x05keyId\x12\x19\n" +
-	"\bend_user\x18\x05 \x01(\tR\aendUser\"\x9b\x01\n" +
+	"\bend_user\x18\x05 \x01(\tR\aendUser\"\xba\x01\n" +
 	"\x05Asked\x12\x0e\n" +
 	"\x02op\x18\x01 \x01(\tR\x02op\x12\x18\n" +
 	"\adialect\x18\x02 \x01(\tR\adialect\x12\x14\n" +
@@ -1114,7 +1200,9 @@ const file_signalbox_usage_v1_usage_proto_rawDesc = "" +
 	"\x05route\x18\x04 \x01(\tR\x05route\x12\x12\n" +
 	"\x04path\x18\x05 \x01(\tR\x04path\x12\x16\n" +
 	"\x06stream\x18\x06 \x01(\bR\x06stream\x12\x10\n" +
-	"\x03arm\x18\a \x01(\tR\x03arm\"\xc3\x01\n" +
+	"\x03arm\x18\a \x01(\tR\x03arm\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\b \x01(\tR\trequestId\"\xc3\x01\n" +
 	"\x06Result\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
 	"\x04http\x18\x02 \x01(\x05R\x04http\x12\x17\n" +
@@ -1192,42 +1280,44 @@ func file_signalbox_usage_v1_usage_proto_rawDescGZIP() []byte {
 	return file_signalbox_usage_v1_usage_proto_rawDescData
 }
 
-var file_signalbox_usage_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_signalbox_usage_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_signalbox_usage_v1_usage_proto_goTypes = []any{
 	(*Record)(nil),                // 0: signalbox.usage.v1.Record
-	(*Who)(nil),                   // 1: signalbox.usage.v1.Who
-	(*Asked)(nil),                 // 2: signalbox.usage.v1.Asked
-	(*Result)(nil),                // 3: signalbox.usage.v1.Result
-	(*Money)(nil),                 // 4: signalbox.usage.v1.Money
-	(*Charge)(nil),                // 5: signalbox.usage.v1.Charge
-	(*Attempt)(nil),               // 6: signalbox.usage.v1.Attempt
-	(*Target)(nil),                // 7: signalbox.usage.v1.Target
-	(*Priced)(nil),                // 8: signalbox.usage.v1.Priced
-	(*Bill)(nil),                  // 9: signalbox.usage.v1.Bill
-	(*Line)(nil),                  // 10: signalbox.usage.v1.Line
-	nil,                           // 11: signalbox.usage.v1.Record.TagsEntry
-	nil,                           // 12: signalbox.usage.v1.Attempt.UnitsEntry
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*Said)(nil),                  // 1: signalbox.usage.v1.Said
+	(*Who)(nil),                   // 2: signalbox.usage.v1.Who
+	(*Asked)(nil),                 // 3: signalbox.usage.v1.Asked
+	(*Result)(nil),                // 4: signalbox.usage.v1.Result
+	(*Money)(nil),                 // 5: signalbox.usage.v1.Money
+	(*Charge)(nil),                // 6: signalbox.usage.v1.Charge
+	(*Attempt)(nil),               // 7: signalbox.usage.v1.Attempt
+	(*Target)(nil),                // 8: signalbox.usage.v1.Target
+	(*Priced)(nil),                // 9: signalbox.usage.v1.Priced
+	(*Bill)(nil),                  // 10: signalbox.usage.v1.Bill
+	(*Line)(nil),                  // 11: signalbox.usage.v1.Line
+	nil,                           // 12: signalbox.usage.v1.Record.TagsEntry
+	nil,                           // 13: signalbox.usage.v1.Attempt.UnitsEntry
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 }
 var file_signalbox_usage_v1_usage_proto_depIdxs = []int32{
-	13, // 0: signalbox.usage.v1.Record.at:type_name -> google.protobuf.Timestamp
-	1,  // 1: signalbox.usage.v1.Record.who:type_name -> signalbox.usage.v1.Who
-	11, // 2: signalbox.usage.v1.Record.tags:type_name -> signalbox.usage.v1.Record.TagsEntry
-	2,  // 3: signalbox.usage.v1.Record.asked:type_name -> signalbox.usage.v1.Asked
-	3,  // 4: signalbox.usage.v1.Record.result:type_name -> signalbox.usage.v1.Result
-	4,  // 5: signalbox.usage.v1.Record.money:type_name -> signalbox.usage.v1.Money
-	6,  // 6: signalbox.usage.v1.Record.attempts:type_name -> signalbox.usage.v1.Attempt
-	5,  // 7: signalbox.usage.v1.Money.charges:type_name -> signalbox.usage.v1.Charge
-	7,  // 8: signalbox.usage.v1.Attempt.target:type_name -> signalbox.usage.v1.Target
-	12, // 9: signalbox.usage.v1.Attempt.units:type_name -> signalbox.usage.v1.Attempt.UnitsEntry
-	9,  // 10: signalbox.usage.v1.Attempt.bill:type_name -> signalbox.usage.v1.Bill
-	8,  // 11: signalbox.usage.v1.Target.priced:type_name -> signalbox.usage.v1.Priced
-	10, // 12: signalbox.usage.v1.Bill.lines:type_name -> signalbox.usage.v1.Line
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	14, // 0: signalbox.usage.v1.Record.at:type_name -> google.protobuf.Timestamp
+	2,  // 1: signalbox.usage.v1.Record.who:type_name -> signalbox.usage.v1.Who
+	12, // 2: signalbox.usage.v1.Record.tags:type_name -> signalbox.usage.v1.Record.TagsEntry
+	3,  // 3: signalbox.usage.v1.Record.asked:type_name -> signalbox.usage.v1.Asked
+	4,  // 4: signalbox.usage.v1.Record.result:type_name -> signalbox.usage.v1.Result
+	5,  // 5: signalbox.usage.v1.Record.money:type_name -> signalbox.usage.v1.Money
+	7,  // 6: signalbox.usage.v1.Record.attempts:type_name -> signalbox.usage.v1.Attempt
+	1,  // 7: signalbox.usage.v1.Record.said:type_name -> signalbox.usage.v1.Said
+	6,  // 8: signalbox.usage.v1.Money.charges:type_name -> signalbox.usage.v1.Charge
+	8,  // 9: signalbox.usage.v1.Attempt.target:type_name -> signalbox.usage.v1.Target
+	13, // 10: signalbox.usage.v1.Attempt.units:type_name -> signalbox.usage.v1.Attempt.UnitsEntry
+	10, // 11: signalbox.usage.v1.Attempt.bill:type_name -> signalbox.usage.v1.Bill
+	9,  // 12: signalbox.usage.v1.Target.priced:type_name -> signalbox.usage.v1.Priced
+	11, // 13: signalbox.usage.v1.Bill.lines:type_name -> signalbox.usage.v1.Line
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_signalbox_usage_v1_usage_proto_init() }
@@ -1241,7 +1331,7 @@ func file_signalbox_usage_v1_usage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signalbox_usage_v1_usage_proto_rawDesc), len(file_signalbox_usage_v1_usage_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
