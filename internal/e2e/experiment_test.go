@@ -33,6 +33,8 @@ func askAs(t *testing.T, base, key, user string) string {
 	got := post(t, base+chatPath, strings.Replace(chat("smart", false), "{", fmt.Sprintf("{%q:%q,", "user", user), 1), "authorization: Bearer "+key)
 	got.want(t, 200, "Hello")
 	provider, _, _ := strings.Cut(got.header.Get("x-signalbox-target"), "/")
+	say := post(t, base+"/v1/feedback", fmt.Sprintf(`{"request_id":%q,"score":%s}`, got.header.Get("x-request-id"), map[string]string{"a": "0.25", "b": "1"}[provider]), "authorization: Bearer "+key)
+	say.want(t, 202, `"object":"feedback"`)
 	return provider
 }
 
@@ -76,12 +78,17 @@ func TestAnExperimentOnARealEnvoy(t *testing.T) {
 			return err
 		}
 		for i, p := range []string{"a", "b"} {
-			if got := r.Arms[i]; int(got.Exchanges) != n[p] || int(got.Units) != n[p]/2 || got.Success.Value != 1 {
+			if got := r.Arms[i]; got.Scored != got.Exchanges || got.Score.Value != []float64{0.25, 1}[i] || int(got.Exchanges) != n[p] || int(got.Units) != n[p]/2 || got.Success.Value != 1 {
 				return fmt.Errorf("%d: %v", n[p], got)
 			}
 		}
 		return nil
 	})
+	post(t, s.Base+"/v1/feedback", `{"request_id":"12345678","score":2}`, "authorization: Bearer "+key).want(t, 400, "score")
+	post(t, s.Base+"/v1/feedback", `{"request_id":"12345678","score":1}`).want(t, 401)
+	if got := get(t, s.Base+"/v1/feedback", "authorization: Bearer "+key); got.status != 404 {
+		t.Errorf("feedback is read: %d", got.status)
+	}
 	if got := get(t, s.Admin+"/metrics"); !strings.Contains(got.body, fmt.Sprintf(`signalbox_experiment_exchanges_total{arm="other/there",outcome="ok"} %d`, n["b"])) {
 		t.Errorf("the metrics lack the arm")
 	}
