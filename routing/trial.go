@@ -34,7 +34,7 @@ func (r *Route) Assigned(v *View, board *experiment.Board) (route *Route, arm st
 		}
 		return r, ""
 	}
-	i := t.Assign(t.unit(v), nil)
+	i := t.Assign(t.unit(v), t.Weights(phase))
 	return t.Routes[i], t.Labels[i]
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/experiment/results"
 	"github.com/signalbox-ai/signalbox/internal/experiment/stats"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
-	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/store"
 	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
 	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
@@ -83,6 +82,9 @@ func form(r *routing.Route, now store.Experiment) *v1.Experiment {
 		arm := &v1.ExperimentArm{Name: a.Name}
 		if state == experiment.Running {
 			arm.Weight = int32(a.Weight)
+			if w := r.Trial.Weights(experiment.Phase{Step: now.Step}); w != nil {
+				arm.Weight = int32(w[i])
+			}
 		}
 		for _, t := range r.Trial.Routes[i].Targets {
 			arm.Targets = append(arm.Targets, t.String())
@@ -149,12 +151,8 @@ func (s trials) set(ctx context.Context, req proto.Message, now store.Experiment
 	})
 }
 
-// Bounds of what results are made of.
-const (
-	usualSpan   = 30 * 24 * time.Hour
-	mostRecords = 200_000
-	onePage     = 1000
-)
+// usualSpan is how far results reach back where nothing is said.
+const usualSpan = 30 * 24 * time.Hour
 
 // GetExperiment implements adminv1connect.ExperimentServiceHandler.
 func (s trials) GetExperiment(ctx context.Context, r *v1.GetExperimentRequest) (*v1.GetExperimentResponse, error) {
@@ -179,7 +177,9 @@ func (s trials) GetExperiment(ctx context.Context, r *v1.GetExperimentRequest) (
 	}
 	res := &v1.GetExperimentResponse{Experiment: form(at, now[r.Name])}
 	t := results.New(at.Trial.Experiment)
-	if res.Truncated, err = s.tally(ctx, f, t); err != nil {
+	if res.Truncated, err = t.Read(func(last *ledger.Record) ([]*ledger.Record, error) {
+		return s.ledger.List(ctx, f, last, true, results.Page)
+	}); err != nil {
 		return nil, reports(s).away(ctx, err)
 	}
 	out := t.Result()
@@ -191,25 +191,6 @@ func (s trials) GetExperiment(ctx context.Context, r *v1.GetExperimentRequest) (
 		res.Comparisons = append(res.Comparisons, &v1.ArmComparison{Arm: c.Arm, Success: finding(&c.Success), Cost: finding(&c.Cost), Took: finding(&c.Took), Score: finding(&c.Score), Enough: c.Enough, Conclusion: c.Text})
 	}
 	return res, nil
-}
-
-// tally reads records, the newest first, and reports whether there are more than it read.
-func (s trials) tally(ctx context.Context, f book.Filter, t *results.Tally) (truncated bool, err error) {
-	var last *ledger.Record
-	for n := 0; n < mostRecords; {
-		all, err := s.ledger.List(ctx, f, last, true, onePage)
-		if err != nil {
-			return false, err
-		}
-		for _, r := range all {
-			t.Add(r)
-		}
-		if len(all) < onePage {
-			return false, nil
-		}
-		n, last = n+len(all), all[len(all)-1]
-	}
-	return true, nil
 }
 
 func arm(a *results.Arm) *v1.ArmResult {

@@ -68,8 +68,11 @@ func (a *App) WhenReady(f func()) {
 
 // api serves the admin API, nil: there is none.
 func (a *App) api() http.Handler {
-	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures, a.build.accounts.Ledger(), a.rerate, func() []*routing.Route { return a.core.Snapshot().Table.Routes() })
+	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures, a.build.accounts.Ledger(), a.rerate, a.routes)
 }
+
+// routes are those of the configuration in use.
+func (a *App) routes() []*routing.Route { return a.core.Snapshot().Table.Routes() }
 
 // rerate prices exchanges of the ledger by the configuration in use.
 func (a *App) rerate(ctx context.Context, q book.Filter, apply bool) (rerate.Report, error) {

@@ -126,6 +126,7 @@ func (a *App) serve(ctx context.Context, g *group) (_ *http.Server, err error) {
 	page := &http.Server{Handler: a.admin(), ReadHeaderTimeout: 5 * time.Second, Protocols: control.Protocols()}
 	if api != nil {
 		g.start("control", func() error { return a.build.control.Serve(ctx, local, api) })
+		g.start("canaries", func() error { a.build.control.Ramps(ctx, a.routes, a.build.accounts.Ledger()); return nil })
 		g.start("keys", func() error { a.build.control.Run(ctx, a.relimit); return nil })
 	}
 	g.start("service", func() error { return a.rpc.Serve(service) })

@@ -165,12 +165,44 @@ func (d *decoder) checkArms(c *Config, e *Experiment, of int, path string) {
 			d.checkTargets(c, &own, at)
 		}
 	}
+	d.checkRamp(c, e, path)
 	switch {
 	case d.within(path + ".arms"):
 	case len(e.Arms) < 2:
 		d.fail(path+".arms", "arms: a comparison needs two; the first is the control")
 	case sum == 0:
 		d.fail(path+".arms", "arms: every weight is 0, so that nothing is assigned")
+	}
+}
+
+// checkRamp checks how a canary is let in.
+func (d *decoder) checkRamp(c *Config, e *Experiment, path string) {
+	at := path + ".ramp"
+	if d.nodes[at] == nil || d.within(at) {
+		return
+	}
+	before := 0
+	for i, s := range e.Ramp.Steps {
+		if s <= before || s > 100 {
+			d.fail(fmt.Sprintf("%s.steps[%d]", at, i), "steps: shares in percent from 1 to 100, each above the one before")
+			return
+		}
+		before = s
+	}
+	switch {
+	case before == 0:
+		d.fail(at+".steps", "ramp.steps is missing: the shares of the second arm in percent, as [ 1, 10, 50 ]")
+	case len(e.Arms) != 2:
+		d.fail(at, "ramp: has two arms, the control and what is let in; here are %d", len(e.Arms))
+	case !c.Stores() && !d.within("store"):
+		d.fail(at, "ramp: what step it is at is kept in a store, and there is none; add one, as store: \"sqlite:run/signalbox.db\"")
+	case !c.Ledger.On() && !d.within("ledger"):
+		d.fail(at, "ramp: is decided by what the ledger has, and there is none; add one, as ledger: { store: \"sqlite:run/ledger.db\" }")
+	}
+	for j := range e.Arms {
+		if d.nodes[fmt.Sprintf("%s.arms[%d].weight", path, j)] != nil {
+			d.fail(fmt.Sprintf("%s.arms[%d].weight", path, j), "weight: the ramp has the shares")
+		}
 	}
 }
 

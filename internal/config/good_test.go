@@ -92,6 +92,9 @@ func describe(c *config.Config) string {
 		}
 		fmt.Fprintf(&b, "  experiment %s by %s\n", r.Trial.Name, r.Trial.By)
 		for i, a := range r.Trial.Routes {
+			if ramp := r.Trial.Ramp; ramp != nil && i == 1 {
+				fmt.Fprintf(&b, "    ramp %+v\n", *ramp)
+			}
 			fmt.Fprintf(&b, "    arm %s weight=%d policies=%v targets=%v\n", r.Trial.Labels[i], r.Trial.Arms[i].Weight, names(a.Policies), a.Targets)
 		}
 	}

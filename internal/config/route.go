@@ -116,9 +116,33 @@ type Experiment struct {
 	Route string `yaml:"route" form:"name" required:"true" doc:"The route whose requests take part, by its name. A route has one experiment at a time."`
 	By    string `yaml:"by" enum:"user,key,session,request" doc:"What keeps its arm. user: an end user, or the key where the client names none. key: a client's key. session: a conversation, or the user where it has no id. request: nothing; each request is assigned by itself."`
 	Arms  []Arm  `yaml:"arms" required:"true" max:"16" doc:"What is compared. The first is the control."`
+	Ramp  Ramp   `yaml:"ramp" doc:"Raises the share of the second of two arms by itself, and stops where it is worse than the control. It needs a store and a ledger."`
 }
 
-func (e *Experiment) preset(*Config) { e.By = experiment.ByUser }
+// Ramp says how a canary is let in.
+type Ramp struct {
+	Steps     []int         `yaml:"steps" min:"1" max:"100" doc:"Shares of the second arm in percent, from 1 to 100, rising."`
+	Hold      time.Duration `yaml:"hold" doc:"How long a step takes at least."`
+	Exchanges int           `yaml:"exchanges" min:"1" max:"1000000" doc:"How many exchanges of the second arm a step takes at least."`
+	Floor     int           `yaml:"floor" max:"100" zero:"none" doc:"Percent of its exchanges that must go well, whatever the control does. It is looked at from the first exchanges on."`
+	Worse     int           `yaml:"worse" max:"100" doc:"By how many points its share of success may be lower than the control's."`
+	Slower    int           `yaml:"slower" max:"1000" doc:"By how many percent its answers may take longer."`
+	Promote   bool          `yaml:"promote" doc:"Gives it every request after the last step. Without it the last step stays."`
+}
+
+// ramp gives the form that decisions are made with.
+func (r *Ramp) ramp() *experiment.Ramp {
+	if len(r.Steps) == 0 {
+		return nil
+	}
+	const percent = 100
+	return &experiment.Ramp{Steps: r.Steps, Hold: r.Hold, Exchanges: r.Exchanges, Floor: float64(r.Floor) / percent, Worse: float64(r.Worse) / percent, Slower: float64(r.Slower) / percent, Promote: r.Promote}
+}
+
+func (e *Experiment) preset(*Config) {
+	e.By = experiment.ByUser
+	e.Ramp = Ramp{Hold: time.Hour, Exchanges: 200, Worse: 1, Slower: 20}
+}
 
 // Arm is one way of answering. What it does not say is as in the route.
 type Arm struct {
@@ -130,7 +154,7 @@ type Arm struct {
 
 // trial gives the route its experiment. Each arm is the route with what the arm has in its place.
 func (e *Experiment) trial(r *Route) *routing.Trial {
-	x := &experiment.Experiment{Name: e.Name, By: e.By}
+	x := &experiment.Experiment{Name: e.Name, By: e.By, Ramp: e.Ramp.ramp()}
 	t := &routing.Trial{Experiment: x}
 	for i := range e.Arms {
 		a, own := &e.Arms[i], *r

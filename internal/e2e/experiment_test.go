@@ -123,3 +123,71 @@ func TestAnExperimentOnARealEnvoy(t *testing.T) {
 		return nil
 	})
 }
+
+const letIn = `
+store: sqlite:%[3]s/s.db
+ledger: { store: "sqlite:run/ledger.db" }
+end_user: { body: [ user ] }
+providers:
+  - { name: a, kind: mock, base_url: %[1]s/v1 }
+  - { name: b, kind: mock, base_url: %[2]s/v1 }
+defaults: { answer_headers: true }
+routes:
+  - { name: good, match: { models: [ smart ] }, targets: [ a/echo ] }
+  - { name: bad, match: { models: [ broken ] }, targets: [ a/echo ] }
+experiments:
+  - { name: well, route: good, arms: [ { name: stable }, { name: new, targets: [ b/echo ] } ], ramp: { steps: [ 20, 60 ], hold: 1s, exchanges: 10, floor: 50, promote: true } }
+  - { name: ill, route: bad, arms: [ { name: stable }, { name: new, targets: [ b/500 ] } ], ramp: { steps: [ 50 ], hold: 1h, floor: 90 } }
+`
+
+// TestACanaryOnARealEnvoy: one that does well is let in step by step, one that fails is stopped.
+func TestACanaryOnARealEnvoy(t *testing.T) {
+	a, b := newProvider(t, "a"), newProvider(t, "b")
+	s := stack.Up(t, fmt.Sprintf(letIn, a.url, b.url, t.TempDir()))
+	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
+	}}}
+	api, ctx := adminv1connect.NewExperimentServiceClient(h, "http://local"), context.Background()
+	made, err := adminv1connect.NewKeyServiceClient(h, "http://local").CreateKey(ctx, &v1.CreateKeyRequest{Name: "app", Organization: "default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, n := map[string]bool{}, 0
+	stack.Eventually(t, 60*time.Second, "the good one is in, and the bad one out", func() error {
+		for range 10 {
+			n++
+			for _, model := range []string{"smart", "broken"} {
+				body := strings.Replace(chat(model, false), "{", fmt.Sprintf("{%q:%q,", "user", fmt.Sprint("user-", n)), 1)
+				if _, err := send(ctx, s.Base+chatPath, body, "authorization: Bearer "+made.Secret); err != nil {
+					return err
+				}
+			}
+		}
+		all, err := api.ListExperiments(ctx, &v1.ListExperimentsRequest{})
+		if err != nil {
+			return err
+		}
+		states := map[string]string{}
+		for _, e := range all.Experiments {
+			seen[fmt.Sprintf("%s %s %d", e.Name, e.State, e.Arms[1].Weight)] = true
+			states[e.Name] = e.State + " " + e.Arm
+		}
+		if states["well"] != "promoted new" || states["ill"] != "stopped " {
+			return fmt.Errorf("%v", states)
+		}
+		return nil
+	})
+	for _, want := range []string{"well running 20", "well running 60", "ill running 50"} {
+		if !seen[want] {
+			t.Errorf("%q was not seen: %v", want, seen)
+		}
+	}
+	stack.Eventually(t, 5*time.Second, "the good one answers", func() error {
+		got := post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+made.Secret)
+		if !strings.HasPrefix(got.header.Get("x-signalbox-target"), "b/") {
+			return fmt.Errorf("%s does", got.header.Get("x-signalbox-target"))
+		}
+		return nil
+	})
+	post(t, s.Base+chatPath, chat("broken", false), "authorization: Bearer "+made.Secret).want(t, 200, "Hello")
+}

@@ -19,12 +19,21 @@ type Experiment struct {
 	Name string
 	By   string // what keeps its arm: a key, a user, a session, or nothing beyond a request
 	Arms []Arm  // the first is the control, which the others are compared with
+	Ramp *Ramp  // in place of the weights of its two arms; nil: there is none
 }
 
 // Arm is one way of answering.
 type Arm struct {
 	Name   string
 	Weight int // share of what is assigned
+}
+
+// Weights returns the weights of the arms at a phase, nil: those that they have.
+func (e *Experiment) Weights(at Phase) []int {
+	if e.Ramp == nil {
+		return nil
+	}
+	return e.Ramp.weights(at.Step)
 }
 
 // Assign returns the index of the arm of a unit: a key, a user, a session. weights stand in place of the arms' own; nil:

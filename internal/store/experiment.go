@@ -41,6 +41,9 @@ func (s *Store) Experiments(ctx context.Context) (all []Experiment, err error) {
 // mostWhy bounds the text of a reason, in bytes.
 const mostWhy = 1000
 
+// BeginExperiment writes down how an experiment stands that was never changed.
+func (t *Tx) BeginExperiment(e *Experiment) error { return experiments().insert(t, e) }
+
 // SetExperiment writes down how an experiment stands from now on. version is the one that the change is made for, 0: any.
 func (t *Tx) SetExperiment(now *Experiment, version int64) error {
 	if len(now.Why) > mostWhy || strings.ContainsRune(now.Why, 0) {

@@ -132,6 +132,48 @@ func (t *Tally) Add(r *ledger.Record) {
 	}
 }
 
+// Bounds of what results are made of.
+const (
+	Page        = 1000    // records that are read at once
+	mostRecords = 200_000 // of all
+)
+
+// Read adds records, the newest first, page for page, and reports whether there are more than it reads. page returns those behind a
+// record, Page of them where there are as many.
+func (t *Tally) Read(page func(last *ledger.Record) ([]*ledger.Record, error)) (truncated bool, err error) {
+	var last *ledger.Record
+	for n := 0; n < mostRecords; {
+		all, err := page(last)
+		if err != nil {
+			return false, err
+		}
+		for _, r := range all {
+			t.Add(r)
+		}
+		if len(all) < Page {
+			return false, nil
+		}
+		n, last = n+len(all), all[len(all)-1]
+	}
+	return true, nil
+}
+
+// Ramp returns what has been seen of the second arm, for its ramp.
+func (t *Tally) Ramp(since time.Duration) experiment.Seen {
+	const sure = 0.001
+	a, b := &t.arms[0], &t.arms[1]
+	share := b.mean(success)
+	out := experiment.Seen{For: since, Exchanges: share.N(), Most: stats.Wilson(share.Value(), float64(share.N()), sure).High}
+	c := compare(a, b, level)
+	if c.Success.Verdict == Worse {
+		out.Worse = -c.Success.Interval.Mid
+	}
+	if c.Took.Verdict == Worse {
+		out.Slower = c.Took.Interval.Mid
+	}
+	return out
+}
+
 // unit is what was assigned, as far as a record tells.
 func (t *Tally) unit(r *ledger.Record) string {
 	id := ""
