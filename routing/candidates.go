@@ -28,7 +28,6 @@ type Candidate struct {
 
 	tier   int32
 	key    int64
-	rests  bool
 	cost   int64
 	priced int8 // 0: not asked yet, 1: cost holds, -1: no price is known
 }

@@ -38,7 +38,7 @@ func (t *Table) Explain(v *View, may func(*Route) bool) iter.Seq2[*Route, string
 				continue
 			}
 			seen[r] = true
-			why := ""
+			var why string
 			if found != "" {
 				why = "comes after " + found
 			} else if why = r.lacks(v, may); why == "" {

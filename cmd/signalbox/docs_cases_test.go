@@ -336,17 +336,18 @@ func evaluates(t *testing.T, p *place, b block) {
 	}
 }
 
-// replays asks twice under one key.
-func replays(t *testing.T, p *place, b block) {
-	must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(p.ports(mockOnly+"idempotency: { store: memory }\n")), 0o600))
-	p.serve(t)
-	once, again := p.shell(t, b, ""), p.shell(t, b, "")
-	if strings.Contains(once, "idempotent-replayed") || !strings.Contains(again, "idempotent-replayed: true") || !strings.Contains(again, "x-signalbox-replay-of: ") {
-		t.Errorf("first\n%s\nthen\n%s", once, again)
-	}
-	_, a, _ := strings.Cut(once, "\r\n\r\n")
-	_, c, _ := strings.Cut(again, "\r\n\r\n")
-	if isChat(t, a, "hello"); a != c {
-		t.Errorf("first\n%s\nthen\n%s", a, c)
+// knowsCommands asks the program for help on each command of a block that needs more than a place has.
+func knowsCommands(t *testing.T, p *place, b block) {
+	for line := range strings.Lines(b.text) {
+		words := strings.Fields(line)
+		if len(words) < 3 || words[0] != "signalbox" {
+			continue
+		}
+		out := stack.Output(t, filepath.Join(p.dir, "bin/signalbox"), words[1], words[2], "--help")
+		for _, f := range flag.FindAllString(line, -1) {
+			if !strings.Contains(out, f) && !strings.Contains(line, "#") {
+				t.Errorf("%s %s knows no %s", words[1], words[2], f)
+			}
+		}
 	}
 }

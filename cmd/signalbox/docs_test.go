@@ -99,7 +99,7 @@ var said = []struct {
 	{"docs/ledger.md", "--server", asksTheService},
 	{"docs/ledger.md", "signalbox usage", asksTheLedger},
 	{"docs/keys.md", "signalbox audit", listsChanges},
-	{"docs/idempotency.md", "idempotency-key: 7f3a9c", replays},
+	{"docs/experiments.md", "signalbox experiments", knowsCommands},
 	{"docs/evals.md", "signalbox eval", evaluates},
 	{"docs/templates.md", "cat > templates/", func(t *testing.T, p *place, b block) { p.shell(t, b, "") }},
 	{"docs/templates.md", "support-reply", rendersTemplate},

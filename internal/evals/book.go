@@ -173,7 +173,7 @@ func read(path string) (run Run, all []Outcome, whole int64, err error) {
 	in := bufio.NewReader(f)
 	for n := 1; ; n++ {
 		line, err := in.ReadString('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return run, all, whole, nil
 		}
 		if err != nil {

@@ -9,6 +9,7 @@ package expr
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 
 	"cel.dev/cel-go/cel"
@@ -118,7 +119,7 @@ func (p *Program) HoldsFor(v *routing.View, k *routing.Candidate) bool {
 func (p *Program) ScoreOf(v *routing.View, k *routing.Candidate) (score float64, ok bool) {
 	switch n := p.eval(p.scope(v, k)).(type) {
 	case types.Double:
-		if n == n { // else it is not a number
+		if !math.IsNaN(float64(n)) {
 			return float64(n), true
 		}
 	case types.Int:

@@ -171,7 +171,7 @@ func (r *Reconciler) choose(all []Owned) (out []*checked) {
 	}
 	if len(out) > most {
 		r.next %= len(out)
-		turned := append(out[r.next:len(out):len(out)], out[:r.next]...)
+		turned := slices.Concat(out[r.next:], out[:r.next])
 		out, r.next = turned[:most], r.next+most
 	}
 	return out
