@@ -8,6 +8,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/sotw/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -77,9 +78,15 @@ func (a *acks) OnStreamRequest(id int64, r *discoveryv3.DiscoveryRequest) error 
 		}
 		p.taken[t] = r.GetVersionInfo()
 		delete(p.refused, t)
+		if len(r.GetResourceNames()) == 0 && named[t] { // it wants none any more: without a version it would be sent all, again and again
+			r.VersionInfo = p.sent[t]
+		}
 	})
 	return nil
 }
+
+// named are the types that Envoy asks for by name only.
+var named = map[string]bool{resource.RouteType: true, resource.SecretType: true}
 
 func (a *acks) update(f func()) {
 	a.mu.Lock()

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -193,6 +195,36 @@ func TestWhatEnvoyRefusesIsSaid(t *testing.T) {
 	r.acked("3")
 	if a := r.post("/v1/messages", `{"plan":["one"],"watch":"0"}`); a.status != 200 {
 		t.Errorf("got %d %s", a.status, a.body)
+	}
+}
+
+// TestAListenerThatCannotBeIsRefusedOnce has another program on the address. Envoy then has no listener, and asks for no
+// routes; it must not be told of them over and over. When the address changes it gets all of it.
+func TestAListenerThatCannotBeIsRefusedOnce(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	one, _ := upstream(t, "one", &recorder{})
+	r := run(t, func(s *envoy.Spec) {
+		s.Listen = taken.Addr().String()
+		s.Providers = []envoy.Upstream{one}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := r.xds.Acked(ctx, "1"); err == nil || !strings.Contains(err.Error(), "Address already in use") {
+		t.Fatalf("got %v", err)
+	}
+	time.Sleep(time.Second) // for what would come again and again: thousands
+	if n := strings.Count(r.logs.String(), "Ignoring unwatched"); n > 2 {
+		t.Errorf("Envoy was told of routes %d times", n)
+	}
+	r.spec.Listen = "127.0.0.1:" + strconv.Itoa(freePort(t))
+	r.set("2")
+	r.acked("2")
+	if a := r.post("/v1/messages", `{"plan":["one"],"watch":"0"}`); a.status != 200 {
+		t.Errorf("got %+v", a)
 	}
 }
 

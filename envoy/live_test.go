@@ -66,6 +66,14 @@ type rig struct {
 
 func start(t *testing.T, change func(*envoy.Spec)) *rig {
 	t.Helper()
+	r := run(t, change)
+	r.acked("1")
+	return r
+}
+
+// run starts all that a rig has, and waits for Envoy alone: what it thinks of its configuration is open.
+func run(t *testing.T, change func(*envoy.Spec)) *rig {
+	t.Helper()
 	path := findEnvoy(t)
 	dir, err := os.MkdirTemp("", "sbx") // short: a socket's path holds about a hundred bytes
 	if err != nil {
@@ -109,7 +117,6 @@ func start(t *testing.T, change func(*envoy.Spec)) *rig {
 	if err := r.child.Await(ctx); err != nil {
 		t.Fatalf("%v\n%s", err, r.logs.String())
 	}
-	r.acked("1")
 	return r
 }
 
