@@ -27,6 +27,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/envoy"
 	"github.com/signalbox-ai/signalbox/envoy/binary"
+	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
 )
 
 // patience bounds how long anything may take on a busy machine.
@@ -245,12 +246,11 @@ func (u *recorder) requests() []seen {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := strconv.Atoi(stack.FreePort(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 func eventually(t *testing.T, what string, f func() error) {

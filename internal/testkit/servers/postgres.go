@@ -35,7 +35,7 @@ func StartPostgres(t testing.TB, settings ...string) *Postgres {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Postgres{t: t, bin: bin, Port: freePort(t, 0), Dir: dir, as: unprivileged(t)}
+	p := &Postgres{t: t, bin: bin, Port: freePort(t), Dir: dir, as: unprivileged(t)}
 	t.Cleanup(func() {
 		p.Kill()
 		_ = os.RemoveAll(dir)

@@ -32,7 +32,7 @@ type Redis struct {
 func StartRedis(t testing.TB, args ...string) *Redis {
 	t.Helper()
 	bin := program(t, "redis-server", "redis-server")
-	port := freePort(t, 0)
+	port := freePort(t)
 	r := &Redis{t: t, bin: bin, Addr: "127.0.0.1:" + strconv.Itoa(port), Port: port, Dir: t.TempDir(), args: args}
 	r.Start()
 	t.Cleanup(r.Kill)
@@ -145,7 +145,7 @@ func StartRedisCluster(t testing.TB, masters, replicas int) []*Redis {
 	bin := program(t, "redis-server", "redis-server")
 	var all []*Redis
 	for range masters * (1 + replicas) {
-		port := freePort(t, 55_000) // the bus has this port and 10,000 more
+		port := freePort(t) // the bus has this port and 10,000 more
 		r := &Redis{t: t, bin: bin, Addr: "127.0.0.1:" + strconv.Itoa(port), Port: port, Dir: t.TempDir(),
 			args: []string{"--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"}}
 		r.Start()
@@ -192,7 +192,7 @@ func StartRedisSentinel(t testing.TB, name string) (master, replica, sentinel *R
 	t.Helper()
 	master = StartRedis(t)
 	replica = StartRedis(t, "--replicaof", "127.0.0.1", strconv.Itoa(master.Port))
-	port := freePort(t, 0)
+	port := freePort(t)
 	sentinel = &Redis{t: t, Addr: "127.0.0.1:" + strconv.Itoa(port), Port: port, Dir: t.TempDir()}
 	file := filepath.Join(sentinel.Dir, "sentinel.conf")
 	conf := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor %s 127.0.0.1 %d 1\nsentinel down-after-milliseconds %s 1000\nsentinel failover-timeout %s 3000\n",

@@ -4,10 +4,12 @@
 package servers
 
 import (
-	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
+
+	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
 )
 
 // EnvRequire is the variable that, being "1", turns skips into failures.
@@ -33,20 +35,12 @@ func absent(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// freePort returns a port that nobody listens on. below bounds it, for programs that add to it; 0: no bound.
-func freePort(t testing.TB, below int) int {
+// freePort returns a port that nobody listens on, with room above it for programs that add to it.
+func freePort(t testing.TB) int {
 	t.Helper()
-	for range 1000 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		l.Close()
-		if below == 0 || port < below {
-			return port
-		}
+	port, err := strconv.Atoi(stack.FreePort(t))
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port was found")
-	return 0
+	return port
 }

@@ -89,7 +89,7 @@ func (a *Authority) write(name, kind string, der []byte) string {
 func StartRedisTLS(t testing.TB, a *Authority, name string, args ...string) *Redis {
 	t.Helper()
 	bin := program(t, "redis-server", "redis-server")
-	port := freePort(t, 55_000) // of a cluster the bus has this port and 10,000 more
+	port := freePort(t) // of a cluster the bus has this port and 10,000 more
 	r := &Redis{t: t, bin: bin, Addr: "127.0.0.1:" + strconv.Itoa(port), Port: port, Dir: t.TempDir()}
 	r.args = append(secured(a, name, port), args...)
 	r.Start()
@@ -106,7 +106,7 @@ func secured(a *Authority, name string, port int) []string {
 func StartRedisSentinelTLS(t testing.TB, a *Authority, host, name string) (sentinel *Redis) {
 	t.Helper()
 	master := StartRedisTLS(t, a, host, "--tls-replication", "yes")
-	port := freePort(t, 0)
+	port := freePort(t)
 	sentinel = &Redis{t: t, Addr: "127.0.0.1:" + strconv.Itoa(port), Port: port, Dir: t.TempDir()}
 	file := filepath.Join(sentinel.Dir, "sentinel.conf")
 	conf := "bind 127.0.0.1\ndir " + sentinel.Dir + "\nsentinel monitor " + name + " 127.0.0.1 " + strconv.Itoa(master.Port) + " 1\n"
