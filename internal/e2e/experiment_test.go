@@ -189,5 +189,12 @@ func TestACanaryOnARealEnvoy(t *testing.T) {
 		}
 		return nil
 	})
-	post(t, s.Base+chatPath, chat("broken", false), "authorization: Bearer "+made.Secret).want(t, 200, "Hello")
+	stack.Eventually(t, 5*time.Second, "the bad one answers nobody", func() error { // the store says it first, then the service knows
+		for range 10 {
+			if got := post(t, s.Base+chatPath, chat("broken", false), "authorization: Bearer "+made.Secret); got.status != 200 {
+				return fmt.Errorf("got %d", got.status)
+			}
+		}
+		return nil
+	})
 }
