@@ -3,12 +3,12 @@ package counting
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/safefile"
 )
 
 // Keeper keeps what was learnt in a file.
@@ -68,35 +68,11 @@ func (l *Keeper) save() {
 	}
 	data, err := l.Counter.Book().Save()
 	if err == nil && string(data) != l.last {
-		if err = replace(l.Path, data); err == nil {
+		if err = safefile.Write(l.Path, data); err == nil {
 			l.last = string(data)
 		}
 	}
 	if err != nil {
 		l.Log.Warn("what was learnt of tokens cannot be written", "file", l.Path, "error", err)
 	}
-}
-
-// replace writes a file so that it is whole at any moment.
-func replace(path string, data []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("writing: %w", err)
-	}
-	return os.Rename(f.Name(), path)
 }

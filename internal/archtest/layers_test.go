@@ -14,6 +14,7 @@ var layers = []string{
 	"internal/llm internal/catalog/price proto/*/*/*",
 	"proto/*/*/*/*",
 	`internal/jsonx
+		internal/safefile
 		internal/glob
 		internal/secret
 		internal/telemetry

@@ -11,16 +11,15 @@ package upkeep
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/health/redis"
+	"github.com/signalbox-ai/signalbox/internal/safefile"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 )
@@ -136,32 +135,11 @@ func (u *Upkeep) save() {
 	}
 	data, err := u.p.Known.Summary(time.Now())
 	if err == nil && string(data) != u.last {
-		if err = replace(u.path, data); err == nil {
+		if err = safefile.Write(u.path, data); err == nil {
 			u.last = string(data)
 		}
 	}
 	if err != nil {
 		u.p.Log.Warn("what is known of targets cannot be written", "file", u.path, "error", err)
 	}
-}
-
-// replace writes a file so that it is whole at any moment.
-func replace(path string, data []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("writing: %w", err)
-	}
-	return os.Rename(f.Name(), path)
 }

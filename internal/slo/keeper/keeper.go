@@ -14,11 +14,11 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/safefile"
 	"github.com/signalbox-ai/signalbox/internal/slo"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 )
@@ -146,35 +146,11 @@ func (k *Keeper) save() {
 	}
 	data, err := jsonx.Encode(&file{version, k.Tracker.Keep()})
 	if err == nil && string(data) != k.last {
-		if err = replace(k.Path, data); err == nil {
+		if err = safefile.Write(k.Path, data); err == nil {
 			k.last = string(data)
 		}
 	}
 	if err != nil {
 		k.Log.Warn("what was counted for objectives cannot be written", "file", k.Path, "error", err)
 	}
-}
-
-// replace writes a file so that it is whole at any moment.
-func replace(path string, data []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("writing: %w", err)
-	}
-	return os.Rename(f.Name(), path)
 }

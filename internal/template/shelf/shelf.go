@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/signalbox-ai/signalbox/internal/safefile"
 	"github.com/signalbox-ai/signalbox/internal/template"
 )
 
@@ -148,14 +149,9 @@ func (s *Shelf) write(all map[string]template.Labels) error {
 		}
 		b.WriteString(" }\n")
 	}
-	f, err := os.CreateTemp(s.Folder, ".labels-*")
-	if err != nil {
+	path := filepath.Join(s.Folder, template.LabelsFile)
+	if err := safefile.Write(path, b.Bytes()); err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // which is gone where all went well
-	_, err = f.Write(b.Bytes())
-	if err = cmp.Or(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), filepath.Join(s.Folder, template.LabelsFile))
+	return os.Chmod(path, 0o644) // the service may run as somebody else
 }
