@@ -9,7 +9,6 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/app"
 	"github.com/signalbox-ai/signalbox/internal/backtest"
-	"github.com/signalbox-ai/signalbox/internal/jsonx"
 )
 
 // backtestCmd replays the ledger under another configuration.
@@ -57,9 +56,5 @@ func (c *backtestCmd) Run(s streams) error {
 	if !c.JSON {
 		return r.Write(s.out)
 	}
-	b, err := jsonx.Encode(r)
-	if err == nil {
-		_, err = s.out.Write(append(b, '\n'))
-	}
-	return err
+	return printJSON(s.out, r)
 }

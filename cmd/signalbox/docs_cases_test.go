@@ -329,7 +329,7 @@ func evaluates(t *testing.T, p *place, b block) {
 	p.serve(t)
 	out := p.shell(t, b, "signalbox eval list\nsignalbox eval diff night night --json\n")
 	for _, want := range []string{"mock/echo  3/3     100.0 %", "mock/text  0/3     0.0 %", "no difference in passing is shown (0 to 3, p 0.25)", "kept as night in run/evals",
-		"exact: got \"Hello, this is mock", "no number in", "no JSON", "night", `"p": 1`} {
+		"exact: got \"Hello, this is mock", "no number in", "no JSON", "night", `"p":1`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it lacks %q:\n%s", want, out)
 		}

@@ -16,7 +16,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/evals"
 	"github.com/signalbox-ai/signalbox/internal/evals/gateway"
-	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 )
 
@@ -192,12 +191,7 @@ func readSet(path string) ([]evals.Case, error) {
 func writeComparison(out io.Writer, c *evals.Comparison, asJSON, asCSV bool) error {
 	switch {
 	case asJSON:
-		b, err := jsonx.EncodeIndent(c)
-		if err != nil {
-			return err
-		}
-		_, err = out.Write(append(b, '\n'))
-		return err
+		return printJSON(out, c)
 	case asCSV:
 		return c.CSV(out)
 	}

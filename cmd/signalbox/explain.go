@@ -13,7 +13,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/app"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/explain"
-	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/tokens"
 )
 
@@ -64,11 +63,7 @@ func (c *explainCmd) Run(s streams) error {
 	if !c.JSON {
 		return r.Write(s.out)
 	}
-	b, err := jsonx.Encode(r)
-	if err == nil {
-		_, err = s.out.Write(append(b, '\n'))
-	}
-	return err
+	return printJSON(s.out, r)
 }
 
 func (c *explainCmd) body(in io.Reader) ([]byte, error) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/cli"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 )
 
 // commands are the command line.
@@ -50,6 +51,15 @@ type offlineCmds struct {
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+}
+
+// printJSON writes a value as a line of JSON.
+func printJSON(out io.Writer, v any) error {
+	b, err := jsonx.Encode(v)
+	if err == nil {
+		_, err = out.Write(append(b, '\n'))
+	}
+	return err
 }
 
 // runner is a command.

@@ -79,11 +79,7 @@ func (c *tokensCountCmd) count(t *tokens.Tool, b []byte) (*tokens.Result, error)
 // show writes a count for people, or as JSON.
 func (c *tokensCountCmd) show(out io.Writer, r *tokens.Result) error {
 	if c.JSON {
-		b, err := jsonx.Encode(r)
-		if err == nil {
-			_, err = out.Write(append(b, '\n'))
-		}
-		return err
+		return printJSON(out, r)
 	}
 	var what strings.Builder
 	fmt.Fprintf(&what, "%d tokens of %s (%s", r.Tokens, r.Model, r.Method)

@@ -27,6 +27,19 @@ experiments:
   - { name: other, route: all, arms: [ { name: control }, { name: there, targets: [ b/echo ] } ] }
 `
 
+// administer opens the admin API at its local socket, and has a key made.
+func administer(t *testing.T, s *stack.Stack) (adminv1connect.ExperimentServiceClient, string) {
+	t.Helper()
+	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
+	}}}
+	made, err := adminv1connect.NewKeyServiceClient(h, "http://local").CreateKey(t.Context(), &v1.CreateKeyRequest{Name: "app", Organization: "default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return adminv1connect.NewExperimentServiceClient(h, "http://local"), made.Secret
+}
+
 // askAs asks on behalf of a user and returns the provider that answered.
 func askAs(t *testing.T, base, key, user string) string {
 	t.Helper()
@@ -42,15 +55,8 @@ func askAs(t *testing.T, base, key, user string) string {
 func TestAnExperimentOnARealEnvoy(t *testing.T) {
 	a, b := newProvider(t, "a"), newProvider(t, "b")
 	s := stack.Up(t, fmt.Sprintf(tried, a.url, b.url, t.TempDir()))
-	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
-	}}}
-	api, ctx := adminv1connect.NewExperimentServiceClient(h, "http://local"), context.Background()
-	made, err := adminv1connect.NewKeyServiceClient(h, "http://local").CreateKey(ctx, &v1.CreateKeyRequest{Name: "app", Organization: "default"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := made.Secret
+	ctx := context.Background()
+	api, key := administer(t, s)
 	stack.Eventually(t, 5*time.Second, "the key", func() error {
 		if got := get(t, s.Base+"/v1/models", "authorization: Bearer "+key); got.status != 200 {
 			return fmt.Errorf("%d", got.status)
@@ -144,21 +150,15 @@ experiments:
 func TestACanaryOnARealEnvoy(t *testing.T) {
 	a, b := newProvider(t, "a"), newProvider(t, "b")
 	s := stack.Up(t, fmt.Sprintf(letIn, a.url, b.url, t.TempDir()))
-	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
-	}}}
-	api, ctx := adminv1connect.NewExperimentServiceClient(h, "http://local"), context.Background()
-	made, err := adminv1connect.NewKeyServiceClient(h, "http://local").CreateKey(ctx, &v1.CreateKeyRequest{Name: "app", Organization: "default"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx := context.Background()
+	api, key := administer(t, s)
 	seen, n := map[string]bool{}, 0
 	stack.Eventually(t, 60*time.Second, "the good one is in, and the bad one out", func() error {
 		for range 10 {
 			n++
 			for _, model := range []string{"smart", "broken"} {
 				body := strings.Replace(chat(model, false), "{", fmt.Sprintf("{%q:%q,", "user", fmt.Sprint("user-", n)), 1)
-				if _, err := send(ctx, s.Base+chatPath, body, "authorization: Bearer "+made.Secret); err != nil {
+				if _, err := send(ctx, s.Base+chatPath, body, "authorization: Bearer "+key); err != nil {
 					return err
 				}
 			}
@@ -183,7 +183,7 @@ func TestACanaryOnARealEnvoy(t *testing.T) {
 		}
 	}
 	stack.Eventually(t, 5*time.Second, "the good one answers", func() error {
-		got := post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+made.Secret)
+		got := post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key)
 		if !strings.HasPrefix(got.header.Get("x-signalbox-target"), "b/") {
 			return fmt.Errorf("%s does", got.header.Get("x-signalbox-target"))
 		}
@@ -191,7 +191,7 @@ func TestACanaryOnARealEnvoy(t *testing.T) {
 	})
 	stack.Eventually(t, 5*time.Second, "the bad one answers nobody", func() error { // the store says it first, then the service knows
 		for range 10 {
-			if got := post(t, s.Base+chatPath, chat("broken", false), "authorization: Bearer "+made.Secret); got.status != 200 {
+			if got := post(t, s.Base+chatPath, chat("broken", false), "authorization: Bearer "+key); got.status != 200 {
 				return fmt.Errorf("got %d", got.status)
 			}
 		}
