@@ -140,6 +140,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 	s.Count, s.Templates = b.count, c.Prompts()
 	s.Templates.Bind(s.Servers)
 	version := sha256.New()
+	version.Write(c.Text())
 	var faults config.Errors
 	for i := range c.Providers {
 		p, err := b.provider(ctx, &c.Providers[i], lease)
@@ -157,7 +158,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 		return nil, faults
 	}
 	for _, r := range s.Table.Routes() {
-		fmt.Fprintf(version, "%+v\n", *r)
+		fmt.Fprintf(version, "%s %q %+v\n", r.Name, r.Models, r.Deadlines) // policies are pointers: the text of the file has them
 	}
 	for _, t := range s.Templates.Versions() {
 		fmt.Fprintf(version, "%s %+v\n", t, t.File)

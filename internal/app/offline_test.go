@@ -103,3 +103,25 @@ func planned(t *testing.T, core *exchange.Core, head exchange.Header, body strin
 	}
 	return out
 }
+
+// TestReplicasNameTheirConfigurationAlike: what a configuration is called depends on its text, and on nothing of the process.
+func TestReplicasNameTheirConfigurationAlike(t *testing.T) {
+	version := func(text string) string {
+		file := filepath.Join(t.TempDir(), "signalbox.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		core, err := Deciding(t.Context(), file, time.Unix(0, 0), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return core.Snapshot().Version
+	}
+	const text = "providers: [ { name: mock, kind: mock } ]\nroutes: [ { name: r, match: { models: [ a ] }, policy: [ { cheapest: { within: 5 } } ], targets: [ mock/echo ] } ]\n"
+	if a, b := version(text), version(text); a != b {
+		t.Errorf("%s and %s", a, b)
+	}
+	if a, b := version(text), version(strings.Replace(text, "5", "6", 1)); a == b {
+		t.Errorf("an option of a policy changes nothing: %s", a)
+	}
+}

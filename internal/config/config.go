@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/alert"
@@ -321,6 +322,15 @@ func Load(path string, kinds *providers.Registry) (*Config, error) {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	return Parse(path, data, kinds)
+}
+
+// Text returns the file as it was read, with its line ends made one kind; nil where there is none. It holds no secret: those
+// are references.
+func (c *Config) Text() []byte {
+	if c.src == nil {
+		return nil
+	}
+	return []byte(strings.Join(c.src.lines, "\n"))
 }
 
 // Parse checks a configuration whole. name is the file's, for errors, which are an Errors. It looks at the
