@@ -34,8 +34,22 @@ func (r *Route) Assigned(v *View, board *experiment.Board) (route *Route, arm st
 		}
 		return r, ""
 	}
+	if t.Shadow != nil {
+		return r, ""
+	}
 	i := t.Assign(t.unit(v), t.Weights(phase))
 	return t.Routes[i], t.Labels[i]
+}
+
+// Shadowed reports whether a request is sent to the arms behind the first, too.
+func (t *Trial) Shadowed(exchange string, board *experiment.Board) bool {
+	if t == nil || t.Shadow == nil {
+		return false
+	}
+	if s := board.Of(t.Name).State; s == experiment.Stopped || s == experiment.Promoted {
+		return false
+	}
+	return t.Shadows(exchange)
 }
 
 // unit is what keeps its arm. Where a request does not say, what is next wider counts; a request of nobody is by itself.

@@ -51,8 +51,9 @@ var layers = []string{
 		providers/dialect/fit
 		tokenizer/vocab
 		tokenizer/scan`,
-	"tokenizer/* internal/ledger/book internal/ledger/usage internal/slo/keeper internal/slo/show internal/experiment/results",
+	"tokenizer/* internal/ledger/book internal/ledger/usage internal/slo/keeper internal/slo/show internal/experiment/results internal/auth/pass",
 	`tokenizer
+		internal/experiment/shadow
 		internal/store
 		providers/dialect
 		providers/dialect/member

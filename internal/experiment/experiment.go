@@ -16,10 +16,11 @@ const (
 
 // Experiment is a comparison of arms. It does not change.
 type Experiment struct {
-	Name string
-	By   string // what keeps its arm: a key, a user, a session, or nothing beyond a request
-	Arms []Arm  // the first is the control, which the others are compared with
-	Ramp *Ramp  // in place of the weights of its two arms; nil: there is none
+	Name   string
+	By     string  // what keeps its arm: a key, a user, a session, or nothing beyond a request
+	Arms   []Arm   // the first is the control, which the others are compared with
+	Ramp   *Ramp   // in place of the weights of its two arms; nil: there is none
+	Shadow *Shadow // every request gets the control, and some are sent to the other arms, too; nil: arms are assigned
 }
 
 // Arm is one way of answering.
@@ -58,7 +59,10 @@ func (e *Experiment) Assign(unit string, weights []int) int {
 
 // score is a number from the exponential distribution of rate 1, by the hash of three texts. Of such numbers, each over its
 // weight, the least is that of an arm with the probability of its share.
-func score(parts ...string) float64 {
+func score(parts ...string) float64 { return -math.Log(uniform(parts...)) }
+
+// uniform is a number between 0 and 1 by the hash of texts.
+func uniform(parts ...string) float64 {
 	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a
 	h := uint64(offset)
 	for _, p := range parts {
@@ -72,5 +76,5 @@ func score(parts ...string) float64 {
 	h ^= h >> 27
 	h *= 0x94d049bb133111eb
 	h ^= h >> 31
-	return -math.Log((float64(h>>11) + 0.5) / (1 << 53))
+	return (float64(h>>11) + 0.5) / (1 << 53)
 }

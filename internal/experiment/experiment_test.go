@@ -92,3 +92,29 @@ func BenchmarkAssign(b *testing.B) {
 		e.Assign("organization/a-user-id-of-usual-length", nil)
 	}
 }
+
+func TestAShareOfRequestsIsShadowed(t *testing.T) {
+	e := three()
+	if e.Shadows("any") {
+		t.Error("an experiment without shadows has one")
+	}
+	for _, share := range []float64{0, 0.05, 0.5, 1} {
+		e.Shadow = &experiment.Shadow{Share: share}
+		again := three()
+		again.Shadow = e.Shadow
+		n := 0
+		for i := range units {
+			id := fmt.Sprintf("6b1f0c2e-%d", i)
+			if e.Shadows(id) {
+				n++
+			}
+			if i < 1000 && e.Shadows(id) != again.Shadows(id) {
+				t.Fatalf("%s is decided in two ways", id)
+			}
+		}
+		want, sd := share*units, math.Sqrt(units*share*(1-share))
+		if math.Abs(float64(n)-want) > 4*sd {
+			t.Errorf("%d of %d requests have shadows, want %.0f ± %.0f", n, units, want, 4*sd)
+		}
+	}
+}
