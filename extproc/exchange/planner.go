@@ -375,17 +375,18 @@ func (p *planner) form(plan *routing.Plan) *checks.Form {
 	return checks.FormOf(c)
 }
 
-// smallest is the smallest window of context, in tokens, that a model is thought to have where nobody says.
-const smallest = 8192
-
-// overflows reports whether the prompt may be too long for a leg, as nobody counted it exactly, and fit one behind it.
+// overflows reports whether the prompt may be too long for a leg, whose window is known, as nobody counted it exactly, and fit
+// one behind it. Of a window that nobody knows nothing is feared: it would take every longer prompt off the direct path.
 func (p *planner) overflows(l ticket.Leg, rest []routing.Step) bool {
-	if len(p.came) < smallest || len(rest) == 0 || p.x.Op != llm.OpChat && p.x.Op != llm.OpComplete && p.x.Op != llm.OpEmbed {
+	if len(rest) == 0 || p.x.Op != llm.OpChat && p.x.Op != llm.OpComplete && p.x.Op != llm.OpEmbed {
 		return false
 	}
 	facts := p.x.snap.Providers[l.Provider].Facts(l.Model, l.Like)
 	room := counting.RoomOf(&facts, p.head.MaxTokens)
-	if room.Window > 0 && room.Bytes(int64(len(p.came))) {
+	if room.Bytes(int64(len(p.came))) {
+		return false
+	}
+	if e, ok := p.prompts[l.Target()]; ok && e.Class == tokenizer.Exact && room.Fits(&e) == nil {
 		return false
 	}
 	does := p.x.failover().On.On(failure.ContextTooLong)
