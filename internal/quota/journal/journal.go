@@ -70,6 +70,7 @@ type Journal struct {
 // pending is what is not written yet.
 type pending struct {
 	buffer  []byte         // frames
+	spare   []byte         // room for the next
 	lines   int            // in it
 	budgets map[string]int // numbers of those that the segment defines to which the buffer goes
 	defined []byte         // their definitions

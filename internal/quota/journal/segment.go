@@ -78,19 +78,27 @@ type batch struct {
 	segment *segment
 }
 
-// mostKept is the most room that is made ready for a batch.
-const mostKept = 64 << 10
+// mostKept is the largest room of a batch that is used again.
+const mostKept = 1 << 20
 
 // take cuts off what waits. The caller holds both locks.
 func (j *Journal) take() batch {
 	b := batch{lines: j.buffer, defined: j.defined, round: j.round, segment: j.active}
-	j.buffer, j.lines, j.round = make([]byte, 0, min(len(b.lines), mostKept)), 0, newRound() // the next will be as long
+	j.buffer, j.spare = j.spare[:0], nil
+	j.lines, j.round = 0, newRound()
 	if j.active.size+int64(len(b.lines)) >= j.p.Segment {
 		// The lines after these go to the next segment, where their budgets must be defined.
 		j.defined = nil
 		clear(j.budgets)
 	}
 	return b
+}
+
+// giveBack keeps the room of lines that nobody needs any more for a later batch. The caller holds the lock.
+func (j *Journal) giveBack(lines []byte) {
+	if cap(lines) > cap(j.spare) && cap(lines) <= mostKept {
+		j.spare = lines
+	}
 }
 
 // handOver makes a round the kernel's, and reports whether it is.
@@ -123,6 +131,7 @@ func (j *Journal) hand() {
 	b.round.written = err == nil // of one that failed, the writer says what became of it
 	if err == nil && !b.round.waited {
 		close(b.round.over)
+		j.giveBack(b.lines)
 		return
 	}
 	j.handed = append(j.handed, b)
@@ -331,6 +340,10 @@ func (j *Journal) finish(all *writing) {
 	if err != nil {
 		j.buffer = append(all.whole(), j.buffer...)
 		j.round.urgent = true
+	} else {
+		for _, b := range all.batches {
+			j.giveBack(b.lines)
+		}
 	}
 	j.mu.Unlock()
 	if full {
