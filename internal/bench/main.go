@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	f.StringVar(&o.cells, "cells", "", "cells to measure, separated by commas (all)")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds")
 	f.Float64Var(&o.scale, "scale", 1, "factor on the length of each measurement")
-	f.DurationVar(&o.most, "most", 5*time.Minute, "begin no round that would end later")
+	f.DurationVar(&o.most, "most", 6*time.Minute, "begin no round that would end later")
 	f.BoolVar(&o.once, "once", true, "measure memory with open streams and the cold start too")
 	f.BoolVar(&o.pinned, "pinned", false, "set by the program itself, once it runs on its core")
 	if err := f.Parse(args); err != nil {

@@ -46,7 +46,8 @@ type cell struct {
 	name   string
 	size   int
 	conns  int
-	warm   int // requests on each connection
+	warm   int           // requests on each connection
+	grows  time.Duration // under load before the first round
 	stream bool
 	keep   bool          // whether each latency is kept
 	alone  bool          // only where there is a service
@@ -78,7 +79,7 @@ const (
 const booked = 1500 * time.Millisecond
 
 var cells = []cell{
-	{name: cell1K, size: 1 << 10, conns: 64, warm: 8, drive: saturating(2 * time.Second)},
+	{name: cell1K, size: 1 << 10, conns: 64, warm: 8, grows: 4 * time.Second, drive: saturating(2 * time.Second)},
 	{name: cell100K, size: 100 << 10, conns: 32, warm: 4, drive: saturating(2 * time.Second)},
 	{name: cell1M, size: 1 << 20, conns: 8, warm: 4, alone: true, drive: saturating(2 * time.Second)},
 	{name: cellRate, size: 1 << 10, conns: 32, warm: 2, keep: true, drive: func(l *load, scale float64) { l.rate(5*time.Millisecond, stretch(2*time.Second, scale)) }},
@@ -99,7 +100,13 @@ func (r *row) measure(ctx context.Context, round int, o options, add func(sample
 		if model == "" || c.alone && r.service == nil {
 			continue
 		}
-		l, err := newLoad(ctx, asked{addr: r.addr, key: r.key, model: model, size: c.size, stream: c.stream, usage: r.usage}, c.conns, c.warm)
+		a := asked{addr: r.addr, key: r.key, model: model, size: c.size, stream: c.stream, usage: r.usage}
+		if round == 0 && c.grows > 0 {
+			if err := grow(ctx, a, c.conns, stretch(c.grows, o.scale)); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+		l, err := newLoad(ctx, a, c.conns, c.warm)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -119,6 +126,18 @@ func (r *row) measure(ctx context.Context, round int, o options, add func(sample
 		}
 	}
 	return r.checkPath(ctx)
+}
+
+// grow puts a subject under load before anything is measured: what a process does once, as growing its heap to its usual
+// size, is not of a request.
+func grow(ctx context.Context, a asked, conns int, d time.Duration) error {
+	l, err := newLoad(ctx, a, conns, 1)
+	if err != nil {
+		return err
+	}
+	l.saturate(d)
+	l.Close()
+	return l.fault()
 }
 
 // charge runs f and says what it cost the row's processes in all, in microseconds.
