@@ -120,15 +120,15 @@ func attemptLog(s *Spec) []*accesslogv3.AccessLog {
 			Comparison: &accesslogv3.ComparisonFilter{Op: op, Value: &corev3.RuntimeUInt32{DefaultValue: v, RuntimeKey: "signalbox.attempt_log"}},
 		}}}
 	}
-	any := []*accesslogv3.AccessLogFilter{
+	failed := []*accesslogv3.AccessLogFilter{
 		status(accesslogv3.ComparisonFilter_GE, 300),
 		status(accesslogv3.ComparisonFilter_EQ, 0), // no answer came
 		{FilterSpecifier: &accesslogv3.AccessLogFilter_ResponseFlagFilter{ResponseFlagFilter: &accesslogv3.ResponseFlagFilter{}}},
 	}
 	if s.Service.Room {
-		any = append(any, sample())
+		failed = append(failed, sample())
 	}
-	l.Filter = &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_OrFilter{OrFilter: &accesslogv3.OrFilter{Filters: any}}}
+	l.Filter = &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_OrFilter{OrFilter: &accesslogv3.OrFilter{Filters: failed}}}
 	return []*accesslogv3.AccessLog{l}
 }
 

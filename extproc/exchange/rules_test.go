@@ -70,7 +70,8 @@ func TestRulesLaws(outer *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		clusters, at, n := plan.Plan.Clusters, -1, 0
+		clusters, at := plan.Plan.Clusters, -1
+		var n int
 		var last *fault
 		for n = 1; ; n++ {
 			cluster := clusters[min(n, len(clusters))-1]

@@ -66,7 +66,7 @@ func providerKey(k *store.ProviderKey) *v1.ProviderKey {
 
 func key(k *store.Key) *v1.Key {
 	out := &v1.Key{
-		Id: k.ID, Name: k.Name, Organization: k.Organization, Team: k.Team, Project: k.Project, Role: k.Role, State: string(k.State), Expires: at(k.Expires),
+		Id: k.ID, Name: k.Name, Organization: k.Organization, Team: k.Team, Project: k.Project, Role: k.Role, State: k.State, Expires: at(k.Expires),
 		Scope: &v1.Scope{Models: k.Scope.Models, Routes: k.Scope.Routes, Operations: k.Scope.Operations, Regions: k.Scope.Regions, Networks: k.Scope.Networks},
 		Stamp: stamp(&k.Stamp),
 	}

@@ -76,7 +76,6 @@ func TestABreakerOnARealEnvoy(t *testing.T) {
 		}
 		return nil
 	})
-	opened := time.Now()
 	if m := s.Metrics(); !strings.Contains(m, `signalbox_breaker_changes_total{gen_ai_request_model="m",provider="first",state="open"} 1`) {
 		t.Error("the page of metrics has no open breaker")
 	}
@@ -97,7 +96,7 @@ func TestABreakerOnARealEnvoy(t *testing.T) {
 		}
 		return nil
 	})
-	opened = time.Now()
+	opened := time.Now()
 	s.Service().Stop() // an orderly restart keeps it
 	s.Serve()
 	stack.Eventually(t, 30*time.Second, "the service is back", s.Ready)

@@ -72,7 +72,7 @@ ledger: { store: "sqlite:run/ledger.db" }
 	said("I am Eve.", post(t, s.Base+"/v2/chat", `{"model":"support","metadata":{"customer":"Eve"}}`))
 	post(t, s.Base+chatPath, `{"model":"support@3","metadata":{"customer":"Ann"}}`).want(t, 400, `"param":"model"`)
 	post(t, s.Base+chatPath, `{"template":{"name":"support","variables":{}}}`).want(t, 400, `"param":"template.variables.customer"`)
-	post(t, s.Base+messagePath, `{"template":{"name":"suport"}}`).want(t, 400, "template.name: there is no template")
+	post(t, s.Base+messagePath, `{"template":{"name":"no-such-reply"}}`).want(t, 400, "template.name: there is no template")
 	post(t, s.Base+"/v1beta/models/support:generateContent", `{"labels":{"customer":"Eve","tone":"rude"}}`).want(t, 400, "labels.tone: must be one of friendly, formal")
 
 	sent := func(want string) {

@@ -84,8 +84,8 @@ type Found struct {
 // without one that may be given again, one of those who wait runs in its place. Errors are *llm.Error.
 func (d *Desk) Begin(ctx context.Context, c Call) (Found, error) {
 	at := d.root.place(c.Tenant, c.Key)
-	print := at.printOf(c.Digest)
-	lease, claim := newLease(print, c.Key)
+	digest := at.printOf(c.Digest)
+	lease, claim := newLease(digest, c.Key)
 	began := time.Now()
 	for n := 0; ; n++ {
 		e, err := d.take(ctx, at.address, claim)
@@ -97,7 +97,7 @@ func (d *Desk) Begin(ctx context.Context, c Call) (Found, error) {
 			d.hold(claim, at.address)
 			d.count(either(n > 0, "taken_over", "first"))
 			return Found{Lease: lease, Waited: since(began, n)}, nil
-		case e.Print != print:
+		case e.Print != digest:
 			d.count("mismatch")
 			return Found{}, mismatch()
 		case e.Answer != nil:

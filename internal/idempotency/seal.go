@@ -169,17 +169,17 @@ type Lease string
 // holderBytes is the length of a holder, before it is encoded.
 const holderBytes = 16
 
-func newLease(print, key string) (Lease, Claim) {
+func newLease(digest, key string) (Lease, Claim) {
 	var id [holderBytes]byte
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
 	holder := base64.RawURLEncoding.EncodeToString(id[:])
-	return Lease(holder + "." + base64.RawURLEncoding.EncodeToString([]byte(print)) + "." + key), Claim{holder, print}
+	return Lease(holder + "." + base64.RawURLEncoding.EncodeToString([]byte(digest)) + "." + key), Claim{holder, digest}
 }
 
 // read takes a lease apart.
 func (l Lease) read() (key string, c Claim, ok bool) {
 	holder, rest, _ := strings.Cut(string(l), ".")
-	print, key, ok := strings.Cut(rest, ".")
-	raw, err := base64.RawURLEncoding.DecodeString(print)
+	digest, key, ok := strings.Cut(rest, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(digest)
 	return key, Claim{holder, string(raw)}, ok && err == nil && len(raw) == printBytes && holder != ""
 }

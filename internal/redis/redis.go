@@ -176,13 +176,13 @@ type Options struct {
 }
 
 // Connect makes a client. It connects to nothing yet.
-func (at Place) Connect(p Options) goredis.UniversalClient {
+func (p Place) Connect(with Options) goredis.UniversalClient {
 	quiet()
 	o := &goredis.UniversalOptions{
-		Addrs: at.addresses, MasterName: at.master, IsClusterMode: at.cluster, Username: at.user, DB: at.db,
+		Addrs: p.addresses, MasterName: p.master, IsClusterMode: p.cluster, Username: p.user, DB: p.db,
 		ContextTimeoutEnabled: true,
-		DialTimeout:           dial, ReadTimeout: p.Patience, WriteTimeout: p.Patience, PoolTimeout: p.Timeout,
-		PoolSize: p.Connections,
+		DialTimeout:           dial, ReadTimeout: with.Patience, WriteTimeout: with.Patience, PoolTimeout: with.Timeout,
+		PoolSize: with.Connections,
 		// One more try for a connection that a restarted server closed: every call is safe to repeat.
 		MaxRetries: 1, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 4 * time.Millisecond,
 		// Nothing is sent when a connection is made but AUTH, SELECT and HELLO: a late answer to more could be
@@ -192,14 +192,14 @@ func (at Place) Connect(p Options) goredis.UniversalClient {
 		DialerRetries:            1,
 		Protocol:                 2,
 	}
-	if at.tls {
-		o.TLSConfig = p.TLS
+	if p.tls {
+		o.TLSConfig = with.TLS
 		if o.TLSConfig == nil {
 			o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 		}
 	}
-	if p.Password != nil {
-		keep := &passwords{fetch: p.Password, user: at.user}
+	if with.Password != nil {
+		keep := &passwords{fetch: with.Password, user: p.user}
 		o.CredentialsProviderContext = keep.credentials
 	}
 	return goredis.NewUniversalClient(o)

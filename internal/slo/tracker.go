@@ -88,7 +88,8 @@ type Event struct {
 // judge says whether an event counts for an objective, and how. Of an answer that nobody waited for, or that failed, the
 // time counts as far as it was too long already.
 func (o *Objective) judge(e *Event) (s Sum, counts bool) {
-	bad, broken := false, e.Failed || e.Left
+	var bad bool
+	broken := e.Failed || e.Left
 	switch o.Kind {
 	case Success:
 		if e.Left {

@@ -52,7 +52,7 @@ func keys() *table[Key] {
 	return &table[Key]{
 		kind: KindKey, name: "api_keys", key: "id", columns: []string{"id", "name", "organization", "team", "project", "role", "scope", "state", "expires"},
 		fields: func(k *Key) []any {
-			return []any{k.ID, k.Name, k.Organization, orNull(k.Team), orNull(k.Project), k.Role, text(k.Scope), string(k.State), micro(k.Expires)}
+			return []any{k.ID, k.Name, k.Organization, orNull(k.Team), orNull(k.Project), k.Role, text(k.Scope), k.State, micro(k.Expires)}
 		},
 		scan: func(k *Key) []any {
 			return []any{&k.ID, &k.Name, &k.Organization, nullable{&k.Team}, nullable{&k.Project}, &k.Role, document{&k.Scope}, &k.State, moment{&k.Expires}}
@@ -320,7 +320,7 @@ func (t *Tx) DeleteKey(id string, version int64) error {
 
 // Issued reads what lets in: the secrets of all active keys, or of one.
 func (s *Store) Issued(ctx context.Context, id string) ([]auth.Issued, error) {
-	where, args := "k.state = ?", []any{string(Active)}
+	where, args := "k.state = ?", []any{Active}
 	if id != "" {
 		where, args = where+" AND k.id = ?", append(args, id)
 	}

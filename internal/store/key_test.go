@@ -47,7 +47,7 @@ func keys(t *testing.T, at func(store.Options) *rig) {
 		want  int
 	}{{store.Disabled, 0}, {store.Active, 1}} {
 		r.change(func(tx *store.Tx) error {
-			_, err := tx.UpdateKey("app", 0, string(c.state), func(k *store.Key) error { k.State, k.Team = c.state, "edge"; return nil })
+			_, err := tx.UpdateKey("app", 0, c.state, func(k *store.Key) error { k.State, k.Team = c.state, "edge"; return nil })
 			return err
 		})
 		if got := len(issued()); got != c.want {

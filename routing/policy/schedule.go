@@ -14,7 +14,7 @@ import (
 // these, prefer tries these first, and avoid tries them last. At other times it does nothing. Several schedules
 // stand one behind the other.
 //
-// Hours run from from to to, without it; where to is not later than from, over midnight, and then days are those on which
+// Hours run from the first to the second, without it; where to is not later than from, over midnight, and then days are those on which
 // they begin. Changes to summer time and back are kept to.
 type Schedule struct {
 	From   string   `yaml:"from" form:"hour" zero:"the whole day" doc:"When it begins, as 22:00."`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,7 +118,7 @@ func TestArmsAreAddedUp(t *testing.T) {
 func TestCorrectionsCorrect(t *testing.T) {
 	all := exchanges(1, 1000, [2]arm{{0, 1, 2}, {0, 1, 2}})
 	before := tally(all).Arms[1]
-	for _, r := range all[:len(all):len(all)] {
+	for _, r := range slices.Clip(all) {
 		all = append(all, &ledger.Record{Key: ledger.Key{Organization: r.Organization, ID: r.ID, Sequence: 1}, Cause: "rerate", Who: r.Who, Asked: r.Asked, Result: ledger.Result{Status: ledger.OK}, Money: ledger.Money{Cost: r.Money.Cost}})
 	}
 	after := tally(all).Arms[1]

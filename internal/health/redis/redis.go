@@ -76,7 +76,7 @@ func New(p Params) (*Gossip, error) {
 
 // Run tells and hears until the context ends, and then closes the connections.
 func (g *Gossip) Run(ctx context.Context) {
-	defer g.client.Close() //nolint:errcheck // nothing is lost by it
+	defer g.client.Close()
 	t := time.NewTicker(g.p.Every)
 	defer t.Stop()
 	for {

@@ -59,14 +59,14 @@ type bench struct {
 	one, two idempotency.Store
 }
 
-func claim(holder, print string) idempotency.Claim {
-	return idempotency.Claim{Holder: holder, Print: print}
+func claim(holder, digest string) idempotency.Claim {
+	return idempotency.Claim{Holder: holder, Print: digest}
 }
 
 // take takes an address and says what came of it: taken, runs PRINT, or ended PRINT ANSWER.
-func (b *bench) take(s idempotency.Store, address, holder, print string, lease time.Duration) string {
+func (b *bench) take(s idempotency.Store, address, holder, digest string, lease time.Duration) string {
 	b.Helper()
-	e, err := s.Take(context.Background(), address, claim(holder, print), lease)
+	e, err := s.Take(context.Background(), address, claim(holder, digest), lease)
 	switch {
 	case err != nil:
 		return err.Error()
@@ -86,9 +86,9 @@ func (b *bench) want(got, want string) {
 }
 
 // finish stores an answer, and says whether it was.
-func (b *bench) finish(s idempotency.Store, address, holder, print, answer string, keep time.Duration) bool {
+func (b *bench) finish(s idempotency.Store, address, holder, digest, answer string, keep time.Duration) bool {
 	b.Helper()
-	ok, err := s.Finish(context.Background(), address, claim(holder, print), []byte(answer), keep)
+	ok, err := s.Finish(context.Background(), address, claim(holder, digest), []byte(answer), keep)
 	if err != nil {
 		b.Error(err)
 	}
@@ -304,14 +304,14 @@ func (b *bench) bytes() {
 	for i := range all {
 		all[i] = byte(i)
 	}
-	print := string(all[:16])
-	b.take(b.one, "a", "h1", print, long)
-	ok, err := b.one.Finish(context.Background(), "a", claim("h1", print), all[:], long)
+	digest := string(all[:16])
+	b.take(b.one, "a", "h1", digest, long)
+	ok, err := b.one.Finish(context.Background(), "a", claim("h1", digest), all[:], long)
 	if err != nil || !ok {
 		b.Fatal(ok, err)
 	}
 	e, err := b.two.Take(context.Background(), "a", claim("h2", "p"), long)
-	if err != nil || e.Print != print || !bytes.Equal(e.Answer, all[:]) {
+	if err != nil || e.Print != digest || !bytes.Equal(e.Answer, all[:]) {
 		b.Errorf("got %q %q, %v", e.Print, e.Answer, err)
 	}
 }

@@ -37,7 +37,7 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) (err error) {
 		&s.rollup:  into("ledger_rollups", append([]string{"period", "start", "series"}, sums[:]...), 1, "UPDATE SET "+strings.Join(set, ",")),
 		&s.charge:  into("ledger_budgets", []string{"organization", "budget", "start", "amount"}, 1, "UPDATE SET amount=amount+excluded.amount"),
 	} {
-		if *to, err = db.PrepareContext(ctx, text); err != nil {
+		if *to, err = db.PrepareContext(ctx, text); err != nil { //nolint:sqlclosecheck // close does
 			return errors.Join(err, s.close())
 		}
 	}

@@ -213,10 +213,10 @@ var cases = []struct {
 	{"the end of a lease tells its exchanges, and what still runs is a reservation of its own", func(b *bench) {
 		b.want(b.reserve("l", "month 60, gauge 3"), "ok")
 		b.want(b.reserve("other", "month 5"), "ok")
-		b.want(b.end("l", "a S 7 1, b V 0 0, c P 20 1, d S 9 1"), "P to S: N N N N")
+		b.want(b.end("a S 7 1, b V 0 0, c P 20 1, d S 9 1"), "P to S: N N N N")
 		b.want(b.peek("month"), "used 16, reserved 25")
 		b.want(b.peek("gauge"), "used 0, reserved 1")
-		b.want(b.end("l", "a S 7 1, c P 20 1"), "S to S")
+		b.want(b.end("a S 7 1, c P 20 1"), "S to S")
 		b.want(b.settle("a", "month 9, gauge 1"), "S to S")
 		b.want(b.settle("b", "month 9, gauge 1"), "V to V")
 		b.want(b.settle("c", "month 4, gauge 1"), "P to S")
@@ -229,7 +229,7 @@ var cases = []struct {
 		b.claims["a"] = b.list("month 7, gauge 1")
 		b.want(b.settle("a", "month 7, gauge 1"), "N to S")
 		b.want(b.ask("b", "month 5", true), "ok")
-		b.want(b.end("l", "a S 7 1, b S 3 1, c S 2 1, c S 2 1"), "P to S: S P N S")
+		b.want(b.end("a S 7 1, b S 3 1, c S 2 1, c S 2 1"), "P to S: S P N S")
 		b.want(b.peek("month"), "used 9, reserved 5")
 	}},
 	{"a lease that expired is charged whole until its end is told", func(b *bench) {
@@ -237,7 +237,7 @@ var cases = []struct {
 		b.step(hold)
 		b.want(b.reap(), "l")
 		b.want(b.peek("day"), "used 40, reserved 0")
-		b.want(b.end("l", "a S 7 1, b P 5 1"), "X to S: N N")
+		b.want(b.end("a S 7 1, b P 5 1"), "X to S: N N")
 		b.want(b.peek("day"), "used 7, reserved 5")
 		b.want(b.peek("gauge"), "used 0, reserved 1")
 		b.step(hold)
@@ -245,7 +245,7 @@ var cases = []struct {
 		b.want(b.peek("day"), "used 12, reserved 0")
 	}},
 	{"a lease that was forgotten counts as what its exchanges used", func(b *bench) {
-		b.want(b.end("l", "a S 7 1, b P 5 1"), "N to S: N N")
+		b.want(b.end("a S 7 1, b P 5 1"), "N to S: N N")
 		b.want(b.peek("month"), "used 7, reserved 5")
 		b.want(b.settle("b", "month 1, gauge 1"), "P to S")
 		b.want(b.peek("month"), "used 8, reserved 0")
@@ -260,8 +260,9 @@ var cases = []struct {
 	}},
 }
 
-// end ends a lease, with exchanges as "a S 7 1": id, state, amounts.
-func (b *bench) end(id, draws string) string {
+// end ends the lease l, with exchanges as "a S 7 1": id, state, amounts.
+func (b *bench) end(draws string) string {
+	const id = "l"
 	b.t.Helper()
 	s := &quota.Settlement{Organization: b.Organization, ID: id, Born: b.now, Claims: b.claims[id], Draws: []quota.Draw{}}
 	if s.Claims == nil {
@@ -281,14 +282,14 @@ func (b *bench) end(id, draws string) string {
 	if err != nil {
 		return word(err)
 	}
-	out := outcome(o)
-	for i, st := range o.Draws {
-		if i == 0 {
-			out += ":"
-		}
-		out += " " + string(rune(st))
+	if len(o.Draws) == 0 {
+		return outcome(o)
 	}
-	return out
+	states := make([]string, len(o.Draws))
+	for i, st := range o.Draws {
+		states[i] = string(rune(st))
+	}
+	return outcome(o) + ": " + strings.Join(states, " ")
 }
 
 func shadow(b *bench) {

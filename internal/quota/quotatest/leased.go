@@ -18,11 +18,11 @@ type Leasing interface {
 
 // Leased makes subjects of a store that leases before those of another. What it does must be the same, but for levels, for
 // counters while a lease is open, and for the time at which an end is told; so counters are read after a Flush.
-func Leased(subject func(testing.TB) Subject, make func(store quota.Store, now func() time.Time, told func(*quota.Settlement, quota.Outcome, error)) Leasing) func(testing.TB) Subject {
+func Leased(subject func(testing.TB) Subject, lease func(store quota.Store, now func() time.Time, told func(*quota.Settlement, quota.Outcome, error)) Leasing) func(testing.TB) Subject {
 	return func(t testing.TB) Subject {
 		in := subject(t)
 		l := &leased{inner: in.Store, organization: in.Organization, told: map[string]quota.Outcome{}, open: map[string][]quota.Claim{}, over: map[string]bool{}}
-		l.Leasing = make(in.Store, l.now, func(s *quota.Settlement, out quota.Outcome, _ error) {
+		l.Leasing = lease(in.Store, l.now, func(s *quota.Settlement, out quota.Outcome, _ error) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.told[s.ID] = out
