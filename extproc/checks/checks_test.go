@@ -97,6 +97,37 @@ func TestWhatIsFoundInAnswers(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongIsMendedOrTold(t *testing.T) {
+	number := schema(`{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}`)
+	for _, c := range []struct {
+		name           string
+		texts          []string
+		mended, by     string // the first that is
+		said, complain string // what the model is told of
+	}{
+		{"all are right", []string{`{"n":1}`}, "", "", "", ""},
+		{"fences", []string{"```\n{\"n\":1}\n```"}, `{"n":1}`, "fences", "```\n{\"n\":1}\n```", "it is no JSON: invalid value at byte 0"},
+		{"the second of two", []string{`{"n":1}`, `I say {"n":2}`}, `{"n":2}`, "text", `I say {"n":2}`, "it is no JSON: invalid value at byte 0"},
+		{"one of two cannot be mended", []string{`I say {"n":2}`, `no`}, "", "", `I say {"n":2}`, "it is no JSON: invalid value at byte 0"},
+		{"what is mended does not fit the schema", []string{`I say {"n":"2"}`}, "", "", `I say {"n":"2"}`, "it is no JSON: invalid value at byte 0"},
+		{"a member of another type", []string{`{"n":"2"}`}, "", "", `{"n":"2"}`, "- at '/n': got string, want integer"},
+	} {
+		l := checks.New(rules(failure.InvalidOutput), number)
+		for i, s := range c.texts {
+			ev, last := text(i, s), end(i, llm.StopEnd, "stop")
+			l.Event(&ev)
+			l.Event(&last)
+		}
+		instead, how, ok := l.Mended()
+		if ok != (c.mended != "") || how != c.by || ok && string(instead[c.texts[len(c.texts)-1]]) != c.mended {
+			t.Errorf("%s: got %q by %q, %v", c.name, instead, how, ok)
+		}
+		if said, why := l.Wrong(); string(said) != c.said || why != c.complain {
+			t.Errorf("%s: got %q for %q", c.name, why, said)
+		}
+	}
+}
+
 func TestARouteWithoutRulesLooksAtNothing(t *testing.T) {
 	var usual failure.Rules
 	l := checks.New(&usual, nil)

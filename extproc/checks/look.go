@@ -1,12 +1,19 @@
 package checks
 
 import (
+	"cmp"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/extproc/checks/mend"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/routing/failure"
 )
 
 // most bounds the text of an answer that is kept to be looked at, in bytes.
 const most = 1 << 20
+
+// schemaFails is how the reader of schemas begins what it says of a value; what is wrong stands behind it.
+const schemaFails = "jsonschema validation failed with '" + local + "#'\n"
 
 // Look is a look at one answer. A nil Look sees nothing.
 type Look struct {
@@ -65,6 +72,34 @@ func (l *Look) keep(ev *llm.Event) {
 		return
 	}
 	l.texts[ev.Choice] = append(l.texts[ev.Choice], ev.Text...)
+}
+
+// Mended returns what the texts that are not of the form are to be replaced by, and how the first of them was mended;
+// false: one of them cannot be, or comes to nothing of the form.
+func (l *Look) Mended() (instead map[string][]byte, how string, ok bool) {
+	instead = map[string][]byte{}
+	for i := range l.ended {
+		if l.form.Fits(l.texts[i]) == nil {
+			continue
+		}
+		value, by := mend.Text(l.texts[i])
+		if value == nil || l.form.Fits(value) != nil {
+			return nil, "", false
+		}
+		instead[string(l.texts[i])] = value
+		how = cmp.Or(how, by)
+	}
+	return instead, how, len(instead) > 0
+}
+
+// Wrong returns the first text that is not of the form, and why it is not.
+func (l *Look) Wrong() (text []byte, why string) {
+	for i := range l.ended {
+		if err := l.form.Fits(l.texts[i]); err != nil {
+			return l.texts[i], strings.TrimPrefix(err.Error(), schemaFails)
+		}
+	}
+	return nil, ""
 }
 
 // Found returns what is wrong with the answer so far, or with all of it where whole; nil: nothing is.

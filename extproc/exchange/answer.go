@@ -45,7 +45,7 @@ type answering struct {
 	owed    int // chunks not replied to, while the head is held
 	pipe    pipe
 	inflate *inflate.Reader
-	body    []byte    // of an error
+	body    []byte    // of an error, or an answer that may have to be mended
 	seen    int64     // bytes of a whole answer
 	last    time.Time // of the last content
 	tape    *tape     // nil: nothing is recorded
@@ -222,6 +222,7 @@ func (a *Attempt) take(chunk []byte, end bool) ([]Reply, error) {
 		p.failed = &llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer is over the limit of " + strconv.FormatInt(a.x.snap.MaxAnswer, 10) + " bytes"}
 	} else {
 		a.feed(chunk, end)
+		a.holdOn(chunk)
 	}
 	switch {
 	case s.phase == phRelay && whole && p.failed != nil:
@@ -235,9 +236,11 @@ func (a *Attempt) take(chunk []byte, end bool) ([]Reply, error) {
 	case s.phase == phRelay:
 	case p.failed != nil && (!p.content || s.phase == phWhole):
 		return a.fail(p.failed), nil
+	case a.mended(end):
 	case a.unwanted(end):
+		a.remember()
 		return a.fail(p.look.Found(end)), nil
-	case p.empty(end) && a.n < len(a.x.Steps) && a.x.Op != llm.OpCount: // the last target's answer is what it is; a count is usage alone
+	case p.empty(end) && a.x.left(a.n) && a.x.Op != llm.OpCount: // the last target's answer is what it is; a count is usage alone
 		return a.fail(&llm.Error{Code: llm.CodeUpstream, Reason: "empty_answer", Message: "the provider's answer is empty"}), nil
 	case end, s.seen > maxHeld:
 	case s.phase == phWhole, !p.content && !p.ended:
@@ -273,7 +276,7 @@ func (a *Attempt) broke(e *llm.Error) {
 func (a *Attempt) release(end bool) []Reply {
 	s := &a.ans
 	var rs []Reply
-	rewrites := s.pipe.writer != nil || s.pipe.strip != nil
+	rewrites := s.pipe.writer != nil || s.pipe.strip != nil || s.pipe.mended != ""
 	if !s.pipe.sent {
 		s.pipe.sent = true
 		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: s.pipe.failed, Provider: providerID(s.header)})
@@ -281,6 +284,9 @@ func (a *Attempt) release(end bool) []Reply {
 		if rewrites {
 			h = Reply{To: ToAnswerHead}
 			a.answerHeaders(&h, end)
+		}
+		if s.pipe.mended != "" {
+			h.Set = append(h.Set, providers.Header{Name: headerMended, Value: s.pipe.mended})
 		}
 		rs = append(rs, h)
 	}
@@ -412,6 +418,7 @@ type pipe struct {
 	usage   llm.Usage
 	said    *content.Said // nil: nothing is kept
 	look    *checks.Look  // nil: nothing is looked at
+	mended  string        // how out was mended; "": it was not
 }
 
 // feed takes the next plain bytes.

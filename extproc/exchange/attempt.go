@@ -39,6 +39,9 @@ func (c *Core) Try(held string, n int, cluster string, h Header) (*Attempt, *Ans
 		return nil, c.fault(nil, h, err.Error())
 	}
 	i := x.nth(n)
+	if x.revive(i, cluster) {
+		i--
+	}
 	for i >= 0 && i < len(x.Steps) && x.cluster(x.Steps[i].Provider) != cluster {
 		i++ // Envoy may have passed over a step; it never goes back
 	}
@@ -282,6 +285,9 @@ func (a *Attempt) rewrite(ctx context.Context, body []byte) (*providers.Outbound
 	if bad != nil {
 		return nil, bad
 	}
+	if a.leg.Spare {
+		in.Body = x.askAgain(in.Body)
+	}
 	if a.client.Name() == x.Dialect {
 		h, err := a.server.Peek(in)
 		if err != nil {
@@ -339,7 +345,7 @@ func (a *Attempt) End() {
 		a.ans.inflate.Close()
 	}
 	u := a.ans.pipe.usage
-	if a.ans.pipe.writer == nil && a.ans.phase != phListen && !a.listens() { // only judged: what follows was not read
+	if a.ans.pipe.writer == nil && a.ans.phase != phListen && !a.listens() && a.ans.pipe.mended == "" { // only judged: what follows was not read
 		u = llm.Usage{}
 	}
 	if s := a.ans.pipe.strip; s != nil {

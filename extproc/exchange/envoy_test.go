@@ -127,7 +127,9 @@ func (r *rig) planned(reply *exchange.Reply) {
 	}
 	r.sayf("plan %s", strings.Join(reply.Plan.Clusters, " "))
 	for _, l := range t.Steps {
-		r.sayf("step %s key %q %s", l.Target(), l.Key, l.Path)
+		if !l.Spare {
+			r.sayf("step %s key %q %s", l.Target(), l.Key, l.Path)
+		}
 	}
 	for _, h := range reply.Set {
 		if strings.HasPrefix(h.Name, "x-envoy-") || strings.HasPrefix(h.Name, "x-signalbox-") {

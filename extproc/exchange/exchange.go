@@ -74,6 +74,7 @@ type watched struct {
 	sample *counting.Sample // nil: nothing is learnt from its usage
 	said   *content.Said    // nil: what is said is not kept
 	form   *checks.Form     // nil: nobody asks for one, or no route
+	wrong  *wrong           // nil: no answer was to be repaired
 }
 
 // intake is what the plan stage knows before there is a plan.
@@ -167,7 +168,8 @@ func (c *Core) find(held string) (*Exchange, error) {
 
 // adopt makes an exchange of another process, or of an earlier life of this one, from its ticket.
 func (c *Core) adopt(t *ticket.Ticket) *Exchange {
-	x := &Exchange{core: c, snap: c.snap.Load(), Ticket: *t, state: stPlanned, news: make(chan struct{}), attempts: make([]Attempted, len(t.Steps))}
+	x := &Exchange{core: c, snap: c.snap.Load(), Ticket: *t, state: stPlanned, news: make(chan struct{})}
+	x.attempts = x.blank()
 	return c.live.add(x)
 }
 
@@ -224,6 +226,7 @@ const (
 	headerProvider = headerPrefix + "provider"   // from clients: whose objects are meant
 	headerTimeout  = headerPrefix + "timeout-ms" // from clients
 
+	headerMended = headerPrefix + "mended" // toward clients: how an answer was made what the request asks for
 	headerTokens = headerPrefix + "tokens" // toward clients: a count that we made
 
 	headerTrace      = "traceparent" // from clients and toward providers, with its tracestate (W3C Trace Context)

@@ -85,7 +85,7 @@ func (a *Attempt) fail(e *llm.Error) []Reply {
 // look begins to look at an answer, where another target may give a better one.
 func (a *Attempt) look() *checks.Look {
 	x := a.x
-	if a.n == len(x.Steps) || x.Op != llm.OpChat && x.Op != llm.OpComplete {
+	if x.Op != llm.OpChat && x.Op != llm.OpComplete || !x.left(a.n) && !x.repairs() {
 		return nil
 	}
 	return checks.New(&x.failover().On, x.form)
@@ -353,6 +353,9 @@ func (x *Exchange) next(n int, e *llm.Error) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := n; i < len(x.Steps); i++ {
+		if i == n && does == failure.Repair && x.mayRepair(i) {
+			return i
+		}
 		if x.attempts[i].under != passed && x.suits(x.Steps[n-1], x.Steps[i], does) {
 			return i
 		}
@@ -389,18 +392,23 @@ func window(p *providers.Provider, l ticket.Leg) int64 {
 // pass passes over the steps between attempt n and the step that follows it, or all where none does. It returns the
 // clusters of all attempts where they are others since.
 func (x *Exchange) pass(n, next int) (clusters []string) {
-	if next == n {
-		return nil
-	}
-	if next < 0 {
-		next = len(x.Steps)
-	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	changed := next < 0
+	if changed {
+		next = len(x.Steps)
+	} else if x.attempts[next].under == passed {
+		x.repair(next)
+		changed = true
+	}
 	for i := n; i < next; i++ {
 		if a := &x.attempts[i]; a.under == notBegun {
-			a.Known, a.Logged, a.under = true, true, passed
+			a.skip()
+			changed = true
 		}
+	}
+	if !changed {
+		return nil
 	}
 	for i := range x.Steps {
 		if x.attempts[i].under != passed {

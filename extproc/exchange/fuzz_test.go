@@ -229,7 +229,7 @@ func FuzzReadTicket(f *testing.F) {
 			}
 			return
 		}
-		if k.V != 1 || k.ID == "" || k.Dialect == "" || len(k.Steps) == 0 || len(k.Steps) > routing.MaxSteps {
+		if k.V != 1 || k.ID == "" || k.Dialect == "" || len(k.Steps) == 0 || len(k.Steps) > ticket.MaxLegs {
 			t.Fatalf("half a ticket: %+v", k)
 		}
 		if err := jsonx.Valid([]byte(k.Encode())); err != nil {

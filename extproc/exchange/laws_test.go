@@ -136,7 +136,7 @@ func TestADamagedTicketIsRefusedWhole(t *testing.T) {
 			}
 			return
 		}
-		if got.V != 1 || got.ID == "" || got.Dialect == "" || len(got.Steps) == 0 || len(got.Steps) > routing.MaxSteps {
+		if got.V != 1 || got.ID == "" || got.Dialect == "" || len(got.Steps) == 0 || len(got.Steps) > ticket.MaxLegs {
 			t.Fatalf("half a ticket: %+v", got)
 		}
 	})

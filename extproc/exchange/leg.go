@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/checks/mend"
 	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
@@ -14,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/failure"
 )
 
 // codec returns the codec toward a leg's provider.
@@ -293,4 +295,162 @@ func (x *Exchange) requestHeaders(out *providers.Outbound) []providers.Header {
 		hs = append(hs, providers.Header{Name: "content-type", Value: cmp.Or(x.Type, "application/json")})
 	}
 	return hs
+}
+
+// wrong is an answer that is to be repaired by the model.
+type wrong struct {
+	said []byte
+	why  string
+	made bool // the attempt to do so
+}
+
+// repairs reports whether an answer that is not of the form which the request asks for is repaired.
+func (x *Exchange) repairs() bool {
+	return x.form != nil && !x.Stream && x.failover().On.On(failure.InvalidOutput) == failure.Repair
+}
+
+// blank are the attempts of a plan of which nothing is known. Those at spare steps are none.
+func (x *Exchange) blank() []Attempted {
+	all := make([]Attempted, len(x.Steps))
+	for i := range all {
+		if x.Steps[i].Spare {
+			all[i].skip()
+		}
+	}
+	return all
+}
+
+// skip makes it no attempt of Envoy's.
+func (a *Attempted) skip() { a.Known, a.Logged, a.under = true, true, passed }
+
+// most is how many attempts may be made.
+func (x *Exchange) most() int {
+	n, spare := len(x.Steps), 0
+	for i := range x.Steps {
+		if x.Steps[i].Spare {
+			n, spare = n-1, 1
+		}
+	}
+	return n + spare
+}
+
+// left reports whether a step behind attempt n is left.
+func (x *Exchange) left(n int) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := n; i < len(x.attempts); i++ {
+		if x.attempts[i].under != passed {
+			return true
+		}
+	}
+	return false
+}
+
+// holdOn keeps a whole answer that passes as it is, where it may have to be mended.
+func (a *Attempt) holdOn(chunk []byte) {
+	if s := &a.ans; s.phase == phWhole && s.pipe.look != nil && s.pipe.writer == nil && s.seen <= maxHeld && a.x.repairs() {
+		s.body = append(s.body, chunk...)
+	}
+}
+
+// mended reports whether an answer of which nothing has gone out is not of the form, and was made so.
+func (a *Attempt) mended(end bool) bool {
+	p := &a.ans.pipe
+	if !end || p.look == nil || p.sent || !a.x.repairs() {
+		return false
+	}
+	if e := p.look.Found(true); e == nil || e.Reason != failure.ReasonInvalidOutput {
+		return false
+	}
+	instead, how, ok := p.look.Mended()
+	if !ok {
+		return false
+	}
+	body := p.out
+	if p.writer == nil {
+		body = a.ans.body
+	}
+	if body, ok = mend.Answer(a.x.Dialect, body, instead); ok {
+		p.out, p.mended = body, how
+		a.x.core.log.Debug("answer mended", "exchange", a.x.ID, "trace_id", a.x.Trace.ID(), "attempt", a.n, "target", a.leg.Target(), "how", how)
+	}
+	return ok
+}
+
+// remember keeps an answer that is not of the form, for the model to see.
+func (a *Attempt) remember() {
+	if !a.x.repairs() {
+		return
+	}
+	a.x.mu.Lock()
+	defer a.x.mu.Unlock()
+	if a.x.wrong != nil {
+		return
+	}
+	if said, why := a.ans.pipe.look.Wrong(); why != "" {
+		a.x.wrong = &wrong{said: said, why: why}
+	}
+}
+
+// mayRepair reports whether the step at i is one at which the answer before it may be repaired. That is done once, within
+// the retry budget of the provider and the attempts that the route allows. The caller holds the lock.
+func (x *Exchange) mayRepair(i int) bool {
+	l := &x.Steps[i]
+	if !l.Spare || x.attempts[i].under != passed || x.wrong != nil && x.wrong.made || x.core.again.Spent(l.Provider, x.core.now()) {
+		return false
+	}
+	most, made := x.failover().Attempts, 0
+	for j := range i {
+		if x.attempts[j].under != passed {
+			made++
+		}
+	}
+	return most == 0 || made < most
+}
+
+// repair makes an attempt of a spare step. Where the route allows no more of them, the last of the plan gives its place.
+// The caller holds the lock.
+func (x *Exchange) repair(i int) {
+	x.attempts[i] = Attempted{}
+	if x.wrong == nil {
+		x.wrong = &wrong{}
+	}
+	x.wrong.made = true
+	most, made := x.failover().Attempts, 0
+	for j := range x.attempts {
+		a := &x.attempts[j]
+		if a.under == passed {
+			continue
+		}
+		if made++; most > 0 && made > most {
+			a.skip()
+		}
+	}
+}
+
+// revive makes an attempt of the spare step before that at i, where Envoy comes to its cluster: another process, or this one
+// in an earlier life, sent it there.
+func (x *Exchange) revive(i int, cluster string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if i < 1 || i < len(x.Steps) && x.cluster(x.Steps[i].Provider) == cluster {
+		return false
+	}
+	l := &x.Steps[i-1]
+	if !l.Spare || x.attempts[i-1].under != passed || x.cluster(l.Provider) != cluster {
+		return false
+	}
+	x.repair(i - 1)
+	return true
+}
+
+// askAgain adds to a request the answer that is to be repaired, and why.
+func (x *Exchange) askAgain(body []byte) []byte {
+	x.mu.Lock()
+	w := x.wrong
+	x.mu.Unlock()
+	if w == nil || w.why == "" {
+		return body
+	}
+	return mend.Ask(x.Dialect, body, w.said, w.why)
 }

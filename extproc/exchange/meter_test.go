@@ -212,3 +212,32 @@ func TestAnAnswerThatIsNotTakenIsPaidFor(t *testing.T) {
 		t.Errorf("after the end %+v", c)
 	}
 }
+
+// TestARepairIsPaidFor: what was not of the form, and what the model was asked to make of it.
+func TestARepairIsPaidFor(t *testing.T) {
+	money := &quota.Budget{ID: "money", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.Money, Limit: 1 << 50, Window: life()}
+	r, store := limited(t, money)
+	r.route([]string{"repaired", "repaired", "->", "gpt/gpt-4o", "on=invalid_output:repair"})
+	r.stale = true
+	r.start()
+	_, reply := r.ask("request-1", `{"model":"repaired","max_tokens":50,"messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_object"}}`)
+	if reply.Answer != nil {
+		t.Fatalf("refused: %s", reply.Answer.Body)
+	}
+	for n, text := range []string{`no JSON`, `{\"n\":1}`} {
+		a, answer := r.core.Try(reply.Plan.Ticket, n+1, "gpt", nil)
+		if answer != nil {
+			t.Fatalf("%s", answer.Body)
+		}
+		a.AnswerHead(200, exchange.Header{{Name: "content-type", Value: "application/json"}}, false)
+		rs, err := a.AnswerChunk([]byte(`{"id":"c","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"`+text+`"},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":7,"total_tokens":27}}`), true)
+		if err != nil || len(rs) == 0 || (rs[0].Status == 503) != (n == 0) {
+			t.Fatalf("attempt %d: %+v, %v", n+1, rs, err)
+		}
+		a.End()
+	}
+	r.core.RequestLogged(exchange.Outcome{Ticket: reply.Plan.Ticket, Status: 200, Tries: 2, Sent: 100, Usage: llm.Usage{Input: llm.Tokens(45), Output: llm.Tokens(9)}})
+	if c := counters(t, store, money); c.Reserved != 0 || c.Used != (20+45)*2500+(7+9)*10_000 {
+		t.Errorf("after the end %+v", c)
+	}
+}

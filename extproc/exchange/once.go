@@ -229,7 +229,7 @@ func (a *Attempt) take1(t *tape, r *Reply) {
 
 // recorded are the fields of an answer's header that are given again. The others are the connection's, the account's, or
 // true of the first answer alone.
-var recorded = [...]string{"content-type", "content-encoding", "content-disposition", "content-language", "request-id", "openai-version", "x-should-retry", headerUpstreamID}
+var recorded = [...]string{"content-type", "content-encoding", "content-disposition", "content-language", "request-id", "openai-version", "x-should-retry", headerUpstreamID, headerMended}
 
 // recordable returns what is recorded of a header with what was set in it and removed.
 func recordable(h Header, set []providers.Header, gone []string) (out []idempotency.Field) {

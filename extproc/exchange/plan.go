@@ -269,17 +269,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		x.ID = newID()
 	}
 	x.enter(plan)
-	clusters := make([]string, 0, len(plan.Steps)+1)
-	for i, s := range plan.Steps {
-		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
-		leg.Path = p.path(leg, plan.Steps[i+1:])
-		if leg.Taped = x.Lease != "" && leg.Path < ticket.Worked; leg.Taped {
-			leg.Path = ticket.Worked
-		}
-		x.Steps = append(x.Steps, leg)
-		clusters = append(clusters, x.cluster(s.Provider))
-	}
-	clusters = append(clusters, ServiceCluster)
+	clusters := x.legs(p, plan)
 	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: x.Encode(), Dialect: spoken(x.Dialect), Health: x.least()}}
 	if len(p.granted.Levels) > 0 {
 		r.Limits = metering.Headers(x.Dialect, &p.granted, x.core.now())
@@ -306,8 +296,8 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		x.first = p.written[leg.Target()]
 		p.replace(&r, p.in.Body)
 	}
-	x.keep(p, plan)
-	x.attempts = make([]Attempted, len(x.Steps))
+	x.keep(p)
+	x.attempts = x.blank()
 	x.attempts[0].Path, x.attempts[0].under = leg.Path, underWay
 	waited := x.in.waited
 	x.move(stPlanned)
@@ -320,13 +310,33 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	return r, nil
 }
 
+// legs makes the steps of the ticket, and returns their clusters.
+func (x *Exchange) legs(p *planner, plan *routing.Plan) []string {
+	x.form = p.form(plan.Route, len(plan.Steps))
+	repairs := x.repairs()
+	clusters := make([]string, 0, len(plan.Steps)+1)
+	for i, s := range plan.Steps {
+		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
+		leg.Path = p.path(leg, plan.Steps[i+1:], repairs)
+		if leg.Taped = x.Lease != "" && leg.Path < ticket.Worked; leg.Taped {
+			leg.Path = ticket.Worked
+		}
+		x.Steps = append(x.Steps, leg)
+		clusters = append(clusters, x.cluster(s.Provider))
+		if repairs {
+			leg.Spare = true
+			x.Steps = append(x.Steps, leg)
+		}
+	}
+	return append(clusters, ServiceCluster)
+}
+
 // keep keeps of the request what is needed when it is answered.
-func (x *Exchange) keep(p *planner, plan *routing.Plan) {
+func (x *Exchange) keep(p *planner) {
 	leg := x.Steps[0]
 	if x.snap.Count != nil && x.Op == llm.OpChat {
 		x.sample = x.snap.Count.Sample(x.in.server, p.in, x.snap.Providers[leg.Provider], leg.Model, leg.Like)
 	}
-	x.form = p.form(plan)
 	if t := x.snap.Trace; t != nil && t.Say && x.Trace.Sampled() {
 		x.said = content.Keep(x.in.server, p.in)
 	}
@@ -335,6 +345,9 @@ func (x *Exchange) keep(p *planner, plan *routing.Plan) {
 func stepNames(legs []ticket.Leg) string {
 	var b strings.Builder
 	for i, l := range legs {
+		if l.Spare {
+			continue
+		}
 		if i > 0 {
 			b.WriteByte(' ')
 		}
@@ -351,7 +364,7 @@ func (x *Exchange) timers(r *Reply, leg ticket.Leg) {
 	if m := x.meter(leg); m != "" {
 		set(headerUsage, m)
 	}
-	set("x-envoy-max-retries", strconv.Itoa(len(x.Steps)))
+	set("x-envoy-max-retries", strconv.Itoa(x.most()))
 	ms := func(m ticket.Millis) string { return strconv.FormatInt(int64(m), 10) }
 	if x.Rules.Total > 0 && x.Op != llm.OpRealtime { // a session lasts as long as its client stays
 		set("x-envoy-upstream-rq-timeout-ms", ms(max(x.Rules.Total-ticket.Ms(x.in.waited), 1)))

@@ -348,9 +348,10 @@ func (x *Exchange) tooled(plan *routing.Plan) bool {
 	})
 }
 
-// path is the cheapest path of a leg on which the calls of the provider's own tools are counted.
-func (p *planner) path(l ticket.Leg, rest []routing.Step) ticket.Path {
-	path := p.x.path(l, p.head, len(rest) > 0)
+// path is the cheapest path of a leg on which the calls of the provider's own tools are counted, and an answer that may
+// have to be repaired is seen.
+func (p *planner) path(l ticket.Leg, rest []routing.Step, repairs bool) ticket.Path {
+	path := p.x.path(l, p.head, repairs || len(rest) > 0)
 	if path == ticket.Direct && p.overflows(l, rest) {
 		path = ticket.Watched // to be told from any other 400
 	}
@@ -360,9 +361,11 @@ func (p *planner) path(l ticket.Leg, rest []routing.Step) ticket.Path {
 	return path
 }
 
-// form is the form that the request asks its answer to have, where the route goes by it and another target is left.
-func (p *planner) form(plan *routing.Plan) *checks.Form {
-	if len(plan.Steps) < 2 || p.x.Op != llm.OpChat || plan.Route.Failover.On.On(failure.InvalidOutput) == failure.Stop {
+// form is the form that the request asks its answer to have, where the route goes by it and another target is left, or
+// the answer may be repaired.
+func (p *planner) form(r *routing.Route, steps int) *checks.Form {
+	does := r.Failover.On.On(failure.InvalidOutput)
+	if does == failure.Stop || p.x.Op != llm.OpChat || steps < 2 && (does != failure.Repair || p.x.Stream) {
 		return nil
 	}
 	if p.read(); p.readErr != nil {

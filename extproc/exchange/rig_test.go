@@ -253,7 +253,7 @@ func (r *rig) rule(on *failure.Rules, s string) {
 		"connect": failure.Connect, "reset": failure.Reset, "timeout": failure.Timeout, "rate_limited": failure.RateLimited, "overloaded": failure.Overloaded,
 		"upstream": failure.Upstream, "context_too_long": failure.ContextTooLong, "content_filtered": failure.ContentFiltered, "refusal": failure.Refusal, "invalid_output": failure.InvalidOutput,
 	}[class]
-	does, known := map[string]failure.Action{"next": failure.Next, "stop": failure.Stop, "bigger": failure.Bigger, "other_vendor": failure.Other}[action]
+	does, known := map[string]failure.Action{"next": failure.Next, "stop": failure.Stop, "bigger": failure.Bigger, "other_vendor": failure.Other, "repair": failure.Repair}[action]
 	if !ok || !known {
 		r.fatalf("no rule: %q", s)
 	}

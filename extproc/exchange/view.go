@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/failure"
 	"github.com/signalbox-ai/signalbox/routing/match"
 )
 
@@ -219,8 +220,9 @@ func (p *planner) explainLeg(r *routing.Route, s routing.Step, rest []routing.St
 	if c, ok := x.codec(l.Leg); ok {
 		l.Speaks = c.Name()
 	}
-	free := x.path(l.Leg, p.head, len(rest) > 0)
-	switch l.Path = p.path(l.Leg, rest); {
+	repairs := !x.Stream && r.Failover.On.On(failure.InvalidOutput) == failure.Repair && p.form(r, 1+len(rest)) != nil
+	free := x.path(l.Leg, p.head, repairs || len(rest) > 0)
+	switch l.Path = p.path(l.Leg, rest, repairs); {
 	case l.Path < ticket.Worked && r.Once && x.in.head.Get(idempotency.Header) != "":
 		l.Path, l.Forced = ticket.Worked, "its answer is recorded for the idempotency key"
 	case l.Path == ticket.Watched && free == ticket.Direct:

@@ -15,6 +15,9 @@ import (
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
+// MaxLegs bounds the steps of a ticket: those of a plan, each with a spare one.
+const MaxLegs = 2 * routing.MaxSteps
+
 // Version changes when an older process could not serve the ticket.
 const Version = 1
 
@@ -110,6 +113,7 @@ type Leg struct {
 	Key      string `json:"k,omitzero"`
 	Path     Path   `json:"w,omitzero"`
 	Taped    bool   `json:"r,omitzero"` // worked to be recorded alone: nothing of its answer is changed
+	Spare    bool   `json:"a,omitzero"` // it is no attempt unless the one before it gives an answer that is to be repaired
 }
 
 // Target returns provider/model.
@@ -127,7 +131,7 @@ func Read(s string) (*Ticket, error) {
 	switch {
 	case t.V != Version:
 		return nil, fmt.Errorf("ticket of version %d", t.V)
-	case t.ID == "" || t.Dialect == "" || len(t.Steps) == 0 || len(t.Steps) > routing.MaxSteps:
+	case t.ID == "" || t.Dialect == "" || len(t.Steps) == 0 || len(t.Steps) > MaxLegs:
 		return nil, fmt.Errorf("incomplete ticket")
 	case !t.Trace.valid():
 		return nil, fmt.Errorf("ticket with a damaged trace")

@@ -81,6 +81,7 @@ func (l *Leg) append(b []byte) []byte {
 	b = optional(b, "k", l.Key)
 	b = some(b, "w", int64(l.Path))
 	b = flag(b, "r", l.Taped)
+	b = flag(b, "a", l.Spare)
 	return append(b, '}')
 }
 

@@ -75,6 +75,7 @@ var layers = []string{
 		internal/ledger/sqlite
 		internal/ledger/postgres`,
 	`providers
+		extproc/checks/mend
 		internal/ledger/stores
 		internal/outlet
 		internal/template/shelf

@@ -61,11 +61,11 @@ type FailoverOn struct {
 	ContextTooLong  string `yaml:"context_too_long" enum:"bigger,next,other_vendor,stop" doc:"The prompt does not fit the model's window. bigger: the next target whose window is bigger."`
 	ContentFiltered string `yaml:"content_filtered" enum:"stop,next,other_vendor" doc:"A filter of the provider refuses the request, or stops the answer."`
 	Refusal         string `yaml:"refusal" enum:"stop,next,other_vendor" doc:"The model declines to answer, and says so by the means of its API."`
-	InvalidOutput   string `yaml:"invalid_output" enum:"stop,next,other_vendor" doc:"A whole answer is not JSON, or does not fit the schema, as the request asks it to."`
+	InvalidOutput   string `yaml:"invalid_output" enum:"stop,next,other_vendor,repair" doc:"A whole answer is not JSON, or does not fit the schema, as the request asks it to. repair: it is mended where it can be, else the same target is asked once more and told what is wrong, then the next."`
 }
 
 func (o *FailoverOn) rules() (out failure.Rules) {
-	actions := map[string]failure.Action{"next": failure.Next, "stop": failure.Stop, "bigger": failure.Bigger, "other_vendor": failure.Other}
+	actions := map[string]failure.Action{"next": failure.Next, "stop": failure.Stop, "bigger": failure.Bigger, "other_vendor": failure.Other, "repair": failure.Repair}
 	for c, name := range map[failure.Class]string{
 		failure.Connect: o.Connect, failure.Reset: o.Reset, failure.Timeout: o.Timeout, failure.RateLimited: o.RateLimited, failure.OverQuota: o.OverQuota,
 		failure.Overloaded: o.Overloaded, failure.Credential: o.Credential, failure.Upstream: o.Upstream, failure.ContextTooLong: o.ContextTooLong,

@@ -65,6 +65,51 @@ routes:
 	}
 }
 
+// What is nearly JSON is mended, and what is not is asked of the same target once more; both attempts are in the ledger.
+func TestInvalidOutputIsRepaired(t *testing.T) {
+	a := newProvider(t, "a")
+	s := stack.Up(t, fmt.Sprintf(`
+providers:
+  - { name: a, kind: mock, base_url: %[1]s }
+  - { name: x, kind: mock, base_url: %[1]s, params: { speaks: [anthropic-messages] } }
+defaults: { answer_headers: true, failover: { on: { invalid_output: repair } } }
+routes:
+  - { name: fenced, match: { models: [fenced] }, targets: [ a/fenced ] }
+  - { name: fencedx, match: { models: [fencedx] }, targets: [ x/fenced ] }
+  - { name: coaxed, match: { models: [coaxed] }, targets: [ a/coaxed ] }
+  - { name: coaxedx, match: { models: [coaxedx] }, targets: [ x/coaxed ] }
+  - { name: next, match: { models: [next] }, targets: [ a/echo, x/json ] }
+  - { name: never, match: { models: [never] }, targets: [ a/echo ] }
+  - { name: gzip, match: { models: [gzip] }, targets: [ a/gzip+fenced ] }
+`, a.url))
+	for _, c := range []struct {
+		model, target, mended string
+		asked                 int
+	}{
+		{"fenced", "a/fenced", "fences", 1},
+		{"fencedx", "x/fenced", "fences", 1},
+		{"gzip", "a/gzip+fenced", "fences", 1},
+		{"coaxed", "a/coaxed", "", 2},
+		{"coaxedx", "x/coaxed", "", 2},
+		{"next", "x/json", "", 3},
+		{"never", "a/echo", "", 2},
+	} {
+		t.Run(c.model, func(t *testing.T) {
+			before := len(a.Journal())
+			got := post(t, s.Base+chatPath, strings.Replace(chat(c.model, false), `"messages"`, schemaAsked, 1))
+			if got.status != 200 || got.header.Get("x-signalbox-target") != c.target || got.header.Get("x-signalbox-mended") != c.mended {
+				t.Errorf("got %d of %q, mended by %q: %s", got.status, got.header.Get("x-signalbox-target"), got.header.Get("x-signalbox-mended"), got.body)
+			}
+			if n := len(a.Journal()) - before; n != c.asked {
+				t.Errorf("the provider was asked %d times, want %d", n, c.asked)
+			}
+			if c.model != "never" && !strings.Contains(got.body, `"content":"{\"n\":`) && !strings.Contains(got.body, `"content":"{\"n\": `) {
+				t.Errorf("no JSON: %s", got.body)
+			}
+		})
+	}
+}
+
 // A prompt that is too long for a window is asked of a bigger one, whatever the path, and of none that is not bigger.
 func TestAPromptThatIsTooLongGoesToABiggerWindow(t *testing.T) {
 	a, b, c := newProvider(t, "a"), newProvider(t, "b"), newProvider(t, "c")

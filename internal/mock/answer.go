@@ -108,6 +108,13 @@ func (e *exchange) text(source string) []string {
 			return words(`{"ok": true, "provider": ` + string(encode(e.s.o.Name)) + `}`)
 		}
 		return pieces(string(example(e.req.schema)))
+	case "fenced":
+		return append(append(words("Here it is:\n```json\n"), e.text("json")...), "\n```")
+	case "coaxed":
+		if strings.Contains(e.req.last, "JSON") {
+			return e.text("json")
+		}
+		return e.text("fixed")
 	case "fixed":
 		return words("Hello, this is " + e.s.o.Name + ", answering as the model " + strings.ToValidUTF8(e.req.model, "\uFFFD") + ".")
 	default:
@@ -118,7 +125,7 @@ func (e *exchange) text(source string) []string {
 // limit keeps plain text within max_tokens, reasoning first. What would be broken by that is left whole.
 func (e *exchange) limit(a *answer, source string) {
 	limit := e.req.limit
-	if limit == 0 || source == "big" || source == "json" || source == "refuse" || len(a.thoughts)+len(a.text) <= limit {
+	if limit == 0 || source == "big" || source == "json" || source == "fenced" || source == "refuse" || len(a.thoughts)+len(a.text) <= limit {
 		return
 	}
 	a.stop = "length"

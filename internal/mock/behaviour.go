@@ -237,6 +237,8 @@ var table = [...]row{
 		}
 		return sc.setFault(name, n)
 	}},
+	{Behaviour{"fenced", "", "fenced", "what json answers, between Markdown fences and a remark"}, text("fenced")},
+	{Behaviour{"coaxed", "", "coaxed", "what text answers, until the last text of the user speaks of JSON; then what json does"}, text("coaxed")},
 }
 
 // models answers GET …/models and …/models/ID: every behaviour by its example, and as one any name at all.

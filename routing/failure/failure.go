@@ -34,6 +34,7 @@ const (
 	Stop                 // nothing: the client gets what came
 	Bigger               // the next target with a bigger context window
 	Other                // the next target at a provider of another kind
+	Repair               // the answer is mended, or the same target is asked to do so, once; then the next target
 )
 
 // Rules are what follows each class. The zero value has no rule of its own.
