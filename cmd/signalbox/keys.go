@@ -74,6 +74,7 @@ type scopeFlags struct {
 	Operations []string `help:"What it may ask for, as chat,embed."`
 	Regions    []string `help:"Regions of providers that it may use."`
 	Networks   []string `help:"Networks of its clients, as 10.0.0.0/8."`
+	Templates  []string `help:"Prompt templates that it may use, by names and patterns, or single versions as support-reply@3."`
 }
 
 // scope gives the message; nil: no flag was given. A list that is one empty text bounds nothing.
@@ -86,7 +87,7 @@ func (f *scopeFlags) scope() *v1.Scope {
 		}
 		return in
 	}
-	s := &v1.Scope{Models: list(f.Models), Routes: list(f.Routes), Operations: list(f.Operations), Regions: list(f.Regions), Networks: list(f.Networks)}
+	s := &v1.Scope{Models: list(f.Models), Routes: list(f.Routes), Operations: list(f.Operations), Regions: list(f.Regions), Networks: list(f.Networks), Templates: list(f.Templates)}
 	if !given {
 		return nil
 	}
@@ -108,7 +109,7 @@ func showKey(w io.Writer, k *v1.Key) {
 	s := k.Scope
 	fieldLines(w, "id", k.Id, "name", k.Name, "state", k.State, "organization", k.Organization, "team", k.Team, "project", k.Project, "role", k.Role,
 		"models", strings.Join(s.GetModels(), ", "), "routes", strings.Join(s.GetRoutes(), ", "), "operations", strings.Join(s.GetOperations(), ", "),
-		"regions", strings.Join(s.GetRegions(), ", "), "networks", strings.Join(s.GetNetworks(), ", "), "expires", moment(k.Expires), "version", versionOf(k.Stamp))
+		"regions", strings.Join(s.GetRegions(), ", "), "networks", strings.Join(s.GetNetworks(), ", "), "templates", strings.Join(s.GetTemplates(), ", "), "expires", moment(k.Expires), "version", versionOf(k.Stamp))
 	for _, x := range k.Secrets {
 		until := ""
 		if x.Until != nil {

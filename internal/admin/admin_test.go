@@ -158,7 +158,7 @@ func TestWhatAnAdministratorDoes(t *testing.T) {
 	if shown := r.want(root, "KeyService/GetKey", `{"id":"app"}`, 200, id, "gpt-*", "hint"); strings.Contains(shown, strings.Split(text, "_")[3]) {
 		t.Error("the secret is shown again")
 	}
-	r.want(root, "KeyService/UpdateKey", `{"id":"app","scope":{"regions":["eu"]},"version":"1"}`, 200, `"regions":["eu"]`, `"version":"2"`)
+	r.want(root, "KeyService/UpdateKey", `{"id":"app","scope":{"regions":["eu"],"templates":["support-*"]},"version":"1"}`, 200, `"regions":["eu"]`, `"templates":["support-*"]`, `"version":"2"`)
 	r.want(root, "KeyService/UpdateKey", `{"id":"app","updateMask":"expires"}`, 200, `"version":"3"`)
 	r.want(root, "KeyService/UpdateKey", `{"id":"app","version":"1","name":"new"}`, 409, "aborted", "version")
 	r.want(root, "KeyService/UpdateKey", `{"id":"app"}`, 400, "update_mask")

@@ -67,7 +67,7 @@ func providerKey(k *store.ProviderKey) *v1.ProviderKey {
 func key(k *store.Key) *v1.Key {
 	out := &v1.Key{
 		Id: k.ID, Name: k.Name, Organization: k.Organization, Team: k.Team, Project: k.Project, Role: k.Role, State: k.State, Expires: at(k.Expires),
-		Scope: &v1.Scope{Models: k.Scope.Models, Routes: k.Scope.Routes, Operations: k.Scope.Operations, Regions: k.Scope.Regions, Networks: k.Scope.Networks},
+		Scope: &v1.Scope{Models: k.Scope.Models, Routes: k.Scope.Routes, Operations: k.Scope.Operations, Regions: k.Scope.Regions, Networks: k.Scope.Networks, Templates: k.Scope.Templates},
 		Stamp: stamp(&k.Stamp),
 	}
 	for i := range k.Secrets {
@@ -78,7 +78,7 @@ func key(k *store.Key) *v1.Key {
 }
 
 func scopeOf(s *v1.Scope) store.Scope {
-	return store.Scope{Models: s.GetModels(), Routes: s.GetRoutes(), Operations: s.GetOperations(), Regions: s.GetRegions(), Networks: s.GetNetworks()}
+	return store.Scope{Models: s.GetModels(), Routes: s.GetRoutes(), Operations: s.GetOperations(), Regions: s.GetRegions(), Networks: s.GetNetworks(), Templates: s.GetTemplates()}
 }
 
 func budget(b *store.Budget) *v1.Budget {

@@ -32,6 +32,7 @@ type Scope struct {
 	Operations []string `json:"operations,omitzero"`
 	Regions    []string `json:"regions,omitzero"`
 	Networks   []string `json:"networks,omitzero"`
+	Templates  []string `json:"templates,omitzero"`
 }
 
 // States of a key. One that is revoked never comes back.
@@ -213,8 +214,8 @@ func (k *Key) check(now time.Time) error {
 
 // scope gives the form that is decided with.
 func (s *Scope) scope() (auth.Scope, error) {
-	out := auth.Scope{Models: s.Models, Routes: s.Routes, Regions: s.Regions}
-	for field, all := range map[string][]string{"models": s.Models, "routes": s.Routes, "regions": s.Regions} {
+	out := auth.Scope{Models: s.Models, Routes: s.Routes, Regions: s.Regions, Templates: s.Templates}
+	for field, all := range map[string][]string{"models": s.Models, "routes": s.Routes, "regions": s.Regions, "templates": s.Templates} {
 		for i, v := range all {
 			if v == "" || len(v) > 256 || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) || field == "regions" && glob.Is(v) {
 				return out, fault(Invalid, "scope."+field, "scope.%s[%d]: not a name, or pattern of names, that can be there", field, i)

@@ -17,7 +17,7 @@ func keys(t *testing.T, at func(store.Options) *rig) {
 	r, ctx := at(store.Options{}), context.Background()
 	r.owners()
 	d := auth.NewDirectory(secret.New("pepper"))
-	made, text := r.issue(d, store.Key{Name: "app", Project: "search", Expires: r.now.Add(time.Hour), Scope: store.Scope{Models: []string{"gpt-*"}, Operations: []string{"chat"}, Networks: []string{"10.0.0.0/8"}, Regions: []string{"eu"}, Routes: []string{"r"}}})
+	made, text := r.issue(d, store.Key{Name: "app", Project: "search", Expires: r.now.Add(time.Hour), Scope: store.Scope{Models: []string{"gpt-*"}, Operations: []string{"chat"}, Networks: []string{"10.0.0.0/8"}, Regions: []string{"eu"}, Routes: []string{"r"}, Templates: []string{"support-*"}}})
 	if made.Organization != "acme" || made.Team != "core" || made.Role != "member" || made.State != store.Active || len(made.Secrets) != 1 {
 		t.Errorf("got %+v", made)
 	}
@@ -39,7 +39,7 @@ func keys(t *testing.T, at func(store.Options) *rig) {
 		return all
 	}
 	all := issued()
-	if len(all) != 1 || all[0].Digest != d.Digest(text) || all[0].Key.Owner != (auth.Owner{Organization: "acme", Team: "core", Project: "search"}) || !all[0].Key.Expires.Equal(made.Expires) || len(all[0].Key.Scope.Networks) != 1 {
+	if len(all) != 1 || all[0].Digest != d.Digest(text) || all[0].Key.Owner != (auth.Owner{Organization: "acme", Team: "core", Project: "search"}) || !all[0].Key.Expires.Equal(made.Expires) || len(all[0].Key.Scope.Networks) != 1 || len(all[0].Key.Scope.Templates) != 1 {
 		t.Fatalf("got %+v", all)
 	}
 	for _, c := range []struct {
@@ -83,6 +83,7 @@ func wrongKeys(t *testing.T, at func(store.Options) *rig) {
 		"expires":          {Name: "k", Team: "core", Expires: *r.now},
 		"scope.operations": {Name: "k", Team: "core", Scope: store.Scope{Operations: []string{"chats"}}},
 		"scope.networks":   {Name: "k", Team: "core", Scope: store.Scope{Networks: []string{"10.0.0.1/8"}}},
+		"scope.templates":  {Name: "k", Team: "core", Scope: store.Scope{Templates: []string{"a b"}}},
 		"scope.models":     {Name: "k", Team: "core", Scope: store.Scope{Models: []string{"a b"}}},
 	} {
 		want := store.Invalid

@@ -1582,7 +1582,9 @@ type Scope struct {
 	// Of providers; eu includes eu-west-1.
 	Regions []string `protobuf:"bytes,4,rep,name=regions,proto3" json:"regions,omitempty"`
 	// Of the client's address, as 10.0.0.0/8.
-	Networks      []string `protobuf:"bytes,5,rep,name=networks,proto3" json:"networks,omitempty"`
+	Networks []string `protobuf:"bytes,5,rep,name=networks,proto3" json:"networks,omitempty"`
+	// Names and patterns of prompt templates, or of single versions as support-reply@3. Others do not exist for the key.
+	Templates     []string `protobuf:"bytes,6,rep,name=templates,proto3" json:"templates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1648,6 +1650,13 @@ func (x *Scope) GetRegions() []string {
 func (x *Scope) GetNetworks() []string {
 	if x != nil {
 		return x.Networks
+	}
+	return nil
+}
+
+func (x *Scope) GetTemplates() []string {
+	if x != nil {
+		return x.Templates
 	}
 	return nil
 }
@@ -4925,7 +4934,7 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\aexpires\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x124\n" +
 	"\asecrets\x18\n" +
 	" \x03(\v2\x1a.signalbox.admin.v1.SecretR\asecrets\x12/\n" +
-	"\x05stamp\x18\v \x01(\v2\x19.signalbox.admin.v1.StampR\x05stamp\"\x8d\x01\n" +
+	"\x05stamp\x18\v \x01(\v2\x19.signalbox.admin.v1.StampR\x05stamp\"\xab\x01\n" +
 	"\x05Scope\x12\x16\n" +
 	"\x06models\x18\x01 \x03(\tR\x06models\x12\x16\n" +
 	"\x06routes\x18\x02 \x03(\tR\x06routes\x12\x1e\n" +
@@ -4933,7 +4942,8 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"operations\x18\x03 \x03(\tR\n" +
 	"operations\x12\x18\n" +
 	"\aregions\x18\x04 \x03(\tR\aregions\x12\x1a\n" +
-	"\bnetworks\x18\x05 \x03(\tR\bnetworks\"\x84\x01\n" +
+	"\bnetworks\x18\x05 \x03(\tR\bnetworks\x12\x1c\n" +
+	"\ttemplates\x18\x06 \x03(\tR\ttemplates\"\x84\x01\n" +
 	"\x06Secret\x12\x12\n" +
 	"\x04hint\x18\x01 \x01(\tR\x04hint\x124\n" +
 	"\acreated\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x120\n" +
