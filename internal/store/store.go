@@ -1,5 +1,5 @@
 // Package store keeps what the admin API manages: organizations, teams, projects, issued keys, budgets, teams' own
-// provider keys, and the audit log of every change to them.
+// provider keys, prompt templates, how experiments stand, and the audit log of every change to them.
 //
 //	Change(actor, func(*Tx)) ─► rows + audit log, in one transaction ─► Follower ─► indexes in memory, on every replica
 //

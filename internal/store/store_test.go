@@ -98,6 +98,7 @@ func TestContract(t *testing.T) {
 		"rotation":         rotation,
 		"budgets":          budgets,
 		"provider keys":    providerKeys,
+		"templates":        templates,
 		"audit":            audit,
 		"pages":            pages,
 		"idempotency":      idempotency,

@@ -22,6 +22,7 @@ const (
 	KindBudget       Kind = "budget"
 	KindProviderKey  Kind = "provider_key"
 	KindExperiment   Kind = "experiment"
+	KindTemplate     Kind = "template"
 )
 
 // table is how objects of a kind lie in the database. The columns end in created, changed, version.
