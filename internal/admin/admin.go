@@ -1,5 +1,5 @@
-// Package admin serves the admin API: organizations, teams, projects, keys and budgets, what was changed of them, and what was
-// used.
+// Package admin serves the admin API: organizations, teams, projects, keys and budgets, experiments and prompt templates, what was
+// changed of them, and what was used.
 //
 //	request ─► who asks (token, key, OIDC, local socket) ─► may it? ─► store.Change, once per idempotency key ─► answer
 //
@@ -27,18 +27,19 @@ const maxRequest = 1 << 20
 
 // Server serves the API. It is safe for concurrent use.
 type Server struct {
-	store  *store.Store
-	ledger Ledger
-	rerate Rerate
-	tried  func() []*routing.Route
-	who    *authenticator
-	keys   Issuer
-	log    *slog.Logger
+	store   *store.Store
+	ledger  Ledger
+	rerate  Rerate
+	tried   func() []*routing.Route
+	who     *authenticator
+	keys    Issuer
+	prompts Prompts
+	log     *slog.Logger
 }
 
 // New makes a server.
 func New(o Options) *Server {
-	return &Server{store: o.Store, ledger: o.Ledger, rerate: o.Rerate, tried: o.Routes, who: newAuthenticator(&o), keys: o.Keys, log: o.Log}
+	return &Server{store: o.Store, ledger: o.Ledger, rerate: o.Rerate, tried: o.Routes, who: newAuthenticator(&o), keys: o.Keys, prompts: o.Prompts, log: o.Log}
 }
 
 // Handler returns what serves the API, at the paths of its methods, and its OpenAPI document at /openapi.json.
@@ -58,6 +59,7 @@ func (s *Server) Handler() http.Handler {
 		func() (string, http.Handler) { return adminv1connect.NewAuditServiceHandler(changes{s}, opts...) },
 		func() (string, http.Handler) { return adminv1connect.NewUsageServiceHandler(reports{s}, opts...) },
 		func() (string, http.Handler) { return adminv1connect.NewExperimentServiceHandler(trials{s}, opts...) },
+		func() (string, http.Handler) { return adminv1connect.NewTemplateServiceHandler(prompts{s}, opts...) },
 	} {
 		m.Handle(mount())
 	}

@@ -97,6 +97,7 @@ func newRig(t *testing.T) *rig {
 		}, Keys: auth.NewDirectory(secret.New("pepper")), Token: secret.New(root), Gate: func() *auth.Gate { return gate },
 		Tokens:   func() *admin.Verifier { return tokens },
 		Routes:   tried,
+		Prompts:  prompts(t),
 		Failures: auth.NewLimiter(5, time.Minute, 100), Log: slog.New(slog.NewTextHandler(r.logs, nil)),
 	}).Handler()
 	srv := httptest.NewUnstartedServer(h)

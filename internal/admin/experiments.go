@@ -32,7 +32,7 @@ func administrator(ctx context.Context) error {
 	if principalOf(ctx).Root {
 		return nil
 	}
-	return connect.NewError(connect.CodePermissionDenied, errors.New("experiments concern all tenants: only the administrator may see and change them"))
+	return connect.NewError(connect.CodePermissionDenied, errors.New("this concerns all tenants: only the administrator may see and change it"))
 }
 
 // routes are those of the configuration that have an experiment, by its name.

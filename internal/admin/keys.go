@@ -186,12 +186,12 @@ func envOf(k *store.Key) string {
 
 // DisableKey implements adminv1connect.KeyServiceHandler.
 func (s keys) DisableKey(ctx context.Context, r *v1.ChangeRequest) (*v1.Key, error) {
-	return s.change(ctx, r, r.Id, r.Version, "disable", func(k *store.Key) error { k.State = store.Disabled; return nil })
+	return s.change(ctx, r, r.Id, r.Version, "disable", func(k *store.Key) error { k.Enable(false); return nil })
 }
 
 // EnableKey implements adminv1connect.KeyServiceHandler.
 func (s keys) EnableKey(ctx context.Context, r *v1.ChangeRequest) (*v1.Key, error) {
-	return s.change(ctx, r, r.Id, r.Version, "enable", func(k *store.Key) error { k.State = store.Active; return nil })
+	return s.change(ctx, r, r.Id, r.Version, "enable", func(k *store.Key) error { k.Enable(true); return nil })
 }
 
 // RevokeKey implements adminv1connect.KeyServiceHandler.

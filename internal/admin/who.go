@@ -36,6 +36,7 @@ type Options struct {
 	Ledger   Ledger                  // nil: there is none
 	Rerate   Rerate                  // nil: nothing is priced anew
 	Routes   func() []*routing.Route // of the configuration in use, for their experiments; nil: there are none
+	Prompts  Prompts
 	Keys     Issuer
 	Token    secret.Value      // of the administrator; empty: none lets in
 	Gate     func() *auth.Gate // of clients' keys, which let their owners in by their roles

@@ -105,9 +105,10 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.build.accounts, err = accounts.Open(ctx, cfg, accounts.Options{Version: o.Version, Log: a.log, Budget: a.budget, Limits: a.limits, Metrics: a.metrics, Trouble: a.build.trouble, SLO: a.build.slo.Tracker}); err != nil {
 		return nil, err
 	}
-	if a.build.control, err = control.Open(ctx, cfg, a.log); err != nil {
+	if a.build.control, err = control.Open(ctx, cfg, a.kinds, a.log); err != nil {
 		return nil, err
 	}
+	a.build.control.Use(a.Config, a.relimit, a.retemplate)
 	a.build.access.Issued, a.build.access.Provided = a.build.control.Issued(), a.build.control.Provided()
 	if a.build.replays, err = a.openReplays(ctx, cfg); err != nil {
 		return nil, err

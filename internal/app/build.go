@@ -137,7 +137,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 		MaxHeader: c.Limits.HeaderCount,
 		Marks:     tagging.Marks{Tags: tagging.New(c.Tags.Headers, c.Tags.Metadata), Trace: sending.Tracing(&c.Telemetry)},
 	}
-	s.Count, s.Templates = b.count, c.Prompts()
+	s.Count, s.Templates = b.count, b.control.Prompts(c)
 	s.Templates.Bind(s.Servers)
 	version := sha256.New()
 	version.Write(c.Text())
@@ -276,5 +276,16 @@ func (a *App) relimit(ctx context.Context) error {
 			a.log.Error("the counters of limits are not known", "error", err)
 		}
 	}
+	return nil
+}
+
+// retemplate puts the store's templates into the snapshot in use. Its version stays: what Envoy has is the same.
+func (a *App) retemplate(context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := *a.core.Snapshot()
+	s.Templates = a.build.control.Prompts(a.cfg)
+	s.Templates.Bind(s.Servers)
+	a.core.Swap(&s)
 	return nil
 }

@@ -127,7 +127,7 @@ func (a *App) serve(ctx context.Context, g *group) (_ *http.Server, err error) {
 	if api != nil {
 		g.start("control", func() error { return a.build.control.Serve(ctx, local, api) })
 		g.start("canaries", func() error { a.build.control.Ramps(ctx, a.routes, a.build.accounts.Ledger()); return nil })
-		g.start("keys", func() error { a.build.control.Run(ctx, a.relimit); return nil })
+		g.start("keys", func() error { a.build.control.Run(ctx); return nil })
 	}
 	g.start("service", func() error { return a.rpc.Serve(service) })
 	g.start("admin", func() error {

@@ -199,16 +199,7 @@ func (c *Config) Prompts() *template.Set { return c.templates }
 
 // templates reads the folder of templates. What is wrong with its files is returned, with where it stands in them.
 func (d *decoder) templates(c *Config) (beside Errors) {
-	if c.Templates == "" || d.bad["templates"] {
-		return nil
-	}
-	files, err := templateFiles(c.Templates)
-	switch {
-	case err != nil:
-		d.fail("templates", "templates: the folder cannot be read: %v", reason(err))
-		return nil
-	case len(files) > maxTemplates:
-		d.fail("templates", "templates: the folder has more than %d files", maxTemplates)
+	if c.Templates == "" && !c.Stores() || d.bad["templates"] {
 		return nil
 	}
 	for tag := range c.Tags.Headers {
@@ -220,6 +211,21 @@ func (d *decoder) templates(c *Config) (beside Errors) {
 		if tag == template.Tag {
 			d.fail(fmt.Sprintf("tags.metadata[%d]", i), "tags: %s says which template an exchange was made of, and does not come from metadata", tag)
 		}
+	}
+	if m := &c.Telemetry.Metrics; !slices.Contains(m.Tags, template.Tag) {
+		m.Tags = append(m.Tags, template.Tag)
+	}
+	if c.Templates == "" {
+		return nil
+	}
+	files, err := templateFiles(c.Templates)
+	switch {
+	case err != nil:
+		d.fail("templates", "templates: the folder cannot be read: %v", reason(err))
+		return nil
+	case len(files) > maxTemplates:
+		d.fail("templates", "templates: the folder has more than %d files", maxTemplates)
+		return nil
 	}
 	var sources []template.Source
 	labels := ""
@@ -237,9 +243,6 @@ func (d *decoder) templates(c *Config) (beside Errors) {
 	}
 	found, beside := d.labels(labels, sources)
 	c.templates = template.NewSet(sources, found)
-	if m := &c.Telemetry.Metrics; !slices.Contains(m.Tags, template.Tag) {
-		m.Tags = append(m.Tags, template.Tag)
-	}
 	return beside
 }
 
@@ -252,6 +255,38 @@ func (c *Config) CheckTemplate(path string, kinds *providers.Registry) error {
 		return beside
 	}
 	return nil
+}
+
+// ReadTemplate reads a version of a template that is in no file. The error, as Errors, says what is wrong with it.
+func (c *Config) ReadTemplate(body string, kinds *providers.Registry) (*template.File, error) {
+	d := &decoder{kinds: kinds, root: c}
+	f := new(template.File)
+	if errs := d.version("body", []byte(body), f, func(*decoder) {}); len(errs) > 0 {
+		return nil, errs
+	}
+	return f, nil
+}
+
+// CheckStored returns what is wrong, as Errors, with a version that is to be in the store.
+func (c *Config) CheckStored(name, body string, kinds *providers.Registry) error {
+	d := &decoder{kinds: kinds, root: c}
+	f := new(template.File)
+	if errs := d.version("body", []byte(body), f, fits(c, name, f)); len(errs) > 0 {
+		return errs
+	}
+	return nil
+}
+
+// version reads what a version says.
+func (d *decoder) version(path string, data []byte, into *template.File, fits func(*decoder)) Errors {
+	return d.document(path, data, into, func(in *decoder) {
+		into.Check(func(at, message string) {
+			if !in.within(at) {
+				in.fail(at, "%s", message)
+			}
+		})
+		fits(in)
+	})
 }
 
 // template reads one version of a template.
@@ -272,19 +307,19 @@ func (d *decoder) template(c *Config, path string) (template.Source, Errors) {
 	if err != nil {
 		return bad(err.Error())
 	}
-	return out, d.document(path, data, out.File, func(in *decoder) {
-		out.File.Check(func(at, message string) {
-			if !in.within(at) {
-				in.fail(at, "%s", message)
-			}
-		})
+	return out, d.version(path, data, out.File, fits(c, name, out.File))
+}
+
+// fits checks that a template goes with the configuration.
+func fits(c *Config, name string, f *template.File) func(*decoder) {
+	return func(in *decoder) {
 		if _, alias := c.Aliases[name]; alias {
 			in.fail("", "the template has the name of an alias, which it would hide")
 		}
-		if r := out.File.Route; r != "" && len(c.Routes) > 0 && !slices.ContainsFunc(c.Routes, func(known Route) bool { return known.Name == r }) && !in.bad["route"] {
+		if r := f.Route; r != "" && len(c.Routes) > 0 && !slices.ContainsFunc(c.Routes, func(known Route) bool { return known.Name == r }) && !in.bad["route"] {
 			in.fail("route", "route: there is no route %s", in.src.quote(r))
 		}
-	})
+	}
 }
 
 // document reads a file beside the configuration by the same rules.

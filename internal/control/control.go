@@ -22,6 +22,8 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/store"
+	"github.com/signalbox-ai/signalbox/internal/template"
+	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -33,6 +35,8 @@ type Control struct {
 	brings *auth.Provided
 	limits func(context.Context) error // called when budgets may have changed; nil: nobody asks
 	board  experiment.Board
+	config func() *config.Config // in use
+	prompts
 	token  secret.Value
 	verify atomic.Pointer[admin.Verifier] // of the configuration in use
 	log    *slog.Logger
@@ -40,11 +44,11 @@ type Control struct {
 
 // Open opens the store that the configuration names; nil: it names none. Owners that the file lists are put into the
 // store, so that keys can be issued for them. Errors of the configuration are config.Errors.
-func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Control, error) {
+func Open(ctx context.Context, cfg *config.Config, kinds *providers.Registry, log *slog.Logger) (*Control, error) {
 	if !cfg.Stores() {
 		return nil, nil
 	}
-	c := &Control{log: log, brings: &auth.Provided{}}
+	c := &Control{log: log, brings: &auth.Provided{}, prompts: prompts{kinds: kinds}, config: func() *config.Config { return cfg }}
 	s := &cfg.Auth.Secrets
 	peppers, err := resolve(ctx, s.Keys, s.KeysBefore)
 	if err != nil {
@@ -74,7 +78,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Control, 
 		return nil, fault(cfg, "store", err)
 	}
 	c.follow = &store.Follower{Store: c.store, Issued: c.issued, Log: log, Changed: c.changed}
-	if err := errors.Join(c.adopt(ctx, cfg), c.reseal(ctx, o.Sealer), c.follow.Load(ctx), c.bring(ctx), c.stand(ctx)); err != nil {
+	if err := errors.Join(c.adopt(ctx, cfg), c.reseal(ctx, o.Sealer), c.follow.Load(ctx), c.bring(ctx), c.stand(ctx), c.stock(ctx, cfg)); err != nil {
 		c.Close()
 		return nil, fault(cfg, "store", err)
 	}
@@ -211,6 +215,11 @@ func (c *Control) changed(ctx context.Context, kind store.Kind) error {
 		return c.bring(ctx)
 	case store.KindExperiment:
 		return c.stand(ctx)
+	case store.KindTemplate:
+		if err := c.stock(ctx, c.config()); err != nil || c.renew == nil {
+			return err
+		}
+		return c.renew(ctx)
 	case store.KindBudget: // a key, team or project stays with its owners, and is not deleted before its budgets
 		if c.limits != nil {
 			return c.limits(ctx)
@@ -219,11 +228,17 @@ func (c *Control) changed(ctx context.Context, kind store.Kind) error {
 	return nil
 }
 
-// Run keeps what is in memory as the store is, until the context ends. limits is called when budgets may have changed, and
-// again after an error.
-func (c *Control) Run(ctx context.Context, limits func(context.Context) error) {
+// Use says what the control works for, before it runs: the configuration in use, what is called when budgets may have changed,
+// and what is called when templates have. Both are called again after an error.
+func (c *Control) Use(cfg func() *config.Config, limits, templates func(context.Context) error) {
 	if c != nil {
-		c.limits = limits
+		c.config, c.limits, c.renew = cfg, limits, templates
+	}
+}
+
+// Run keeps what is in memory as the store is, until the context ends.
+func (c *Control) Run(ctx context.Context) {
+	if c != nil {
 		c.follow.Run(ctx)
 	}
 }
@@ -242,6 +257,11 @@ func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage 
 		return nil
 	}
 	o := admin.Options{Store: c.store, Keys: c.issued, Token: c.token, Gate: gate, Tokens: c.verify.Load, Failures: failures, Routes: routes, Log: c.log}
+	o.Prompts = admin.Prompts{
+		Check: func(name, body string) error { return c.checkTemplate(c.config(), name, body) },
+		Read:  func(body string) (*template.File, error) { return c.config().ReadTemplate(body, c.kinds) },
+		Hides: func(name string) bool { return hides(c.config(), name) },
+	}
 	if usage != nil {
 		o.Ledger, o.Rerate = usage, rerate
 	}

@@ -17,7 +17,7 @@ func audit(t *testing.T, at func(store.Options) *rig) {
 	d := auth.NewDirectory()
 	k, text := r.issue(d, store.Key{Name: "app", Team: "core"})
 	r.change(func(tx *store.Tx) error {
-		_, err := tx.UpdateKey("app", 0, "disable", func(k *store.Key) error { k.State = store.Disabled; return nil })
+		_, err := tx.UpdateKey("app", 0, "disable", func(k *store.Key) error { k.State = "disabled"; return nil })
 		return err
 	})
 	all, next, err := r.Audit(ctx, store.AuditFilter{Kind: store.KindKey, Object: k.ID}, 0)

@@ -58,15 +58,15 @@ func following(t *testing.T, at func(store.Options) *rig) {
 			return err
 		})
 		begin := time.Now()
-		for admitted() != (s == store.Active) {
+		for admitted() != (s == "active") {
 			if time.Since(begin) > time.Second {
 				t.Fatalf("%s does not count after a second", s)
 			}
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
-	state(store.Disabled)
-	state(store.Active)
+	state("disabled")
+	state("active")
 	r.change(func(tx *store.Tx) error { _, err := tx.RevokeKey(k.ID, 0); return err })
 	for begin := time.Now(); admitted(); time.Sleep(5 * time.Millisecond) {
 		if time.Since(begin) > time.Second {

@@ -37,10 +37,17 @@ type Scope struct {
 
 // States of a key. One that is revoked never comes back.
 const (
-	Active   string = "active"
-	Disabled string = "disabled"
-	Revoked  string = "revoked"
+	active   string = "active"
+	disabled string = "disabled"
+	revoked  string = "revoked"
 )
+
+// Enable lets a key in, or keeps it from letting in until it is enabled again.
+func (k *Key) Enable(on bool) {
+	if k.State = disabled; on {
+		k.State = active
+	}
+}
 
 // keySecret is what is shown of a key's secret.
 type keySecret struct {
@@ -140,7 +147,7 @@ func (t *Tx) CreateKey(k *Key, secret string, digest auth.Digest) error {
 	if len(parts) != 5 {
 		return errors.New("store: a key is of no form that is issued")
 	}
-	k.ID, k.State = "key_"+parts[2], Active
+	k.ID, k.State = "key_"+parts[2], active
 	if k.Role == "" {
 		k.Role = auth.RoleMember.String()
 	}
@@ -246,7 +253,7 @@ func (t *Tx) UpdateKey(id string, version int64, action string, change func(*Key
 		return k, err
 	}
 	now, err := keys().update(t, k.ID, version, action, func(v *Key) error {
-		if v.State == Revoked {
+		if v.State == revoked {
 			return fault(Invalid, "state", "the key is revoked, and stays so")
 		}
 		was := *v
@@ -289,7 +296,7 @@ func (t *Tx) RotateKey(id string, version int64, secret string, digest auth.Dige
 
 // RevokeKey ends a key for good, with all its secrets.
 func (t *Tx) RevokeKey(id string, version int64) (Key, error) {
-	k, err := t.UpdateKey(id, version, "revoke", func(k *Key) error { k.State = Revoked; return nil })
+	k, err := t.UpdateKey(id, version, "revoke", func(k *Key) error { k.State = revoked; return nil })
 	if err != nil {
 		return k, err
 	}
@@ -321,7 +328,7 @@ func (t *Tx) DeleteKey(id string, version int64) error {
 
 // Issued reads what lets in: the secrets of all active keys, or of one.
 func (s *Store) Issued(ctx context.Context, id string) ([]auth.Issued, error) {
-	where, args := "k.state = ?", []any{Active}
+	where, args := "k.state = ?", []any{active}
 	if id != "" {
 		where, args = where+" AND k.id = ?", append(args, id)
 	}

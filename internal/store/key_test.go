@@ -18,7 +18,7 @@ func keys(t *testing.T, at func(store.Options) *rig) {
 	r.owners()
 	d := auth.NewDirectory(secret.New("pepper"))
 	made, text := r.issue(d, store.Key{Name: "app", Project: "search", Expires: r.now.Add(time.Hour), Scope: store.Scope{Models: []string{"gpt-*"}, Operations: []string{"chat"}, Networks: []string{"10.0.0.0/8"}, Regions: []string{"eu"}, Routes: []string{"r"}, Templates: []string{"support-*"}}})
-	if made.Organization != "acme" || made.Team != "core" || made.Role != "member" || made.State != store.Active || len(made.Secrets) != 1 {
+	if made.Organization != "acme" || made.Team != "core" || made.Role != "member" || made.State != "active" || len(made.Secrets) != 1 {
 		t.Errorf("got %+v", made)
 	}
 	for _, by := range []string{made.ID, "app"} {
@@ -45,7 +45,7 @@ func keys(t *testing.T, at func(store.Options) *rig) {
 	for _, c := range []struct {
 		state string
 		want  int
-	}{{store.Disabled, 0}, {store.Active, 1}} {
+	}{{"disabled", 0}, {"active", 1}} {
 		r.change(func(tx *store.Tx) error {
 			_, err := tx.UpdateKey("app", 0, c.state, func(k *store.Key) error { k.State, k.Team = c.state, "edge"; return nil })
 			return err
@@ -59,7 +59,7 @@ func keys(t *testing.T, at func(store.Options) *rig) {
 		t.Errorf("revoked: %d secrets let in", got)
 	}
 	r.refused(store.Invalid, "state", func(tx *store.Tx) error {
-		_, err := tx.UpdateKey("app", 0, "enable", func(k *store.Key) error { k.State = store.Active; return nil })
+		_, err := tx.UpdateKey("app", 0, "enable", func(k *store.Key) error { k.State = "active"; return nil })
 		return err
 	})
 	r.change(func(tx *store.Tx) error { return tx.DeleteKey("app", 0) })

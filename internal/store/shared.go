@@ -78,6 +78,7 @@ func (t *Tx) SetExperiment(now *Experiment, version int64) error {
 type Template struct {
 	Name   string         `json:"name"`
 	State  string         `json:"state"`  // active, or deleted: its numbers do not come back
+	First  int            `json:"first"`  // version that there is
 	Latest int            `json:"latest"` // version; that of one that is deleted counts on
 	Labels map[string]int `json:"labels,omitzero"`
 	Stamp
@@ -102,9 +103,9 @@ const (
 
 func templates() *table[Template] {
 	return &table[Template]{
-		kind: KindTemplate, name: "templates", key: "name", columns: []string{"name", "state", "latest", "labels"},
-		fields: func(v *Template) []any { return []any{v.Name, v.State, v.Latest, text(v.Labels)} },
-		scan:   func(v *Template) []any { return []any{&v.Name, &v.State, &v.Latest, document{&v.Labels}} },
+		kind: KindTemplate, name: "templates", key: "name", columns: []string{"name", "state", "first", "latest", "labels"},
+		fields: func(v *Template) []any { return []any{v.Name, v.State, v.First, v.Latest, text(v.Labels)} },
+		scan:   func(v *Template) []any { return []any{&v.Name, &v.State, &v.First, &v.Latest, document{&v.Labels}} },
 		id:     func(v *Template) string { return v.Name }, stamp: func(v *Template) *Stamp { return &v.Stamp },
 	}
 }
@@ -139,7 +140,7 @@ func (s *Store) template(ctx context.Context, q querier, name string) (Template,
 
 // Templates reads a page of them, by name.
 func (s *Store) Templates(ctx context.Context, p Page) ([]Template, string, error) {
-	return templates().list(ctx, s, []condition{{"state", Active}}, p)
+	return templates().list(ctx, s, []condition{{"state", active}}, p)
 }
 
 // TemplateVersion reads a version by its number.
@@ -171,19 +172,19 @@ func (t *Tx) CreateTemplateVersion(v *TemplateVersion) (Template, error) {
 		return Template{}, fault(Invalid, "body", "body: a text (UTF-8) of at most %d bytes", mostTemplateText)
 	}
 	was, err := templates().get(t.ctx, t.s, t.tx, v.Name)
-	fresh := was.State != Active
+	fresh := was.State != active
 	f, missing := errors.AsType[*Fault](err)
 	switch {
 	case missing && f.Reason == Missing:
-		was = Template{Name: v.Name, State: Active, Latest: 1, Labels: map[string]int{firstLabel: 1}}
+		was = Template{Name: v.Name, State: active, First: 1, Latest: 1, Labels: map[string]int{firstLabel: 1}}
 		err = templates().insert(t, &was)
 	case err == nil && was.Latest >= mostVersions:
 		err = fault(Invalid, "name", "name: the template has %d versions, and cannot have more", mostVersions)
 	case err == nil:
 		was, err = templates().update(t, v.Name, was.Version, "add", func(now *Template) error {
-			now.State, now.Latest = Active, now.Latest+1
+			now.State, now.Latest = active, now.Latest+1
 			if fresh {
-				now.Labels = map[string]int{firstLabel: now.Latest}
+				now.First, now.Labels = now.Latest, map[string]int{firstLabel: now.Latest}
 			}
 			return nil
 		})

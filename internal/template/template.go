@@ -12,8 +12,6 @@ package template
 import (
 	"bytes"
 	"cmp"
-	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +36,7 @@ type Version struct {
 	Number int
 	File
 
+	from   *File                    // it was made of
 	byName map[string]int           // variables
 	forms  map[dialect.Name]*form   // by the client's dialect
 	cannot map[dialect.Name]*cannot // why the template has no form in a dialect
@@ -54,157 +53,6 @@ type Source struct {
 	Name   string
 	Number int // from 1
 	File   *File
-}
-
-// Labels are which version each label of a template means.
-type Labels map[string]int
-
-// Set is all templates that requests can name. It does not change once it is bound.
-type Set struct {
-	names map[string]*entry
-	all   []*Version
-}
-
-// entry is a template with its versions in order.
-type entry struct {
-	versions []*Version
-	labels   Labels // with production, always
-	pinned   Labels
-}
-
-// NewSet makes a set of files that Check found good. Of two sources of one version the first counts, and labels of
-// versions that are not there are left out.
-func NewSet(sources []Source, labels map[string]Labels) *Set {
-	s := &Set{names: map[string]*entry{}}
-	for _, f := range sources {
-		e := s.names[f.Name]
-		if e == nil {
-			e = &entry{labels: Labels{}}
-			s.names[f.Name] = e
-		}
-		if e.find(f.Number) != nil {
-			continue
-		}
-		v := &Version{Name: f.Name, Number: f.Number, File: *f.File, byName: map[string]int{}}
-		for i := range v.Variables {
-			v.byName[v.Variables[i].Name] = i
-		}
-		e.versions = append(e.versions, v)
-		s.all = append(s.all, v)
-	}
-	order := func(a, b *Version) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Number, b.Number))
-	}
-	slices.SortFunc(s.all, order)
-	for name, e := range s.names {
-		slices.SortFunc(e.versions, order)
-		for label, n := range labels[name] {
-			if e.find(n) != nil {
-				e.labels[label] = n
-			}
-		}
-		e.pinned = maps.Clone(e.labels)
-		if e.labels[Production] == 0 {
-			e.labels[Production] = e.versions[len(e.versions)-1].Number
-		}
-	}
-	return s
-}
-
-func (e *entry) find(number int) *Version {
-	for _, v := range e.versions {
-		if v.Number == number {
-			return v
-		}
-	}
-	return nil
-}
-
-// Versions returns all versions, by name and number.
-func (s *Set) Versions() []*Version {
-	if s == nil {
-		return nil
-	}
-	return s.all
-}
-
-// Names returns the names of the templates, in order.
-func (s *Set) Names() (names []string) {
-	for _, v := range s.Versions() {
-		if len(names) == 0 || names[len(names)-1] != v.Name {
-			names = append(names, v.Name)
-		}
-	}
-	return names
-}
-
-// Labels returns the labels of a template, in order, each with its version.
-func (s *Set) Labels(name string) (labels []string, of Labels) {
-	e := s.names[name]
-	if e == nil {
-		return nil, nil
-	}
-	for l := range e.labels {
-		labels = append(labels, l)
-	}
-	slices.Sort(labels)
-	return labels, e.labels
-}
-
-// Find returns a version: by its number, by a label, or, where version is "", the one that the label production means.
-// known is whether there is a template of the name at all.
-func (s *Set) Find(name, version string) (v *Version, known bool) {
-	e := s.names[name]
-	if e == nil {
-		return nil, false
-	}
-	version = cmp.Or(version, Production)
-	if n, ok := e.labels[version]; ok {
-		return e.find(n), true
-	}
-	n, err := strconv.Atoi(version)
-	if err != nil || strconv.Itoa(n) != version {
-		return nil, true
-	}
-	return e.find(n), true
-}
-
-// Pinned returns the labels that were set, by template: not those that hold by themselves. They are the caller's own.
-func (s *Set) Pinned() map[string]Labels {
-	out := map[string]Labels{}
-	for name, e := range s.names {
-		if len(e.pinned) > 0 {
-			out[name] = maps.Clone(e.pinned)
-		}
-	}
-	return out
-}
-
-// LabelsFile is the name of the file that says which version each label means, beside the versions.
-const LabelsFile = "labels.yaml"
-
-// label is what a label looks like.
-var label = regexp.MustCompile(`^[a-z0-9._-]*[a-z._-][a-z0-9._-]*$`)
-
-// LabelOK reports whether a text can be a label: one that is a number would be a version.
-func LabelOK(s string) bool {
-	const longest = 64
-	return len(s) <= longest && label.MatchString(s)
-}
-
-// Possible lists the versions and labels of a template, for a message.
-func (s *Set) Possible(name string) string {
-	var all []string
-	e := s.names[name]
-	for _, v := range e.versions {
-		all = append(all, strconv.Itoa(v.Number))
-	}
-	const most = 8
-	if len(all) > most {
-		all = append([]string{"…"}, all[len(all)-most:]...)
-	}
-	labels, _ := s.Labels(name)
-	return strings.Join(append(all, labels...), ", ")
 }
 
 // Allowed reports whether patterns of names, or of NAME@VERSION, let a version be used. Without patterns all are.

@@ -102,3 +102,38 @@ func TestRender(t *testing.T) {
 		}
 	})
 }
+
+func TestASetIsJoinedWithWhatIsKeptElsewhere(t *testing.T) {
+	file := func(text string) *template.File {
+		return &template.File{Messages: []template.Message{{Role: "user", Content: text}}}
+	}
+	files := template.NewSet([]template.Source{{Name: "a", Number: 1, File: file("a file")}}, nil)
+	kept := []template.Source{{Name: "a", Number: 2, File: file("hidden")}, {Name: "b", Number: 1, File: file("b one")}, {Name: "b", Number: 2, File: file("b two")}}
+	one := files.Join(nil, kept, map[string]template.Labels{"a": {"production": 2}, "b": {"production": 1, "canary": 2}})
+	find := func(s *template.Set, name, version string) string {
+		v, _ := s.Find(name, version)
+		if v == nil {
+			return ""
+		}
+		return v.Messages[0].Content
+	}
+	for ref, want := range map[string]string{"a@": "a file", "a@2": "", "b@": "b one", "b@canary": "b two"} {
+		name, version, _ := strings.Cut(ref, "@")
+		if got := find(one, name, version); got != want {
+			t.Errorf("%s is %q, want %q", ref, got, want)
+		}
+	}
+	two := files.Join(one, kept, map[string]template.Labels{"b": {"production": 2}})
+	if got := find(two, "b", ""); got != "b two" {
+		t.Errorf("a label that was moved gives %q", got)
+	}
+	if one.Versions()[1] != two.Versions()[1] {
+		t.Error("a version that has not changed was made again")
+	}
+	if got := (*template.Set)(nil).Join(two, nil, nil); got != nil {
+		t.Errorf("nothing gives %v", got)
+	}
+	if got := (*template.Set)(nil).Join(nil, kept, nil); got == nil || find(got, "a", "") != "hidden" {
+		t.Error("without files the store's count")
+	}
+}

@@ -1,6 +1,7 @@
 CREATE TABLE templates (
   name TEXT PRIMARY KEY,
   state TEXT NOT NULL,
+  first BIGINT NOT NULL,
   latest BIGINT NOT NULL,
   labels TEXT NOT NULL,
   created BIGINT NOT NULL, changed BIGINT NOT NULL, version BIGINT NOT NULL

@@ -4826,6 +4826,693 @@ func (x *PromoteExperimentRequest) GetWhy() string {
 	return ""
 }
 
+// Template is a prompt template: which versions there are, and which one each label means.
+type Template struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The highest version.
+	Latest int32 `protobuf:"varint,2,opt,name=latest,proto3" json:"latest,omitempty"`
+	// The version that each label means. A name alone means the version of production.
+	Labels map[string]int32 `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// The configuration has a template or an alias of this name, which counts in its place.
+	Hidden        bool   `protobuf:"varint,4,opt,name=hidden,proto3" json:"hidden,omitempty"`
+	Stamp         *Stamp `protobuf:"bytes,5,opt,name=stamp,proto3" json:"stamp,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Template) Reset() {
+	*x = Template{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Template) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Template) ProtoMessage() {}
+
+func (x *Template) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Template.ProtoReflect.Descriptor instead.
+func (*Template) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *Template) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Template) GetLatest() int32 {
+	if x != nil {
+		return x.Latest
+	}
+	return 0
+}
+
+func (x *Template) GetLabels() map[string]int32 {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *Template) GetHidden() bool {
+	if x != nil {
+		return x.Hidden
+	}
+	return false
+}
+
+func (x *Template) GetStamp() *Stamp {
+	if x != nil {
+		return x.Stamp
+	}
+	return nil
+}
+
+// TemplateVersion is a version of a template. It does not change.
+type TemplateVersion struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Name   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Number int32                  `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// What the version says, in YAML, as a file of a version does. Empty in lists.
+	Body string `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	// Who made it.
+	Author  string                 `protobuf:"bytes,4,opt,name=author,proto3" json:"author,omitempty"`
+	Created *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created,proto3" json:"created,omitempty"`
+	// For people.
+	Description string `protobuf:"bytes,6,opt,name=description,proto3" json:"description,omitempty"`
+	// That it asks for, where a request names none.
+	Model string `protobuf:"bytes,7,opt,name=model,proto3" json:"model,omitempty"`
+	// Names of its variables.
+	Variables     []string `protobuf:"bytes,8,rep,name=variables,proto3" json:"variables,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TemplateVersion) Reset() {
+	*x = TemplateVersion{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TemplateVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TemplateVersion) ProtoMessage() {}
+
+func (x *TemplateVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TemplateVersion.ProtoReflect.Descriptor instead.
+func (*TemplateVersion) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *TemplateVersion) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TemplateVersion) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *TemplateVersion) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *TemplateVersion) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *TemplateVersion) GetCreated() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Created
+	}
+	return nil
+}
+
+func (x *TemplateVersion) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *TemplateVersion) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *TemplateVersion) GetVariables() []string {
+	if x != nil {
+		return x.Variables
+	}
+	return nil
+}
+
+type CreateTemplateVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// In YAML, as a file of a version; at most 256 KiB.
+	Body          string `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTemplateVersionRequest) Reset() {
+	*x = CreateTemplateVersionRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTemplateVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTemplateVersionRequest) ProtoMessage() {}
+
+func (x *CreateTemplateVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTemplateVersionRequest.ProtoReflect.Descriptor instead.
+func (*CreateTemplateVersionRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *CreateTemplateVersionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CreateTemplateVersionRequest) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+type GetTemplateVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// A number or a label; empty: the label production.
+	Version       string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTemplateVersionRequest) Reset() {
+	*x = GetTemplateVersionRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTemplateVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTemplateVersionRequest) ProtoMessage() {}
+
+func (x *GetTemplateVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTemplateVersionRequest.ProtoReflect.Descriptor instead.
+func (*GetTemplateVersionRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *GetTemplateVersionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetTemplateVersionRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+type ListTemplateVersionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 100 at once.
+	Page          *Page  `protobuf:"bytes,1,opt,name=page,proto3" json:"page,omitempty"`
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTemplateVersionsRequest) Reset() {
+	*x = ListTemplateVersionsRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTemplateVersionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTemplateVersionsRequest) ProtoMessage() {}
+
+func (x *ListTemplateVersionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTemplateVersionsRequest.ProtoReflect.Descriptor instead.
+func (*ListTemplateVersionsRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *ListTemplateVersionsRequest) GetPage() *Page {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+func (x *ListTemplateVersionsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type ListTemplateVersionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Versions      []*TemplateVersion     `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"`
+	NextToken     string                 `protobuf:"bytes,2,opt,name=next_token,json=nextToken,proto3" json:"next_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTemplateVersionsResponse) Reset() {
+	*x = ListTemplateVersionsResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTemplateVersionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTemplateVersionsResponse) ProtoMessage() {}
+
+func (x *ListTemplateVersionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTemplateVersionsResponse.ProtoReflect.Descriptor instead.
+func (*ListTemplateVersionsResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *ListTemplateVersionsResponse) GetVersions() []*TemplateVersion {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+func (x *ListTemplateVersionsResponse) GetNextToken() string {
+	if x != nil {
+		return x.NextToken
+	}
+	return ""
+}
+
+type ListTemplatesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Page          *Page                  `protobuf:"bytes,1,opt,name=page,proto3" json:"page,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTemplatesRequest) Reset() {
+	*x = ListTemplatesRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTemplatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTemplatesRequest) ProtoMessage() {}
+
+func (x *ListTemplatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTemplatesRequest.ProtoReflect.Descriptor instead.
+func (*ListTemplatesRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *ListTemplatesRequest) GetPage() *Page {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+type ListTemplatesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Templates     []*Template            `protobuf:"bytes,1,rep,name=templates,proto3" json:"templates,omitempty"`
+	NextToken     string                 `protobuf:"bytes,2,opt,name=next_token,json=nextToken,proto3" json:"next_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTemplatesResponse) Reset() {
+	*x = ListTemplatesResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTemplatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTemplatesResponse) ProtoMessage() {}
+
+func (x *ListTemplatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTemplatesResponse.ProtoReflect.Descriptor instead.
+func (*ListTemplatesResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *ListTemplatesResponse) GetTemplates() []*Template {
+	if x != nil {
+		return x.Templates
+	}
+	return nil
+}
+
+func (x *ListTemplatesResponse) GetNextToken() string {
+	if x != nil {
+		return x.NextToken
+	}
+	return ""
+}
+
+type PromoteTemplateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Of the template's stamp, that is meant; 0: any.
+	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Empty: production.
+	Label string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	// A number, or a label for the version that it means.
+	To            string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromoteTemplateRequest) Reset() {
+	*x = PromoteTemplateRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteTemplateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteTemplateRequest) ProtoMessage() {}
+
+func (x *PromoteTemplateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteTemplateRequest.ProtoReflect.Descriptor instead.
+func (*PromoteTemplateRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *PromoteTemplateRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PromoteTemplateRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PromoteTemplateRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *PromoteTemplateRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+type RollbackTemplateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Of the template's stamp, that is meant; 0: any.
+	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Empty: production.
+	Label         string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackTemplateRequest) Reset() {
+	*x = RollbackTemplateRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackTemplateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackTemplateRequest) ProtoMessage() {}
+
+func (x *RollbackTemplateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackTemplateRequest.ProtoReflect.Descriptor instead.
+func (*RollbackTemplateRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *RollbackTemplateRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RollbackTemplateRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *RollbackTemplateRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+type RemoveTemplateLabelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Of the template's stamp, that is meant; 0: any.
+	Version       int64  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Label         string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveTemplateLabelRequest) Reset() {
+	*x = RemoveTemplateLabelRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveTemplateLabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveTemplateLabelRequest) ProtoMessage() {}
+
+func (x *RemoveTemplateLabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveTemplateLabelRequest.ProtoReflect.Descriptor instead.
+func (*RemoveTemplateLabelRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *RemoveTemplateLabelRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RemoveTemplateLabelRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *RemoveTemplateLabelRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
 var File_signalbox_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
@@ -5196,7 +5883,57 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03arm\x18\x02 \x01(\tR\x03arm\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x03R\aversion\x12\x10\n" +
-	"\x03why\x18\x04 \x01(\tR\x03why2\x91\x04\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why\"\xfc\x01\n" +
+	"\bTemplate\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06latest\x18\x02 \x01(\x05R\x06latest\x12@\n" +
+	"\x06labels\x18\x03 \x03(\v2(.signalbox.admin.v1.Template.LabelsEntryR\x06labels\x12\x16\n" +
+	"\x06hidden\x18\x04 \x01(\bR\x06hidden\x12/\n" +
+	"\x05stamp\x18\x05 \x01(\v2\x19.signalbox.admin.v1.StampR\x05stamp\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xf5\x01\n" +
+	"\x0fTemplateVersion\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\tR\x04body\x12\x16\n" +
+	"\x06author\x18\x04 \x01(\tR\x06author\x124\n" +
+	"\acreated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12 \n" +
+	"\vdescription\x18\x06 \x01(\tR\vdescription\x12\x14\n" +
+	"\x05model\x18\a \x01(\tR\x05model\x12\x1c\n" +
+	"\tvariables\x18\b \x03(\tR\tvariables\"F\n" +
+	"\x1cCreateTemplateVersionRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\tR\x04body\"I\n" +
+	"\x19GetTemplateVersionRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\"_\n" +
+	"\x1bListTemplateVersionsRequest\x12,\n" +
+	"\x04page\x18\x01 \x01(\v2\x18.signalbox.admin.v1.PageR\x04page\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"~\n" +
+	"\x1cListTemplateVersionsResponse\x12?\n" +
+	"\bversions\x18\x01 \x03(\v2#.signalbox.admin.v1.TemplateVersionR\bversions\x12\x1d\n" +
+	"\n" +
+	"next_token\x18\x02 \x01(\tR\tnextToken\"D\n" +
+	"\x14ListTemplatesRequest\x12,\n" +
+	"\x04page\x18\x01 \x01(\v2\x18.signalbox.admin.v1.PageR\x04page\"r\n" +
+	"\x15ListTemplatesResponse\x12:\n" +
+	"\ttemplates\x18\x01 \x03(\v2\x1c.signalbox.admin.v1.TemplateR\ttemplates\x12\x1d\n" +
+	"\n" +
+	"next_token\x18\x02 \x01(\tR\tnextToken\"l\n" +
+	"\x16PromoteTemplateRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\"]\n" +
+	"\x17RollbackTemplateRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\"`\n" +
+	"\x1aRemoveTemplateLabelRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label2\x91\x04\n" +
 	"\x13OrganizationService\x12e\n" +
 	"\x12CreateOrganization\x12-.signalbox.admin.v1.CreateOrganizationRequest\x1a .signalbox.admin.v1.Organization\x12X\n" +
 	"\x0fGetOrganization\x12\x1e.signalbox.admin.v1.GetRequest\x1a .signalbox.admin.v1.Organization\"\x03\x90\x02\x01\x12u\n" +
@@ -5253,7 +5990,17 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\rGetExperiment\x12(.signalbox.admin.v1.GetExperimentRequest\x1a).signalbox.admin.v1.GetExperimentResponse\"\x03\x90\x02\x01\x12^\n" +
 	"\x0fStartExperiment\x12+.signalbox.admin.v1.ChangeExperimentRequest\x1a\x1e.signalbox.admin.v1.Experiment\x12]\n" +
 	"\x0eStopExperiment\x12+.signalbox.admin.v1.ChangeExperimentRequest\x1a\x1e.signalbox.admin.v1.Experiment\x12a\n" +
-	"\x11PromoteExperiment\x12,.signalbox.admin.v1.PromoteExperimentRequest\x1a\x1e.signalbox.admin.v1.ExperimentBDZBgithub.com/signalbox-ai/signalbox/proto/signalbox/admin/v1;adminv1b\x06proto3"
+	"\x11PromoteExperiment\x12,.signalbox.admin.v1.PromoteExperimentRequest\x1a\x1e.signalbox.admin.v1.Experiment2\xa7\a\n" +
+	"\x0fTemplateService\x12n\n" +
+	"\x15CreateTemplateVersion\x120.signalbox.admin.v1.CreateTemplateVersionRequest\x1a#.signalbox.admin.v1.TemplateVersion\x12m\n" +
+	"\x12GetTemplateVersion\x12-.signalbox.admin.v1.GetTemplateVersionRequest\x1a#.signalbox.admin.v1.TemplateVersion\"\x03\x90\x02\x01\x12~\n" +
+	"\x14ListTemplateVersions\x12/.signalbox.admin.v1.ListTemplateVersionsRequest\x1a0.signalbox.admin.v1.ListTemplateVersionsResponse\"\x03\x90\x02\x01\x12P\n" +
+	"\vGetTemplate\x12\x1e.signalbox.admin.v1.GetRequest\x1a\x1c.signalbox.admin.v1.Template\"\x03\x90\x02\x01\x12i\n" +
+	"\rListTemplates\x12(.signalbox.admin.v1.ListTemplatesRequest\x1a).signalbox.admin.v1.ListTemplatesResponse\"\x03\x90\x02\x01\x12[\n" +
+	"\x0fPromoteTemplate\x12*.signalbox.admin.v1.PromoteTemplateRequest\x1a\x1c.signalbox.admin.v1.Template\x12]\n" +
+	"\x10RollbackTemplate\x12+.signalbox.admin.v1.RollbackTemplateRequest\x1a\x1c.signalbox.admin.v1.Template\x12c\n" +
+	"\x13RemoveTemplateLabel\x12..signalbox.admin.v1.RemoveTemplateLabelRequest\x1a\x1c.signalbox.admin.v1.Template\x12W\n" +
+	"\x0eDeleteTemplate\x12!.signalbox.admin.v1.DeleteRequest\x1a\".signalbox.admin.v1.DeleteResponseBDZBgithub.com/signalbox-ai/signalbox/proto/signalbox/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_signalbox_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -5267,85 +6014,97 @@ func file_signalbox_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_signalbox_admin_v1_admin_proto_rawDescData
 }
 
-var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
 var file_signalbox_admin_v1_admin_proto_goTypes = []any{
-	(*Stamp)(nil),                     // 0: signalbox.admin.v1.Stamp
-	(*Page)(nil),                      // 1: signalbox.admin.v1.Page
-	(*GetRequest)(nil),                // 2: signalbox.admin.v1.GetRequest
-	(*ChangeRequest)(nil),             // 3: signalbox.admin.v1.ChangeRequest
-	(*DeleteRequest)(nil),             // 4: signalbox.admin.v1.DeleteRequest
-	(*DeleteResponse)(nil),            // 5: signalbox.admin.v1.DeleteResponse
-	(*Organization)(nil),              // 6: signalbox.admin.v1.Organization
-	(*CreateOrganizationRequest)(nil), // 7: signalbox.admin.v1.CreateOrganizationRequest
-	(*ListOrganizationsRequest)(nil),  // 8: signalbox.admin.v1.ListOrganizationsRequest
-	(*ListOrganizationsResponse)(nil), // 9: signalbox.admin.v1.ListOrganizationsResponse
-	(*UpdateOrganizationRequest)(nil), // 10: signalbox.admin.v1.UpdateOrganizationRequest
-	(*Team)(nil),                      // 11: signalbox.admin.v1.Team
-	(*CreateTeamRequest)(nil),         // 12: signalbox.admin.v1.CreateTeamRequest
-	(*ListTeamsRequest)(nil),          // 13: signalbox.admin.v1.ListTeamsRequest
-	(*ListTeamsResponse)(nil),         // 14: signalbox.admin.v1.ListTeamsResponse
-	(*UpdateTeamRequest)(nil),         // 15: signalbox.admin.v1.UpdateTeamRequest
-	(*Project)(nil),                   // 16: signalbox.admin.v1.Project
-	(*CreateProjectRequest)(nil),      // 17: signalbox.admin.v1.CreateProjectRequest
-	(*ListProjectsRequest)(nil),       // 18: signalbox.admin.v1.ListProjectsRequest
-	(*ListProjectsResponse)(nil),      // 19: signalbox.admin.v1.ListProjectsResponse
-	(*UpdateProjectRequest)(nil),      // 20: signalbox.admin.v1.UpdateProjectRequest
-	(*ProviderKey)(nil),               // 21: signalbox.admin.v1.ProviderKey
-	(*SetProviderKeyRequest)(nil),     // 22: signalbox.admin.v1.SetProviderKeyRequest
-	(*ListProviderKeysRequest)(nil),   // 23: signalbox.admin.v1.ListProviderKeysRequest
-	(*ListProviderKeysResponse)(nil),  // 24: signalbox.admin.v1.ListProviderKeysResponse
-	(*Key)(nil),                       // 25: signalbox.admin.v1.Key
-	(*Scope)(nil),                     // 26: signalbox.admin.v1.Scope
-	(*Secret)(nil),                    // 27: signalbox.admin.v1.Secret
-	(*CreateKeyRequest)(nil),          // 28: signalbox.admin.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),         // 29: signalbox.admin.v1.CreateKeyResponse
-	(*ListKeysRequest)(nil),           // 30: signalbox.admin.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),          // 31: signalbox.admin.v1.ListKeysResponse
-	(*UpdateKeyRequest)(nil),          // 32: signalbox.admin.v1.UpdateKeyRequest
-	(*RotateKeyRequest)(nil),          // 33: signalbox.admin.v1.RotateKeyRequest
-	(*Budget)(nil),                    // 34: signalbox.admin.v1.Budget
-	(*CreateBudgetRequest)(nil),       // 35: signalbox.admin.v1.CreateBudgetRequest
-	(*ListBudgetsRequest)(nil),        // 36: signalbox.admin.v1.ListBudgetsRequest
-	(*ListBudgetsResponse)(nil),       // 37: signalbox.admin.v1.ListBudgetsResponse
-	(*UpdateBudgetRequest)(nil),       // 38: signalbox.admin.v1.UpdateBudgetRequest
-	(*Change)(nil),                    // 39: signalbox.admin.v1.Change
-	(*ListChangesRequest)(nil),        // 40: signalbox.admin.v1.ListChangesRequest
-	(*ListChangesResponse)(nil),       // 41: signalbox.admin.v1.ListChangesResponse
-	(*UsageFilter)(nil),               // 42: signalbox.admin.v1.UsageFilter
-	(*UsageCondition)(nil),            // 43: signalbox.admin.v1.UsageCondition
-	(*ReportUsageRequest)(nil),        // 44: signalbox.admin.v1.ReportUsageRequest
-	(*ReportUsageResponse)(nil),       // 45: signalbox.admin.v1.ReportUsageResponse
-	(*UsageRow)(nil),                  // 46: signalbox.admin.v1.UsageRow
-	(*UsageSums)(nil),                 // 47: signalbox.admin.v1.UsageSums
-	(*ListRecordsRequest)(nil),        // 48: signalbox.admin.v1.ListRecordsRequest
-	(*ListRecordsResponse)(nil),       // 49: signalbox.admin.v1.ListRecordsResponse
-	(*GetExchangeRequest)(nil),        // 50: signalbox.admin.v1.GetExchangeRequest
-	(*GetExchangeResponse)(nil),       // 51: signalbox.admin.v1.GetExchangeResponse
-	(*ForecastUsageRequest)(nil),      // 52: signalbox.admin.v1.ForecastUsageRequest
-	(*ForecastUsageResponse)(nil),     // 53: signalbox.admin.v1.ForecastUsageResponse
-	(*UsageForecast)(nil),             // 54: signalbox.admin.v1.UsageForecast
-	(*RerateUsageRequest)(nil),        // 55: signalbox.admin.v1.RerateUsageRequest
-	(*RerateUsageResponse)(nil),       // 56: signalbox.admin.v1.RerateUsageResponse
-	(*ListExperimentsRequest)(nil),    // 57: signalbox.admin.v1.ListExperimentsRequest
-	(*ListExperimentsResponse)(nil),   // 58: signalbox.admin.v1.ListExperimentsResponse
-	(*Experiment)(nil),                // 59: signalbox.admin.v1.Experiment
-	(*ExperimentArm)(nil),             // 60: signalbox.admin.v1.ExperimentArm
-	(*GetExperimentRequest)(nil),      // 61: signalbox.admin.v1.GetExperimentRequest
-	(*GetExperimentResponse)(nil),     // 62: signalbox.admin.v1.GetExperimentResponse
-	(*Interval)(nil),                  // 63: signalbox.admin.v1.Interval
-	(*ArmResult)(nil),                 // 64: signalbox.admin.v1.ArmResult
-	(*ArmComparison)(nil),             // 65: signalbox.admin.v1.ArmComparison
-	(*Finding)(nil),                   // 66: signalbox.admin.v1.Finding
-	(*ChangeExperimentRequest)(nil),   // 67: signalbox.admin.v1.ChangeExperimentRequest
-	(*PromoteExperimentRequest)(nil),  // 68: signalbox.admin.v1.PromoteExperimentRequest
-	(*timestamppb.Timestamp)(nil),     // 69: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),     // 70: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),       // 71: google.protobuf.Duration
-	(*v1.Record)(nil),                 // 72: signalbox.usage.v1.Record
+	(*Stamp)(nil),                        // 0: signalbox.admin.v1.Stamp
+	(*Page)(nil),                         // 1: signalbox.admin.v1.Page
+	(*GetRequest)(nil),                   // 2: signalbox.admin.v1.GetRequest
+	(*ChangeRequest)(nil),                // 3: signalbox.admin.v1.ChangeRequest
+	(*DeleteRequest)(nil),                // 4: signalbox.admin.v1.DeleteRequest
+	(*DeleteResponse)(nil),               // 5: signalbox.admin.v1.DeleteResponse
+	(*Organization)(nil),                 // 6: signalbox.admin.v1.Organization
+	(*CreateOrganizationRequest)(nil),    // 7: signalbox.admin.v1.CreateOrganizationRequest
+	(*ListOrganizationsRequest)(nil),     // 8: signalbox.admin.v1.ListOrganizationsRequest
+	(*ListOrganizationsResponse)(nil),    // 9: signalbox.admin.v1.ListOrganizationsResponse
+	(*UpdateOrganizationRequest)(nil),    // 10: signalbox.admin.v1.UpdateOrganizationRequest
+	(*Team)(nil),                         // 11: signalbox.admin.v1.Team
+	(*CreateTeamRequest)(nil),            // 12: signalbox.admin.v1.CreateTeamRequest
+	(*ListTeamsRequest)(nil),             // 13: signalbox.admin.v1.ListTeamsRequest
+	(*ListTeamsResponse)(nil),            // 14: signalbox.admin.v1.ListTeamsResponse
+	(*UpdateTeamRequest)(nil),            // 15: signalbox.admin.v1.UpdateTeamRequest
+	(*Project)(nil),                      // 16: signalbox.admin.v1.Project
+	(*CreateProjectRequest)(nil),         // 17: signalbox.admin.v1.CreateProjectRequest
+	(*ListProjectsRequest)(nil),          // 18: signalbox.admin.v1.ListProjectsRequest
+	(*ListProjectsResponse)(nil),         // 19: signalbox.admin.v1.ListProjectsResponse
+	(*UpdateProjectRequest)(nil),         // 20: signalbox.admin.v1.UpdateProjectRequest
+	(*ProviderKey)(nil),                  // 21: signalbox.admin.v1.ProviderKey
+	(*SetProviderKeyRequest)(nil),        // 22: signalbox.admin.v1.SetProviderKeyRequest
+	(*ListProviderKeysRequest)(nil),      // 23: signalbox.admin.v1.ListProviderKeysRequest
+	(*ListProviderKeysResponse)(nil),     // 24: signalbox.admin.v1.ListProviderKeysResponse
+	(*Key)(nil),                          // 25: signalbox.admin.v1.Key
+	(*Scope)(nil),                        // 26: signalbox.admin.v1.Scope
+	(*Secret)(nil),                       // 27: signalbox.admin.v1.Secret
+	(*CreateKeyRequest)(nil),             // 28: signalbox.admin.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),            // 29: signalbox.admin.v1.CreateKeyResponse
+	(*ListKeysRequest)(nil),              // 30: signalbox.admin.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),             // 31: signalbox.admin.v1.ListKeysResponse
+	(*UpdateKeyRequest)(nil),             // 32: signalbox.admin.v1.UpdateKeyRequest
+	(*RotateKeyRequest)(nil),             // 33: signalbox.admin.v1.RotateKeyRequest
+	(*Budget)(nil),                       // 34: signalbox.admin.v1.Budget
+	(*CreateBudgetRequest)(nil),          // 35: signalbox.admin.v1.CreateBudgetRequest
+	(*ListBudgetsRequest)(nil),           // 36: signalbox.admin.v1.ListBudgetsRequest
+	(*ListBudgetsResponse)(nil),          // 37: signalbox.admin.v1.ListBudgetsResponse
+	(*UpdateBudgetRequest)(nil),          // 38: signalbox.admin.v1.UpdateBudgetRequest
+	(*Change)(nil),                       // 39: signalbox.admin.v1.Change
+	(*ListChangesRequest)(nil),           // 40: signalbox.admin.v1.ListChangesRequest
+	(*ListChangesResponse)(nil),          // 41: signalbox.admin.v1.ListChangesResponse
+	(*UsageFilter)(nil),                  // 42: signalbox.admin.v1.UsageFilter
+	(*UsageCondition)(nil),               // 43: signalbox.admin.v1.UsageCondition
+	(*ReportUsageRequest)(nil),           // 44: signalbox.admin.v1.ReportUsageRequest
+	(*ReportUsageResponse)(nil),          // 45: signalbox.admin.v1.ReportUsageResponse
+	(*UsageRow)(nil),                     // 46: signalbox.admin.v1.UsageRow
+	(*UsageSums)(nil),                    // 47: signalbox.admin.v1.UsageSums
+	(*ListRecordsRequest)(nil),           // 48: signalbox.admin.v1.ListRecordsRequest
+	(*ListRecordsResponse)(nil),          // 49: signalbox.admin.v1.ListRecordsResponse
+	(*GetExchangeRequest)(nil),           // 50: signalbox.admin.v1.GetExchangeRequest
+	(*GetExchangeResponse)(nil),          // 51: signalbox.admin.v1.GetExchangeResponse
+	(*ForecastUsageRequest)(nil),         // 52: signalbox.admin.v1.ForecastUsageRequest
+	(*ForecastUsageResponse)(nil),        // 53: signalbox.admin.v1.ForecastUsageResponse
+	(*UsageForecast)(nil),                // 54: signalbox.admin.v1.UsageForecast
+	(*RerateUsageRequest)(nil),           // 55: signalbox.admin.v1.RerateUsageRequest
+	(*RerateUsageResponse)(nil),          // 56: signalbox.admin.v1.RerateUsageResponse
+	(*ListExperimentsRequest)(nil),       // 57: signalbox.admin.v1.ListExperimentsRequest
+	(*ListExperimentsResponse)(nil),      // 58: signalbox.admin.v1.ListExperimentsResponse
+	(*Experiment)(nil),                   // 59: signalbox.admin.v1.Experiment
+	(*ExperimentArm)(nil),                // 60: signalbox.admin.v1.ExperimentArm
+	(*GetExperimentRequest)(nil),         // 61: signalbox.admin.v1.GetExperimentRequest
+	(*GetExperimentResponse)(nil),        // 62: signalbox.admin.v1.GetExperimentResponse
+	(*Interval)(nil),                     // 63: signalbox.admin.v1.Interval
+	(*ArmResult)(nil),                    // 64: signalbox.admin.v1.ArmResult
+	(*ArmComparison)(nil),                // 65: signalbox.admin.v1.ArmComparison
+	(*Finding)(nil),                      // 66: signalbox.admin.v1.Finding
+	(*ChangeExperimentRequest)(nil),      // 67: signalbox.admin.v1.ChangeExperimentRequest
+	(*PromoteExperimentRequest)(nil),     // 68: signalbox.admin.v1.PromoteExperimentRequest
+	(*Template)(nil),                     // 69: signalbox.admin.v1.Template
+	(*TemplateVersion)(nil),              // 70: signalbox.admin.v1.TemplateVersion
+	(*CreateTemplateVersionRequest)(nil), // 71: signalbox.admin.v1.CreateTemplateVersionRequest
+	(*GetTemplateVersionRequest)(nil),    // 72: signalbox.admin.v1.GetTemplateVersionRequest
+	(*ListTemplateVersionsRequest)(nil),  // 73: signalbox.admin.v1.ListTemplateVersionsRequest
+	(*ListTemplateVersionsResponse)(nil), // 74: signalbox.admin.v1.ListTemplateVersionsResponse
+	(*ListTemplatesRequest)(nil),         // 75: signalbox.admin.v1.ListTemplatesRequest
+	(*ListTemplatesResponse)(nil),        // 76: signalbox.admin.v1.ListTemplatesResponse
+	(*PromoteTemplateRequest)(nil),       // 77: signalbox.admin.v1.PromoteTemplateRequest
+	(*RollbackTemplateRequest)(nil),      // 78: signalbox.admin.v1.RollbackTemplateRequest
+	(*RemoveTemplateLabelRequest)(nil),   // 79: signalbox.admin.v1.RemoveTemplateLabelRequest
+	nil,                                  // 80: signalbox.admin.v1.Template.LabelsEntry
+	(*timestamppb.Timestamp)(nil),        // 81: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 82: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),          // 83: google.protobuf.Duration
+	(*v1.Record)(nil),                    // 84: signalbox.usage.v1.Record
 }
 var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
-	69,  // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
-	69,  // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
+	81,  // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
+	81,  // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
 	0,   // 2: signalbox.admin.v1.Organization.stamp:type_name -> signalbox.admin.v1.Stamp
 	1,   // 3: signalbox.admin.v1.ListOrganizationsRequest.page:type_name -> signalbox.admin.v1.Page
 	6,   // 4: signalbox.admin.v1.ListOrganizationsResponse.organizations:type_name -> signalbox.admin.v1.Organization
@@ -5359,51 +6118,51 @@ var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
 	1,   // 12: signalbox.admin.v1.ListProviderKeysRequest.page:type_name -> signalbox.admin.v1.Page
 	21,  // 13: signalbox.admin.v1.ListProviderKeysResponse.provider_keys:type_name -> signalbox.admin.v1.ProviderKey
 	26,  // 14: signalbox.admin.v1.Key.scope:type_name -> signalbox.admin.v1.Scope
-	69,  // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
+	81,  // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
 	27,  // 16: signalbox.admin.v1.Key.secrets:type_name -> signalbox.admin.v1.Secret
 	0,   // 17: signalbox.admin.v1.Key.stamp:type_name -> signalbox.admin.v1.Stamp
-	69,  // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
-	69,  // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
+	81,  // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
+	81,  // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
 	26,  // 20: signalbox.admin.v1.CreateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	69,  // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	81,  // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
 	25,  // 22: signalbox.admin.v1.CreateKeyResponse.key:type_name -> signalbox.admin.v1.Key
 	1,   // 23: signalbox.admin.v1.ListKeysRequest.page:type_name -> signalbox.admin.v1.Page
 	25,  // 24: signalbox.admin.v1.ListKeysResponse.keys:type_name -> signalbox.admin.v1.Key
 	26,  // 25: signalbox.admin.v1.UpdateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	69,  // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
-	70,  // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	71,  // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	81,  // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	82,  // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	83,  // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
 	0,   // 29: signalbox.admin.v1.Budget.stamp:type_name -> signalbox.admin.v1.Stamp
 	1,   // 30: signalbox.admin.v1.ListBudgetsRequest.page:type_name -> signalbox.admin.v1.Page
 	34,  // 31: signalbox.admin.v1.ListBudgetsResponse.budgets:type_name -> signalbox.admin.v1.Budget
-	70,  // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
-	69,  // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
+	82,  // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
+	81,  // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
 	1,   // 34: signalbox.admin.v1.ListChangesRequest.page:type_name -> signalbox.admin.v1.Page
-	69,  // 35: signalbox.admin.v1.ListChangesRequest.from:type_name -> google.protobuf.Timestamp
-	69,  // 36: signalbox.admin.v1.ListChangesRequest.until:type_name -> google.protobuf.Timestamp
+	81,  // 35: signalbox.admin.v1.ListChangesRequest.from:type_name -> google.protobuf.Timestamp
+	81,  // 36: signalbox.admin.v1.ListChangesRequest.until:type_name -> google.protobuf.Timestamp
 	39,  // 37: signalbox.admin.v1.ListChangesResponse.changes:type_name -> signalbox.admin.v1.Change
-	69,  // 38: signalbox.admin.v1.UsageFilter.from:type_name -> google.protobuf.Timestamp
-	69,  // 39: signalbox.admin.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
+	81,  // 38: signalbox.admin.v1.UsageFilter.from:type_name -> google.protobuf.Timestamp
+	81,  // 39: signalbox.admin.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
 	43,  // 40: signalbox.admin.v1.UsageFilter.where:type_name -> signalbox.admin.v1.UsageCondition
 	42,  // 41: signalbox.admin.v1.ReportUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
 	46,  // 42: signalbox.admin.v1.ReportUsageResponse.rows:type_name -> signalbox.admin.v1.UsageRow
-	69,  // 43: signalbox.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
+	81,  // 43: signalbox.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
 	47,  // 44: signalbox.admin.v1.UsageRow.sums:type_name -> signalbox.admin.v1.UsageSums
 	1,   // 45: signalbox.admin.v1.ListRecordsRequest.page:type_name -> signalbox.admin.v1.Page
 	42,  // 46: signalbox.admin.v1.ListRecordsRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
-	72,  // 47: signalbox.admin.v1.ListRecordsResponse.records:type_name -> signalbox.usage.v1.Record
-	72,  // 48: signalbox.admin.v1.GetExchangeResponse.records:type_name -> signalbox.usage.v1.Record
+	84,  // 47: signalbox.admin.v1.ListRecordsResponse.records:type_name -> signalbox.usage.v1.Record
+	84,  // 48: signalbox.admin.v1.GetExchangeResponse.records:type_name -> signalbox.usage.v1.Record
 	43,  // 49: signalbox.admin.v1.ForecastUsageRequest.where:type_name -> signalbox.admin.v1.UsageCondition
-	69,  // 50: signalbox.admin.v1.ForecastUsageRequest.at:type_name -> google.protobuf.Timestamp
+	81,  // 50: signalbox.admin.v1.ForecastUsageRequest.at:type_name -> google.protobuf.Timestamp
 	54,  // 51: signalbox.admin.v1.ForecastUsageResponse.rows:type_name -> signalbox.admin.v1.UsageForecast
-	69,  // 52: signalbox.admin.v1.UsageForecast.reached:type_name -> google.protobuf.Timestamp
-	69,  // 53: signalbox.admin.v1.UsageForecast.earliest:type_name -> google.protobuf.Timestamp
+	81,  // 52: signalbox.admin.v1.UsageForecast.reached:type_name -> google.protobuf.Timestamp
+	81,  // 53: signalbox.admin.v1.UsageForecast.earliest:type_name -> google.protobuf.Timestamp
 	42,  // 54: signalbox.admin.v1.RerateUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
 	59,  // 55: signalbox.admin.v1.ListExperimentsResponse.experiments:type_name -> signalbox.admin.v1.Experiment
 	60,  // 56: signalbox.admin.v1.Experiment.arms:type_name -> signalbox.admin.v1.ExperimentArm
 	0,   // 57: signalbox.admin.v1.Experiment.stamp:type_name -> signalbox.admin.v1.Stamp
-	69,  // 58: signalbox.admin.v1.GetExperimentRequest.from:type_name -> google.protobuf.Timestamp
-	69,  // 59: signalbox.admin.v1.GetExperimentRequest.until:type_name -> google.protobuf.Timestamp
+	81,  // 58: signalbox.admin.v1.GetExperimentRequest.from:type_name -> google.protobuf.Timestamp
+	81,  // 59: signalbox.admin.v1.GetExperimentRequest.until:type_name -> google.protobuf.Timestamp
 	59,  // 60: signalbox.admin.v1.GetExperimentResponse.experiment:type_name -> signalbox.admin.v1.Experiment
 	64,  // 61: signalbox.admin.v1.GetExperimentResponse.arms:type_name -> signalbox.admin.v1.ArmResult
 	65,  // 62: signalbox.admin.v1.GetExperimentResponse.comparisons:type_name -> signalbox.admin.v1.ArmComparison
@@ -5417,97 +6176,122 @@ var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
 	66,  // 70: signalbox.admin.v1.ArmComparison.took:type_name -> signalbox.admin.v1.Finding
 	66,  // 71: signalbox.admin.v1.ArmComparison.score:type_name -> signalbox.admin.v1.Finding
 	63,  // 72: signalbox.admin.v1.Finding.difference:type_name -> signalbox.admin.v1.Interval
-	7,   // 73: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
-	2,   // 74: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
-	8,   // 75: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
-	10,  // 76: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
-	4,   // 77: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
-	12,  // 78: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
-	2,   // 79: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
-	13,  // 80: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
-	15,  // 81: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
-	4,   // 82: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
-	22,  // 83: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
-	23,  // 84: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
-	4,   // 85: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
-	17,  // 86: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
-	2,   // 87: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
-	18,  // 88: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
-	20,  // 89: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
-	4,   // 90: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
-	28,  // 91: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
-	2,   // 92: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
-	30,  // 93: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
-	32,  // 94: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
-	33,  // 95: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
-	3,   // 96: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,   // 97: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,   // 98: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
-	4,   // 99: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
-	35,  // 100: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
-	2,   // 101: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
-	36,  // 102: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
-	38,  // 103: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
-	4,   // 104: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
-	40,  // 105: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
-	44,  // 106: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
-	48,  // 107: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
-	50,  // 108: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
-	52,  // 109: signalbox.admin.v1.UsageService.ForecastUsage:input_type -> signalbox.admin.v1.ForecastUsageRequest
-	55,  // 110: signalbox.admin.v1.UsageService.RerateUsage:input_type -> signalbox.admin.v1.RerateUsageRequest
-	57,  // 111: signalbox.admin.v1.ExperimentService.ListExperiments:input_type -> signalbox.admin.v1.ListExperimentsRequest
-	61,  // 112: signalbox.admin.v1.ExperimentService.GetExperiment:input_type -> signalbox.admin.v1.GetExperimentRequest
-	67,  // 113: signalbox.admin.v1.ExperimentService.StartExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
-	67,  // 114: signalbox.admin.v1.ExperimentService.StopExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
-	68,  // 115: signalbox.admin.v1.ExperimentService.PromoteExperiment:input_type -> signalbox.admin.v1.PromoteExperimentRequest
-	6,   // 116: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
-	6,   // 117: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
-	9,   // 118: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
-	6,   // 119: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
-	5,   // 120: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
-	11,  // 121: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
-	11,  // 122: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
-	14,  // 123: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
-	11,  // 124: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
-	5,   // 125: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
-	21,  // 126: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
-	24,  // 127: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
-	5,   // 128: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
-	16,  // 129: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
-	16,  // 130: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
-	19,  // 131: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
-	16,  // 132: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
-	5,   // 133: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
-	29,  // 134: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25,  // 135: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
-	31,  // 136: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
-	25,  // 137: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
-	29,  // 138: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25,  // 139: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
-	25,  // 140: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
-	25,  // 141: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
-	5,   // 142: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
-	34,  // 143: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
-	34,  // 144: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
-	37,  // 145: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
-	34,  // 146: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
-	5,   // 147: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
-	41,  // 148: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
-	45,  // 149: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
-	49,  // 150: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
-	51,  // 151: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
-	53,  // 152: signalbox.admin.v1.UsageService.ForecastUsage:output_type -> signalbox.admin.v1.ForecastUsageResponse
-	56,  // 153: signalbox.admin.v1.UsageService.RerateUsage:output_type -> signalbox.admin.v1.RerateUsageResponse
-	58,  // 154: signalbox.admin.v1.ExperimentService.ListExperiments:output_type -> signalbox.admin.v1.ListExperimentsResponse
-	62,  // 155: signalbox.admin.v1.ExperimentService.GetExperiment:output_type -> signalbox.admin.v1.GetExperimentResponse
-	59,  // 156: signalbox.admin.v1.ExperimentService.StartExperiment:output_type -> signalbox.admin.v1.Experiment
-	59,  // 157: signalbox.admin.v1.ExperimentService.StopExperiment:output_type -> signalbox.admin.v1.Experiment
-	59,  // 158: signalbox.admin.v1.ExperimentService.PromoteExperiment:output_type -> signalbox.admin.v1.Experiment
-	116, // [116:159] is the sub-list for method output_type
-	73,  // [73:116] is the sub-list for method input_type
-	73,  // [73:73] is the sub-list for extension type_name
-	73,  // [73:73] is the sub-list for extension extendee
-	0,   // [0:73] is the sub-list for field type_name
+	80,  // 73: signalbox.admin.v1.Template.labels:type_name -> signalbox.admin.v1.Template.LabelsEntry
+	0,   // 74: signalbox.admin.v1.Template.stamp:type_name -> signalbox.admin.v1.Stamp
+	81,  // 75: signalbox.admin.v1.TemplateVersion.created:type_name -> google.protobuf.Timestamp
+	1,   // 76: signalbox.admin.v1.ListTemplateVersionsRequest.page:type_name -> signalbox.admin.v1.Page
+	70,  // 77: signalbox.admin.v1.ListTemplateVersionsResponse.versions:type_name -> signalbox.admin.v1.TemplateVersion
+	1,   // 78: signalbox.admin.v1.ListTemplatesRequest.page:type_name -> signalbox.admin.v1.Page
+	69,  // 79: signalbox.admin.v1.ListTemplatesResponse.templates:type_name -> signalbox.admin.v1.Template
+	7,   // 80: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
+	2,   // 81: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
+	8,   // 82: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
+	10,  // 83: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
+	4,   // 84: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
+	12,  // 85: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
+	2,   // 86: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
+	13,  // 87: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
+	15,  // 88: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
+	4,   // 89: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
+	22,  // 90: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
+	23,  // 91: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
+	4,   // 92: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
+	17,  // 93: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
+	2,   // 94: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
+	18,  // 95: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
+	20,  // 96: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
+	4,   // 97: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
+	28,  // 98: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
+	2,   // 99: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
+	30,  // 100: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
+	32,  // 101: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
+	33,  // 102: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
+	3,   // 103: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,   // 104: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,   // 105: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
+	4,   // 106: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
+	35,  // 107: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
+	2,   // 108: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
+	36,  // 109: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
+	38,  // 110: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
+	4,   // 111: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
+	40,  // 112: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
+	44,  // 113: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
+	48,  // 114: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
+	50,  // 115: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
+	52,  // 116: signalbox.admin.v1.UsageService.ForecastUsage:input_type -> signalbox.admin.v1.ForecastUsageRequest
+	55,  // 117: signalbox.admin.v1.UsageService.RerateUsage:input_type -> signalbox.admin.v1.RerateUsageRequest
+	57,  // 118: signalbox.admin.v1.ExperimentService.ListExperiments:input_type -> signalbox.admin.v1.ListExperimentsRequest
+	61,  // 119: signalbox.admin.v1.ExperimentService.GetExperiment:input_type -> signalbox.admin.v1.GetExperimentRequest
+	67,  // 120: signalbox.admin.v1.ExperimentService.StartExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
+	67,  // 121: signalbox.admin.v1.ExperimentService.StopExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
+	68,  // 122: signalbox.admin.v1.ExperimentService.PromoteExperiment:input_type -> signalbox.admin.v1.PromoteExperimentRequest
+	71,  // 123: signalbox.admin.v1.TemplateService.CreateTemplateVersion:input_type -> signalbox.admin.v1.CreateTemplateVersionRequest
+	72,  // 124: signalbox.admin.v1.TemplateService.GetTemplateVersion:input_type -> signalbox.admin.v1.GetTemplateVersionRequest
+	73,  // 125: signalbox.admin.v1.TemplateService.ListTemplateVersions:input_type -> signalbox.admin.v1.ListTemplateVersionsRequest
+	2,   // 126: signalbox.admin.v1.TemplateService.GetTemplate:input_type -> signalbox.admin.v1.GetRequest
+	75,  // 127: signalbox.admin.v1.TemplateService.ListTemplates:input_type -> signalbox.admin.v1.ListTemplatesRequest
+	77,  // 128: signalbox.admin.v1.TemplateService.PromoteTemplate:input_type -> signalbox.admin.v1.PromoteTemplateRequest
+	78,  // 129: signalbox.admin.v1.TemplateService.RollbackTemplate:input_type -> signalbox.admin.v1.RollbackTemplateRequest
+	79,  // 130: signalbox.admin.v1.TemplateService.RemoveTemplateLabel:input_type -> signalbox.admin.v1.RemoveTemplateLabelRequest
+	4,   // 131: signalbox.admin.v1.TemplateService.DeleteTemplate:input_type -> signalbox.admin.v1.DeleteRequest
+	6,   // 132: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
+	6,   // 133: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
+	9,   // 134: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
+	6,   // 135: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
+	5,   // 136: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
+	11,  // 137: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
+	11,  // 138: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
+	14,  // 139: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
+	11,  // 140: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
+	5,   // 141: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
+	21,  // 142: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
+	24,  // 143: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
+	5,   // 144: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
+	16,  // 145: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
+	16,  // 146: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
+	19,  // 147: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
+	16,  // 148: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
+	5,   // 149: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
+	29,  // 150: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25,  // 151: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
+	31,  // 152: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
+	25,  // 153: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
+	29,  // 154: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25,  // 155: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
+	25,  // 156: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
+	25,  // 157: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
+	5,   // 158: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
+	34,  // 159: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
+	34,  // 160: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
+	37,  // 161: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
+	34,  // 162: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
+	5,   // 163: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
+	41,  // 164: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
+	45,  // 165: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
+	49,  // 166: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
+	51,  // 167: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
+	53,  // 168: signalbox.admin.v1.UsageService.ForecastUsage:output_type -> signalbox.admin.v1.ForecastUsageResponse
+	56,  // 169: signalbox.admin.v1.UsageService.RerateUsage:output_type -> signalbox.admin.v1.RerateUsageResponse
+	58,  // 170: signalbox.admin.v1.ExperimentService.ListExperiments:output_type -> signalbox.admin.v1.ListExperimentsResponse
+	62,  // 171: signalbox.admin.v1.ExperimentService.GetExperiment:output_type -> signalbox.admin.v1.GetExperimentResponse
+	59,  // 172: signalbox.admin.v1.ExperimentService.StartExperiment:output_type -> signalbox.admin.v1.Experiment
+	59,  // 173: signalbox.admin.v1.ExperimentService.StopExperiment:output_type -> signalbox.admin.v1.Experiment
+	59,  // 174: signalbox.admin.v1.ExperimentService.PromoteExperiment:output_type -> signalbox.admin.v1.Experiment
+	70,  // 175: signalbox.admin.v1.TemplateService.CreateTemplateVersion:output_type -> signalbox.admin.v1.TemplateVersion
+	70,  // 176: signalbox.admin.v1.TemplateService.GetTemplateVersion:output_type -> signalbox.admin.v1.TemplateVersion
+	74,  // 177: signalbox.admin.v1.TemplateService.ListTemplateVersions:output_type -> signalbox.admin.v1.ListTemplateVersionsResponse
+	69,  // 178: signalbox.admin.v1.TemplateService.GetTemplate:output_type -> signalbox.admin.v1.Template
+	76,  // 179: signalbox.admin.v1.TemplateService.ListTemplates:output_type -> signalbox.admin.v1.ListTemplatesResponse
+	69,  // 180: signalbox.admin.v1.TemplateService.PromoteTemplate:output_type -> signalbox.admin.v1.Template
+	69,  // 181: signalbox.admin.v1.TemplateService.RollbackTemplate:output_type -> signalbox.admin.v1.Template
+	69,  // 182: signalbox.admin.v1.TemplateService.RemoveTemplateLabel:output_type -> signalbox.admin.v1.Template
+	5,   // 183: signalbox.admin.v1.TemplateService.DeleteTemplate:output_type -> signalbox.admin.v1.DeleteResponse
+	132, // [132:184] is the sub-list for method output_type
+	80,  // [80:132] is the sub-list for method input_type
+	80,  // [80:80] is the sub-list for extension type_name
+	80,  // [80:80] is the sub-list for extension extendee
+	0,   // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_signalbox_admin_v1_admin_proto_init() }
@@ -5522,9 +6306,9 @@ func file_signalbox_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signalbox_admin_v1_admin_proto_rawDesc), len(file_signalbox_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   69,
+			NumMessages:   81,
 			NumExtensions: 0,
-			NumServices:   8,
+			NumServices:   9,
 		},
 		GoTypes:           file_signalbox_admin_v1_admin_proto_goTypes,
 		DependencyIndexes: file_signalbox_admin_v1_admin_proto_depIdxs,

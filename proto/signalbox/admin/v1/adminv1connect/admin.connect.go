@@ -43,6 +43,8 @@ const (
 	UsageServiceName = "signalbox.admin.v1.UsageService"
 	// ExperimentServiceName is the fully-qualified name of the ExperimentService service.
 	ExperimentServiceName = "signalbox.admin.v1.ExperimentService"
+	// TemplateServiceName is the fully-qualified name of the TemplateService service.
+	TemplateServiceName = "signalbox.admin.v1.TemplateService"
 )
 
 // These constants are the fully-qualified names of the RPCs defined in this package. They're
@@ -167,6 +169,33 @@ const (
 	// ExperimentServicePromoteExperimentProcedure is the fully-qualified name of the
 	// ExperimentService's PromoteExperiment RPC.
 	ExperimentServicePromoteExperimentProcedure = "/signalbox.admin.v1.ExperimentService/PromoteExperiment"
+	// TemplateServiceCreateTemplateVersionProcedure is the fully-qualified name of the
+	// TemplateService's CreateTemplateVersion RPC.
+	TemplateServiceCreateTemplateVersionProcedure = "/signalbox.admin.v1.TemplateService/CreateTemplateVersion"
+	// TemplateServiceGetTemplateVersionProcedure is the fully-qualified name of the TemplateService's
+	// GetTemplateVersion RPC.
+	TemplateServiceGetTemplateVersionProcedure = "/signalbox.admin.v1.TemplateService/GetTemplateVersion"
+	// TemplateServiceListTemplateVersionsProcedure is the fully-qualified name of the TemplateService's
+	// ListTemplateVersions RPC.
+	TemplateServiceListTemplateVersionsProcedure = "/signalbox.admin.v1.TemplateService/ListTemplateVersions"
+	// TemplateServiceGetTemplateProcedure is the fully-qualified name of the TemplateService's
+	// GetTemplate RPC.
+	TemplateServiceGetTemplateProcedure = "/signalbox.admin.v1.TemplateService/GetTemplate"
+	// TemplateServiceListTemplatesProcedure is the fully-qualified name of the TemplateService's
+	// ListTemplates RPC.
+	TemplateServiceListTemplatesProcedure = "/signalbox.admin.v1.TemplateService/ListTemplates"
+	// TemplateServicePromoteTemplateProcedure is the fully-qualified name of the TemplateService's
+	// PromoteTemplate RPC.
+	TemplateServicePromoteTemplateProcedure = "/signalbox.admin.v1.TemplateService/PromoteTemplate"
+	// TemplateServiceRollbackTemplateProcedure is the fully-qualified name of the TemplateService's
+	// RollbackTemplate RPC.
+	TemplateServiceRollbackTemplateProcedure = "/signalbox.admin.v1.TemplateService/RollbackTemplate"
+	// TemplateServiceRemoveTemplateLabelProcedure is the fully-qualified name of the TemplateService's
+	// RemoveTemplateLabel RPC.
+	TemplateServiceRemoveTemplateLabelProcedure = "/signalbox.admin.v1.TemplateService/RemoveTemplateLabel"
+	// TemplateServiceDeleteTemplateProcedure is the fully-qualified name of the TemplateService's
+	// DeleteTemplate RPC.
+	TemplateServiceDeleteTemplateProcedure = "/signalbox.admin.v1.TemplateService/DeleteTemplate"
 )
 
 // OrganizationServiceClient is a client for the signalbox.admin.v1.OrganizationService service.
@@ -1937,4 +1966,346 @@ func (UnimplementedExperimentServiceHandler) StopExperiment(context.Context, *v1
 
 func (UnimplementedExperimentServiceHandler) PromoteExperiment(context.Context, *v1.PromoteExperimentRequest) (*v1.Experiment, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.ExperimentService.PromoteExperiment is not implemented"))
+}
+
+// TemplateServiceClient is a client for the signalbox.admin.v1.TemplateService service.
+type TemplateServiceClient interface {
+	// Adds a version. It never changes, and what requests get stays as it is until a label is moved to it; the first version of a
+	// template gets the label production. A template that files of the configuration have is refused.
+	CreateTemplateVersion(context.Context, *v1.CreateTemplateVersionRequest) (*v1.TemplateVersion, error)
+	// Reads a version with its body.
+	GetTemplateVersion(context.Context, *v1.GetTemplateVersionRequest) (*v1.TemplateVersion, error)
+	// Reads a page of the versions of a template, by number.
+	ListTemplateVersions(context.Context, *v1.ListTemplateVersionsRequest) (*v1.ListTemplateVersionsResponse, error)
+	// Reads a template.
+	GetTemplate(context.Context, *v1.GetRequest) (*v1.Template, error)
+	// Reads a page of them, by name.
+	ListTemplates(context.Context, *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error)
+	// Lets a label mean a version.
+	PromoteTemplate(context.Context, *v1.PromoteTemplateRequest) (*v1.Template, error)
+	// Moves a label to the version before the one that it means.
+	RollbackTemplate(context.Context, *v1.RollbackTemplateRequest) (*v1.Template, error)
+	// Takes a label away. The label production stays.
+	RemoveTemplateLabel(context.Context, *v1.RemoveTemplateLabelRequest) (*v1.Template, error)
+	// Deletes a template with its versions, whose numbers are not given again.
+	DeleteTemplate(context.Context, *v1.DeleteRequest) (*v1.DeleteResponse, error)
+}
+
+// NewTemplateServiceClient constructs a client for the signalbox.admin.v1.TemplateService service.
+// By default, it uses the Connect protocol with the binary Protobuf Codec, asks for gzipped
+// responses, and sends uncompressed requests. To use the gRPC or gRPC-Web protocols, supply the
+// connect.WithGRPC() or connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewTemplateServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) TemplateServiceClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	templateServiceMethods := v1.File_signalbox_admin_v1_admin_proto.Services().ByName("TemplateService").Methods()
+	return &templateServiceClient{
+		createTemplateVersion: connect.NewClient[v1.CreateTemplateVersionRequest, v1.TemplateVersion](
+			httpClient,
+			baseURL+TemplateServiceCreateTemplateVersionProcedure,
+			connect.WithSchema(templateServiceMethods.ByName("CreateTemplateVersion")),
+			connect.WithClientOptions(opts...),
+		),
+		getTemplateVersion: connect.NewClient[v1.GetTemplateVersionRequest, v1.TemplateVersion](
+			httpClient,
+			baseURL+TemplateServiceGetTemplateVersionProcedure,
+			connect.WithSchema(templateServiceMethods.ByName("GetTemplateVersion")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listTemplateVersions: connect.NewClient[v1.ListTemplateVersionsRequest, v1.ListTemplateVersionsResponse](
+			httpClient,
+			baseURL+TemplateServiceListTemplateVersionsProcedure,
+			connect.WithSchema(templateServiceMethods.ByName("ListTemplateVersions")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		getTemplate: connect.NewClient[v1.GetRequest, v1.Template](
+			httpClient,
+			baseURL+TemplateServiceGetTemplateProcedure,
+			connect.WithSchema(templateServiceMethods.ByName("GetTemplate")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listTemplates: connect.NewClient[v1.ListTemplatesRequest, v1.ListTemplatesResponse](
+			httpClient,
+			baseURL+TemplateServiceListTemplatesProcedure,
+			connect.WithSchema(templateServiceMethods.ByName("ListTemplates")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		promoteTemplate: connect.NewClient[v1.PromoteTemplateRequest, v1.Template](
+			httpClient,
+			baseURL+TemplateServicePromoteTemplateProcedure,
+			connect.WithSchema(templateServiceMethods.ByName("PromoteTemplate")),
+			connect.WithClientOptions(opts...),
+		),
+		rollbackTemplate: connect.NewClient[v1.RollbackTemplateRequest, v1.Template](
+			httpClient,
+			baseURL+TemplateServiceRollbackTemplateProcedure,
+			connect.WithSchema(templateServiceMethods.ByName("RollbackTemplate")),
+			connect.WithClientOptions(opts...),
+		),
+		removeTemplateLabel: connect.NewClient[v1.RemoveTemplateLabelRequest, v1.Template](
+			httpClient,
+			baseURL+TemplateServiceRemoveTemplateLabelProcedure,
+			connect.WithSchema(templateServiceMethods.ByName("RemoveTemplateLabel")),
+			connect.WithClientOptions(opts...),
+		),
+		deleteTemplate: connect.NewClient[v1.DeleteRequest, v1.DeleteResponse](
+			httpClient,
+			baseURL+TemplateServiceDeleteTemplateProcedure,
+			connect.WithSchema(templateServiceMethods.ByName("DeleteTemplate")),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// templateServiceClient implements TemplateServiceClient.
+type templateServiceClient struct {
+	createTemplateVersion *connect.Client[v1.CreateTemplateVersionRequest, v1.TemplateVersion]
+	getTemplateVersion    *connect.Client[v1.GetTemplateVersionRequest, v1.TemplateVersion]
+	listTemplateVersions  *connect.Client[v1.ListTemplateVersionsRequest, v1.ListTemplateVersionsResponse]
+	getTemplate           *connect.Client[v1.GetRequest, v1.Template]
+	listTemplates         *connect.Client[v1.ListTemplatesRequest, v1.ListTemplatesResponse]
+	promoteTemplate       *connect.Client[v1.PromoteTemplateRequest, v1.Template]
+	rollbackTemplate      *connect.Client[v1.RollbackTemplateRequest, v1.Template]
+	removeTemplateLabel   *connect.Client[v1.RemoveTemplateLabelRequest, v1.Template]
+	deleteTemplate        *connect.Client[v1.DeleteRequest, v1.DeleteResponse]
+}
+
+// CreateTemplateVersion calls signalbox.admin.v1.TemplateService.CreateTemplateVersion.
+func (c *templateServiceClient) CreateTemplateVersion(ctx context.Context, req *v1.CreateTemplateVersionRequest) (*v1.TemplateVersion, error) {
+	response, err := c.createTemplateVersion.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetTemplateVersion calls signalbox.admin.v1.TemplateService.GetTemplateVersion.
+func (c *templateServiceClient) GetTemplateVersion(ctx context.Context, req *v1.GetTemplateVersionRequest) (*v1.TemplateVersion, error) {
+	response, err := c.getTemplateVersion.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListTemplateVersions calls signalbox.admin.v1.TemplateService.ListTemplateVersions.
+func (c *templateServiceClient) ListTemplateVersions(ctx context.Context, req *v1.ListTemplateVersionsRequest) (*v1.ListTemplateVersionsResponse, error) {
+	response, err := c.listTemplateVersions.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetTemplate calls signalbox.admin.v1.TemplateService.GetTemplate.
+func (c *templateServiceClient) GetTemplate(ctx context.Context, req *v1.GetRequest) (*v1.Template, error) {
+	response, err := c.getTemplate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListTemplates calls signalbox.admin.v1.TemplateService.ListTemplates.
+func (c *templateServiceClient) ListTemplates(ctx context.Context, req *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error) {
+	response, err := c.listTemplates.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PromoteTemplate calls signalbox.admin.v1.TemplateService.PromoteTemplate.
+func (c *templateServiceClient) PromoteTemplate(ctx context.Context, req *v1.PromoteTemplateRequest) (*v1.Template, error) {
+	response, err := c.promoteTemplate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RollbackTemplate calls signalbox.admin.v1.TemplateService.RollbackTemplate.
+func (c *templateServiceClient) RollbackTemplate(ctx context.Context, req *v1.RollbackTemplateRequest) (*v1.Template, error) {
+	response, err := c.rollbackTemplate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemoveTemplateLabel calls signalbox.admin.v1.TemplateService.RemoveTemplateLabel.
+func (c *templateServiceClient) RemoveTemplateLabel(ctx context.Context, req *v1.RemoveTemplateLabelRequest) (*v1.Template, error) {
+	response, err := c.removeTemplateLabel.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DeleteTemplate calls signalbox.admin.v1.TemplateService.DeleteTemplate.
+func (c *templateServiceClient) DeleteTemplate(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
+	response, err := c.deleteTemplate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// TemplateServiceHandler is an implementation of the signalbox.admin.v1.TemplateService service.
+type TemplateServiceHandler interface {
+	// Adds a version. It never changes, and what requests get stays as it is until a label is moved to it; the first version of a
+	// template gets the label production. A template that files of the configuration have is refused.
+	CreateTemplateVersion(context.Context, *v1.CreateTemplateVersionRequest) (*v1.TemplateVersion, error)
+	// Reads a version with its body.
+	GetTemplateVersion(context.Context, *v1.GetTemplateVersionRequest) (*v1.TemplateVersion, error)
+	// Reads a page of the versions of a template, by number.
+	ListTemplateVersions(context.Context, *v1.ListTemplateVersionsRequest) (*v1.ListTemplateVersionsResponse, error)
+	// Reads a template.
+	GetTemplate(context.Context, *v1.GetRequest) (*v1.Template, error)
+	// Reads a page of them, by name.
+	ListTemplates(context.Context, *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error)
+	// Lets a label mean a version.
+	PromoteTemplate(context.Context, *v1.PromoteTemplateRequest) (*v1.Template, error)
+	// Moves a label to the version before the one that it means.
+	RollbackTemplate(context.Context, *v1.RollbackTemplateRequest) (*v1.Template, error)
+	// Takes a label away. The label production stays.
+	RemoveTemplateLabel(context.Context, *v1.RemoveTemplateLabelRequest) (*v1.Template, error)
+	// Deletes a template with its versions, whose numbers are not given again.
+	DeleteTemplate(context.Context, *v1.DeleteRequest) (*v1.DeleteResponse, error)
+}
+
+// NewTemplateServiceHandler builds an HTTP handler from the service implementation. It returns the
+// path on which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewTemplateServiceHandler(svc TemplateServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	templateServiceMethods := v1.File_signalbox_admin_v1_admin_proto.Services().ByName("TemplateService").Methods()
+	templateServiceCreateTemplateVersionHandler := connect.NewUnaryHandlerSimple(
+		TemplateServiceCreateTemplateVersionProcedure,
+		svc.CreateTemplateVersion,
+		connect.WithSchema(templateServiceMethods.ByName("CreateTemplateVersion")),
+		connect.WithHandlerOptions(opts...),
+	)
+	templateServiceGetTemplateVersionHandler := connect.NewUnaryHandlerSimple(
+		TemplateServiceGetTemplateVersionProcedure,
+		svc.GetTemplateVersion,
+		connect.WithSchema(templateServiceMethods.ByName("GetTemplateVersion")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	templateServiceListTemplateVersionsHandler := connect.NewUnaryHandlerSimple(
+		TemplateServiceListTemplateVersionsProcedure,
+		svc.ListTemplateVersions,
+		connect.WithSchema(templateServiceMethods.ByName("ListTemplateVersions")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	templateServiceGetTemplateHandler := connect.NewUnaryHandlerSimple(
+		TemplateServiceGetTemplateProcedure,
+		svc.GetTemplate,
+		connect.WithSchema(templateServiceMethods.ByName("GetTemplate")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	templateServiceListTemplatesHandler := connect.NewUnaryHandlerSimple(
+		TemplateServiceListTemplatesProcedure,
+		svc.ListTemplates,
+		connect.WithSchema(templateServiceMethods.ByName("ListTemplates")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	templateServicePromoteTemplateHandler := connect.NewUnaryHandlerSimple(
+		TemplateServicePromoteTemplateProcedure,
+		svc.PromoteTemplate,
+		connect.WithSchema(templateServiceMethods.ByName("PromoteTemplate")),
+		connect.WithHandlerOptions(opts...),
+	)
+	templateServiceRollbackTemplateHandler := connect.NewUnaryHandlerSimple(
+		TemplateServiceRollbackTemplateProcedure,
+		svc.RollbackTemplate,
+		connect.WithSchema(templateServiceMethods.ByName("RollbackTemplate")),
+		connect.WithHandlerOptions(opts...),
+	)
+	templateServiceRemoveTemplateLabelHandler := connect.NewUnaryHandlerSimple(
+		TemplateServiceRemoveTemplateLabelProcedure,
+		svc.RemoveTemplateLabel,
+		connect.WithSchema(templateServiceMethods.ByName("RemoveTemplateLabel")),
+		connect.WithHandlerOptions(opts...),
+	)
+	templateServiceDeleteTemplateHandler := connect.NewUnaryHandlerSimple(
+		TemplateServiceDeleteTemplateProcedure,
+		svc.DeleteTemplate,
+		connect.WithSchema(templateServiceMethods.ByName("DeleteTemplate")),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/signalbox.admin.v1.TemplateService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case TemplateServiceCreateTemplateVersionProcedure:
+			templateServiceCreateTemplateVersionHandler.ServeHTTP(w, r)
+		case TemplateServiceGetTemplateVersionProcedure:
+			templateServiceGetTemplateVersionHandler.ServeHTTP(w, r)
+		case TemplateServiceListTemplateVersionsProcedure:
+			templateServiceListTemplateVersionsHandler.ServeHTTP(w, r)
+		case TemplateServiceGetTemplateProcedure:
+			templateServiceGetTemplateHandler.ServeHTTP(w, r)
+		case TemplateServiceListTemplatesProcedure:
+			templateServiceListTemplatesHandler.ServeHTTP(w, r)
+		case TemplateServicePromoteTemplateProcedure:
+			templateServicePromoteTemplateHandler.ServeHTTP(w, r)
+		case TemplateServiceRollbackTemplateProcedure:
+			templateServiceRollbackTemplateHandler.ServeHTTP(w, r)
+		case TemplateServiceRemoveTemplateLabelProcedure:
+			templateServiceRemoveTemplateLabelHandler.ServeHTTP(w, r)
+		case TemplateServiceDeleteTemplateProcedure:
+			templateServiceDeleteTemplateHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedTemplateServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedTemplateServiceHandler struct{}
+
+func (UnimplementedTemplateServiceHandler) CreateTemplateVersion(context.Context, *v1.CreateTemplateVersionRequest) (*v1.TemplateVersion, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.TemplateService.CreateTemplateVersion is not implemented"))
+}
+
+func (UnimplementedTemplateServiceHandler) GetTemplateVersion(context.Context, *v1.GetTemplateVersionRequest) (*v1.TemplateVersion, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.TemplateService.GetTemplateVersion is not implemented"))
+}
+
+func (UnimplementedTemplateServiceHandler) ListTemplateVersions(context.Context, *v1.ListTemplateVersionsRequest) (*v1.ListTemplateVersionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.TemplateService.ListTemplateVersions is not implemented"))
+}
+
+func (UnimplementedTemplateServiceHandler) GetTemplate(context.Context, *v1.GetRequest) (*v1.Template, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.TemplateService.GetTemplate is not implemented"))
+}
+
+func (UnimplementedTemplateServiceHandler) ListTemplates(context.Context, *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.TemplateService.ListTemplates is not implemented"))
+}
+
+func (UnimplementedTemplateServiceHandler) PromoteTemplate(context.Context, *v1.PromoteTemplateRequest) (*v1.Template, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.TemplateService.PromoteTemplate is not implemented"))
+}
+
+func (UnimplementedTemplateServiceHandler) RollbackTemplate(context.Context, *v1.RollbackTemplateRequest) (*v1.Template, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.TemplateService.RollbackTemplate is not implemented"))
+}
+
+func (UnimplementedTemplateServiceHandler) RemoveTemplateLabel(context.Context, *v1.RemoveTemplateLabelRequest) (*v1.Template, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.TemplateService.RemoveTemplateLabel is not implemented"))
+}
+
+func (UnimplementedTemplateServiceHandler) DeleteTemplate(context.Context, *v1.DeleteRequest) (*v1.DeleteResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.TemplateService.DeleteTemplate is not implemented"))
 }
