@@ -41,6 +41,7 @@ var layers = []string{
 		internal/health
 		internal/evals
 		internal/limits
+		internal/queue
 		internal/quota
 		internal/redis
 		internal/idempotency

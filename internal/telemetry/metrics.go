@@ -55,6 +55,7 @@ type besideMeters struct {
 	Idempotency IdempotencyMeters
 	Health      HealthMeters
 	SLO         SLOMeters
+	Queue       QueueMeters
 }
 
 // exchangeMeters are the counter of exactly these labels and the histogram of their route.
@@ -114,7 +115,7 @@ func New(r *prometheus.Registry, o Options) *Metrics {
 	m.self.authFailures = k.counterFamily("signalbox_auth_failures_total")
 	m.Cost, m.Quota, m.Ledger, m.Export, m.Idempotency = newCost(k, m), newQuota(k), newLedger(k), newExport(k), newIdempotency(k)
 	m.SLO = newSLO(k)
-	m.Health = newHealth(k)
+	m.Health, m.Queue = newHealth(k), newQueue(k)
 	return m
 }
 

@@ -89,6 +89,8 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 		`signalbox_paths_total{path="watched"} 1`,
 		`signalbox_plan_duration_seconds_sum 2e-05`,
 		`signalbox_plan_duration_seconds_count 1`,
+		"signalbox_queue_held_bytes 0",
+		"signalbox_queue_waiting 0",
 		`signalbox_reload_total{result="ok"} 1`,
 		`signalbox_reload_total{result="refused"} 1`,
 		`signalbox_swept_total 2`,

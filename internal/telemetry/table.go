@@ -39,6 +39,7 @@ type Label struct {
 // labels are all that metrics have.
 var labels = []Label{
 	{"arm", "signalbox.experiment.arm", "The arm of an experiment, as `EXPERIMENT/ARM`.", true},
+	{"class", "signalbox.class", "How important a request is: `critical`, `normal`, `best_effort`, `batch`.", false},
 	{"code", "signalbox.code", "Class of an error; `ok`: none.", false},
 	{"dialect", "signalbox.dialect", "The client's dialect.", false},
 	{"dialect_from", "signalbox.dialect.from", "The client's dialect.", false},
@@ -95,6 +96,7 @@ const (
 	groupHealth    = "Health of targets"
 	groupSLO       = "Objectives"
 	groupRepeated  = "Idempotency keys"
+	groupQueue     = "The queue for providers' limits"
 	groupSelf      = "The service itself"
 )
 
@@ -106,6 +108,8 @@ var (
 	planBuckets     = []float64{5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, .1}
 	storeBuckets    = []float64{1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, .01, .025, .05, .1, .5, 1}
 	writeBuckets    = []float64{1e-4, 1e-3, 5e-3, .01, .05, .1, .5, 1, 5, 30}
+
+	queueBuckets = []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600}
 
 	genAIDurations = []float64{.01, .02, .04, .08, .16, .32, .64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92}
 	genAITokens    = []float64{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864}
@@ -202,6 +206,11 @@ var table = slices.Concat(
 		counter("signalbox_idempotency_answers_total", "{answer}", "Answers of requests with an idempotency key. result: stored, too_large, late (another ran meanwhile), failed.", "result"),
 		counter("signalbox_idempotency_answer_bytes_total", "By", "Size of the answers that were stored."),
 		gauge("signalbox_idempotency_running", "{request}", "Requests with an idempotency key that run in this process."),
+	),
+	within(groupQueue,
+		gauge("signalbox_queue_waiting", "{request}", "Requests that wait for room at a provider."),
+		gauge("signalbox_queue_held_bytes", "By", "Size of the bodies of requests that wait."),
+		histogram("signalbox_queue_wait_seconds", "s", "Time that requests waited for room at a provider. result: admitted, queue_too_long, queue_full (these two were not let wait), expired, displaced (by more important ones), left (the client did).", queueBuckets, "class", "result"),
 	),
 	within(groupSelf,
 		gauge("signalbox_build_info", "1", "The running program; always 1.", "version", "revision", "go_version"),
