@@ -71,7 +71,8 @@ func answerHeaders(s *Spec) []*corev3.HeaderValueOption {
 			add("x-signalbox-target", "%DYNAMIC_METADATA("+NamespaceAttempt+":target)%"),
 			add("x-signalbox-attempts", "%DYNAMIC_METADATA("+NamespaceAttempt+":attempts)%"), // Envoy's own count has the verdict in it
 			add("x-signalbox-tokens", "%DYNAMIC_METADATA("+NamespaceAttempt+":tokens)%"),
-			add("x-signalbox-health", "%DYNAMIC_METADATA("+NamespaceTicket+":health)%"))
+			add("x-signalbox-health", "%DYNAMIC_METADATA("+NamespaceTicket+":health)%"),
+			add("x-signalbox-waited-ms", "%DYNAMIC_METADATA("+NamespaceTicket+":waited)%"))
 	}
 	return hs
 }

@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -48,17 +49,47 @@ func (p *planStream) Message(m []byte) {
 				p.st.Send(patience(d))
 			}
 			body = p.st.Hold(body)
-			p.st.Go(func(ctx context.Context) { p.plan(ctx, body) })
+			p.st.Go(func(ctx context.Context) { p.plan(ctx, body, true) })
 		default:
-			p.plan(p.st.Context(), p.st.Hold(body))
+			p.plan(p.st.Context(), p.st.Hold(body), false)
 		}
 	default:
 		unexpected(p.st, r.kind)
 	}
 }
 
-func (p *planStream) plan(ctx context.Context, body []byte) {
+// plan plans; apart says that it has a goroutine of its own, where it may wait.
+func (p *planStream) plan(ctx context.Context, body []byte, apart bool) {
 	r := p.x.Body(ctx, body)
+	if r.Wait > 0 && apart {
+		p.patient(r.Wait)
+		p.done(p.resume(ctx, r))
+		return
+	}
+	if r.Wait > 0 {
+		p.patient(r.Wait)
+		p.st.Go(func(ctx context.Context) { p.done(p.resume(ctx, r)) })
+		return
+	}
+	p.done(r)
+}
+
+// patient has Envoy wait, unless it does already.
+func (p *planStream) patient(d time.Duration) {
+	if p.x.Patience() == 0 {
+		p.st.Send(patience(d))
+	}
+}
+
+// resume waits until there is a reply.
+func (p *planStream) resume(ctx context.Context, r exchange.Reply) exchange.Reply {
+	for r.Wait > 0 {
+		r = p.x.Resume(ctx)
+	}
+	return r
+}
+
+func (p *planStream) done(r exchange.Reply) {
 	if r.Plan != nil && p.x.Keeps() {
 		p.st.Keep()
 	}

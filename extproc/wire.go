@@ -129,6 +129,9 @@ func (w *writer) dynamic(r *response) {
 		w.object(NamespaceTicket)
 		w.member("ticket", p.Ticket)
 		w.member("dialect", string(p.Dialect))
+		if p.Waited != "" {
+			w.member("waited", p.Waited)
+		}
 		if p.Health != "" {
 			w.member("health", p.Health)
 		}

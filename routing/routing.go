@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/routing/failure"
 	"github.com/signalbox-ai/signalbox/routing/match"
 )
@@ -79,6 +80,7 @@ type Route struct {
 	Forward   bool // counts of tokens are asked of the provider and not made here
 	Once      bool // requests with an idempotency key are done once
 	Trial     *Trial
+	Class     queue.Class // how important its requests are
 }
 
 // Failed returns how often expressions of the route could not be evaluated.
@@ -105,6 +107,8 @@ type Named struct {
 type ClientHeaders struct {
 	Route   bool // x-signalbox-route names this route
 	Timeout bool // x-signalbox-timeout-ms shortens Deadlines.Total
+
+	Priority bool // x-signalbox-priority says that a request is less important
 }
 
 // Step is one attempt of a plan.

@@ -133,6 +133,7 @@ func (x *Exchange) begin(n int) {
 	x.mu.Unlock()
 	if l := &x.Steps[n-1]; first {
 		x.core.heal.Of(l.Provider, l.Model).Begin(l.Key, x.core.now())
+		x.occupy(n)
 	}
 }
 
@@ -182,6 +183,7 @@ func (x *Exchange) learn(n int, a health.Attempt) {
 	}
 	a.Key = l.Key
 	at.End(a, now)
+	x.vacate(n)
 }
 
 // forget takes back what began and of which no log entry said how it ended, up to attempt n. Envoy's threads send entries of
@@ -197,6 +199,7 @@ func (x *Exchange) forget(n int) {
 		x.mu.Unlock()
 		switch {
 		case lost:
+			x.vacate(i + 1)
 			x.core.heal.Of(x.Steps[i].Provider, x.Steps[i].Model).Drop(x.Steps[i].Key, x.core.now())
 		case a.under == underWay:
 			x.learn(i+1, health.Attempt{Code: harm(a.Err, a.Err.Code), First: a.First, Took: a.Took})

@@ -179,7 +179,10 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 		a.Err = &llm.Error{Code: code, After: retryAfter(e.Header, c.now())}
 	}
 	seen := AttemptSeen{Provider: provider, Status: e.Status, Request: a.Provider, Began: e.Began, Took: e.Took, First: e.First}
-	x := c.live.get(e.ID)
+	x := c.live.Get(e.ID)
+	if x == nil && c.live.Over(e.ID) {
+		return // it is counted already
+	}
 	if x != nil {
 		x.room(&e, provider)
 		n, leg, known := x.logged(provider)
@@ -247,8 +250,11 @@ func (c *Core) RequestLogged(o Outcome) {
 		return // answered in the plan stage, or never seen by it
 	}
 	if id, ok := jsonx.String(jsonx.Get([]byte(o.Ticket), "id")); ok { // of what is live, the id is enough
-		if x := c.live.get(id); x != nil {
+		if x := c.live.Get(id); x != nil {
 			x.close(o)
+			return
+		}
+		if c.live.Over(id) {
 			return
 		}
 	}
@@ -283,6 +289,7 @@ func (x *Exchange) close(o Outcome) {
 	}
 	x.wentWell(o)
 	x.forget(len(x.Steps))
+	x.usedRoom(n, &usage)
 	if o.Ending == EndedWell && !broke && usage.Known() {
 		used := health.Used{Prompt: usage.Input.N, Cached: usage.Cached.N, Output: usage.Output.N}
 		if x.Stream {
@@ -309,6 +316,9 @@ func (x *Exchange) close(o Outcome) {
 		Ticket: &x.Ticket, Last: last, At: x.snap.Providers[last.Provider], Model: o.Model, Tries: n, Ending: ending, Why: o.Why, Status: o.Status,
 		Began: x.start(o), Took: o.Took, First: o.First, Usage: usage, Source: source, Partial: o.Partial, Said: x.said,
 	})
+	if n == 1 && o.Tries <= 1 && o.Ending == EndedWell && ending == "ok" && last.Path == ticket.Direct {
+		x.core.live.End(x.ID, x.closed) // Envoy has no more to say of it, and the service has seen nothing
+	}
 	if x.core.debugs() {
 		x.core.log.Debug("exchange ended", "exchange", x.ID, "trace_id", x.Trace.ID(), "route", x.Route, "model", x.Model, "key", x.Who, "target", last.Target(), "status", o.Status, "ending", ending, "why", o.Why,
 			"attempts", o.Tries, "took", o.Took, "first_byte", o.First, "bytes", o.Sent, "usage_from", source, "input", usage.Input.N, "output", usage.Output.N, "cached", usage.Cached.N, "reasoning", usage.Reasoning.N, "queries", usage.Queries.N, "partial", o.Partial)

@@ -3,15 +3,16 @@ package exchange
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"hash/maphash"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/listing"
+	"github.com/signalbox-ai/signalbox/extproc/living"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/tagging"
 	"github.com/signalbox-ai/signalbox/internal/auth"
@@ -19,6 +20,8 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -61,7 +64,8 @@ type Metered struct {
 	Once   *idempotency.Desk // nil: idempotency keys mean nothing here
 	// Feedback writes down what clients say of answers, and does not wait; nil: nobody keeps it.
 	Feedback func(*ledger.Record)
-	Slow     bool // reserving may wait, for a store that is not in this process or for a disk
+	Line     *queue.Queue // where requests wait for room at providers; nil: none does
+	Slow     bool         // reserving may wait, for a store that is not in this process or for a disk
 }
 
 // MayWait reports whether what makes a request, Head, Body, Request or Bare, may wait for a credential, or for the
@@ -76,7 +80,7 @@ func (a *Attempt) MayWait() bool { return a.x.snap.waits }
 // Core is what all exchanges of a process share. Its methods are safe for concurrent use.
 type Core struct {
 	snap  atomic.Pointer[Snapshot]
-	live  live
+	live  *living.Table[Exchange]
 	rests *health.Cooldowns
 	seen  Observer
 	log   *slog.Logger
@@ -123,7 +127,7 @@ func New(s *Snapshot, o Options) *Core {
 		c.heal = health.NewTargets()
 	}
 	c.plans.New = func() any { return new(routing.Decision) }
-	c.live.init()
+	c.live = living.New[Exchange]()
 	c.Swap(s)
 	return c
 }
@@ -151,7 +155,7 @@ func (c *Core) Snapshot() *Snapshot { return c.snap.Load() }
 // Live returns the number of exchanges that are not closed.
 func (c *Core) Live() int {
 	n := 0
-	for _, x := range c.live.all() {
+	for _, x := range c.live.All() {
 		x.mu.Lock()
 		if x.state != stClosed {
 			n++
@@ -168,103 +172,83 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
+// Ours reports whether a lane is that of a key that the configuration has, not of one that a team has brought.
+func (c *Core) Ours(l queue.Lane) bool { return !strings.HasPrefix(l.Key, ownKey) }
+
 // ownKey begins the id of a key that a team has brought.
 const ownKey = "team:"
 
 // keys appends a provider's keys for a plan: the team's own where it has brought one, and then no other, for
 // what it asks for is not the gateway's to pay.
 func (x *Exchange) keys(ids []string, provider, model string) ([]string, bool) {
-	team, now := x.By.Team, x.in.began
+	team, now := x.By.Team, x.in.now()
 	if team != "" {
 		if _, own := x.snap.Keys.Own(team, provider); own {
 			until, cooling := x.core.rests.Cooling(health.Subject{Provider: provider, Key: ownKey + team, Model: model}, now)
-			return append(ids, ownKey+team), !cooling || !until.After(now)
+			_, full := x.full(queue.Lane{Provider: provider, Model: model, Key: ownKey + team})
+			return append(ids, ownKey+team), !full && (!cooling || !until.After(now))
 		}
 	}
 	p := x.snap.Providers[provider]
 	if p == nil {
 		return ids, false
 	}
+	if p.Keys.Len() == 0 {
+		_, full := x.full(queue.Lane{Provider: provider, Model: model})
+		return append(ids, ""), !full
+	}
 	at := x.core.heal.Of(provider, model)
 	return p.Keys.Pick(ids, routing.KeysPerTarget, func(id string) (time.Time, bool) {
 		if until, rests := x.core.rests.Cooling(health.Subject{Provider: provider, Key: id, Model: model}, now); rests {
 			return until, true
 		}
-		return at.Rests(id, maphash.String(x.core.live.seed, x.ID), now)
+		if until, rests := at.Rests(id, x.core.live.Hash(x.ID), now); rests {
+			return until, true
+		}
+		return x.full(queue.Lane{Provider: provider, Model: model, Key: id})
 	})
 }
 
-// shards is the number of parts of the table, so that streams do not wait for each other.
-const shards = 32
-
-// live is the table of exchanges between their plan and their end, and a moment beyond, for log entries
-// that come late.
-type live struct {
-	seed  maphash.Seed
-	parts [shards]struct {
-		mu sync.Mutex
-		m  map[string]*Exchange
+// full reports whether a lane has no room for a request that has none there yet.
+func (x *Exchange) full(l queue.Lane) (until time.Time, full bool) {
+	if x.in.pass.Of(l) {
+		return time.Time{}, false
 	}
+	return x.snap.Line.Full(l)
 }
 
-func (l *live) init() {
-	l.seed = maphash.MakeSeed()
-	for i := range l.parts {
-		l.parts[i].m = map[string]*Exchange{}
+func laneOf(s *routing.Step) queue.Lane {
+	return queue.Lane{Provider: s.Provider, Model: s.Model, Key: s.Key}
+}
+
+// occupy takes room for attempt n, which is made in any case.
+func (x *Exchange) occupy(n int) {
+	if x.snap.Line == nil {
+		return
 	}
+	l := &x.Steps[n-1]
+	pass := x.snap.Line.Force(queue.Lane{Provider: l.Provider, Model: l.Model, Key: l.Key}, x.attempts[0].pass.Tokens())
+	x.mu.Lock()
+	x.attempts[n-1].pass = pass
+	x.mu.Unlock()
 }
 
-// add puts x into the table, or returns the exchange that is there under its id.
-func (l *live) add(x *Exchange) *Exchange {
-	p := &l.parts[maphash.String(l.seed, x.ID)%shards]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if old := p.m[x.ID]; old != nil {
-		return old
+// vacate gives up the place of attempt n, which has ended.
+func (x *Exchange) vacate(n int) {
+	if x.snap.Line == nil {
+		return
 	}
-	p.m[x.ID] = x
-	return x
+	x.mu.Lock()
+	pass := x.attempts[n-1].pass
+	x.mu.Unlock()
+	x.snap.Line.Leave(pass)
 }
 
-// claim keeps an id free for an exchange that is about to be added, and reports whether it was.
-func (l *live) claim(id string) bool {
-	p := &l.parts[maphash.String(l.seed, id)%shards]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, taken := p.m[id]; taken {
-		return false
+// usedRoom tells how many tokens attempt n has used.
+func (x *Exchange) usedRoom(n int, u *llm.Usage) {
+	if x.snap.Line != nil && u.Known() {
+		x.snap.Line.Correct(x.attempts[n-1].pass, u.Input.N+u.Output.N)
 	}
-	p.m[id] = nil
-	return true
-}
-
-func (l *live) get(id string) *Exchange {
-	p := &l.parts[maphash.String(l.seed, id)%shards]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.m[id]
-}
-
-func (l *live) remove(id string) {
-	p := &l.parts[maphash.String(l.seed, id)%shards]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.m, id)
-}
-
-// all returns the exchanges of the table as they are now.
-func (l *live) all() []*Exchange {
-	var all []*Exchange
-	for i := range l.parts {
-		l.parts[i].mu.Lock()
-		for _, x := range l.parts[i].m {
-			if x != nil { // nil: claimed
-				all = append(all, x)
-			}
-		}
-		l.parts[i].mu.Unlock()
-	}
-	return all
 }
 
 // Times of the sweep.
@@ -279,13 +263,14 @@ const (
 func (c *Core) Sweep() int {
 	now := c.now()
 	swept := 0
-	for _, x := range c.live.all() {
+	c.live.Forget(now.Add(-lateEntries))
+	for _, x := range c.live.All() {
 		x.mu.Lock()
 		state, closed := x.state, x.closed
 		x.mu.Unlock()
 		if state == stClosed {
 			if now.Sub(closed) >= lateEntries {
-				c.live.remove(x.ID)
+				c.live.Remove(x.ID)
 			}
 			continue
 		}
@@ -295,7 +280,7 @@ func (c *Core) Sweep() int {
 		}
 		if now.Sub(x.began()) >= due {
 			x.close(Outcome{Ending: EndedUnseen})
-			c.live.remove(x.ID)
+			c.live.Remove(x.ID)
 			swept++
 		}
 	}

@@ -12,6 +12,7 @@
 package exchange
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -25,6 +26,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -93,7 +95,8 @@ type intake struct {
 
 	made    *template.Version // what it is made of; nil: of no template
 	repeats bool              // it has an idempotency key
-	waited  time.Duration     // for another request with that
+	waited  time.Duration     // for another request with that, and for room at a provider
+	queueing
 }
 
 // written is a body that was translated while planning.
@@ -115,6 +118,7 @@ type Attempted struct {
 	First    time.Duration // to the first byte; 0: none came
 	under    stage
 	used     *llm.Usage // of an answer that came and was not wanted
+	pass     queue.Pass // its room at the provider
 }
 
 // stage is how far an attempt is, for the health of its target.
@@ -157,8 +161,11 @@ func (c *Core) find(held string) (*Exchange, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x := c.live.get(t.ID); x != nil {
+	if x := c.live.Get(t.ID); x != nil {
 		return x, nil
+	}
+	if c.live.Over(t.ID) {
+		return nil, errors.New("ticket of an exchange that is over")
 	}
 	if c.snap.Load().Servers[t.Dialect] == nil {
 		return nil, fmt.Errorf("ticket of an unknown dialect %q", clip(string(t.Dialect)))
@@ -170,7 +177,7 @@ func (c *Core) find(held string) (*Exchange, error) {
 func (c *Core) adopt(t *ticket.Ticket) *Exchange {
 	x := &Exchange{core: c, snap: c.snap.Load(), Ticket: *t, state: stPlanned, news: make(chan struct{})}
 	x.attempts = x.blank()
-	return c.live.add(x)
+	return c.live.Add(x.ID, x)
 }
 
 // began returns when the exchange was admitted.
@@ -193,7 +200,7 @@ func (x *Exchange) note(n int, a Attempted) {
 		}
 		return
 	}
-	a.Known, a.Logged, a.under = true, old.Logged, old.under
+	a.Known, a.Logged, a.under, a.pass = true, old.Logged, old.under, old.pass
 	*old = a
 	close(x.news)
 	x.news = make(chan struct{})
@@ -260,6 +267,7 @@ type Reply struct {
 	Attempt *Prepared
 	Limits  []providers.Header // that the client is told of its limits, whoever answers
 	Done    bool               // nothing more is wanted: the stream may be closed
+	Wait    time.Duration      // not 0: this is no reply yet; Resume waits for it, up to so long
 }
 
 // Routed is what the plan stage hands to Envoy.
@@ -267,6 +275,7 @@ type Routed struct {
 	Clusters []string // one for each attempt, in order
 	Ticket   string
 	Dialect  dialect.Name
+	Waited   string // for room at a provider, in milliseconds, shown to the client; "": not, or it is not shown
 	Health   string // shown to the client: least_bad; "": a target is well, or nothing is shown
 }
 

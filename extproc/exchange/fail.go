@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/limits"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/routing/failure"
@@ -105,6 +106,7 @@ func (a *Attempt) unwanted(end bool) bool {
 // cool lets a key rest that the provider refused, or asked us to spare.
 func (c *Core) cool(l ticket.Leg, e *llm.Error) {
 	s := health.Subject{Provider: l.Provider, Key: l.Key, Model: l.Model}
+	line := c.snap.Load().Line
 	switch e.Code {
 	case llm.CodeCredential:
 		s.Model = ""
@@ -118,7 +120,11 @@ func (c *Core) cool(l ticket.Leg, e *llm.Error) {
 			d = health.ForLimit
 		}
 		c.rests.Cool(s, c.now(), d)
+		line.Refused(queue.Lane{Provider: l.Provider, Model: l.Model, Key: l.Key}, d)
 	case llm.CodeOverloaded:
+		if e.After > 0 {
+			line.Refused(queue.Lane{Provider: l.Provider, Model: l.Model, Key: l.Key}, e.After)
+		}
 		c.rests.Cool(s, c.now(), e.After)
 	}
 }
@@ -242,6 +248,9 @@ func (c *Core) spare(l ticket.Leg, h Header) {
 	now := c.now()
 	said := limitsOf(h, now)
 	d := said.Wait()
+	if c.snap.Load().Line.Told(queue.Lane{Provider: l.Provider, Model: l.Model, Key: l.Key}, said.Requests.Limit.N, said.Requests.Remaining.N, said.Requests.Reset) && said.Requests.Spent() && d == said.Requests.Reset {
+		d = 0 // what comes back until then is given out evenly
+	}
 	if d > 0 {
 		c.rests.Cool(health.Subject{Provider: l.Provider, Key: l.Key, Model: l.Model}, now, min(d, health.Longest))
 	}

@@ -53,22 +53,37 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if rerr = p.limit(route); rerr != nil {
 		return x.refuse(rerr)
 	}
+	if rerr = x.rank(route); rerr != nil {
+		return x.refuse(rerr)
+	}
+	return x.plan(ctx, p, route)
+}
+
+// plan decides where the request goes, takes what it may use at most, and makes attempt 1. Where no target has room, what
+// it returns is no reply yet: nothing is reserved while a request waits.
+func (x *Exchange) plan(ctx context.Context, p *planner, route *routing.Route) Reply {
 	p.view.Usable = p.usable
 	d := x.core.plans.Get().(*routing.Decision)
 	defer x.core.plans.Put(d) // and with it the plan, of which nothing is kept
 	plan, err := d.Plan(route, &p.view, nil)
 	if err != nil {
+		x.giveBack()
 		return x.refuse(p.noTarget(err))
 	}
+	if want, full := p.crowded(route, plan); full {
+		return x.later(want, p, route)
+	}
 	if err := p.reserve(ctx, plan); err != nil {
+		x.giveBack()
 		r := x.refuse(asError(err))
 		r.Limits = metering.Headers(x.Dialect, &p.granted, x.core.now())
 		return r
 	}
 	r, err := x.send(ctx, p, plan)
 	if err != nil {
-		x.core.live.remove(x.ID)
+		x.core.live.Remove(x.ID)
 		p.void(ctx)
+		x.giveBack()
 		return x.refuse(asError(err))
 	}
 	return r
@@ -265,12 +280,12 @@ func (x *Exchange) admit(head *dialect.Head, r *routing.Route, arm string) *llm.
 
 // send finishes the ticket and prepares attempt 1.
 func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Reply, error) {
-	for !x.core.live.claim(x.ID) { // the client's id is that of another exchange, too
+	for !x.core.live.Claim(x.ID) { // the client's id is that of another exchange, too
 		x.ID = newID()
 	}
 	x.enter(plan)
 	clusters := x.legs(p, plan)
-	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: x.Encode(), Dialect: spoken(x.Dialect), Health: x.least()}}
+	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: x.Encode(), Dialect: spoken(x.Dialect), Waited: x.shownWait(), Health: x.least()}}
 	if len(p.granted.Levels) > 0 {
 		r.Limits = metering.Headers(x.Dialect, &p.granted, x.core.now())
 	}
@@ -298,14 +313,14 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	}
 	x.keep(p)
 	x.attempts = x.blank()
-	x.attempts[0].Path, x.attempts[0].under = leg.Path, underWay
+	x.attempts[0].Path, x.attempts[0].under, x.attempts[0].pass = leg.Path, underWay, x.passFor(plan.Steps[0])
 	waited := x.in.waited
 	x.move(stPlanned)
 	x.in = nil
-	x.core.live.add(x)
+	x.core.live.Add(x.ID, x)
 	x.core.seen.Planned(Planned{Route: x.Route, Dialect: x.Dialect, Path: leg.Path, Took: x.core.now().Sub(x.began()) - waited, Least: x.Rules.Least})
 	if x.core.debugs() {
-		x.core.log.Debug("exchange planned", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "route", x.Route, "model", x.Model, "stream", x.Stream, "key", x.Who, "path", leg.Path, "steps", stepNames(x.Steps), "least_bad", x.Rules.Least, "config", x.Version)
+		x.core.log.Debug("exchange planned", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "route", x.Route, "model", x.Model, "stream", x.Stream, "key", x.Who, "path", leg.Path, "steps", stepNames(x.Steps), "least_bad", x.Rules.Least, "queued", x.Waited.D(), "config", x.Version)
 	}
 	return r, nil
 }

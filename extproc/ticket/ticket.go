@@ -77,6 +77,7 @@ type Asked struct {
 	Model  string `json:"m"`          // as the client named it
 	Stream bool   `json:"s,omitzero"`
 	Usage  bool   `json:"u,omitzero"` // the client asked for usage in its stream
+	Waited Millis `json:"n,omitzero"` // for room at a provider
 	Lease  string `json:"i,omitzero"` // by which it runs for its idempotency key: idempotency.Lease; "": it has none
 }
 

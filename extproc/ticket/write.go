@@ -55,6 +55,9 @@ func (a *Asked) append(b []byte) []byte {
 	b = jsonx.AppendText(b, "m", a.Model)
 	b = flag(b, "s", a.Stream)
 	b = flag(b, "u", a.Usage)
+	if a.Waited != 0 {
+		b = number(b, "n", int64(a.Waited))
+	}
 	return optional(b, "i", a.Lease)
 }
 

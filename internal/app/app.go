@@ -23,6 +23,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/control"
 	"github.com/signalbox-ai/signalbox/internal/health"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/sending"
 	"github.com/signalbox-ai/signalbox/internal/telemetry"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
@@ -92,7 +93,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.warn(cfg)
-	a.build = &builder{kinds: a.kinds, count: counting.New(set), trouble: &trouble.Log{}}
+	a.build = &builder{kinds: a.kinds, count: counting.New(set), trouble: &trouble.Log{}, line: queue.New(nil, &a.metrics.Queue)}
 	a.build.count.Off = a.off
 	a.build.access.Failures = cfg.Auth.Failures.Limiter()
 	a.build.learnt = &counting.Keeper{Path: cfg.Tokenizer.File(), Counter: a.build.count, Log: a.log}
@@ -128,6 +129,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	seen := &observer.Objectives{Tracker: a.build.slo.Tracker, Observer: observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors})}
 	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Burn: a.build.slo.Tracker.Burn, Board: a.build.control.Board(), Observer: a.build.accounts.Watch(seen)})
+	a.build.queueing(cfg, a.core)
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
 	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)
@@ -198,6 +200,7 @@ func (a *App) reload(ctx context.Context) error {
 	}
 	a.build.slo.Set(cfg.Objectives(), time.Now())
 	a.core.Swap(snap)
+	a.build.queueing(cfg, a.core)
 	time.AfterFunc(linger(a.cfg), a.creds.lease.Release) // running exchanges keep the old snapshot
 	a.cfg, a.creds.lease = cfg, lease
 	return nil

@@ -21,6 +21,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/health/upkeep"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/idempotency/stores"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/redis"
 	"github.com/signalbox-ai/signalbox/internal/secret"
@@ -49,6 +50,7 @@ type builder struct {
 	control  *control.Control   // of the running program; nil: there is no store
 	replays  replays            // of the running program
 	dry      bool               // nothing is sent: no secret is fetched, and limits are known but not counted
+	line     *queue.Queue       // of the running program
 }
 
 // replays are where idempotent answers are kept. The zero value is nowhere.
@@ -93,6 +95,13 @@ func (r *replays) close() {
 	if r.end != nil {
 		r.end()
 	}
+}
+
+// queueing puts the settings of the queue in place.
+func (b *builder) queueing(c *config.Config, core *exchange.Core) {
+	s := c.Line()
+	s.Mine = core.Ours
+	b.line.Configure(s)
 }
 
 // openHealth takes back what the process before this one knew of targets.
@@ -169,6 +178,9 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 		return nil, err
 	}
 	s.Once = b.replays.desk
+	if s.Line = b.line; c.Queue.Wait == 0 {
+		s.Line = nil
+	}
 	var err error
 	s.Keys, err = c.Gate(b.access, c.Envoy.TrustedHops)
 	return s, err

@@ -57,6 +57,9 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 	if c.Idempotency.On() {
 		s.Deadlines.Wait = patience(c)
 	}
+	if line := c.Line(); line.Longest() > 0 {
+		s.Deadlines.Wait = max(s.Deadlines.Wait, min(line.Longest()+margin, time.Hour), time.Minute)
+	}
 	for i := range c.Providers {
 		u, err := upstream(&c.Providers[i], b)
 		if err != nil {

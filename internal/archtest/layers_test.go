@@ -94,6 +94,7 @@ var layers = []string{
 		extproc/ticket
 		extproc/headers
 		extproc/listing
+		extproc/living
 		extproc/counting
 		extproc/metering
 		extproc/tagging

@@ -43,6 +43,7 @@ func (d *decoder) check(c *Config) {
 	d.checkExperiments(c)
 	d.checkObjectives(c)
 	d.checkModels(c)
+	d.checkQueue(c)
 	if c.Limits.Headers%(1<<10) != 0 && !d.bad["limits.headers"] {
 		d.fail("limits.headers", "headers: must be a whole number of KiB")
 	}

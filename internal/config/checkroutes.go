@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/config/objectives"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -202,6 +203,26 @@ func (d *decoder) checkRamp(c *Config, e *Experiment, path string) {
 	for j := range e.Arms {
 		if d.nodes[fmt.Sprintf("%s.arms[%d].weight", path, j)] != nil {
 			d.fail(fmt.Sprintf("%s.arms[%d].weight", path, j), "weight: the ramp has the shares")
+		}
+	}
+}
+
+// checkQueue checks where requests wait.
+func (d *decoder) checkQueue(c *Config) {
+	for path, wait := range map[string]time.Duration{"queue.wait": c.Queue.Wait, "queue.classes.critical": c.Queue.Classes.Critical, "queue.classes.normal": c.Queue.Classes.Normal, "queue.classes.best_effort": c.Queue.Classes.BestEffort, "queue.classes.batch": c.Queue.Classes.Batch} {
+		if wait > longestQueue && !d.bad[path] {
+			d.fail(path, "%s: nobody can wait for longer than %v", path[strings.LastIndexByte(path, '.')+1:], longestQueue)
+		}
+	}
+	if c.Queue.Wait > 0 || d.bad["queue.wait"] {
+		return
+	}
+	if c.Queue.Classes != (queueWaits{}) && !d.within("queue.classes") {
+		d.fail("queue.classes", "classes: nobody waits; say how long one may, as wait: 30s")
+	}
+	for i := range c.Providers {
+		if at := fmt.Sprintf("providers[%d].limits", i); c.Providers[i].Limits != (providerLimits{}) && !d.within(at) {
+			d.fail(at, "limits: requests beyond them wait, and nobody may; say how long one may, as queue: { wait: 30s }")
 		}
 	}
 }

@@ -62,6 +62,7 @@ type Routing struct {
 	Routes      []Route           `yaml:"routes" doc:"Which requests go where. Without routes, every provider has one of its own name."`
 	SLOs        []objectives.List `yaml:"slos" max:"256" doc:"Promises of service beside those of routes: of several routes together, or of what has a tag. See [Objectives](slo.md)."`
 	SLOState    string            `yaml:"slo_state" form:"path" doc:"File that keeps what was counted for objectives, so that it survives a restart; none: it is counted anew."`
+	Queue       queueing          `yaml:"queue" doc:"Where requests wait for room at providers that are at their limits. See [The queue](queue.md)."`
 	Experiments []Experiment      `yaml:"experiments" max:"256" doc:"Comparisons of ways in which the requests of a route are answered. See [Experiments](experiments.md)."`
 	Templates   string            `yaml:"templates" form:"path" zero:"none" doc:"Folder of prompt templates: a file NAME@VERSION.yaml for each version, and labels.yaml. They are read again when one changes. See [Prompt templates](templates.md)."`
 }
@@ -98,6 +99,7 @@ type Provider struct {
 	PlainHTTP      bool             `yaml:"plain_http" doc:"Allows a base_url of http:// to hosts that are neither loopback nor private addresses."`
 	ConnectTimeout time.Duration    `yaml:"connect_timeout" doc:"How long making a connection may take."`
 	Models         []Model          `yaml:"models" max:"1000" doc:"What is to be known of single models, over what signalbox models lists; and models that it does not list. A text stands for name alone."`
+	Limits         providerLimits   `yaml:"limits" doc:"What it allows, all of its configured keys together. Requests beyond that wait in the queue. See [The queue](queue.md)."`
 	Billing        billing.Settings `yaml:"billing" doc:"How the provider bills, where that is not by its list prices."`
 	Params         any              `yaml:"params" doc:"What only its kind has."`
 
@@ -286,8 +288,10 @@ func (c *Config) preset() {
 		Usage:       "exact",
 		Lossy:       "warn",
 		Count:       "local",
+		Priority:    "normal",
 		Idempotency: true,
 	}
+	c.Queue = queueing{Max: 1000, MaxBytes: 256 << 20}
 	c.Access = access.Preset()
 	c.Limits = Limits{Body: 20 << 20, Headers: 60 << 10, HeaderCount: 100, Connections: 10000, Answer: 64 << 20}
 	c.Envoy = Envoy{Admin: "unix:run/envoy-admin.sock", Heap: 1 << 30, Usage: "tail", LogLevel: "warning"}

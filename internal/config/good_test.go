@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/template"
@@ -58,6 +59,9 @@ func describe(c *config.Config) string {
 	for _, o := range c.Objectives() {
 		fmt.Fprintf(&b, "objective %s %s within=%v allow=%.6g window=%v routes=%v tags=%v kept=%q\n", o.Name, o.Kind, o.Within, o.Allow, o.Window, o.Scope.Routes, o.Scope.Tags, c.SLOFile())
 	}
+	if line := c.Line(); line.Longest() > 0 {
+		fmt.Fprintf(&b, "queue %+v\n", line)
+	}
 	keys, err := c.StaticKeys()
 	if err != nil {
 		fmt.Fprintln(&b, err)
@@ -79,7 +83,10 @@ func describe(c *config.Config) string {
 		}
 	}
 	for _, r := range c.Table().Routes() {
-		fmt.Fprintf(&b, "route %s %q policies=%v usage=%v lossy=%v show=%v forward=%v\n  first_token=%v between_tokens=%v total=%v\n  %s\n  %+v\n", r.Name, r.Models, names(r.Policies), r.Usage, r.Lossy, r.Show, r.Forward, r.Deadlines.FirstToken, r.Deadlines.BetweenTokens, r.Deadlines.Total, failover(&r.Failover), r.Client)
+		fmt.Fprintf(&b, "route %s %q policies=%v usage=%v lossy=%v show=%v forward=%v\n  first_token=%v between_tokens=%v total=%v\n  %s\n  %+v\n", r.Name, r.Models, names(r.Policies), r.Usage, r.Lossy, r.Show, r.Forward, r.Deadlines.FirstToken, r.Deadlines.BetweenTokens, r.Deadlines.Total, failover(&r.Failover), struct{ Route, Timeout bool }{r.Client.Route, r.Client.Timeout})
+		if r.Class != queue.Normal || r.Client.Priority {
+			fmt.Fprintf(&b, "  priority=%v lowered=%t\n", r.Class, r.Client.Priority)
+		}
 		for _, t := range r.Targets {
 			fmt.Fprintf(&b, "  target %s weight=%d like=%q", t, t.Weight, t.Like)
 			if t.Priority > 0 {

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/config/objectives"
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/glob"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/slo"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -22,6 +24,7 @@ type Handling struct {
 	Count         string        `yaml:"count" enum:"local,forward" doc:"Who counts the tokens of a prompt for a client that asks. local counts here, without a network, where the vendor's way is known, and asks the provider elsewhere; forward always asks the provider."`
 	ClientHeaders ClientHeaders `yaml:"client_headers" doc:"Which x-signalbox-* headers of clients count."`
 	Policy        []Policy      `yaml:"policy" max:"32" doc:"How targets are chosen: the policies, in the order in which they are applied. Each leaves targets out or orders those that the policies before it left equal. See [Policies](policies.md)."`
+	Priority      string        `yaml:"priority" enum:"critical,normal,best_effort,batch" doc:"How important requests are. Where they wait for room at a provider, the more important go first; where too many wait, the least important are refused first. See [The queue](queue.md)."`
 	Idempotency   bool          `yaml:"idempotency" doc:"Requests with an idempotency key are done once, where idempotency.store says where their answers are kept. See [Idempotency](idempotency.md)."`
 	AnswerHeaders bool          `yaml:"answer_headers" doc:"Puts x-signalbox-target and x-signalbox-attempts on answers, and x-signalbox-tokens on counts that are made here and on answers to prompts; to be shown their tokens, prompts are counted."`
 }
@@ -88,6 +91,8 @@ func presetFailover() Failover {
 type ClientHeaders struct {
 	Route   bool `yaml:"route" doc:"x-signalbox-route may name this route."`
 	Timeout bool `yaml:"timeout" doc:"x-signalbox-timeout-ms may shorten deadlines.total."`
+
+	Priority bool `yaml:"priority" doc:"x-signalbox-priority may say that a request is less important than priority says, as batch."`
 }
 
 // Route says which requests go to which targets.
@@ -97,6 +102,53 @@ type Route struct {
 	Targets  []Target         `yaml:"targets" required:"true" max:"64" doc:"What is tried, in this order, unless policies order it otherwise; where any has a weight, in an order drawn by weight. A text stands for target alone."`
 	SLO      objectives.Goals `yaml:"slo" doc:"What is promised of its exchanges. See [Objectives](slo.md)."`
 	Handling `yaml:",inline"`
+}
+
+// queueing is where requests wait for room at providers.
+type queueing struct {
+	Wait     time.Duration `yaml:"wait" zero:"nobody waits" doc:"How long a request may wait when every target that could answer it is at a limit; up to 55 minutes. Then, or when it is clear before, it is refused with 429 and a retry-after."`
+	Classes  queueWaits    `yaml:"classes" doc:"Another longest wait, by priority."`
+	Max      int           `yaml:"max" min:"1" max:"100000" doc:"Most requests that wait."`
+	MaxBytes Size          `yaml:"max_bytes" min:"65536" max:"1099511627776" doc:"Most that the bodies of those may take."`
+}
+
+// queueWaits are the longest waits, by priority.
+type queueWaits struct {
+	Critical   time.Duration `yaml:"critical" zero:"as wait" doc:"Of requests of the priority critical."`
+	Normal     time.Duration `yaml:"normal" zero:"as wait" doc:"Of normal ones."`
+	BestEffort time.Duration `yaml:"best_effort" zero:"as wait" doc:"Of those of best effort."`
+	Batch      time.Duration `yaml:"batch" zero:"as wait" doc:"Of those of a batch."`
+}
+
+// providerLimits are what a provider allows.
+type providerLimits struct {
+	Requests int `yaml:"requests_per_minute" min:"1" zero:"no limit" doc:"Requests in a minute."`
+	Tokens   int `yaml:"tokens_per_minute" min:"1" zero:"no limit" doc:"Tokens of prompts and answers in a minute; k and M stand for thousands and millions."`
+	Parallel int `yaml:"parallel" min:"1" zero:"no limit" doc:"Requests that may run at the same time."`
+}
+
+// longestQueue is the longest wait: Envoy waits for an hour at most.
+const longestQueue = 55 * time.Minute
+
+// Line returns the settings of the queue. A provider's limits are shared alike by the replicas.
+func (c *Config) Line() queue.Settings {
+	q := &c.Queue
+	s := queue.Settings{Most: q.Max, Bytes: int64(q.MaxBytes), Limits: map[string]queue.Limits{}}
+	if q.Wait > 0 {
+		s.Waits = queue.Waits(cmp.Or(q.Classes.Critical, q.Wait), cmp.Or(q.Classes.Normal, q.Wait), cmp.Or(q.Classes.BestEffort, q.Wait), cmp.Or(q.Classes.Batch, q.Wait))
+	}
+	share := func(n int) int {
+		if n == 0 {
+			return 0
+		}
+		return max(1, n/max(1, c.Quota.Replicas))
+	}
+	for i := range c.Providers {
+		if l := c.Providers[i].Limits; l != (providerLimits{}) {
+			s.Limits[c.Providers[i].Name] = queue.Limits{Requests: share(l.Requests), Tokens: share(l.Tokens), Parallel: share(l.Parallel)}
+		}
+	}
+	return s
 }
 
 // Target is a model at a provider.
@@ -288,6 +340,7 @@ func (r *Route) route() *routing.Route {
 	case "estimate":
 		out.Usage = routing.UsageEstimate
 	}
+	out.Class, _ = queue.ParseClass(r.Priority)
 	switch r.Lossy {
 	case "refuse":
 		out.Lossy = routing.LossyRefuse

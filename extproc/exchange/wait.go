@@ -7,13 +7,17 @@ import (
 	"maps"
 	"mime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/metering"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
+	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
 )
@@ -282,4 +286,179 @@ func (a *Attempt) complete(out *idempotency.Answer) bool {
 	}
 	failure := jsonx.Get(out.Body, "error")
 	return jsonx.Valid(out.Body) == nil && (failure == nil || jsonx.IsNull(failure))
+}
+
+// queueing is what is known of a request that may wait for room.
+type queueing struct {
+	class queue.Class
+	lane  queue.Lane // where it has entered
+	pass  queue.Pass
+	until time.Time // it waits no longer; zero: it has not waited
+	after func(context.Context) Reply
+}
+
+// now is when the plan is made.
+func (in *intake) now() time.Time { return in.began.Add(in.waited) }
+
+// headerPriority is from clients, where their route allows it: they may say that a request is less important.
+const headerPriority = headerPrefix + "priority"
+
+// rank finds out how important the request is.
+func (x *Exchange) rank(r *routing.Route) *llm.Error {
+	x.in.class = r.Class
+	s := ""
+	if r.Client.Priority {
+		s = x.in.head.Get(headerPriority)
+	}
+	if s == "" {
+		return nil
+	}
+	c, ok := queue.ParseClass(s)
+	if !ok || c.Before(r.Class) {
+		return llm.Invalid(headerPriority, "must be one of "+queue.From(r.Class)+", not "+strconv.Quote(clip(s)))
+	}
+	x.in.class = c
+	return nil
+}
+
+// crowded takes room at the first step of a plan that has some, which then is the first. It reports whether there is none
+// at any, only because of limits: then the request may wait for it.
+func (p *planner) crowded(r *routing.Route, plan *routing.Plan) (w queue.Want, full bool) {
+	x := p.x
+	if x.snap.Line == nil || x.in.bare {
+		return w, false
+	}
+	if plan.Flags&routing.LeastBad == 0 && !x.in.pass.Of(laneOf(&plan.Steps[0])) && x.enters(&plan.Steps[0], p.uses(&plan.Steps[0])) {
+		return w, false
+	}
+	for i := range plan.Steps {
+		s := &plan.Steps[i]
+		until, limited, rests := x.resting(s)
+		if x.in.pass.Of(laneOf(s)) || !rests && x.enters(s, p.uses(s)) {
+			first := *s
+			copy(plan.Steps[1:i+1], plan.Steps[:i])
+			plan.Steps[0] = first
+			return w, false
+		}
+		if limited || !rests {
+			w.Lanes = append(w.Lanes, queue.At{Lane: laneOf(s), Rests: until})
+		}
+	}
+	if len(w.Lanes) == 0 {
+		x.giveBack()
+		return w, false
+	}
+	o, key := x.Owner()
+	w.Team = o.Organization + "/" + o.Team
+	if o.Team == "" {
+		w.Team = o.Organization + "//" + key
+	}
+	w.Class, w.Bytes, w.Tokens = x.in.class, int64(len(p.came)), p.uses(&plan.Steps[0])
+	return w, true
+}
+
+// enters takes room at a step, if it has some, and gives back what was taken elsewhere.
+func (x *Exchange) enters(s *routing.Step, tokens int64) bool {
+	pass, ok := x.snap.Line.Enter(laneOf(s), tokens)
+	if ok {
+		x.giveBack()
+		x.in.pass, x.in.lane = pass, laneOf(s)
+	}
+	return ok
+}
+
+// giveBack gives back the room that was taken for a request that is not sent.
+func (x *Exchange) giveBack() {
+	if x.in != nil {
+		x.snap.Line.Back(x.in.pass)
+		x.in.pass, x.in.lane = queue.Pass{}, queue.Lane{}
+	}
+}
+
+// passFor returns the room at the step that attempt 1 goes to. Where no step had any, or a breaker chose another, it is
+// taken there all the same.
+func (x *Exchange) passFor(s routing.Step) queue.Pass {
+	if x.snap.Line != nil && x.in.lane != laneOf(&s) {
+		x.giveBack()
+		x.in.pass, x.in.lane = x.snap.Line.Force(laneOf(&s), 0), laneOf(&s)
+	}
+	return x.in.pass
+}
+
+// resting reports whether a step's key rests, until when, and whether that is for a limit alone.
+func (x *Exchange) resting(s *routing.Step) (until time.Time, limited, rests bool) {
+	now := x.in.now()
+	if s.Key != "" {
+		if _, refused := x.core.rests.Cooling(health.Subject{Provider: s.Provider, Key: s.Key}, now); refused {
+			return until, false, true
+		}
+		if t, cools := x.core.rests.Cooling(health.Subject{Provider: s.Provider, Key: s.Key, Model: s.Model}, now); cools {
+			return t, true, true
+		}
+	}
+	if _, broken := x.core.heal.Of(s.Provider, s.Model).Rests(s.Key, 0, now); broken {
+		return until, false, true
+	}
+	return until, false, false
+}
+
+// uses is how many tokens a request is expected to use at a step, for limits of them.
+func (p *planner) uses(s *routing.Step) int64 {
+	if !p.x.snap.Line.Counts(s.Provider) {
+		return 0
+	}
+	out := int64(p.x.core.heal.Of(s.Provider, s.Model).Signals(p.view.Now).Output)
+	if out == 0 {
+		out = usualAnswer
+	}
+	if most := p.head.MaxTokens; most > 0 {
+		out = min(out, most)
+	}
+	return p.view.TokensAt(s.Provider, s.Model, s.Like) + out
+}
+
+// usualAnswer is how long an answer is taken to be where nothing was learnt, in tokens.
+const usualAnswer = 400
+
+// later has a request wait, in Resume, and then be planned anew.
+func (x *Exchange) later(w queue.Want, p *planner, r *routing.Route) Reply {
+	wait := x.snap.Line.Longest(w.Class)
+	if x.in.until.IsZero() {
+		x.in.until = x.core.now().Add(wait)
+		if total := x.Rules.Total.D(); total > 0 {
+			if end := x.in.began.Add(total); end.Before(x.in.until) {
+				x.in.until = end
+			}
+		}
+	}
+	w.Until = x.in.until
+	x.in.after = func(ctx context.Context) Reply {
+		pass, waited, err := x.snap.Line.Wait(ctx, w)
+		x.Waited += ticket.Ms(waited)
+		x.in.waited += waited
+		if err != nil {
+			x.core.log.Debug("exchange is not let in", "exchange", x.ID, "trace_id", x.Trace.ID(), "route", x.Route, "key", x.Who, "priority", w.Class, "waited", waited, "error", err)
+			return x.refuse(asError(err))
+		}
+		x.giveBack()
+		x.in.pass, x.in.lane = pass, pass.Lane()
+		p.view.Now = x.in.now()
+		return x.plan(ctx, p, r)
+	}
+	return Reply{To: ToRequestBody, Wait: max(wait, time.Second)}
+}
+
+// Resume goes on with a request whose Body, or last Resume, said that it has to wait.
+func (x *Exchange) Resume(ctx context.Context) Reply {
+	after := x.in.after
+	x.in.after = nil
+	return after(ctx)
+}
+
+// shownWait is what the client is shown of its wait for room.
+func (x *Exchange) shownWait() string {
+	if x.Waited == 0 || !x.Rules.Show {
+		return ""
+	}
+	return strconv.FormatInt(int64(x.Waited), 10)
 }
