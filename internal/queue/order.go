@@ -168,6 +168,9 @@ func (o *order) last(c Class) *waiter {
 	return nil
 }
 
+// alike are deadlines that differ by so little: of these, whoever came first is not to be pushed back by another.
+const alike = time.Second
+
 // ahead returns how many go before one that would come now: at the latest, and by its team's turns.
 func (o *order) ahead(w *waiter) (all, fair int) {
 	shares := func(v *waiter) bool {
@@ -181,7 +184,7 @@ func (o *order) ahead(w *waiter) (all, fair int) {
 		for _, t := range o.classes[c] {
 			n := 0
 			for _, v := range t.all {
-				if shares(v) && (t.name != w.Team || Class(c) != w.Class || !v.Until.After(w.Until)) {
+				if shares(v) && (t.name != w.Team || Class(c) != w.Class || !v.Until.After(w.Until.Add(alike))) {
 					n++
 				}
 			}
