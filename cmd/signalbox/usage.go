@@ -211,6 +211,14 @@ func (c *usageShowCmd) Run(s streams) error {
 	return nil
 }
 
+// waited is a wait in the queue; "": there was none.
+func waited(ms ledger.Millis) string {
+	if ms == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(ms), 10) + " ms in the queue"
+}
+
 // showRecord writes a record for people.
 func showRecord(out io.Writer, r *ledger.Record) {
 	title := "exchange"
@@ -222,7 +230,7 @@ func showRecord(out io.Writer, r *ledger.Record) {
 		tags = append(tags, name+"="+r.Tags[name])
 	}
 	fieldLines(out, title, r.ID, "at", r.At.Format(time.RFC3339), "organization", r.Organization, "team", r.Who.Team, "project", r.Who.Project, "key", r.Who.Key, "end user", r.Who.User,
-		"tags", strings.Join(tags, ", "), "asked", strings.TrimSpace(r.Asked.Op+" "+r.Asked.Model), "route", r.Asked.Route, "path", r.Asked.Path, "status", strings.TrimSpace(string(r.Result.Status)+" "+r.Result.Why), "trace", r.Result.Trace, "cost $", r.Money.Cost.String())
+		"tags", strings.Join(tags, ", "), "asked", strings.TrimSpace(r.Asked.Op+" "+r.Asked.Model), "route", r.Asked.Route, "path", r.Asked.Path, "status", strings.TrimSpace(string(r.Result.Status)+" "+r.Result.Why), "waited", waited(r.Result.Waited), "trace", r.Result.Trace, "cost $", r.Money.Cost.String())
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
 		fmt.Fprintf(out, "  attempt %d  %s/%s  %s  %d ms  %s $  counted by %s\n", a.Number, a.Provider, a.Model, perhaps(a.Code), a.Took, a.Bill.Cost, perhaps(string(a.Source)))

@@ -47,7 +47,7 @@ func (b *Books) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 		Asked: ledger.Asked{
 			Op: e.Op.String(), Dialect: e.Dialect, Model: e.Model, Route: e.Route, Stream: e.Stream, Arm: e.Arm,
 		},
-		Result: ledger.Result{Status: status(e), HTTP: e.Status, Took: ledger.Ms(e.Took), First: ledger.Ms(e.First), Trace: e.Trace},
+		Result: ledger.Result{Status: status(e), HTTP: e.Status, Took: ledger.Ms(e.Took), First: ledger.Ms(e.First), Waited: ledger.Ms(e.Waited), Trace: e.Trace},
 	}
 	if n := len(e.Attempts); n > 0 {
 		r.Asked.Path = e.Attempts[n-1].Path
@@ -214,6 +214,6 @@ func (b *Books) Refused(r exchange.Refusal) {
 		Who:    ledger.Who{Team: owner.Team, Project: owner.Project, Key: t.Who, KeyID: key, User: t.By.User},
 		Tags:   t.Tags,
 		Asked:  ledger.Asked{Op: t.Op.String(), Dialect: string(t.Dialect), Model: t.Model, Route: t.Route, Stream: t.Stream, Arm: t.Rules.Arm},
-		Result: ledger.Result{Status: status, HTTP: r.Status, Took: ledger.Ms(r.Took), Trace: t.Trace.ID(), Why: why},
+		Result: ledger.Result{Status: status, HTTP: r.Status, Took: ledger.Ms(r.Took), Waited: ledger.Ms(t.Waited.D()), Trace: t.Trace.ID(), Why: why},
 	})
 }

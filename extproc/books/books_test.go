@@ -54,7 +54,7 @@ func ended() (*metering.Ended, *metering.Charge) {
 			{Step: step, Path: "worked", Ended: billing.Completed, Status: 200, Took: time.Second, First: 300 * time.Millisecond},
 		},
 		Told:    metering.Told{Usage: llm.Usage{Input: llm.Tokens(8), Output: llm.Tokens(2)}, Whole: true, Service: "flex"},
-		Outcome: metering.Outcome{Status: 200, Ending: "ok", Took: 1020 * time.Millisecond, First: 320 * time.Millisecond},
+		Outcome: metering.Outcome{Status: 200, Ending: "ok", Took: 1020 * time.Millisecond, First: 320 * time.Millisecond, Waited: 15 * time.Millisecond},
 	}
 	c := &metering.Charge{
 		Lines: []metering.Line{{}, {Units: cost.Units{price.Input: 8, price.Output: 2}, Bill: cost.Bill{Nano: 70, List: 100, Saved: 3, Flags: cost.PricedUp}, Card: "h"}},
@@ -77,7 +77,7 @@ func TestARecordSaysAllOfAnExchange(t *testing.T) {
 		Key: ledger.Key{Organization: "acme", ID: "abc"}, At: day,
 		Who: ledger.Who{Team: "core", Key: "ci", KeyID: "k1", User: "u"}, Tags: map[string]string{"feature": "search"},
 		Asked:  ledger.Asked{Op: "chat", Dialect: "openai-chat", Model: "smart", Route: "r", Path: "worked", Stream: true},
-		Result: ledger.Result{Status: ledger.OK, HTTP: 200, Took: 1020, First: 320, Trace: "t"},
+		Result: ledger.Result{Status: ledger.OK, HTTP: 200, Took: 1020, First: 320, Waited: 15, Trace: "t"},
 		Money: ledger.Money{Reserved: 500, Cost: 70, List: 100, Saved: 3, Charges: []ledger.Charge{
 			{Budget: "team_money", Window: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Unix(), Unit: "money", Amount: 70},
 			{Budget: "key_requests", Window: day.Truncate(time.Minute).Unix(), Unit: "requests", Amount: 1},
@@ -120,7 +120,7 @@ func TestTheSumIsTheTruth(t *testing.T) {
 func TestRefusalsAreWrittenDownForThoseWhoWereLetIn(t *testing.T) {
 	var got pile
 	b := books.New(&got, "v", budget)
-	t1 := &ticket.Ticket{ID: "x", Who: "ci", Route: "r", Asked: ticket.Asked{Op: llm.OpChat, Model: "m"}}
+	t1 := &ticket.Ticket{ID: "x", Who: "ci", Route: "r", Asked: ticket.Asked{Op: llm.OpChat, Model: "m", Waited: 1500}}
 	b.Refused(exchange.Refusal{Ticket: t1, Code: llm.CodeRateLimited, Status: 429, Began: day})
 	b.Refused(exchange.Refusal{Ticket: t1, Code: llm.CodeNone, Status: 200, Began: day})
 	b.Refused(exchange.Refusal{Ticket: &ticket.Ticket{}, Code: llm.CodeUnauthenticated, Status: 401, Began: day})
@@ -135,7 +135,7 @@ func TestRefusalsAreWrittenDownForThoseWhoWereLetIn(t *testing.T) {
 		}
 		got = got[:1]
 	}
-	if len(got) != 1 || got[0].Result.Status != ledger.Refused || got[0].Result.Why != "rate_limited" || got[0].Who.Key != "ci" || got[0].Organization != "default" || got[0].ID == "" {
+	if len(got) != 1 || got[0].Result.Status != ledger.Refused || got[0].Result.Why != "rate_limited" || got[0].Result.Waited != 1500 || got[0].Who.Key != "ci" || got[0].Organization != "default" || got[0].ID == "" {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -58,6 +58,7 @@ type Outcome struct {
 	Ending string // one word
 	Took   time.Duration
 	First  time.Duration // to the first byte of the answer
+	Waited time.Duration // of Took: in the queue, for room at a provider
 	Sent   uint64        // bytes of the answer
 }
 

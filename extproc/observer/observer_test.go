@@ -37,7 +37,7 @@ const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0"
 // traced makes a ticket of an exchange with one target in a trace.
 func traced(sampled string) *ticket.Ticket {
 	return &ticket.Ticket{
-		ID: "exchange-1", Dialect: dialect.OpenAIChat, Asked: ticket.Asked{Op: llm.OpChat, Path: "/v1/chat/completions?beta=1", Model: "smart", Stream: true}, Route: "r", Version: "v",
+		ID: "exchange-1", Dialect: dialect.OpenAIChat, Asked: ticket.Asked{Op: llm.OpChat, Path: "/v1/chat/completions?beta=1", Model: "smart", Stream: true, Waited: 1500}, Route: "r", Version: "v",
 		Who: "ci", By: ticket.Charged{Team: "core", User: "u1"}, Tags: map[string]string{"feature": "chat"}, Rules: ticket.Rules{Arm: "smaller/small"}, Began: 1_700_000_000_000,
 		Steps: []ticket.Leg{{Provider: "eu", Model: "gpt-5.1"}}, Trace: ticket.NewTrace(parent+sampled, true, nil),
 	}
@@ -95,7 +95,7 @@ func TestAttributesOfAnExchange(t *testing.T) {
 		"http.request.method": "POST", "http.response.status_code": int64(200), "url.path": "/v1/chat/completions", "error.type": "reset",
 		"signalbox.exchange.id": "exchange-1", "signalbox.dialect": "openai-chat", "signalbox.route": "r", "signalbox.outcome": "reset", "signalbox.provider": "eu",
 		"signalbox.target": "eu/gpt-5.1", "signalbox.attempts": int64(1), "signalbox.config.version": "v", "signalbox.usage.source": "envoy", "signalbox.usage.partial": true,
-		"signalbox.organization": "default", "signalbox.team": "core", "signalbox.key": "ci", "signalbox.key.id": "ci", "signalbox.end_user": "u1", "signalbox.tag.feature": "chat", "signalbox.experiment.arm": "smaller/small",
+		"signalbox.organization": "default", "signalbox.team": "core", "signalbox.key": "ci", "signalbox.key.id": "ci", "signalbox.end_user": "u1", "signalbox.tag.feature": "chat", "signalbox.experiment.arm": "smaller/small", "signalbox.queue.waited": 1.5,
 	}
 	if d := cmp.Diff(want, collector.Attributes(s.GetAttributes())); d != "" {
 		t.Errorf("attributes (-want +got):\n%s", d)

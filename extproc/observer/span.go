@@ -82,6 +82,9 @@ func begin(t *ticket.Ticket, began time.Time, took time.Duration) *spanv1.Span {
 	if path, _, _ := strings.Cut(t.Path, "?"); path != "" {
 		s.Attributes = append(s.Attributes, otlp.Text("url.path", path))
 	}
+	if t.Waited > 0 {
+		s.Attributes = append(s.Attributes, otlp.Double("signalbox.queue.waited", t.Waited.D().Seconds()))
+	}
 	s.Attributes = append(s.Attributes, owner(t)...)
 	for _, n := range slices.Sorted(maps.Keys(t.Tags)) {
 		s.Attributes = append(s.Attributes, otlp.Text("signalbox.tag."+n, t.Tags[n]))

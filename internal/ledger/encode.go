@@ -121,7 +121,7 @@ func texts[T ~string](w *lineWriter, name string, all []T) {
 }
 
 func (w *lineWriter) result(r *Result) {
-	if r.Status == "" && r.HTTP == 0 && r.Took == 0 && r.First == 0 && r.Trace == "" && r.Flags == nil && r.Why == "" && r.Policy == nil {
+	if r.Status == "" && r.HTTP == 0 && r.Took|r.First|r.Waited == 0 && r.Trace == "" && r.Flags == nil && r.Why == "" && r.Policy == nil {
 		return
 	}
 	w.open("result")
@@ -129,6 +129,7 @@ func (w *lineWriter) result(r *Result) {
 	w.int("http", int64(r.HTTP))
 	w.int("took_ms", int64(r.Took))
 	w.int("first_ms", int64(r.First))
+	w.int("waited_ms", int64(r.Waited))
 	w.text("trace_id", r.Trace)
 	texts(w, "flags", r.Flags)
 	w.text("why", r.Why)

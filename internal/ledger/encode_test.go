@@ -23,7 +23,7 @@ func TestALineIsWhatTheLibraryWouldWrite(t *testing.T) {
 		r.Who = ledger.Who{Team: "t", Project: "p", Key: "k", KeyID: "i", User: "u\u2028"}
 		r.Asked.Arm, r.Asked.Request = "smaller/small", "q"
 		r.Said.Score, r.Said.Label, r.Said.Comment = 0.25, "tone", "\"x\""
-		r.Result = ledger.Result{Status: ledger.OK, HTTP: 200, Took: 1, First: 2, Trace: "x", Flags: []ledger.Flag{ledger.Late, ledger.Overrun}, Why: "w", Policy: []string{"a: b"}}
+		r.Result = ledger.Result{Status: ledger.OK, HTTP: 200, Took: 1, First: 2, Waited: 3, Trace: "x", Flags: []ledger.Flag{ledger.Late, ledger.Overrun}, Why: "w", Policy: []string{"a: b"}}
 		r.Money = ledger.Money{Reserved: 1, Cost: -1, List: math.MaxInt64, Saved: math.MinInt64, Overrun: 1_500_000_000, Charges: []ledger.Charge{{Budget: "b", Window: 7, Unit: "money", Amount: -3}, {}}}
 		r.Attempts = append(r.Attempts, ledger.Attempt{}, ledger.Attempt{Number: 2, Target: ledger.Target{Provider: "p", Kind: "k", Model: "m", Region: "r", Service: "flex", Priced: ledger.Priced{Region: "eu", Switches: []string{"fast"}, Search: "low"}},
 			Began: 1, Took: 2, First: 3, HTTP: 200, Code: "c", Units: ledger.Units{1, 2, 3}, Bill: ledger.Bill{Cost: 1, List: 2, Saved: 3, Card: "h", Version: "v", Lines: []ledger.Line{{Item: "input", Units: 5, Rate: "0.1", Cost: 9}, {}}},

@@ -92,7 +92,8 @@ type Result struct {
 	Status Status   `json:"status,omitzero"`
 	HTTP   int      `json:"http,omitzero"`
 	Took   Millis   `json:"took_ms,omitzero"`
-	First  Millis   `json:"first_ms,omitzero"` // until the first byte of the answer
+	First  Millis   `json:"first_ms,omitzero"`  // until the first byte of the answer
+	Waited Millis   `json:"waited_ms,omitzero"` // of Took: in the queue, for room at a provider
 	Trace  string   `json:"trace_id,omitzero"`
 	Flags  []Flag   `json:"flags,omitempty"`
 	Why    string   `json:"why,omitzero"`     // code of the error or refusal; replayed: the id of the first exchange's record

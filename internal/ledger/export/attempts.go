@@ -12,6 +12,7 @@ import (
 // attempt has one row, with number 0, and so has money that no attempt stands for.
 type attemptRow struct {
 	exchangeColumns
+	timeColumns
 	ownerColumns
 	targetColumns
 	tokenColumns
@@ -31,9 +32,13 @@ type exchangeColumns struct {
 	Asked        string    `parquet:"asked_model,dict"`
 	Path         string    `parquet:"path,dict"`
 	Stream       bool      `parquet:"stream"`
-	Took         int64     `parquet:"took_ms"`
-	First        int64     `parquet:"first_ms"`
-	Trace        *string   `parquet:"trace_id,optional"`
+}
+
+type timeColumns struct {
+	Took   int64   `parquet:"took_ms"`
+	First  int64   `parquet:"first_ms"`
+	Waited int64   `parquet:"waited_ms"`
+	Trace  *string `parquet:"trace_id,optional"`
 }
 
 type ownerColumns struct {
@@ -89,8 +94,9 @@ func (s *attempts) Add(r *ledger.Record) error {
 	row := attemptRow{
 		exchangeColumns: exchangeColumns{
 			At: r.At, Organization: r.Organization, ID: r.ID, Sequence: int64(r.Sequence), Cause: some(r.Cause), Status: string(r.Result.Status), Op: r.Asked.Op,
-			Dialect: r.Asked.Dialect, Route: r.Asked.Route, Asked: r.Asked.Model, Path: r.Asked.Path, Stream: r.Asked.Stream, Took: int64(r.Result.Took), First: int64(r.Result.First), Trace: some(r.Result.Trace),
+			Dialect: r.Asked.Dialect, Route: r.Asked.Route, Asked: r.Asked.Model, Path: r.Asked.Path, Stream: r.Asked.Stream,
 		},
+		timeColumns:  timeColumns{Took: int64(r.Result.Took), First: int64(r.Result.First), Waited: int64(r.Result.Waited), Trace: some(r.Result.Trace)},
 		ownerColumns: ownerColumns{Team: some(r.Who.Team), Project: some(r.Who.Project), Key: some(r.Who.Key), User: some(r.Who.User), Tags: tags(r), Arm: some(r.Asked.Arm)},
 	}
 	rest := ledger.Bill{Cost: r.Money.Cost, List: r.Money.List, Saved: r.Money.Saved}

@@ -52,7 +52,7 @@ func some[M any, P interface {
 
 func result(r *ledger.Result) *usagev1.Result {
 	return some(&usagev1.Result{
-		Status: string(r.Status), Http: int32(r.HTTP), TookMs: int64(r.Took), FirstMs: int64(r.First), TraceId: r.Trace, Flags: words[string](r.Flags), Why: r.Why, Policy: r.Policy,
+		Status: string(r.Status), Http: int32(r.HTTP), TookMs: int64(r.Took), FirstMs: int64(r.First), WaitedMs: int64(r.Waited), TraceId: r.Trace, Flags: words[string](r.Flags), Why: r.Why, Policy: r.Policy,
 	})
 }
 
@@ -124,7 +124,7 @@ func Record(m *usagev1.Record) (*ledger.Record, error) {
 	}
 	if x := m.Result; x != nil {
 		r.Result = ledger.Result{
-			Status: ledger.Status(x.Status), HTTP: int(x.Http), Took: ledger.Millis(x.TookMs), First: ledger.Millis(x.FirstMs), Trace: x.TraceId,
+			Status: ledger.Status(x.Status), HTTP: int(x.Http), Took: ledger.Millis(x.TookMs), First: ledger.Millis(x.FirstMs), Waited: ledger.Millis(x.WaitedMs), Trace: x.TraceId,
 			Flags: words[ledger.Flag](x.Flags), Why: x.Why, Policy: x.Policy,
 		}
 	}

@@ -442,7 +442,9 @@ type Result struct {
 	// Code of the error or refusal.
 	Why string `protobuf:"bytes,7,opt,name=why,proto3" json:"why,omitempty"`
 	// What routing decided, step by step.
-	Policy        []string `protobuf:"bytes,8,rep,name=policy,proto3" json:"policy,omitempty"`
+	Policy []string `protobuf:"bytes,8,rep,name=policy,proto3" json:"policy,omitempty"`
+	// Of took_ms: in the queue, for room at a provider.
+	WaitedMs      int64 `protobuf:"varint,9,opt,name=waited_ms,json=waitedMs,proto3" json:"waited_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -531,6 +533,13 @@ func (x *Result) GetPolicy() []string {
 		return x.Policy
 	}
 	return nil
+}
+
+func (x *Result) GetWaitedMs() int64 {
+	if x != nil {
+		return x.WaitedMs
+	}
+	return 0
 }
 
 // Money is what was reserved and charged.
@@ -1202,7 +1211,7 @@ const file_signalbox_usage_v1_usage_proto_rawDesc = "" +
 	"\x06stream\x18\x06 \x01(\bR\x06stream\x12\x10\n" +
 	"\x03arm\x18\a \x01(\tR\x03arm\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\b \x01(\tR\trequestId\"\xc3\x01\n" +
+	"request_id\x18\b \x01(\tR\trequestId\"\xe0\x01\n" +
 	"\x06Result\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
 	"\x04http\x18\x02 \x01(\x05R\x04http\x12\x17\n" +
@@ -1211,7 +1220,8 @@ const file_signalbox_usage_v1_usage_proto_rawDesc = "" +
 	"\btrace_id\x18\x05 \x01(\tR\atraceId\x12\x14\n" +
 	"\x05flags\x18\x06 \x03(\tR\x05flags\x12\x10\n" +
 	"\x03why\x18\a \x01(\tR\x03why\x12\x16\n" +
-	"\x06policy\x18\b \x03(\tR\x06policy\"\x81\x02\n" +
+	"\x06policy\x18\b \x03(\tR\x06policy\x12\x1b\n" +
+	"\twaited_ms\x18\t \x01(\x03R\bwaitedMs\"\x81\x02\n" +
 	"\x05Money\x12*\n" +
 	"\x11reserved_nano_usd\x18\x01 \x01(\x12R\x0freservedNanoUsd\x12\"\n" +
 	"\rcost_nano_usd\x18\x02 \x01(\x12R\vcostNanoUsd\x12\"\n" +
