@@ -176,7 +176,7 @@ func (s *Set) pick(u *Use, name, version, nameAt, versionAt string) *llm.Error {
 		return e
 	}
 	if v == nil || !Allowed(u.req.May, v) {
-		e := llm.Invalid(versionAt, "the template "+name+" has no version "+strconv.Quote(clip(version))+" that you may use; there are "+s.Possible(name))
+		e := llm.Invalid(versionAt, "the template "+name+" has no version "+strconv.Quote(clip(version))+" that you may use; there are "+s.Possible(name, u.req.May))
 		e.Reason = "template_version_not_found"
 		return e
 	}

@@ -189,17 +189,24 @@ func LabelOK(s string) bool {
 	return len(s) <= longest && label.MatchString(s)
 }
 
-// Possible lists the versions and labels of a template, for a message.
-func (s *Set) Possible(name string) string {
+// Possible lists the versions and labels of a template that patterns let be used, for a message.
+func (s *Set) Possible(name string, may []string) string {
 	var all []string
 	e := s.names[name]
 	for _, v := range e.versions {
-		all = append(all, strconv.Itoa(v.Number))
+		if Allowed(may, v) {
+			all = append(all, strconv.Itoa(v.Number))
+		}
 	}
 	const most = 8
 	if len(all) > most {
 		all = append([]string{"…"}, all[len(all)-most:]...)
 	}
-	labels, _ := s.Labels(name)
-	return strings.Join(append(all, labels...), ", ")
+	labels, of := s.Labels(name)
+	for _, l := range labels {
+		if Allowed(may, e.find(of[l])) {
+			all = append(all, l)
+		}
+	}
+	return strings.Join(all, ", ")
 }

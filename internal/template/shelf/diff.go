@@ -14,8 +14,8 @@ type edit struct {
 	line string
 }
 
-// diff writes what differs in the unified form, as diff -u does.
-func diff(from, to string, before, after []byte) string {
+// Diff writes what differs between two texts, which have names, in the unified form, as diff -u does.
+func Diff(from, to string, before, after []byte) string {
 	edits := compare(lines(before), lines(after))
 	shown := make([]bool, len(edits))
 	for i, e := range edits {

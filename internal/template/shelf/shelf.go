@@ -37,7 +37,7 @@ func (s *Shelf) Find(ref string) (*template.Version, error) {
 	case !known:
 		return nil, fmt.Errorf("there is no template %q", name)
 	case v == nil:
-		return nil, fmt.Errorf("the template %s has no version %q; there are %s", name, version, s.Set.Possible(name))
+		return nil, fmt.Errorf("the template %s has no version %q; there are %s", name, version, s.Set.Possible(name, nil))
 	}
 	return v, nil
 }
@@ -57,7 +57,7 @@ func (s *Shelf) Diff(a, b *template.Version) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return diff(a.String(), b.String(), before, after), nil
+	return Diff(a.String(), b.String(), before, after), nil
 }
 
 // Next returns the number that the next version of a template has.
