@@ -155,6 +155,24 @@ func rendersTemplate(t *testing.T, p *place, b block) {
 	isChat(t, p.shell(t, b, ""), "I am Ann.")
 }
 
+// keepsTemplates runs the block beside a service with a store, and has the file of the block before.
+func keepsTemplates(t *testing.T, p *place, b block) {
+	for _, made := range blocks(t) {
+		if made.file == b.file && strings.Contains(made.text, "cat > templates/") {
+			p.shell(t, made, "")
+		}
+	}
+	out := withStore(t, p, b)
+	for _, want := range []string{"support-reply@1\n", "support-reply@2\n", "canary of support-reply is version 2\n", "production of support-reply is version 2\n", "production of support-reply is version 1\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	if !regexp.MustCompile(`(?m)^\+ +content: You answer for ACME briefly, in a`).MatchString(out) || !regexp.MustCompile(`(?m)^support-reply +1 +production +mock/echo +customer,tone `).MatchString(out) {
+		t.Errorf("it prints\n%s", out)
+	}
+}
+
 // listsChanges runs the block that asks the audit log.
 func listsChanges(t *testing.T, p *place, b block) {
 	out := withStore(t, p, b)

@@ -263,7 +263,7 @@ func (c *projectDelete) Run(s streams) error {
 type auditCmd struct {
 	apiFlags
 	pageFlags
-	Kind   string `placeholder:"KIND" help:"Of objects of this kind: organization, team, project, key, budget, provider_key or ledger."`
+	Kind   string `placeholder:"KIND" help:"Of objects of this kind: organization, team, project, key, budget, provider_key, experiment, template or ledger."`
 	Object string `placeholder:"ID" help:"Of this object, by its name or id."`
 	Actor  string `placeholder:"NAME" help:"By this actor."`
 	Action string `placeholder:"NAME" help:"What was done, as create, update, rotate or delete."`

@@ -64,7 +64,7 @@ type Routing struct {
 	SLOState    string            `yaml:"slo_state" form:"path" doc:"File that keeps what was counted for objectives, so that it survives a restart; none: it is counted anew."`
 	Queue       queueing          `yaml:"queue" doc:"Where requests wait for room at providers that are at their limits. See [The queue](queue.md)."`
 	Experiments []Experiment      `yaml:"experiments" max:"256" doc:"Comparisons of ways in which the requests of a route are answered. See [Experiments](experiments.md)."`
-	Templates   string            `yaml:"templates" form:"path" zero:"none" doc:"Folder of prompt templates: a file NAME@VERSION.yaml for each version, and labels.yaml. They are read again when one changes. See [Prompt templates](templates.md)."`
+	Templates   string            `yaml:"templates" form:"path" zero:"none" doc:"Folder of prompt templates: a file NAME@VERSION.yaml for each version, and labels.yaml. They are read again when one changes. A store can have templates, too. See [Prompt templates](templates.md)."`
 }
 
 // Listen is the addresses of the program.

@@ -23,7 +23,7 @@ type Access struct {
 	Teams         []Team         `yaml:"teams" max:"10000" doc:"The teams that keys belong to."`
 	Projects      []Project      `yaml:"projects" max:"10000" doc:"The projects of teams."`
 	Keys          []Key          `yaml:"keys" doc:"The keys that clients authenticate with. Without keys anybody who can connect may use Signalbox, and it listens on loopback only."`
-	Store         string         `yaml:"store" form:"store" zero:"none" doc:"Where keys and owners are kept that the admin API manages: sqlite:PATH for one process, a postgres:// URL without a password for many (the password comes from PGPASSWORD or a passfile), or a reference to such a URL (env:NAME, file:PATH). none: there are only those of this file. With a store, clients need keys. See [Keys](keys.md)."`
+	Store         string         `yaml:"store" form:"store" zero:"none" doc:"Where keys, owners and prompt templates are kept that the admin API manages: sqlite:PATH for one process, a postgres:// URL without a password for many (the password comes from PGPASSWORD or a passfile), or a reference to such a URL (env:NAME, file:PATH). none: there are only those of this file. With a store, clients need keys. See [Keys](keys.md)."`
 	Auth          Auth           `yaml:"auth" doc:"What else proves who a client is, and what happens to those who guess."`
 	EndUser       EndUser        `yaml:"end_user" doc:"Where requests name the user on whose behalf a client asks. It is the client's claim."`
 }

@@ -2723,7 +2723,7 @@ func (x *Change) GetAfter() string {
 type ListChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Page  *Page                  `protobuf:"bytes,1,opt,name=page,proto3" json:"page,omitempty"`
-	// organization, team, project, key, budget, provider_key or ledger; empty: all.
+	// organization, team, project, key, budget, provider_key, experiment, template or ledger; empty: all.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Of this object; empty: of all.
 	Object string `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
