@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/control"
+	"github.com/signalbox-ai/signalbox/internal/gctune"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -33,16 +33,9 @@ func (g *group) start(what string, f func() error) {
 	})
 }
 
-// gcPercent trades memory for time: almost everything that is allocated dies with its message, and the live
-// heap is a few megabytes. GOGC in the environment goes before it.
-const gcPercent = 400
-
 // Run serves until the context ends or the process is told to stop, then drains. withEnvoy says whether an
 // Envoy is run as a child. It returns nil after an orderly stop.
 func (a *App) Run(ctx context.Context, withEnvoy bool) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	defer a.close()
@@ -50,6 +43,7 @@ func (a *App) Run(ctx context.Context, withEnvoy bool) error {
 	g := &group{end: end}
 	defer g.Wait()
 	defer end(nil)
+	g.start("garbage", func() error { gctune.Run(work); return nil })
 	page, err := a.serve(work, g)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ var layers = []string{
 	"internal/llm internal/catalog/price proto/*/*/*",
 	"proto/*/*/*/*",
 	`internal/jsonx
+		internal/gctune
 		internal/safefile
 		internal/glob
 		internal/secret

@@ -1,0 +1,64 @@
+// Package gctune sets how often Go collects garbage, by what a process lives on and how fast it allocates: GOGC as a number is
+// right for one load only. It changes nothing where GOGC is set in the environment, and bounds no memory by itself.
+package gctune
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// A collection costs by what lives, and saves by how much was allocated since the last. So there is to be one about each pause,
+// within bounds of the room that garbage may take.
+const (
+	pause   = 1500 * time.Millisecond
+	least   = 16 << 20  // bytes of garbage, also for a process that does little
+	most    = 160 << 20 // also for one that does much, if it does not live on more
+	begin   = 400       // GOGC until something is known
+	lowest  = 100
+	highest = 2000
+)
+
+// percent is GOGC for a live heap in bytes and a rate of allocation in bytes per second.
+func percent(live, rate uint64) int {
+	room := uint64(float64(rate) * pause.Seconds())
+	room = max(least, min(room, max(most, live)))
+	return int(min(highest, max(lowest, 100*room/max(live, 1<<20))))
+}
+
+// near reports whether a change is not worth the moment for which the world is stopped.
+func near(a, b int) bool { return max(a, b)*4 <= min(a, b)*5 }
+
+// Run sets GOGC until the context ends.
+func Run(ctx context.Context) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	now := begin
+	debug.SetGCPercent(now)
+	read := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(read)
+	before, at := read[1].Value.Uint64(), time.Now()
+	for tick := time.NewTicker(2 * time.Second); ; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+		metrics.Read(read)
+		all, t := read[1].Value.Uint64(), time.Now()
+		rate := uint64(float64(all-before) / t.Sub(at).Seconds())
+		before, at = all, t
+		live := read[0].Value.Uint64()
+		if live == 0 {
+			continue // nothing was collected yet
+		}
+		if want := percent(live, rate); !near(want, now) {
+			now = want
+			debug.SetGCPercent(now)
+		}
+	}
+}
