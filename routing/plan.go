@@ -79,6 +79,10 @@ func (d *Decision) Plan(r *Route, v *View, e *Explained) (*Plan, error) {
 	return nil, &NoTarget{Route: r.Name, Lasting: d.lasting, Trace: d.reasons(e)}
 }
 
+// Resting returns the steps of the last plan's targets that can do the request and rest, the best first: of a plan of which
+// no target is well, that is all there are. They are valid until the next plan.
+func (d *Decision) Resting() []Step { return d.resting }
+
 // reasons are why each target was left out, in the words of what left it out.
 func (d *Decision) reasons(e *Explained) []Dropped {
 	var all []Dropped

@@ -78,6 +78,8 @@ func (r *rig) setup(c *command) bool {
 		r.config.counts = true
 	case "idempotency":
 		r.config.once = idempotency.New(idempotency.Params{Store: memory.New(memory.Params{}), Most: int64(r.int(args[0]))})
+	case "queue":
+		r.queue(args)
 	case "limit":
 		n := int64(r.int(args[1]))
 		if args[0] == "body" {

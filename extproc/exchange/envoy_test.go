@@ -73,7 +73,7 @@ func (r *rig) request(c *command) {
 	}
 	bare := reply.Plan != nil // the head was all
 	if reply.Answer == nil && !bare {
-		reply = x.Body(r.t.Context(), []byte(body))
+		reply = r.waited(x, x.Body(r.t.Context(), []byte(body)))
 		if reply.To != exchange.ToRequestBody || !reply.Done {
 			r.fatalf("the reply to the body is %+v", reply)
 		}

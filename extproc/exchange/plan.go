@@ -70,7 +70,7 @@ func (x *Exchange) plan(ctx context.Context, p *planner, route *routing.Route) R
 		x.giveBack()
 		return x.refuse(p.noTarget(err))
 	}
-	if want, full := p.crowded(route, plan); full {
+	if want, full := p.crowded(d, plan); full {
 		return x.later(want, p, route)
 	}
 	if err := p.reserve(ctx, plan); err != nil {

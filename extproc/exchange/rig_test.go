@@ -16,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -55,6 +56,7 @@ type config struct {
 	prompts   []template.Source
 	meter     *metering.Meter
 	once      *idempotency.Desk
+	line      *queue.Queue
 	limits    metering.Limits
 	maxBody   int64
 	maxAnswer int64
@@ -104,7 +106,7 @@ func (r *rig) snapshot() *exchange.Snapshot {
 	}
 	s := &exchange.Snapshot{
 		Version: "config-" + itoa(c.version), Table: routing.NewTable(c.routes, c.aliases), Providers: ps, Registry: all.Kinds(),
-		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer, Metered: exchange.Metered{Meter: c.meter, Limits: c.limits, Once: c.once},
+		Servers: servers(), Keys: keys, MaxBody: c.maxBody, MaxAnswer: c.maxAnswer, Metered: exchange.Metered{Meter: c.meter, Limits: c.limits, Once: c.once, Line: c.line},
 	}
 	s.Count, s.Templates = count, prompts
 	return s
@@ -241,6 +243,13 @@ func (r *rig) option(rt *routing.Route, name, value string) {
 		rt.Client.Route = true
 	case "client-timeout":
 		rt.Client.Timeout = true
+	case "client-priority":
+		rt.Client.Priority = true
+	case "priority":
+		var ok bool
+		if rt.Class, ok = queue.ParseClass(value); !ok {
+			r.fatalf("unknown priority %q", value)
+		}
 	default:
 		r.fatalf("unknown option %q of a route", name)
 	}

@@ -323,7 +323,7 @@ func (x *Exchange) rank(r *routing.Route) *llm.Error {
 
 // crowded takes room at the first step of a plan that has some, which then is the first. It reports whether there is none
 // at any, only because of limits: then the request may wait for it.
-func (p *planner) crowded(r *routing.Route, plan *routing.Plan) (w queue.Want, full bool) {
+func (p *planner) crowded(d *routing.Decision, plan *routing.Plan) (w queue.Want, full bool) {
 	x := p.x
 	if x.snap.Line == nil || x.in.bare {
 		return w, false
@@ -331,12 +331,16 @@ func (p *planner) crowded(r *routing.Route, plan *routing.Plan) (w queue.Want, f
 	if plan.Flags&routing.LeastBad == 0 && !x.in.pass.Of(laneOf(&plan.Steps[0])) && x.enters(&plan.Steps[0], p.uses(&plan.Steps[0])) {
 		return w, false
 	}
-	for i := range plan.Steps {
-		s := &plan.Steps[i]
+	steps := plan.Steps
+	if plan.Flags&routing.LeastBad != 0 {
+		steps = d.Resting() // of which the plan has the first
+	}
+	for i := range steps {
+		s := &steps[i]
 		until, limited, rests := x.resting(s)
 		if x.in.pass.Of(laneOf(s)) || !rests && x.enters(s, p.uses(s)) {
 			first := *s
-			copy(plan.Steps[1:i+1], plan.Steps[:i])
+			copy(plan.Steps[1:min(i+1, len(plan.Steps))], plan.Steps)
 			plan.Steps[0] = first
 			return w, false
 		}

@@ -58,6 +58,7 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 		s.Deadlines.Wait = patience(c)
 	}
 	if line := c.Line(); line.Longest() > 0 {
+		s.Service.Room = true // what answers say of limits sets the pace of lanes
 		s.Deadlines.Wait = max(s.Deadlines.Wait, min(line.Longest()+margin, time.Hour), time.Minute)
 	}
 	for i := range c.Providers {
