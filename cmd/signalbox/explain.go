@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -13,13 +15,17 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/app"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/explain"
+	wire "github.com/signalbox-ai/signalbox/internal/ledger/usage"
 	"github.com/signalbox-ai/signalbox/internal/tokens"
+	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
+	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
 )
 
 // explainCmd explains a decision.
 type explainCmd struct {
 	fromFile
-	Request string            `arg:"" help:"File of the request's body; - is standard input."`
+	ledgerAt
+	Request string            `arg:"" placeholder:"REQUEST" help:"File of the request's body; - is standard input. Or the id of an exchange, as the ledger, the log and traces have it: then the running service is asked."`
 	Dialect string            `placeholder:"DIALECT" help:"The dialect of the body, as anthropic-messages. Without it and --path, it is told by its form."`
 	Path    string            `placeholder:"PATH" help:"The path that the request is sent to, as /v1/messages."`
 	Model   string            `placeholder:"NAME" help:"The model, for dialects that name it in the path."`
@@ -30,8 +36,54 @@ type explainCmd struct {
 	JSON    bool              `name:"json" help:"Write a JSON object with all that is known."`
 }
 
+// ledgerAt says where exchanges are explained.
+type ledgerAt struct {
+	Server       string `placeholder:"ADDRESS" help:"Of an exchange: where the admin API is, as unix:PATH of the local socket, or a URL (or $SIGNALBOX_ADMIN; unix:run/control.sock)."`
+	TokenFile    string `env:"SIGNALBOX_ADMIN_TOKEN_FILE" type:"existingfile" help:"File of the admin token, a key or an OIDC token; without it $SIGNALBOX_ADMIN_TOKEN is sent, and nothing to the local socket."`
+	CA           string `type:"existingfile" help:"File of the authorities (PEM) that the server's certificate is verified with."`
+	Organization string `placeholder:"NAME" help:"Of an exchange: its organization; the token's own or default, if not said."`
+}
+
+// exchangeID is the form of ids in the ledger.
+const exchangeID = `^[0-9a-v]{24}$`
+
+// isExchange reports whether an exchange is meant, and no file.
+func (c *explainCmd) isExchange() bool {
+	if _, err := os.Stat(c.Request); c.Request == "-" || err == nil {
+		return false
+	}
+	ok, err := regexp.MatchString(exchangeID, c.Request)
+	return c.Server != "" || ok && err == nil
+}
+
+// exchange asks the running service about an exchange.
+func (c *explainCmd) exchange(s streams) error {
+	f := apiFlags{Server: cmp.Or(c.Server, os.Getenv("SIGNALBOX_ADMIN"), "unix:run/control.sock"), TokenFile: c.TokenFile, CA: c.CA, JSON: c.JSON}
+	ask := &v1.ExplainExchangeRequest{Id: c.Request, Organization: c.Organization}
+	var failed error
+	err := call(&f, s, adminv1connect.NewUsageServiceClient, adminv1connect.UsageServiceClient.ExplainExchange, ask, func(w io.Writer, r *v1.ExplainExchangeResponse) {
+		for _, m := range r.Records {
+			rec, err := wire.Record(m)
+			if err != nil {
+				failed = err
+				return
+			}
+			showRecord(w, rec)
+			for _, c := range rec.Money.Charges {
+				fmt.Fprintf(w, "  limit %s was charged %d %s\n", c.Budget, c.Amount, c.Unit)
+			}
+		}
+		fmt.Fprintln(w)
+		failed = explain.Read(r).Write(w)
+	})
+	return errors.Join(err, failed)
+}
+
 // Run explains.
 func (c *explainCmd) Run(s streams) error {
+	if c.isExchange() {
+		return c.exchange(s)
+	}
 	body, err := c.body(s.in)
 	if err != nil {
 		return err

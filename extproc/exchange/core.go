@@ -86,6 +86,7 @@ type Core struct {
 	log   *slog.Logger
 	now   func() time.Time
 	seed  func() uint64
+	draws bool // seed is of decisions, too, whatever their exchanges are
 	burn  func(route string, tags map[string]string, provider, model string) float64
 	heal  *health.Targets
 	again health.Budgets
@@ -100,14 +101,14 @@ type Options struct {
 	Rests    *health.Cooldowns
 	Now      func() time.Time
 	Health   *health.Targets
-	Seed     func() uint64                                                              // of what is drawn in a decision
+	Seed     func() uint64                                                              // of what is drawn in a decision; nil: of the exchange
 	Burn     func(route string, tags map[string]string, provider, model string) float64 // as routing.View's; nil: nothing is promised
 	Board    *experiment.Board                                                          // how experiments stand; nil: all run
 }
 
 // New makes a Core with its first snapshot.
 func New(s *Snapshot, o Options) *Core {
-	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, heal: o.Health, burn: o.Burn, board: o.Board}
+	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, draws: o.Seed != nil, heal: o.Health, burn: o.Burn, board: o.Board}
 	if c.rests == nil {
 		c.rests = health.NewCooldowns()
 	}

@@ -304,7 +304,7 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 		return nil
 	}
 	w := metering.Want{
-		ID: x.ID, Party: x.party(), Route: x.Route, Model: x.Model, Op: x.Op, Output: p.head.MaxTokens, N: p.head.N, Began: x.in.began, Hold: x.Rules.Total.D(),
+		ID: x.ID, Charge: p.charge, Party: x.party(), Route: x.Route, Model: x.Model, Op: x.Op, Output: p.head.MaxTokens, N: p.head.N, Began: x.in.began, Hold: x.Rules.Total.D(),
 		Prompt: metering.Prompt{Bytes: int64(len(p.in.Body))}, Wish: asking.Wish(x.Op, p.head, p.terms.Strict || x.tooled(plan)),
 	}
 	p.hosted = w.Wish.Hosted

@@ -6,6 +6,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/asking"
 	"github.com/signalbox-ai/signalbox/extproc/decided"
+	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
@@ -25,6 +26,7 @@ type sight struct {
 	looked bool
 	spends bool // the share of money that is left was asked for
 	hosted bool // the provider may run tools of its own, which it bills
+	charge string
 }
 
 // see makes the view of a request for a model, aliases resolved.
@@ -37,8 +39,33 @@ func (p *planner) see(model string) {
 			Owner: match.Owner{Organization: o.Organization, Team: o.Team, Project: o.Project, Key: key, EndUser: x.By.User},
 			Tags:  x.Tags, More: p,
 		},
-		Now: x.in.began, Seed: x.core.seed(), About: x.snap.about.of, Keys: x.keys, Loses: p.loses, Burn: x.core.burn, Left: p.left,
+		Now: x.in.began, Seed: p.draws(), About: x.snap.about.of, Keys: x.keys, Loses: p.loses, Burn: x.core.burn, Left: p.left,
 	}
+}
+
+// draws returns the seed of the decision. It is made of the id that the exchange has in the ledger, where there is one: that alone
+// tells any replica, at any time, what was drawn.
+func (p *planner) draws() uint64 {
+	if p.x.core.draws || p.x.snap.Meter == nil {
+		return p.x.core.seed()
+	}
+	if p.charge == "" {
+		p.charge = metering.NewID()
+	}
+	return routing.Hash(p.charge)
+}
+
+// Speaks reports whether a target has an endpoint for what clients of a dialect ask for.
+func (s *Snapshot) Speaks(t *routing.Target, op llm.Op, client dialect.Name) bool {
+	p := s.Providers[t.Provider]
+	if p == nil {
+		return false
+	}
+	_, ok := p.Adapter.Speaks(op, t.Model, client)
+	if !ok && op == llm.OpComplete { // it is a chat of one turn where there is no such endpoint
+		_, ok = p.Adapter.Speaks(llm.OpChat, t.Model, client)
+	}
+	return ok
 }
 
 // Header returns a header of the request.

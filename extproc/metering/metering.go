@@ -40,6 +40,7 @@ type Limits interface {
 // Want is what the plan stage knows of an exchange that is about to be sent.
 type Want struct {
 	ID     string
+	Charge string // id of the charge, of NewID; "": a new one
 	Party  Party
 	Limits Limits
 	Route  string

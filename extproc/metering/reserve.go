@@ -60,7 +60,10 @@ type Granted struct {
 // Reserve takes what an exchange can use at most from all of its budgets, or refuses it. Its error is an *llm.Error
 // for the client. What was reserved is given back by Settle, or charged when it expires.
 func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) {
-	id := NewID()
+	id := w.Charge
+	if id == "" {
+		id = NewID()
+	}
 	if len(t.Budgets) == 0 {
 		return Granted{Hold: encode(id, w.Party.Organization, &ask{most: cost.Ask{Fees: w.Wish.Fees}}, &w.Wish, nil, false)}, nil
 	}

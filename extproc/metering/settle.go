@@ -44,6 +44,13 @@ type Asked struct {
 	Least   bool   // no target was well: the least bad was tried
 }
 
+// ConfigOf is a version of a configuration without the number of times that a process has built one: every replica calls the
+// same configuration the same.
+func ConfigOf(version string) string {
+	text, _, _ := strings.Cut(version, "-")
+	return text
+}
+
 // Told is what the last answer said of what it used.
 type Told struct {
 	Usage   llm.Usage

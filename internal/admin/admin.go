@@ -30,6 +30,7 @@ type Server struct {
 	store   *store.Store
 	ledger  Ledger
 	rerate  Rerate
+	why     Explain
 	tried   func() []*routing.Route
 	who     *authenticator
 	keys    Issuer
@@ -39,7 +40,7 @@ type Server struct {
 
 // New makes a server.
 func New(o Options) *Server {
-	return &Server{store: o.Store, ledger: o.Ledger, rerate: o.Rerate, tried: o.Routes, who: newAuthenticator(&o), keys: o.Keys, prompts: o.Prompts, log: o.Log}
+	return &Server{store: o.Store, ledger: o.Ledger, rerate: o.Rerate, why: o.Explain, tried: o.Routes, who: newAuthenticator(&o), keys: o.Keys, prompts: o.Prompts, log: o.Log}
 }
 
 // Handler returns what serves the API, at the paths of its methods, and its OpenAPI document at /openapi.json.

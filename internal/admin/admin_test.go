@@ -29,6 +29,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/admin"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
 	"github.com/signalbox-ai/signalbox/internal/ledger/sqlite"
@@ -95,6 +96,9 @@ func newRig(t *testing.T) *rig {
 		Store: s, Ledger: books, Rerate: func(ctx context.Context, q book.Filter, apply bool) (rerate.Report, error) {
 			return rerate.Run(ctx, books, q, double, !apply, nil)
 		}, Keys: auth.NewDirectory(secret.New("pepper")), Token: secret.New(root), Gate: func() *auth.Gate { return gate },
+		Explain: func(_ context.Context, all []*ledger.Record) *v1.ExplainExchangeResponse {
+			return &v1.ExplainExchangeResponse{Route: all[0].Asked.Route}
+		},
 		Tokens:   func() *admin.Verifier { return tokens },
 		Routes:   tried,
 		Prompts:  prompts(t),

@@ -209,32 +209,58 @@ func position(token string) (*ledger.Record, error) {
 
 // GetExchange implements adminv1connect.UsageServiceHandler.
 func (s reports) GetExchange(ctx context.Context, r *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error) {
+	all, err := s.find(ctx, r.Organization, r.Id)
+	if err != nil {
+		return nil, err
+	}
+	res := &v1.GetExchangeResponse{}
+	for _, rec := range all {
+		res.Records = append(res.Records, usage.Of(rec))
+	}
+	return res, nil
+}
+
+// find reads the records of an exchange that the caller may see: at least one, by sequence.
+func (s reports) find(ctx context.Context, organization, id string) ([]*ledger.Record, error) {
 	const kind = store.Kind("exchange")
-	if r.Id == "" {
+	if id == "" {
 		return nil, invalid("id", "is due")
 	}
 	if _, _, err := s.filter(ctx, nil); err != nil {
 		return nil, err
 	}
-	who, organization := principalOf(ctx), r.Organization
-	at, ok := who.within(organization, "")
+	at, ok := principalOf(ctx).within(organization, "")
 	if at.organization != "" {
 		organization = at.organization
 	} else if organization == "" {
 		organization = auth.DefaultOrganization
 	}
 	if !ok {
-		return nil, missing(kind, r.Id)
+		return nil, missing(kind, id)
 	}
-	all, err := s.ledger.Find(ctx, organization, r.Id)
+	all, err := s.ledger.Find(ctx, organization, id)
 	if err != nil {
 		return nil, s.away(ctx, err)
 	}
 	all = slices.DeleteFunc(all, func(rec *ledger.Record) bool { return at.team != "" && rec.Who.Team != at.team })
 	if len(all) == 0 {
-		return nil, missing(kind, r.Id)
+		return nil, missing(kind, id)
 	}
-	res := &v1.GetExchangeResponse{}
+	return all, nil
+}
+
+// ExplainExchange implements adminv1connect.UsageServiceHandler.
+func (s reports) ExplainExchange(ctx context.Context, r *v1.ExplainExchangeRequest) (*v1.ExplainExchangeResponse, error) {
+	all, err := s.find(ctx, r.Organization, r.Id)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.why == nil:
+		return nil, connect.NewError(connect.CodeUnimplemented, errors.New("this service explains nothing"))
+	case all[0].Sequence > 0:
+		return nil, connect.NewError(connect.CodeFailedPrecondition, errors.New("only corrections of the exchange are left in the ledger: its own record has expired"))
+	}
+	res := s.why(ctx, all)
 	for _, rec := range all {
 		res.Records = append(res.Records, usage.Of(rec))
 	}

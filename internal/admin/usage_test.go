@@ -102,6 +102,22 @@ func TestUsageIsReported(t *testing.T) {
 	r.want(root, "UsageService/GetExchange", `{}`, 400, `"field":"id"`)
 }
 
+func TestExchangesAreExplainedToThoseWhoSeeThem(t *testing.T) {
+	r := newRig(t)
+	r.used()
+	const method = "UsageService/ExplainExchange"
+	r.want("", method, `{"id":"a"}`, 401)
+	r.want(r.keys["member"], method, `{"id":"a"}`, 200, `"route":"support"`, `"late"`, `"costNanoUsd":"12500000"`)
+	r.want(r.keys["member"], method, `{"id":"b"}`, 404, `there is no exchange \"b\"`)
+	r.want(r.keys["member"], method, `{"id":"c","organization":"globex"}`, 404)
+	r.want(r.keys["owner"], method, `{"id":"b"}`, 200, `"edge"`)
+	r.want(root, method, `{"id":"a"}`, 404)
+	r.want(root, method, `{"id":"a","organization":"acme"}`, 200)
+	r.want(root, method, `{}`, 400, `"field":"id"`)
+	ledgertest.Write(t, r.books, ledgertest.Make("old", ledgertest.Noon(), func(rec *ledger.Record) { rec.Organization, rec.Sequence, rec.Cause = "acme", 1, "late" }))
+	r.want(root, method, `{"id":"old","organization":"acme"}`, 400, "its own record has expired")
+}
+
 func TestRecordsAreListedByPages(t *testing.T) {
 	r := newRig(t)
 	r.used()
@@ -136,7 +152,7 @@ func TestWithoutALedgerThereIsNoUsage(t *testing.T) {
 	h := httptest.NewServer(admin.New(admin.Options{Token: secret.New(root)}).Handler())
 	defer h.Close()
 	r := &rig{t: t, url: h.URL}
-	for method, body := range map[string]string{"ReportUsage": `{}`, "ListRecords": `{}`, "GetExchange": `{"id":"a"}`} {
+	for method, body := range map[string]string{"ReportUsage": `{}`, "ListRecords": `{}`, "GetExchange": `{"id":"a"}`, "ExplainExchange": `{"id":"a"}`} {
 		r.want(root, "UsageService/"+method, body, 400, "failed_precondition", "there is no ledger")
 	}
 }

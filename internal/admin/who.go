@@ -16,11 +16,13 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/store"
+	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -30,11 +32,15 @@ type Issuer interface{ Digest(key string) auth.Digest }
 // Rerate prices exchanges of the ledger anew, and writes corrections where it is to apply them.
 type Rerate func(ctx context.Context, q book.Filter, apply bool) (rerate.Report, error)
 
+// Explain says why an exchange went where it went: the first of its records is its own.
+type Explain func(ctx context.Context, records []*ledger.Record) *v1.ExplainExchangeResponse
+
 // Options of a Server.
 type Options struct {
 	Store    *store.Store
 	Ledger   Ledger                  // nil: there is none
 	Rerate   Rerate                  // nil: nothing is priced anew
+	Explain  Explain                 // nil: nothing is explained
 	Routes   func() []*routing.Route // of the configuration in use, for their experiments; nil: there are none
 	Prompts  Prompts
 	Keys     Issuer

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/explain"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
+	adminv1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -68,11 +72,16 @@ func (a *App) WhenReady(f func()) {
 
 // api serves the admin API, nil: there is none.
 func (a *App) api() http.Handler {
-	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures, a.build.accounts.Ledger(), a.rerate, a.routes)
+	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures, a.build.accounts.Ledger(), a.rerate, a.explain, a.routes)
 }
 
 // routes are those of the configuration in use.
 func (a *App) routes() []*routing.Route { return a.core.Snapshot().Table.Routes() }
+
+// explain decides an exchange of the ledger again by the configuration in use.
+func (a *App) explain(_ context.Context, records []*ledger.Record) *adminv1.ExplainExchangeResponse {
+	return explain.Past(a.core.Snapshot(), records[0], time.Now()).Answer()
+}
 
 // rerate prices exchanges of the ledger by the configuration in use.
 func (a *App) rerate(ctx context.Context, q book.Filter, apply bool) (rerate.Report, error) {

@@ -83,15 +83,7 @@ func Ways(ctx context.Context, path string) (func() (*backtest.Ways, error), err
 		}
 		exchange.New(s, exchange.Options{}) // which binds the snapshot to a health of its own
 		return &backtest.Ways{Table: s.Table, About: s.About, Speaks: func(t *routing.Target, op llm.Op, client string) bool {
-			p := s.Providers[t.Provider]
-			if p == nil {
-				return false
-			}
-			_, ok := p.Adapter.Speaks(op, t.Model, dialect.Name(client))
-			if !ok && op == llm.OpComplete { // it is a chat of one turn where there is no such endpoint
-				_, ok = p.Adapter.Speaks(llm.OpChat, t.Model, dialect.Name(client))
-			}
-			return ok
+			return s.Speaks(t, op, dialect.Name(client))
 		}}, nil
 	}
 	_, err = open()

@@ -252,7 +252,7 @@ func (c *Control) Close() {
 
 // Handler returns what serves the admin API, nil: there is none. gate is that of the configuration in use; usage, nil where there
 // is no ledger, is what was used, and rerate prices it anew. routes are those of the configuration in use.
-func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage *book.Lazy, rerate admin.Rerate, routes func() []*routing.Route) http.Handler {
+func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage *book.Lazy, rerate admin.Rerate, explain admin.Explain, routes func() []*routing.Route) http.Handler {
 	if c == nil {
 		return nil
 	}
@@ -263,7 +263,7 @@ func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage 
 		Hides: func(name string) bool { return hides(c.config(), name) },
 	}
 	if usage != nil {
-		o.Ledger, o.Rerate = usage, rerate
+		o.Ledger, o.Rerate, o.Explain = usage, rerate, explain
 	}
 	return admin.New(o).Handler()
 }

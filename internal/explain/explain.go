@@ -3,7 +3,7 @@
 // service, made by the same code; nothing is sent.
 //
 //	request ─► exchange.Core.Explain ─► Report ─► text, JSON
-//	ledger's record ─► Exchange ─► text
+//	record of the ledger ─► Past ─► Report ─► answer of the admin API
 //
 // It decides nothing itself.
 package explain
@@ -46,6 +46,7 @@ type Report struct {
 	LeastBad bool      `json:"least_bad,omitzero"` // no target is well: they are tried all the same
 	Limits   []Limit   `json:"limits,omitempty"`
 	Refused  *Fault    `json:"refused,omitzero"`
+	Again    *Again    `json:"again,omitzero"` // of an exchange of the ledger
 }
 
 // Request is what decisions know of a request.

@@ -17,7 +17,11 @@ import (
 // Write writes the report for people.
 func (r *Report) Write(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	r.head(w)
+	if r.Again != nil && r.Request.Asked == "" { // of the admin API: its record tells of the request
+		fmt.Fprintf(w, "decided again\twith seed %d\n", r.Seed)
+	} else {
+		r.head(w)
+	}
 	fmt.Fprintln(w, "\nROUTE\tTAKES IT\tWHY NOT")
 	for _, t := range r.Routes {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", t.Name, yes(t.Takes), dash(t.Why))
@@ -37,7 +41,9 @@ func (r *Report) Write(out io.Writer) error {
 			fmt.Fprintf(w, "%s\t%s\n", d.Target, d.Why)
 		}
 	}
-	if len(r.Plan) > 0 {
+	if r.Again != nil {
+		r.again(w)
+	} else if len(r.Plan) > 0 {
 		fmt.Fprintln(w, "\nATTEMPT\tTARGET\tKEY\tDIALECT\tPATH\tFORCED BY")
 		for i, s := range r.Plan {
 			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", i+1, s.Target, dash(s.Key), dash(s.Speaks), s.Path, dash(s.Forced))
@@ -52,10 +58,32 @@ func (r *Report) Write(out io.Writer) error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.Owner, l.Unit, l.amount(), l.Window, l.ID)
 		}
 	}
-	if r.Refused != nil {
+	if r.Refused != nil && r.Again != nil {
+		fmt.Fprintf(w, "\nHere it is refused: %s\n", r.Refused.Message)
+	} else if r.Refused != nil {
 		fmt.Fprintf(w, "\nThe request is refused (%s): %s\n", r.Refused.Code, r.Refused.Message)
 	}
 	return w.Flush()
+}
+
+// again writes the plan of an exchange that is decided again, and how far it can be trusted.
+func (r *Report) again(w io.Writer) {
+	if len(r.Plan) > 0 {
+		fmt.Fprintln(w, "\nATTEMPT\tTARGET")
+	}
+	for i, s := range r.Plan {
+		fmt.Fprintf(w, "%d\t%s\n", i+1, s.Target)
+	}
+	a := r.Again
+	fmt.Fprintf(w, "\nCONFIGURATION THEN\tNOW\n%s\t%s\n", dash(a.Then), dash(a.Now))
+	for _, t := range []struct {
+		head string
+		all  []string
+	}{{"NOT KNOWN ANY MORE", a.Unknown}, {"NOT AS IT WAS", a.Differences}} {
+		if len(t.all) > 0 {
+			fmt.Fprintf(w, "\n%s\n  %s\n", t.head, strings.Join(t.all, "\n  "))
+		}
+	}
 }
 
 // head writes what is known of the request.

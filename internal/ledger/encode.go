@@ -43,6 +43,7 @@ func (r *Record) AppendTo(dst []byte) []byte {
 		w.flag("stream", a.Stream)
 		w.text("arm", a.Arm)
 		w.text("request_id", a.Request)
+		w.text("config", a.Config)
 		w.close('}')
 	}
 	w.result(&r.Result)

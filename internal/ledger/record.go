@@ -70,6 +70,7 @@ type Asked struct {
 	Stream  bool   `json:"stream,omitzero"`
 	Arm     string `json:"arm,omitzero"`        // of an experiment: EXPERIMENT/ARM
 	Request string `json:"request_id,omitzero"` // x-request-id, of exchanges of experiments and of feedback
+	Config  string `json:"config,omitzero"`     // version of the configuration that decided it, the same on every replica
 }
 
 // Status is how an exchange ended.

@@ -3558,6 +3558,524 @@ func (x *GetExchangeResponse) GetRecords() []*v1.Record {
 	return nil
 }
 
+type ExplainExchangeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As the ledger, the log and traces have it.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Empty: the caller's own; of the administrator default.
+	Organization  string `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainExchangeRequest) Reset() {
+	*x = ExplainExchangeRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainExchangeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainExchangeRequest) ProtoMessage() {}
+
+func (x *ExplainExchangeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainExchangeRequest.ProtoReflect.Descriptor instead.
+func (*ExplainExchangeRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ExplainExchangeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ExplainExchangeRequest) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+type ExplainExchangeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of everything that is drawn. It is made of the id.
+	Seed uint64 `protobuf:"varint,1,opt,name=seed,proto3" json:"seed,omitempty"`
+	// Version of the configuration by which it was decided; empty: the record is older than these.
+	ConfigThen string `protobuf:"bytes,2,opt,name=config_then,json=configThen,proto3" json:"config_then,omitempty"`
+	// Version of the one that decides it here.
+	ConfigNow string `protobuf:"bytes,3,opt,name=config_now,json=configNow,proto3" json:"config_now,omitempty"`
+	// In the order in which they are tried.
+	Routes []*ExplainedRoute `protobuf:"bytes,4,rep,name=routes,proto3" json:"routes,omitempty"`
+	// The one that takes it; empty: none does.
+	Route string `protobuf:"bytes,5,opt,name=route,proto3" json:"route,omitempty"`
+	// Of an experiment, as EXPERIMENT/ARM.
+	Arm string `protobuf:"bytes,6,opt,name=arm,proto3" json:"arm,omitempty"`
+	// Those of the route, in its order.
+	Targets []*ExplainedTarget `protobuf:"bytes,7,rep,name=targets,proto3" json:"targets,omitempty"`
+	// In the order in which they are applied.
+	Policies []*ExplainedPolicy `protobuf:"bytes,8,rep,name=policies,proto3" json:"policies,omitempty"`
+	// Targets that cannot do the request, or come last.
+	Unusable []*ExplainedReason `protobuf:"bytes,9,rep,name=unusable,proto3" json:"unusable,omitempty"`
+	// Targets in the order in which they are tried, as decided here.
+	Plan []string `protobuf:"bytes,10,rep,name=plan,proto3" json:"plan,omitempty"`
+	// Why no target is found; empty: one is.
+	Refused string `protobuf:"bytes,11,opt,name=refused,proto3" json:"refused,omitempty"`
+	// What decided it, and is not known any more or is different now.
+	Unknown []string `protobuf:"bytes,12,rep,name=unknown,proto3" json:"unknown,omitempty"`
+	// Where what happened is not what is decided here.
+	Differences []string `protobuf:"bytes,13,rep,name=differences,proto3" json:"differences,omitempty"`
+	// What happened: the exchange with its attempts, costs and what its limits were charged, and its corrections.
+	Records       []*v1.Record `protobuf:"bytes,14,rep,name=records,proto3" json:"records,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainExchangeResponse) Reset() {
+	*x = ExplainExchangeResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainExchangeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainExchangeResponse) ProtoMessage() {}
+
+func (x *ExplainExchangeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainExchangeResponse.ProtoReflect.Descriptor instead.
+func (*ExplainExchangeResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ExplainExchangeResponse) GetSeed() uint64 {
+	if x != nil {
+		return x.Seed
+	}
+	return 0
+}
+
+func (x *ExplainExchangeResponse) GetConfigThen() string {
+	if x != nil {
+		return x.ConfigThen
+	}
+	return ""
+}
+
+func (x *ExplainExchangeResponse) GetConfigNow() string {
+	if x != nil {
+		return x.ConfigNow
+	}
+	return ""
+}
+
+func (x *ExplainExchangeResponse) GetRoutes() []*ExplainedRoute {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *ExplainExchangeResponse) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *ExplainExchangeResponse) GetArm() string {
+	if x != nil {
+		return x.Arm
+	}
+	return ""
+}
+
+func (x *ExplainExchangeResponse) GetTargets() []*ExplainedTarget {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+func (x *ExplainExchangeResponse) GetPolicies() []*ExplainedPolicy {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+func (x *ExplainExchangeResponse) GetUnusable() []*ExplainedReason {
+	if x != nil {
+		return x.Unusable
+	}
+	return nil
+}
+
+func (x *ExplainExchangeResponse) GetPlan() []string {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *ExplainExchangeResponse) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
+func (x *ExplainExchangeResponse) GetUnknown() []string {
+	if x != nil {
+		return x.Unknown
+	}
+	return nil
+}
+
+func (x *ExplainExchangeResponse) GetDifferences() []string {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *ExplainExchangeResponse) GetRecords() []*v1.Record {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+// ExplainedRoute is a route that was looked at.
+type ExplainedRoute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Takes bool                   `protobuf:"varint,2,opt,name=takes,proto3" json:"takes,omitempty"`
+	// Why it does not take the request.
+	Why           string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedRoute) Reset() {
+	*x = ExplainedRoute{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedRoute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedRoute) ProtoMessage() {}
+
+func (x *ExplainedRoute) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedRoute.ProtoReflect.Descriptor instead.
+func (*ExplainedRoute) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ExplainedRoute) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ExplainedRoute) GetTakes() bool {
+	if x != nil {
+		return x.Takes
+	}
+	return false
+}
+
+func (x *ExplainedRoute) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// ExplainedTarget is what is expected of a target.
+type ExplainedTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As PROVIDER/MODEL.
+	Target       string `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	PromptTokens int64  `protobuf:"varint,2,opt,name=prompt_tokens,json=promptTokens,proto3" json:"prompt_tokens,omitempty"`
+	AnswerTokens int64  `protobuf:"varint,3,opt,name=answer_tokens,json=answerTokens,proto3" json:"answer_tokens,omitempty"`
+	// In nano-USD; unset: no price is known.
+	CostNanoUsd *int64 `protobuf:"varint,4,opt,name=cost_nano_usd,json=costNanoUsd,proto3,oneof" json:"cost_nano_usd,omitempty"`
+	// Median time to the first byte; 0: not measured.
+	FirstMs int64 `protobuf:"varint,5,opt,name=first_ms,json=firstMs,proto3" json:"first_ms,omitempty"`
+	// To the end; 0: not measured.
+	TookMs int64 `protobuf:"varint,6,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"`
+	// Share of its attempts of late.
+	Success float64 `protobuf:"fixed64,7,opt,name=success,proto3" json:"success,omitempty"`
+	// Attempts that the figures rest on; 0: nothing is known of its health.
+	Attempts      float64 `protobuf:"fixed64,8,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedTarget) Reset() {
+	*x = ExplainedTarget{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedTarget) ProtoMessage() {}
+
+func (x *ExplainedTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedTarget.ProtoReflect.Descriptor instead.
+func (*ExplainedTarget) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ExplainedTarget) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *ExplainedTarget) GetPromptTokens() int64 {
+	if x != nil {
+		return x.PromptTokens
+	}
+	return 0
+}
+
+func (x *ExplainedTarget) GetAnswerTokens() int64 {
+	if x != nil {
+		return x.AnswerTokens
+	}
+	return 0
+}
+
+func (x *ExplainedTarget) GetCostNanoUsd() int64 {
+	if x != nil && x.CostNanoUsd != nil {
+		return *x.CostNanoUsd
+	}
+	return 0
+}
+
+func (x *ExplainedTarget) GetFirstMs() int64 {
+	if x != nil {
+		return x.FirstMs
+	}
+	return 0
+}
+
+func (x *ExplainedTarget) GetTookMs() int64 {
+	if x != nil {
+		return x.TookMs
+	}
+	return 0
+}
+
+func (x *ExplainedTarget) GetSuccess() float64 {
+	if x != nil {
+		return x.Success
+	}
+	return 0
+}
+
+func (x *ExplainedTarget) GetAttempts() float64 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+// ExplainedPolicy is what one policy did.
+type ExplainedPolicy struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Policy string                 `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Targets that it got, in order.
+	In []string `protobuf:"bytes,2,rep,name=in,proto3" json:"in,omitempty"`
+	// Targets that it left, in order.
+	Out     []string           `protobuf:"bytes,3,rep,name=out,proto3" json:"out,omitempty"`
+	Dropped []*ExplainedReason `protobuf:"bytes,4,rep,name=dropped,proto3" json:"dropped,omitempty"`
+	// What it thinks of targets.
+	Scores        []*ExplainedReason `protobuf:"bytes,5,rep,name=scores,proto3" json:"scores,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedPolicy) Reset() {
+	*x = ExplainedPolicy{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedPolicy) ProtoMessage() {}
+
+func (x *ExplainedPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedPolicy.ProtoReflect.Descriptor instead.
+func (*ExplainedPolicy) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *ExplainedPolicy) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *ExplainedPolicy) GetIn() []string {
+	if x != nil {
+		return x.In
+	}
+	return nil
+}
+
+func (x *ExplainedPolicy) GetOut() []string {
+	if x != nil {
+		return x.Out
+	}
+	return nil
+}
+
+func (x *ExplainedPolicy) GetDropped() []*ExplainedReason {
+	if x != nil {
+		return x.Dropped
+	}
+	return nil
+}
+
+func (x *ExplainedPolicy) GetScores() []*ExplainedReason {
+	if x != nil {
+		return x.Scores
+	}
+	return nil
+}
+
+// ExplainedReason is what is said of a target.
+type ExplainedReason struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedReason) Reset() {
+	*x = ExplainedReason{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedReason) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedReason) ProtoMessage() {}
+
+func (x *ExplainedReason) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedReason.ProtoReflect.Descriptor instead.
+func (*ExplainedReason) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *ExplainedReason) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *ExplainedReason) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 type ForecastUsageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// All of them must hold.
@@ -3580,7 +4098,7 @@ type ForecastUsageRequest struct {
 
 func (x *ForecastUsageRequest) Reset() {
 	*x = ForecastUsageRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3592,7 +4110,7 @@ func (x *ForecastUsageRequest) String() string {
 func (*ForecastUsageRequest) ProtoMessage() {}
 
 func (x *ForecastUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3605,7 +4123,7 @@ func (x *ForecastUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForecastUsageRequest.ProtoReflect.Descriptor instead.
 func (*ForecastUsageRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ForecastUsageRequest) GetWhere() []*UsageCondition {
@@ -3667,7 +4185,7 @@ type ForecastUsageResponse struct {
 
 func (x *ForecastUsageResponse) Reset() {
 	*x = ForecastUsageResponse{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3679,7 +4197,7 @@ func (x *ForecastUsageResponse) String() string {
 func (*ForecastUsageResponse) ProtoMessage() {}
 
 func (x *ForecastUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3692,7 +4210,7 @@ func (x *ForecastUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForecastUsageResponse.ProtoReflect.Descriptor instead.
 func (*ForecastUsageResponse) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ForecastUsageResponse) GetRows() []*UsageForecast {
@@ -3725,7 +4243,7 @@ type UsageForecast struct {
 
 func (x *UsageForecast) Reset() {
 	*x = UsageForecast{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3737,7 +4255,7 @@ func (x *UsageForecast) String() string {
 func (*UsageForecast) ProtoMessage() {}
 
 func (x *UsageForecast) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3750,7 +4268,7 @@ func (x *UsageForecast) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageForecast.ProtoReflect.Descriptor instead.
 func (*UsageForecast) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *UsageForecast) GetGroup() []string {
@@ -3820,7 +4338,7 @@ type RerateUsageRequest struct {
 
 func (x *RerateUsageRequest) Reset() {
 	*x = RerateUsageRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3832,7 +4350,7 @@ func (x *RerateUsageRequest) String() string {
 func (*RerateUsageRequest) ProtoMessage() {}
 
 func (x *RerateUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3845,7 +4363,7 @@ func (x *RerateUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RerateUsageRequest.ProtoReflect.Descriptor instead.
 func (*RerateUsageRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RerateUsageRequest) GetFilter() *UsageFilter {
@@ -3879,7 +4397,7 @@ type RerateUsageResponse struct {
 
 func (x *RerateUsageResponse) Reset() {
 	*x = RerateUsageResponse{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3891,7 +4409,7 @@ func (x *RerateUsageResponse) String() string {
 func (*RerateUsageResponse) ProtoMessage() {}
 
 func (x *RerateUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3904,7 +4422,7 @@ func (x *RerateUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RerateUsageResponse.ProtoReflect.Descriptor instead.
 func (*RerateUsageResponse) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RerateUsageResponse) GetExchanges() int64 {
@@ -3950,7 +4468,7 @@ type ListExperimentsRequest struct {
 
 func (x *ListExperimentsRequest) Reset() {
 	*x = ListExperimentsRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3962,7 +4480,7 @@ func (x *ListExperimentsRequest) String() string {
 func (*ListExperimentsRequest) ProtoMessage() {}
 
 func (x *ListExperimentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3975,7 +4493,7 @@ func (x *ListExperimentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExperimentsRequest.ProtoReflect.Descriptor instead.
 func (*ListExperimentsRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 type ListExperimentsResponse struct {
@@ -3988,7 +4506,7 @@ type ListExperimentsResponse struct {
 
 func (x *ListExperimentsResponse) Reset() {
 	*x = ListExperimentsResponse{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4000,7 +4518,7 @@ func (x *ListExperimentsResponse) String() string {
 func (*ListExperimentsResponse) ProtoMessage() {}
 
 func (x *ListExperimentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4013,7 +4531,7 @@ func (x *ListExperimentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExperimentsResponse.ProtoReflect.Descriptor instead.
 func (*ListExperimentsResponse) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListExperimentsResponse) GetExperiments() []*Experiment {
@@ -4046,7 +4564,7 @@ type Experiment struct {
 
 func (x *Experiment) Reset() {
 	*x = Experiment{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4058,7 +4576,7 @@ func (x *Experiment) String() string {
 func (*Experiment) ProtoMessage() {}
 
 func (x *Experiment) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4071,7 +4589,7 @@ func (x *Experiment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Experiment.ProtoReflect.Descriptor instead.
 func (*Experiment) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Experiment) GetName() string {
@@ -4143,7 +4661,7 @@ type ExperimentArm struct {
 
 func (x *ExperimentArm) Reset() {
 	*x = ExperimentArm{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4155,7 +4673,7 @@ func (x *ExperimentArm) String() string {
 func (*ExperimentArm) ProtoMessage() {}
 
 func (x *ExperimentArm) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4168,7 +4686,7 @@ func (x *ExperimentArm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExperimentArm.ProtoReflect.Descriptor instead.
 func (*ExperimentArm) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ExperimentArm) GetName() string {
@@ -4205,7 +4723,7 @@ type GetExperimentRequest struct {
 
 func (x *GetExperimentRequest) Reset() {
 	*x = GetExperimentRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4217,7 +4735,7 @@ func (x *GetExperimentRequest) String() string {
 func (*GetExperimentRequest) ProtoMessage() {}
 
 func (x *GetExperimentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4230,7 +4748,7 @@ func (x *GetExperimentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExperimentRequest.ProtoReflect.Descriptor instead.
 func (*GetExperimentRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *GetExperimentRequest) GetName() string {
@@ -4269,7 +4787,7 @@ type GetExperimentResponse struct {
 
 func (x *GetExperimentResponse) Reset() {
 	*x = GetExperimentResponse{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4281,7 +4799,7 @@ func (x *GetExperimentResponse) String() string {
 func (*GetExperimentResponse) ProtoMessage() {}
 
 func (x *GetExperimentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4294,7 +4812,7 @@ func (x *GetExperimentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExperimentResponse.ProtoReflect.Descriptor instead.
 func (*GetExperimentResponse) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *GetExperimentResponse) GetExperiment() *Experiment {
@@ -4337,7 +4855,7 @@ type Interval struct {
 
 func (x *Interval) Reset() {
 	*x = Interval{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4349,7 +4867,7 @@ func (x *Interval) String() string {
 func (*Interval) ProtoMessage() {}
 
 func (x *Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4362,7 +4880,7 @@ func (x *Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interval.ProtoReflect.Descriptor instead.
 func (*Interval) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Interval) GetValue() float64 {
@@ -4414,7 +4932,7 @@ type ArmResult struct {
 
 func (x *ArmResult) Reset() {
 	*x = ArmResult{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4426,7 +4944,7 @@ func (x *ArmResult) String() string {
 func (*ArmResult) ProtoMessage() {}
 
 func (x *ArmResult) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4439,7 +4957,7 @@ func (x *ArmResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArmResult.ProtoReflect.Descriptor instead.
 func (*ArmResult) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ArmResult) GetName() string {
@@ -4554,7 +5072,7 @@ type ArmComparison struct {
 
 func (x *ArmComparison) Reset() {
 	*x = ArmComparison{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4566,7 +5084,7 @@ func (x *ArmComparison) String() string {
 func (*ArmComparison) ProtoMessage() {}
 
 func (x *ArmComparison) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4579,7 +5097,7 @@ func (x *ArmComparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArmComparison.ProtoReflect.Descriptor instead.
 func (*ArmComparison) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ArmComparison) GetArm() string {
@@ -4644,7 +5162,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4656,7 +5174,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4669,7 +5187,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Finding) GetVerdict() string {
@@ -4706,7 +5224,7 @@ type ChangeExperimentRequest struct {
 
 func (x *ChangeExperimentRequest) Reset() {
 	*x = ChangeExperimentRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4718,7 +5236,7 @@ func (x *ChangeExperimentRequest) String() string {
 func (*ChangeExperimentRequest) ProtoMessage() {}
 
 func (x *ChangeExperimentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4731,7 +5249,7 @@ func (x *ChangeExperimentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeExperimentRequest.ProtoReflect.Descriptor instead.
 func (*ChangeExperimentRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ChangeExperimentRequest) GetName() string {
@@ -4770,7 +5288,7 @@ type PromoteExperimentRequest struct {
 
 func (x *PromoteExperimentRequest) Reset() {
 	*x = PromoteExperimentRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4782,7 +5300,7 @@ func (x *PromoteExperimentRequest) String() string {
 func (*PromoteExperimentRequest) ProtoMessage() {}
 
 func (x *PromoteExperimentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4795,7 +5313,7 @@ func (x *PromoteExperimentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteExperimentRequest.ProtoReflect.Descriptor instead.
 func (*PromoteExperimentRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *PromoteExperimentRequest) GetName() string {
@@ -4843,7 +5361,7 @@ type Template struct {
 
 func (x *Template) Reset() {
 	*x = Template{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4855,7 +5373,7 @@ func (x *Template) String() string {
 func (*Template) ProtoMessage() {}
 
 func (x *Template) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4868,7 +5386,7 @@ func (x *Template) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Template.ProtoReflect.Descriptor instead.
 func (*Template) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Template) GetName() string {
@@ -4928,7 +5446,7 @@ type TemplateVersion struct {
 
 func (x *TemplateVersion) Reset() {
 	*x = TemplateVersion{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4940,7 +5458,7 @@ func (x *TemplateVersion) String() string {
 func (*TemplateVersion) ProtoMessage() {}
 
 func (x *TemplateVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4953,7 +5471,7 @@ func (x *TemplateVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TemplateVersion.ProtoReflect.Descriptor instead.
 func (*TemplateVersion) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *TemplateVersion) GetName() string {
@@ -5023,7 +5541,7 @@ type CreateTemplateVersionRequest struct {
 
 func (x *CreateTemplateVersionRequest) Reset() {
 	*x = CreateTemplateVersionRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[71]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5035,7 +5553,7 @@ func (x *CreateTemplateVersionRequest) String() string {
 func (*CreateTemplateVersionRequest) ProtoMessage() {}
 
 func (x *CreateTemplateVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[71]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5048,7 +5566,7 @@ func (x *CreateTemplateVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTemplateVersionRequest.ProtoReflect.Descriptor instead.
 func (*CreateTemplateVersionRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *CreateTemplateVersionRequest) GetName() string {
@@ -5076,7 +5594,7 @@ type GetTemplateVersionRequest struct {
 
 func (x *GetTemplateVersionRequest) Reset() {
 	*x = GetTemplateVersionRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[72]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5088,7 +5606,7 @@ func (x *GetTemplateVersionRequest) String() string {
 func (*GetTemplateVersionRequest) ProtoMessage() {}
 
 func (x *GetTemplateVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[72]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5101,7 +5619,7 @@ func (x *GetTemplateVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTemplateVersionRequest.ProtoReflect.Descriptor instead.
 func (*GetTemplateVersionRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *GetTemplateVersionRequest) GetName() string {
@@ -5129,7 +5647,7 @@ type ListTemplateVersionsRequest struct {
 
 func (x *ListTemplateVersionsRequest) Reset() {
 	*x = ListTemplateVersionsRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[73]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5141,7 +5659,7 @@ func (x *ListTemplateVersionsRequest) String() string {
 func (*ListTemplateVersionsRequest) ProtoMessage() {}
 
 func (x *ListTemplateVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[73]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5154,7 +5672,7 @@ func (x *ListTemplateVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTemplateVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTemplateVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{73}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ListTemplateVersionsRequest) GetPage() *Page {
@@ -5181,7 +5699,7 @@ type ListTemplateVersionsResponse struct {
 
 func (x *ListTemplateVersionsResponse) Reset() {
 	*x = ListTemplateVersionsResponse{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[74]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5193,7 +5711,7 @@ func (x *ListTemplateVersionsResponse) String() string {
 func (*ListTemplateVersionsResponse) ProtoMessage() {}
 
 func (x *ListTemplateVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[74]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5206,7 +5724,7 @@ func (x *ListTemplateVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTemplateVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTemplateVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{74}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ListTemplateVersionsResponse) GetVersions() []*TemplateVersion {
@@ -5232,7 +5750,7 @@ type ListTemplatesRequest struct {
 
 func (x *ListTemplatesRequest) Reset() {
 	*x = ListTemplatesRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[75]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5244,7 +5762,7 @@ func (x *ListTemplatesRequest) String() string {
 func (*ListTemplatesRequest) ProtoMessage() {}
 
 func (x *ListTemplatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[75]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5257,7 +5775,7 @@ func (x *ListTemplatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTemplatesRequest.ProtoReflect.Descriptor instead.
 func (*ListTemplatesRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{75}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ListTemplatesRequest) GetPage() *Page {
@@ -5277,7 +5795,7 @@ type ListTemplatesResponse struct {
 
 func (x *ListTemplatesResponse) Reset() {
 	*x = ListTemplatesResponse{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[76]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5289,7 +5807,7 @@ func (x *ListTemplatesResponse) String() string {
 func (*ListTemplatesResponse) ProtoMessage() {}
 
 func (x *ListTemplatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[76]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5302,7 +5820,7 @@ func (x *ListTemplatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTemplatesResponse.ProtoReflect.Descriptor instead.
 func (*ListTemplatesResponse) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{76}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ListTemplatesResponse) GetTemplates() []*Template {
@@ -5334,7 +5852,7 @@ type PromoteTemplateRequest struct {
 
 func (x *PromoteTemplateRequest) Reset() {
 	*x = PromoteTemplateRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[77]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5346,7 +5864,7 @@ func (x *PromoteTemplateRequest) String() string {
 func (*PromoteTemplateRequest) ProtoMessage() {}
 
 func (x *PromoteTemplateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[77]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5359,7 +5877,7 @@ func (x *PromoteTemplateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteTemplateRequest.ProtoReflect.Descriptor instead.
 func (*PromoteTemplateRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{77}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PromoteTemplateRequest) GetName() string {
@@ -5403,7 +5921,7 @@ type RollbackTemplateRequest struct {
 
 func (x *RollbackTemplateRequest) Reset() {
 	*x = RollbackTemplateRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[78]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5415,7 +5933,7 @@ func (x *RollbackTemplateRequest) String() string {
 func (*RollbackTemplateRequest) ProtoMessage() {}
 
 func (x *RollbackTemplateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[78]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5428,7 +5946,7 @@ func (x *RollbackTemplateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackTemplateRequest.ProtoReflect.Descriptor instead.
 func (*RollbackTemplateRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{78}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *RollbackTemplateRequest) GetName() string {
@@ -5464,7 +5982,7 @@ type RemoveTemplateLabelRequest struct {
 
 func (x *RemoveTemplateLabelRequest) Reset() {
 	*x = RemoveTemplateLabelRequest{}
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[79]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5476,7 +5994,7 @@ func (x *RemoveTemplateLabelRequest) String() string {
 func (*RemoveTemplateLabelRequest) ProtoMessage() {}
 
 func (x *RemoveTemplateLabelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[79]
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5489,7 +6007,7 @@ func (x *RemoveTemplateLabelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveTemplateLabelRequest.ProtoReflect.Descriptor instead.
 func (*RemoveTemplateLabelRequest) Descriptor() ([]byte, []int) {
-	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{79}
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *RemoveTemplateLabelRequest) GetName() string {
@@ -5780,7 +6298,51 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\"\n" +
 	"\forganization\x18\x02 \x01(\tR\forganization\"K\n" +
 	"\x13GetExchangeResponse\x124\n" +
-	"\arecords\x18\x01 \x03(\v2\x1a.signalbox.usage.v1.RecordR\arecords\"\xdc\x01\n" +
+	"\arecords\x18\x01 \x03(\v2\x1a.signalbox.usage.v1.RecordR\arecords\"L\n" +
+	"\x16ExplainExchangeRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\"\n" +
+	"\forganization\x18\x02 \x01(\tR\forganization\"\xb2\x04\n" +
+	"\x17ExplainExchangeResponse\x12\x12\n" +
+	"\x04seed\x18\x01 \x01(\x04R\x04seed\x12\x1f\n" +
+	"\vconfig_then\x18\x02 \x01(\tR\n" +
+	"configThen\x12\x1d\n" +
+	"\n" +
+	"config_now\x18\x03 \x01(\tR\tconfigNow\x12:\n" +
+	"\x06routes\x18\x04 \x03(\v2\".signalbox.admin.v1.ExplainedRouteR\x06routes\x12\x14\n" +
+	"\x05route\x18\x05 \x01(\tR\x05route\x12\x10\n" +
+	"\x03arm\x18\x06 \x01(\tR\x03arm\x12=\n" +
+	"\atargets\x18\a \x03(\v2#.signalbox.admin.v1.ExplainedTargetR\atargets\x12?\n" +
+	"\bpolicies\x18\b \x03(\v2#.signalbox.admin.v1.ExplainedPolicyR\bpolicies\x12?\n" +
+	"\bunusable\x18\t \x03(\v2#.signalbox.admin.v1.ExplainedReasonR\bunusable\x12\x12\n" +
+	"\x04plan\x18\n" +
+	" \x03(\tR\x04plan\x12\x18\n" +
+	"\arefused\x18\v \x01(\tR\arefused\x12\x18\n" +
+	"\aunknown\x18\f \x03(\tR\aunknown\x12 \n" +
+	"\vdifferences\x18\r \x03(\tR\vdifferences\x124\n" +
+	"\arecords\x18\x0e \x03(\v2\x1a.signalbox.usage.v1.RecordR\arecords\"L\n" +
+	"\x0eExplainedRoute\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05takes\x18\x02 \x01(\bR\x05takes\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\x98\x02\n" +
+	"\x0fExplainedTarget\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12#\n" +
+	"\rprompt_tokens\x18\x02 \x01(\x03R\fpromptTokens\x12#\n" +
+	"\ranswer_tokens\x18\x03 \x01(\x03R\fanswerTokens\x12'\n" +
+	"\rcost_nano_usd\x18\x04 \x01(\x03H\x00R\vcostNanoUsd\x88\x01\x01\x12\x19\n" +
+	"\bfirst_ms\x18\x05 \x01(\x03R\afirstMs\x12\x17\n" +
+	"\atook_ms\x18\x06 \x01(\x03R\x06tookMs\x12\x18\n" +
+	"\asuccess\x18\a \x01(\x01R\asuccess\x12\x1a\n" +
+	"\battempts\x18\b \x01(\x01R\battemptsB\x10\n" +
+	"\x0e_cost_nano_usd\"\xc7\x01\n" +
+	"\x0fExplainedPolicy\x12\x16\n" +
+	"\x06policy\x18\x01 \x01(\tR\x06policy\x12\x0e\n" +
+	"\x02in\x18\x02 \x03(\tR\x02in\x12\x10\n" +
+	"\x03out\x18\x03 \x03(\tR\x03out\x12=\n" +
+	"\adropped\x18\x04 \x03(\v2#.signalbox.admin.v1.ExplainedReasonR\adropped\x12;\n" +
+	"\x06scores\x18\x05 \x03(\v2#.signalbox.admin.v1.ExplainedReasonR\x06scores\";\n" +
+	"\x0fExplainedReason\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"\xdc\x01\n" +
 	"\x14ForecastUsageRequest\x128\n" +
 	"\x05where\x18\x01 \x03(\v2\".signalbox.admin.v1.UsageConditionR\x05where\x12\x0e\n" +
 	"\x02by\x18\x02 \x03(\tR\x02by\x12\x10\n" +
@@ -5978,11 +6540,12 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\fUpdateBudget\x12'.signalbox.admin.v1.UpdateBudgetRequest\x1a\x1a.signalbox.admin.v1.Budget\x12U\n" +
 	"\fDeleteBudget\x12!.signalbox.admin.v1.DeleteRequest\x1a\".signalbox.admin.v1.DeleteResponse2s\n" +
 	"\fAuditService\x12c\n" +
-	"\vListChanges\x12&.signalbox.admin.v1.ListChangesRequest\x1a'.signalbox.admin.v1.ListChangesResponse\"\x03\x90\x02\x012\x88\x04\n" +
+	"\vListChanges\x12&.signalbox.admin.v1.ListChangesRequest\x1a'.signalbox.admin.v1.ListChangesResponse\"\x03\x90\x02\x012\xf9\x04\n" +
 	"\fUsageService\x12c\n" +
 	"\vReportUsage\x12&.signalbox.admin.v1.ReportUsageRequest\x1a'.signalbox.admin.v1.ReportUsageResponse\"\x03\x90\x02\x01\x12c\n" +
 	"\vListRecords\x12&.signalbox.admin.v1.ListRecordsRequest\x1a'.signalbox.admin.v1.ListRecordsResponse\"\x03\x90\x02\x01\x12c\n" +
-	"\vGetExchange\x12&.signalbox.admin.v1.GetExchangeRequest\x1a'.signalbox.admin.v1.GetExchangeResponse\"\x03\x90\x02\x01\x12i\n" +
+	"\vGetExchange\x12&.signalbox.admin.v1.GetExchangeRequest\x1a'.signalbox.admin.v1.GetExchangeResponse\"\x03\x90\x02\x01\x12o\n" +
+	"\x0fExplainExchange\x12*.signalbox.admin.v1.ExplainExchangeRequest\x1a+.signalbox.admin.v1.ExplainExchangeResponse\"\x03\x90\x02\x01\x12i\n" +
 	"\rForecastUsage\x12(.signalbox.admin.v1.ForecastUsageRequest\x1a).signalbox.admin.v1.ForecastUsageResponse\"\x03\x90\x02\x01\x12^\n" +
 	"\vRerateUsage\x12&.signalbox.admin.v1.RerateUsageRequest\x1a'.signalbox.admin.v1.RerateUsageResponse2\x91\x04\n" +
 	"\x11ExperimentService\x12o\n" +
@@ -6014,7 +6577,7 @@ func file_signalbox_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_signalbox_admin_v1_admin_proto_rawDescData
 }
 
-var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
+var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 87)
 var file_signalbox_admin_v1_admin_proto_goTypes = []any{
 	(*Stamp)(nil),                        // 0: signalbox.admin.v1.Stamp
 	(*Page)(nil),                         // 1: signalbox.admin.v1.Page
@@ -6068,43 +6631,49 @@ var file_signalbox_admin_v1_admin_proto_goTypes = []any{
 	(*ListRecordsResponse)(nil),          // 49: signalbox.admin.v1.ListRecordsResponse
 	(*GetExchangeRequest)(nil),           // 50: signalbox.admin.v1.GetExchangeRequest
 	(*GetExchangeResponse)(nil),          // 51: signalbox.admin.v1.GetExchangeResponse
-	(*ForecastUsageRequest)(nil),         // 52: signalbox.admin.v1.ForecastUsageRequest
-	(*ForecastUsageResponse)(nil),        // 53: signalbox.admin.v1.ForecastUsageResponse
-	(*UsageForecast)(nil),                // 54: signalbox.admin.v1.UsageForecast
-	(*RerateUsageRequest)(nil),           // 55: signalbox.admin.v1.RerateUsageRequest
-	(*RerateUsageResponse)(nil),          // 56: signalbox.admin.v1.RerateUsageResponse
-	(*ListExperimentsRequest)(nil),       // 57: signalbox.admin.v1.ListExperimentsRequest
-	(*ListExperimentsResponse)(nil),      // 58: signalbox.admin.v1.ListExperimentsResponse
-	(*Experiment)(nil),                   // 59: signalbox.admin.v1.Experiment
-	(*ExperimentArm)(nil),                // 60: signalbox.admin.v1.ExperimentArm
-	(*GetExperimentRequest)(nil),         // 61: signalbox.admin.v1.GetExperimentRequest
-	(*GetExperimentResponse)(nil),        // 62: signalbox.admin.v1.GetExperimentResponse
-	(*Interval)(nil),                     // 63: signalbox.admin.v1.Interval
-	(*ArmResult)(nil),                    // 64: signalbox.admin.v1.ArmResult
-	(*ArmComparison)(nil),                // 65: signalbox.admin.v1.ArmComparison
-	(*Finding)(nil),                      // 66: signalbox.admin.v1.Finding
-	(*ChangeExperimentRequest)(nil),      // 67: signalbox.admin.v1.ChangeExperimentRequest
-	(*PromoteExperimentRequest)(nil),     // 68: signalbox.admin.v1.PromoteExperimentRequest
-	(*Template)(nil),                     // 69: signalbox.admin.v1.Template
-	(*TemplateVersion)(nil),              // 70: signalbox.admin.v1.TemplateVersion
-	(*CreateTemplateVersionRequest)(nil), // 71: signalbox.admin.v1.CreateTemplateVersionRequest
-	(*GetTemplateVersionRequest)(nil),    // 72: signalbox.admin.v1.GetTemplateVersionRequest
-	(*ListTemplateVersionsRequest)(nil),  // 73: signalbox.admin.v1.ListTemplateVersionsRequest
-	(*ListTemplateVersionsResponse)(nil), // 74: signalbox.admin.v1.ListTemplateVersionsResponse
-	(*ListTemplatesRequest)(nil),         // 75: signalbox.admin.v1.ListTemplatesRequest
-	(*ListTemplatesResponse)(nil),        // 76: signalbox.admin.v1.ListTemplatesResponse
-	(*PromoteTemplateRequest)(nil),       // 77: signalbox.admin.v1.PromoteTemplateRequest
-	(*RollbackTemplateRequest)(nil),      // 78: signalbox.admin.v1.RollbackTemplateRequest
-	(*RemoveTemplateLabelRequest)(nil),   // 79: signalbox.admin.v1.RemoveTemplateLabelRequest
-	nil,                                  // 80: signalbox.admin.v1.Template.LabelsEntry
-	(*timestamppb.Timestamp)(nil),        // 81: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 82: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),          // 83: google.protobuf.Duration
-	(*v1.Record)(nil),                    // 84: signalbox.usage.v1.Record
+	(*ExplainExchangeRequest)(nil),       // 52: signalbox.admin.v1.ExplainExchangeRequest
+	(*ExplainExchangeResponse)(nil),      // 53: signalbox.admin.v1.ExplainExchangeResponse
+	(*ExplainedRoute)(nil),               // 54: signalbox.admin.v1.ExplainedRoute
+	(*ExplainedTarget)(nil),              // 55: signalbox.admin.v1.ExplainedTarget
+	(*ExplainedPolicy)(nil),              // 56: signalbox.admin.v1.ExplainedPolicy
+	(*ExplainedReason)(nil),              // 57: signalbox.admin.v1.ExplainedReason
+	(*ForecastUsageRequest)(nil),         // 58: signalbox.admin.v1.ForecastUsageRequest
+	(*ForecastUsageResponse)(nil),        // 59: signalbox.admin.v1.ForecastUsageResponse
+	(*UsageForecast)(nil),                // 60: signalbox.admin.v1.UsageForecast
+	(*RerateUsageRequest)(nil),           // 61: signalbox.admin.v1.RerateUsageRequest
+	(*RerateUsageResponse)(nil),          // 62: signalbox.admin.v1.RerateUsageResponse
+	(*ListExperimentsRequest)(nil),       // 63: signalbox.admin.v1.ListExperimentsRequest
+	(*ListExperimentsResponse)(nil),      // 64: signalbox.admin.v1.ListExperimentsResponse
+	(*Experiment)(nil),                   // 65: signalbox.admin.v1.Experiment
+	(*ExperimentArm)(nil),                // 66: signalbox.admin.v1.ExperimentArm
+	(*GetExperimentRequest)(nil),         // 67: signalbox.admin.v1.GetExperimentRequest
+	(*GetExperimentResponse)(nil),        // 68: signalbox.admin.v1.GetExperimentResponse
+	(*Interval)(nil),                     // 69: signalbox.admin.v1.Interval
+	(*ArmResult)(nil),                    // 70: signalbox.admin.v1.ArmResult
+	(*ArmComparison)(nil),                // 71: signalbox.admin.v1.ArmComparison
+	(*Finding)(nil),                      // 72: signalbox.admin.v1.Finding
+	(*ChangeExperimentRequest)(nil),      // 73: signalbox.admin.v1.ChangeExperimentRequest
+	(*PromoteExperimentRequest)(nil),     // 74: signalbox.admin.v1.PromoteExperimentRequest
+	(*Template)(nil),                     // 75: signalbox.admin.v1.Template
+	(*TemplateVersion)(nil),              // 76: signalbox.admin.v1.TemplateVersion
+	(*CreateTemplateVersionRequest)(nil), // 77: signalbox.admin.v1.CreateTemplateVersionRequest
+	(*GetTemplateVersionRequest)(nil),    // 78: signalbox.admin.v1.GetTemplateVersionRequest
+	(*ListTemplateVersionsRequest)(nil),  // 79: signalbox.admin.v1.ListTemplateVersionsRequest
+	(*ListTemplateVersionsResponse)(nil), // 80: signalbox.admin.v1.ListTemplateVersionsResponse
+	(*ListTemplatesRequest)(nil),         // 81: signalbox.admin.v1.ListTemplatesRequest
+	(*ListTemplatesResponse)(nil),        // 82: signalbox.admin.v1.ListTemplatesResponse
+	(*PromoteTemplateRequest)(nil),       // 83: signalbox.admin.v1.PromoteTemplateRequest
+	(*RollbackTemplateRequest)(nil),      // 84: signalbox.admin.v1.RollbackTemplateRequest
+	(*RemoveTemplateLabelRequest)(nil),   // 85: signalbox.admin.v1.RemoveTemplateLabelRequest
+	nil,                                  // 86: signalbox.admin.v1.Template.LabelsEntry
+	(*timestamppb.Timestamp)(nil),        // 87: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 88: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),          // 89: google.protobuf.Duration
+	(*v1.Record)(nil),                    // 90: signalbox.usage.v1.Record
 }
 var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
-	81,  // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
-	81,  // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
+	87,  // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
+	87,  // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
 	0,   // 2: signalbox.admin.v1.Organization.stamp:type_name -> signalbox.admin.v1.Stamp
 	1,   // 3: signalbox.admin.v1.ListOrganizationsRequest.page:type_name -> signalbox.admin.v1.Page
 	6,   // 4: signalbox.admin.v1.ListOrganizationsResponse.organizations:type_name -> signalbox.admin.v1.Organization
@@ -6118,180 +6687,189 @@ var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
 	1,   // 12: signalbox.admin.v1.ListProviderKeysRequest.page:type_name -> signalbox.admin.v1.Page
 	21,  // 13: signalbox.admin.v1.ListProviderKeysResponse.provider_keys:type_name -> signalbox.admin.v1.ProviderKey
 	26,  // 14: signalbox.admin.v1.Key.scope:type_name -> signalbox.admin.v1.Scope
-	81,  // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
+	87,  // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
 	27,  // 16: signalbox.admin.v1.Key.secrets:type_name -> signalbox.admin.v1.Secret
 	0,   // 17: signalbox.admin.v1.Key.stamp:type_name -> signalbox.admin.v1.Stamp
-	81,  // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
-	81,  // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
+	87,  // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
+	87,  // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
 	26,  // 20: signalbox.admin.v1.CreateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	81,  // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	87,  // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
 	25,  // 22: signalbox.admin.v1.CreateKeyResponse.key:type_name -> signalbox.admin.v1.Key
 	1,   // 23: signalbox.admin.v1.ListKeysRequest.page:type_name -> signalbox.admin.v1.Page
 	25,  // 24: signalbox.admin.v1.ListKeysResponse.keys:type_name -> signalbox.admin.v1.Key
 	26,  // 25: signalbox.admin.v1.UpdateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	81,  // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
-	82,  // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	83,  // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	87,  // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	88,  // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	89,  // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
 	0,   // 29: signalbox.admin.v1.Budget.stamp:type_name -> signalbox.admin.v1.Stamp
 	1,   // 30: signalbox.admin.v1.ListBudgetsRequest.page:type_name -> signalbox.admin.v1.Page
 	34,  // 31: signalbox.admin.v1.ListBudgetsResponse.budgets:type_name -> signalbox.admin.v1.Budget
-	82,  // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
-	81,  // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
+	88,  // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
+	87,  // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
 	1,   // 34: signalbox.admin.v1.ListChangesRequest.page:type_name -> signalbox.admin.v1.Page
-	81,  // 35: signalbox.admin.v1.ListChangesRequest.from:type_name -> google.protobuf.Timestamp
-	81,  // 36: signalbox.admin.v1.ListChangesRequest.until:type_name -> google.protobuf.Timestamp
+	87,  // 35: signalbox.admin.v1.ListChangesRequest.from:type_name -> google.protobuf.Timestamp
+	87,  // 36: signalbox.admin.v1.ListChangesRequest.until:type_name -> google.protobuf.Timestamp
 	39,  // 37: signalbox.admin.v1.ListChangesResponse.changes:type_name -> signalbox.admin.v1.Change
-	81,  // 38: signalbox.admin.v1.UsageFilter.from:type_name -> google.protobuf.Timestamp
-	81,  // 39: signalbox.admin.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
+	87,  // 38: signalbox.admin.v1.UsageFilter.from:type_name -> google.protobuf.Timestamp
+	87,  // 39: signalbox.admin.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
 	43,  // 40: signalbox.admin.v1.UsageFilter.where:type_name -> signalbox.admin.v1.UsageCondition
 	42,  // 41: signalbox.admin.v1.ReportUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
 	46,  // 42: signalbox.admin.v1.ReportUsageResponse.rows:type_name -> signalbox.admin.v1.UsageRow
-	81,  // 43: signalbox.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
+	87,  // 43: signalbox.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
 	47,  // 44: signalbox.admin.v1.UsageRow.sums:type_name -> signalbox.admin.v1.UsageSums
 	1,   // 45: signalbox.admin.v1.ListRecordsRequest.page:type_name -> signalbox.admin.v1.Page
 	42,  // 46: signalbox.admin.v1.ListRecordsRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
-	84,  // 47: signalbox.admin.v1.ListRecordsResponse.records:type_name -> signalbox.usage.v1.Record
-	84,  // 48: signalbox.admin.v1.GetExchangeResponse.records:type_name -> signalbox.usage.v1.Record
-	43,  // 49: signalbox.admin.v1.ForecastUsageRequest.where:type_name -> signalbox.admin.v1.UsageCondition
-	81,  // 50: signalbox.admin.v1.ForecastUsageRequest.at:type_name -> google.protobuf.Timestamp
-	54,  // 51: signalbox.admin.v1.ForecastUsageResponse.rows:type_name -> signalbox.admin.v1.UsageForecast
-	81,  // 52: signalbox.admin.v1.UsageForecast.reached:type_name -> google.protobuf.Timestamp
-	81,  // 53: signalbox.admin.v1.UsageForecast.earliest:type_name -> google.protobuf.Timestamp
-	42,  // 54: signalbox.admin.v1.RerateUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
-	59,  // 55: signalbox.admin.v1.ListExperimentsResponse.experiments:type_name -> signalbox.admin.v1.Experiment
-	60,  // 56: signalbox.admin.v1.Experiment.arms:type_name -> signalbox.admin.v1.ExperimentArm
-	0,   // 57: signalbox.admin.v1.Experiment.stamp:type_name -> signalbox.admin.v1.Stamp
-	81,  // 58: signalbox.admin.v1.GetExperimentRequest.from:type_name -> google.protobuf.Timestamp
-	81,  // 59: signalbox.admin.v1.GetExperimentRequest.until:type_name -> google.protobuf.Timestamp
-	59,  // 60: signalbox.admin.v1.GetExperimentResponse.experiment:type_name -> signalbox.admin.v1.Experiment
-	64,  // 61: signalbox.admin.v1.GetExperimentResponse.arms:type_name -> signalbox.admin.v1.ArmResult
-	65,  // 62: signalbox.admin.v1.GetExperimentResponse.comparisons:type_name -> signalbox.admin.v1.ArmComparison
-	63,  // 63: signalbox.admin.v1.ArmResult.success:type_name -> signalbox.admin.v1.Interval
-	63,  // 64: signalbox.admin.v1.ArmResult.cost_usd:type_name -> signalbox.admin.v1.Interval
-	63,  // 65: signalbox.admin.v1.ArmResult.took_seconds:type_name -> signalbox.admin.v1.Interval
-	63,  // 66: signalbox.admin.v1.ArmResult.first_seconds:type_name -> signalbox.admin.v1.Interval
-	63,  // 67: signalbox.admin.v1.ArmResult.score:type_name -> signalbox.admin.v1.Interval
-	66,  // 68: signalbox.admin.v1.ArmComparison.success:type_name -> signalbox.admin.v1.Finding
-	66,  // 69: signalbox.admin.v1.ArmComparison.cost:type_name -> signalbox.admin.v1.Finding
-	66,  // 70: signalbox.admin.v1.ArmComparison.took:type_name -> signalbox.admin.v1.Finding
-	66,  // 71: signalbox.admin.v1.ArmComparison.score:type_name -> signalbox.admin.v1.Finding
-	63,  // 72: signalbox.admin.v1.Finding.difference:type_name -> signalbox.admin.v1.Interval
-	80,  // 73: signalbox.admin.v1.Template.labels:type_name -> signalbox.admin.v1.Template.LabelsEntry
-	0,   // 74: signalbox.admin.v1.Template.stamp:type_name -> signalbox.admin.v1.Stamp
-	81,  // 75: signalbox.admin.v1.TemplateVersion.created:type_name -> google.protobuf.Timestamp
-	1,   // 76: signalbox.admin.v1.ListTemplateVersionsRequest.page:type_name -> signalbox.admin.v1.Page
-	70,  // 77: signalbox.admin.v1.ListTemplateVersionsResponse.versions:type_name -> signalbox.admin.v1.TemplateVersion
-	1,   // 78: signalbox.admin.v1.ListTemplatesRequest.page:type_name -> signalbox.admin.v1.Page
-	69,  // 79: signalbox.admin.v1.ListTemplatesResponse.templates:type_name -> signalbox.admin.v1.Template
-	7,   // 80: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
-	2,   // 81: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
-	8,   // 82: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
-	10,  // 83: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
-	4,   // 84: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
-	12,  // 85: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
-	2,   // 86: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
-	13,  // 87: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
-	15,  // 88: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
-	4,   // 89: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
-	22,  // 90: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
-	23,  // 91: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
-	4,   // 92: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
-	17,  // 93: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
-	2,   // 94: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
-	18,  // 95: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
-	20,  // 96: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
-	4,   // 97: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
-	28,  // 98: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
-	2,   // 99: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
-	30,  // 100: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
-	32,  // 101: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
-	33,  // 102: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
-	3,   // 103: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,   // 104: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,   // 105: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
-	4,   // 106: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
-	35,  // 107: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
-	2,   // 108: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
-	36,  // 109: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
-	38,  // 110: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
-	4,   // 111: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
-	40,  // 112: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
-	44,  // 113: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
-	48,  // 114: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
-	50,  // 115: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
-	52,  // 116: signalbox.admin.v1.UsageService.ForecastUsage:input_type -> signalbox.admin.v1.ForecastUsageRequest
-	55,  // 117: signalbox.admin.v1.UsageService.RerateUsage:input_type -> signalbox.admin.v1.RerateUsageRequest
-	57,  // 118: signalbox.admin.v1.ExperimentService.ListExperiments:input_type -> signalbox.admin.v1.ListExperimentsRequest
-	61,  // 119: signalbox.admin.v1.ExperimentService.GetExperiment:input_type -> signalbox.admin.v1.GetExperimentRequest
-	67,  // 120: signalbox.admin.v1.ExperimentService.StartExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
-	67,  // 121: signalbox.admin.v1.ExperimentService.StopExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
-	68,  // 122: signalbox.admin.v1.ExperimentService.PromoteExperiment:input_type -> signalbox.admin.v1.PromoteExperimentRequest
-	71,  // 123: signalbox.admin.v1.TemplateService.CreateTemplateVersion:input_type -> signalbox.admin.v1.CreateTemplateVersionRequest
-	72,  // 124: signalbox.admin.v1.TemplateService.GetTemplateVersion:input_type -> signalbox.admin.v1.GetTemplateVersionRequest
-	73,  // 125: signalbox.admin.v1.TemplateService.ListTemplateVersions:input_type -> signalbox.admin.v1.ListTemplateVersionsRequest
-	2,   // 126: signalbox.admin.v1.TemplateService.GetTemplate:input_type -> signalbox.admin.v1.GetRequest
-	75,  // 127: signalbox.admin.v1.TemplateService.ListTemplates:input_type -> signalbox.admin.v1.ListTemplatesRequest
-	77,  // 128: signalbox.admin.v1.TemplateService.PromoteTemplate:input_type -> signalbox.admin.v1.PromoteTemplateRequest
-	78,  // 129: signalbox.admin.v1.TemplateService.RollbackTemplate:input_type -> signalbox.admin.v1.RollbackTemplateRequest
-	79,  // 130: signalbox.admin.v1.TemplateService.RemoveTemplateLabel:input_type -> signalbox.admin.v1.RemoveTemplateLabelRequest
-	4,   // 131: signalbox.admin.v1.TemplateService.DeleteTemplate:input_type -> signalbox.admin.v1.DeleteRequest
-	6,   // 132: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
-	6,   // 133: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
-	9,   // 134: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
-	6,   // 135: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
-	5,   // 136: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
-	11,  // 137: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
-	11,  // 138: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
-	14,  // 139: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
-	11,  // 140: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
-	5,   // 141: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
-	21,  // 142: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
-	24,  // 143: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
-	5,   // 144: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
-	16,  // 145: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
-	16,  // 146: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
-	19,  // 147: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
-	16,  // 148: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
-	5,   // 149: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
-	29,  // 150: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25,  // 151: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
-	31,  // 152: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
-	25,  // 153: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
-	29,  // 154: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25,  // 155: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
-	25,  // 156: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
-	25,  // 157: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
-	5,   // 158: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
-	34,  // 159: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
-	34,  // 160: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
-	37,  // 161: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
-	34,  // 162: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
-	5,   // 163: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
-	41,  // 164: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
-	45,  // 165: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
-	49,  // 166: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
-	51,  // 167: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
-	53,  // 168: signalbox.admin.v1.UsageService.ForecastUsage:output_type -> signalbox.admin.v1.ForecastUsageResponse
-	56,  // 169: signalbox.admin.v1.UsageService.RerateUsage:output_type -> signalbox.admin.v1.RerateUsageResponse
-	58,  // 170: signalbox.admin.v1.ExperimentService.ListExperiments:output_type -> signalbox.admin.v1.ListExperimentsResponse
-	62,  // 171: signalbox.admin.v1.ExperimentService.GetExperiment:output_type -> signalbox.admin.v1.GetExperimentResponse
-	59,  // 172: signalbox.admin.v1.ExperimentService.StartExperiment:output_type -> signalbox.admin.v1.Experiment
-	59,  // 173: signalbox.admin.v1.ExperimentService.StopExperiment:output_type -> signalbox.admin.v1.Experiment
-	59,  // 174: signalbox.admin.v1.ExperimentService.PromoteExperiment:output_type -> signalbox.admin.v1.Experiment
-	70,  // 175: signalbox.admin.v1.TemplateService.CreateTemplateVersion:output_type -> signalbox.admin.v1.TemplateVersion
-	70,  // 176: signalbox.admin.v1.TemplateService.GetTemplateVersion:output_type -> signalbox.admin.v1.TemplateVersion
-	74,  // 177: signalbox.admin.v1.TemplateService.ListTemplateVersions:output_type -> signalbox.admin.v1.ListTemplateVersionsResponse
-	69,  // 178: signalbox.admin.v1.TemplateService.GetTemplate:output_type -> signalbox.admin.v1.Template
-	76,  // 179: signalbox.admin.v1.TemplateService.ListTemplates:output_type -> signalbox.admin.v1.ListTemplatesResponse
-	69,  // 180: signalbox.admin.v1.TemplateService.PromoteTemplate:output_type -> signalbox.admin.v1.Template
-	69,  // 181: signalbox.admin.v1.TemplateService.RollbackTemplate:output_type -> signalbox.admin.v1.Template
-	69,  // 182: signalbox.admin.v1.TemplateService.RemoveTemplateLabel:output_type -> signalbox.admin.v1.Template
-	5,   // 183: signalbox.admin.v1.TemplateService.DeleteTemplate:output_type -> signalbox.admin.v1.DeleteResponse
-	132, // [132:184] is the sub-list for method output_type
-	80,  // [80:132] is the sub-list for method input_type
-	80,  // [80:80] is the sub-list for extension type_name
-	80,  // [80:80] is the sub-list for extension extendee
-	0,   // [0:80] is the sub-list for field type_name
+	90,  // 47: signalbox.admin.v1.ListRecordsResponse.records:type_name -> signalbox.usage.v1.Record
+	90,  // 48: signalbox.admin.v1.GetExchangeResponse.records:type_name -> signalbox.usage.v1.Record
+	54,  // 49: signalbox.admin.v1.ExplainExchangeResponse.routes:type_name -> signalbox.admin.v1.ExplainedRoute
+	55,  // 50: signalbox.admin.v1.ExplainExchangeResponse.targets:type_name -> signalbox.admin.v1.ExplainedTarget
+	56,  // 51: signalbox.admin.v1.ExplainExchangeResponse.policies:type_name -> signalbox.admin.v1.ExplainedPolicy
+	57,  // 52: signalbox.admin.v1.ExplainExchangeResponse.unusable:type_name -> signalbox.admin.v1.ExplainedReason
+	90,  // 53: signalbox.admin.v1.ExplainExchangeResponse.records:type_name -> signalbox.usage.v1.Record
+	57,  // 54: signalbox.admin.v1.ExplainedPolicy.dropped:type_name -> signalbox.admin.v1.ExplainedReason
+	57,  // 55: signalbox.admin.v1.ExplainedPolicy.scores:type_name -> signalbox.admin.v1.ExplainedReason
+	43,  // 56: signalbox.admin.v1.ForecastUsageRequest.where:type_name -> signalbox.admin.v1.UsageCondition
+	87,  // 57: signalbox.admin.v1.ForecastUsageRequest.at:type_name -> google.protobuf.Timestamp
+	60,  // 58: signalbox.admin.v1.ForecastUsageResponse.rows:type_name -> signalbox.admin.v1.UsageForecast
+	87,  // 59: signalbox.admin.v1.UsageForecast.reached:type_name -> google.protobuf.Timestamp
+	87,  // 60: signalbox.admin.v1.UsageForecast.earliest:type_name -> google.protobuf.Timestamp
+	42,  // 61: signalbox.admin.v1.RerateUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
+	65,  // 62: signalbox.admin.v1.ListExperimentsResponse.experiments:type_name -> signalbox.admin.v1.Experiment
+	66,  // 63: signalbox.admin.v1.Experiment.arms:type_name -> signalbox.admin.v1.ExperimentArm
+	0,   // 64: signalbox.admin.v1.Experiment.stamp:type_name -> signalbox.admin.v1.Stamp
+	87,  // 65: signalbox.admin.v1.GetExperimentRequest.from:type_name -> google.protobuf.Timestamp
+	87,  // 66: signalbox.admin.v1.GetExperimentRequest.until:type_name -> google.protobuf.Timestamp
+	65,  // 67: signalbox.admin.v1.GetExperimentResponse.experiment:type_name -> signalbox.admin.v1.Experiment
+	70,  // 68: signalbox.admin.v1.GetExperimentResponse.arms:type_name -> signalbox.admin.v1.ArmResult
+	71,  // 69: signalbox.admin.v1.GetExperimentResponse.comparisons:type_name -> signalbox.admin.v1.ArmComparison
+	69,  // 70: signalbox.admin.v1.ArmResult.success:type_name -> signalbox.admin.v1.Interval
+	69,  // 71: signalbox.admin.v1.ArmResult.cost_usd:type_name -> signalbox.admin.v1.Interval
+	69,  // 72: signalbox.admin.v1.ArmResult.took_seconds:type_name -> signalbox.admin.v1.Interval
+	69,  // 73: signalbox.admin.v1.ArmResult.first_seconds:type_name -> signalbox.admin.v1.Interval
+	69,  // 74: signalbox.admin.v1.ArmResult.score:type_name -> signalbox.admin.v1.Interval
+	72,  // 75: signalbox.admin.v1.ArmComparison.success:type_name -> signalbox.admin.v1.Finding
+	72,  // 76: signalbox.admin.v1.ArmComparison.cost:type_name -> signalbox.admin.v1.Finding
+	72,  // 77: signalbox.admin.v1.ArmComparison.took:type_name -> signalbox.admin.v1.Finding
+	72,  // 78: signalbox.admin.v1.ArmComparison.score:type_name -> signalbox.admin.v1.Finding
+	69,  // 79: signalbox.admin.v1.Finding.difference:type_name -> signalbox.admin.v1.Interval
+	86,  // 80: signalbox.admin.v1.Template.labels:type_name -> signalbox.admin.v1.Template.LabelsEntry
+	0,   // 81: signalbox.admin.v1.Template.stamp:type_name -> signalbox.admin.v1.Stamp
+	87,  // 82: signalbox.admin.v1.TemplateVersion.created:type_name -> google.protobuf.Timestamp
+	1,   // 83: signalbox.admin.v1.ListTemplateVersionsRequest.page:type_name -> signalbox.admin.v1.Page
+	76,  // 84: signalbox.admin.v1.ListTemplateVersionsResponse.versions:type_name -> signalbox.admin.v1.TemplateVersion
+	1,   // 85: signalbox.admin.v1.ListTemplatesRequest.page:type_name -> signalbox.admin.v1.Page
+	75,  // 86: signalbox.admin.v1.ListTemplatesResponse.templates:type_name -> signalbox.admin.v1.Template
+	7,   // 87: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
+	2,   // 88: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
+	8,   // 89: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
+	10,  // 90: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
+	4,   // 91: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
+	12,  // 92: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
+	2,   // 93: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
+	13,  // 94: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
+	15,  // 95: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
+	4,   // 96: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
+	22,  // 97: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
+	23,  // 98: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
+	4,   // 99: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
+	17,  // 100: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
+	2,   // 101: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
+	18,  // 102: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
+	20,  // 103: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
+	4,   // 104: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
+	28,  // 105: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
+	2,   // 106: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
+	30,  // 107: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
+	32,  // 108: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
+	33,  // 109: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
+	3,   // 110: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,   // 111: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,   // 112: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
+	4,   // 113: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
+	35,  // 114: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
+	2,   // 115: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
+	36,  // 116: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
+	38,  // 117: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
+	4,   // 118: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
+	40,  // 119: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
+	44,  // 120: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
+	48,  // 121: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
+	50,  // 122: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
+	52,  // 123: signalbox.admin.v1.UsageService.ExplainExchange:input_type -> signalbox.admin.v1.ExplainExchangeRequest
+	58,  // 124: signalbox.admin.v1.UsageService.ForecastUsage:input_type -> signalbox.admin.v1.ForecastUsageRequest
+	61,  // 125: signalbox.admin.v1.UsageService.RerateUsage:input_type -> signalbox.admin.v1.RerateUsageRequest
+	63,  // 126: signalbox.admin.v1.ExperimentService.ListExperiments:input_type -> signalbox.admin.v1.ListExperimentsRequest
+	67,  // 127: signalbox.admin.v1.ExperimentService.GetExperiment:input_type -> signalbox.admin.v1.GetExperimentRequest
+	73,  // 128: signalbox.admin.v1.ExperimentService.StartExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
+	73,  // 129: signalbox.admin.v1.ExperimentService.StopExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
+	74,  // 130: signalbox.admin.v1.ExperimentService.PromoteExperiment:input_type -> signalbox.admin.v1.PromoteExperimentRequest
+	77,  // 131: signalbox.admin.v1.TemplateService.CreateTemplateVersion:input_type -> signalbox.admin.v1.CreateTemplateVersionRequest
+	78,  // 132: signalbox.admin.v1.TemplateService.GetTemplateVersion:input_type -> signalbox.admin.v1.GetTemplateVersionRequest
+	79,  // 133: signalbox.admin.v1.TemplateService.ListTemplateVersions:input_type -> signalbox.admin.v1.ListTemplateVersionsRequest
+	2,   // 134: signalbox.admin.v1.TemplateService.GetTemplate:input_type -> signalbox.admin.v1.GetRequest
+	81,  // 135: signalbox.admin.v1.TemplateService.ListTemplates:input_type -> signalbox.admin.v1.ListTemplatesRequest
+	83,  // 136: signalbox.admin.v1.TemplateService.PromoteTemplate:input_type -> signalbox.admin.v1.PromoteTemplateRequest
+	84,  // 137: signalbox.admin.v1.TemplateService.RollbackTemplate:input_type -> signalbox.admin.v1.RollbackTemplateRequest
+	85,  // 138: signalbox.admin.v1.TemplateService.RemoveTemplateLabel:input_type -> signalbox.admin.v1.RemoveTemplateLabelRequest
+	4,   // 139: signalbox.admin.v1.TemplateService.DeleteTemplate:input_type -> signalbox.admin.v1.DeleteRequest
+	6,   // 140: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
+	6,   // 141: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
+	9,   // 142: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
+	6,   // 143: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
+	5,   // 144: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
+	11,  // 145: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
+	11,  // 146: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
+	14,  // 147: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
+	11,  // 148: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
+	5,   // 149: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
+	21,  // 150: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
+	24,  // 151: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
+	5,   // 152: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
+	16,  // 153: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
+	16,  // 154: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
+	19,  // 155: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
+	16,  // 156: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
+	5,   // 157: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
+	29,  // 158: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25,  // 159: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
+	31,  // 160: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
+	25,  // 161: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
+	29,  // 162: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25,  // 163: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
+	25,  // 164: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
+	25,  // 165: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
+	5,   // 166: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
+	34,  // 167: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
+	34,  // 168: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
+	37,  // 169: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
+	34,  // 170: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
+	5,   // 171: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
+	41,  // 172: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
+	45,  // 173: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
+	49,  // 174: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
+	51,  // 175: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
+	53,  // 176: signalbox.admin.v1.UsageService.ExplainExchange:output_type -> signalbox.admin.v1.ExplainExchangeResponse
+	59,  // 177: signalbox.admin.v1.UsageService.ForecastUsage:output_type -> signalbox.admin.v1.ForecastUsageResponse
+	62,  // 178: signalbox.admin.v1.UsageService.RerateUsage:output_type -> signalbox.admin.v1.RerateUsageResponse
+	64,  // 179: signalbox.admin.v1.ExperimentService.ListExperiments:output_type -> signalbox.admin.v1.ListExperimentsResponse
+	68,  // 180: signalbox.admin.v1.ExperimentService.GetExperiment:output_type -> signalbox.admin.v1.GetExperimentResponse
+	65,  // 181: signalbox.admin.v1.ExperimentService.StartExperiment:output_type -> signalbox.admin.v1.Experiment
+	65,  // 182: signalbox.admin.v1.ExperimentService.StopExperiment:output_type -> signalbox.admin.v1.Experiment
+	65,  // 183: signalbox.admin.v1.ExperimentService.PromoteExperiment:output_type -> signalbox.admin.v1.Experiment
+	76,  // 184: signalbox.admin.v1.TemplateService.CreateTemplateVersion:output_type -> signalbox.admin.v1.TemplateVersion
+	76,  // 185: signalbox.admin.v1.TemplateService.GetTemplateVersion:output_type -> signalbox.admin.v1.TemplateVersion
+	80,  // 186: signalbox.admin.v1.TemplateService.ListTemplateVersions:output_type -> signalbox.admin.v1.ListTemplateVersionsResponse
+	75,  // 187: signalbox.admin.v1.TemplateService.GetTemplate:output_type -> signalbox.admin.v1.Template
+	82,  // 188: signalbox.admin.v1.TemplateService.ListTemplates:output_type -> signalbox.admin.v1.ListTemplatesResponse
+	75,  // 189: signalbox.admin.v1.TemplateService.PromoteTemplate:output_type -> signalbox.admin.v1.Template
+	75,  // 190: signalbox.admin.v1.TemplateService.RollbackTemplate:output_type -> signalbox.admin.v1.Template
+	75,  // 191: signalbox.admin.v1.TemplateService.RemoveTemplateLabel:output_type -> signalbox.admin.v1.Template
+	5,   // 192: signalbox.admin.v1.TemplateService.DeleteTemplate:output_type -> signalbox.admin.v1.DeleteResponse
+	140, // [140:193] is the sub-list for method output_type
+	87,  // [87:140] is the sub-list for method input_type
+	87,  // [87:87] is the sub-list for extension type_name
+	87,  // [87:87] is the sub-list for extension extendee
+	0,   // [0:87] is the sub-list for field type_name
 }
 
 func init() { file_signalbox_admin_v1_admin_proto_init() }
@@ -6299,14 +6877,15 @@ func file_signalbox_admin_v1_admin_proto_init() {
 	if File_signalbox_admin_v1_admin_proto != nil {
 		return
 	}
-	file_signalbox_admin_v1_admin_proto_msgTypes[63].OneofWrappers = []any{}
+	file_signalbox_admin_v1_admin_proto_msgTypes[55].OneofWrappers = []any{}
+	file_signalbox_admin_v1_admin_proto_msgTypes[69].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signalbox_admin_v1_admin_proto_rawDesc), len(file_signalbox_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   81,
+			NumMessages:   87,
 			NumExtensions: 0,
 			NumServices:   9,
 		},

@@ -148,6 +148,9 @@ const (
 	// UsageServiceGetExchangeProcedure is the fully-qualified name of the UsageService's GetExchange
 	// RPC.
 	UsageServiceGetExchangeProcedure = "/signalbox.admin.v1.UsageService/GetExchange"
+	// UsageServiceExplainExchangeProcedure is the fully-qualified name of the UsageService's
+	// ExplainExchange RPC.
+	UsageServiceExplainExchangeProcedure = "/signalbox.admin.v1.UsageService/ExplainExchange"
 	// UsageServiceForecastUsageProcedure is the fully-qualified name of the UsageService's
 	// ForecastUsage RPC.
 	UsageServiceForecastUsageProcedure = "/signalbox.admin.v1.UsageService/ForecastUsage"
@@ -1553,6 +1556,9 @@ type UsageServiceClient interface {
 	ListRecords(context.Context, *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error)
 	// Reads all records of one exchange: its own and its corrections, whose sum is what it used and cost.
 	GetExchange(context.Context, *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error)
+	// Says why an exchange of the ledger went where it went: it is decided again, with what its record tells and what was drawn then,
+	// by the configuration that the service has now. What is not known any more is named.
+	ExplainExchange(context.Context, *v1.ExplainExchangeRequest) (*v1.ExplainExchangeResponse, error)
 	// Looks to the end of the day, week or month that runs: what will have been used, and when a limit is reached.
 	ForecastUsage(context.Context, *v1.ForecastUsageRequest) (*v1.ForecastUsageResponse, error)
 	// Prices past exchanges with the catalog and configuration of the service, and writes the differences as corrections where it is
@@ -1592,6 +1598,13 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		explainExchange: connect.NewClient[v1.ExplainExchangeRequest, v1.ExplainExchangeResponse](
+			httpClient,
+			baseURL+UsageServiceExplainExchangeProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("ExplainExchange")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		forecastUsage: connect.NewClient[v1.ForecastUsageRequest, v1.ForecastUsageResponse](
 			httpClient,
 			baseURL+UsageServiceForecastUsageProcedure,
@@ -1610,11 +1623,12 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 
 // usageServiceClient implements UsageServiceClient.
 type usageServiceClient struct {
-	reportUsage   *connect.Client[v1.ReportUsageRequest, v1.ReportUsageResponse]
-	listRecords   *connect.Client[v1.ListRecordsRequest, v1.ListRecordsResponse]
-	getExchange   *connect.Client[v1.GetExchangeRequest, v1.GetExchangeResponse]
-	forecastUsage *connect.Client[v1.ForecastUsageRequest, v1.ForecastUsageResponse]
-	rerateUsage   *connect.Client[v1.RerateUsageRequest, v1.RerateUsageResponse]
+	reportUsage     *connect.Client[v1.ReportUsageRequest, v1.ReportUsageResponse]
+	listRecords     *connect.Client[v1.ListRecordsRequest, v1.ListRecordsResponse]
+	getExchange     *connect.Client[v1.GetExchangeRequest, v1.GetExchangeResponse]
+	explainExchange *connect.Client[v1.ExplainExchangeRequest, v1.ExplainExchangeResponse]
+	forecastUsage   *connect.Client[v1.ForecastUsageRequest, v1.ForecastUsageResponse]
+	rerateUsage     *connect.Client[v1.RerateUsageRequest, v1.RerateUsageResponse]
 }
 
 // ReportUsage calls signalbox.admin.v1.UsageService.ReportUsage.
@@ -1638,6 +1652,15 @@ func (c *usageServiceClient) ListRecords(ctx context.Context, req *v1.ListRecord
 // GetExchange calls signalbox.admin.v1.UsageService.GetExchange.
 func (c *usageServiceClient) GetExchange(ctx context.Context, req *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error) {
 	response, err := c.getExchange.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ExplainExchange calls signalbox.admin.v1.UsageService.ExplainExchange.
+func (c *usageServiceClient) ExplainExchange(ctx context.Context, req *v1.ExplainExchangeRequest) (*v1.ExplainExchangeResponse, error) {
+	response, err := c.explainExchange.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -1670,6 +1693,9 @@ type UsageServiceHandler interface {
 	ListRecords(context.Context, *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error)
 	// Reads all records of one exchange: its own and its corrections, whose sum is what it used and cost.
 	GetExchange(context.Context, *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error)
+	// Says why an exchange of the ledger went where it went: it is decided again, with what its record tells and what was drawn then,
+	// by the configuration that the service has now. What is not known any more is named.
+	ExplainExchange(context.Context, *v1.ExplainExchangeRequest) (*v1.ExplainExchangeResponse, error)
 	// Looks to the end of the day, week or month that runs: what will have been used, and when a limit is reached.
 	ForecastUsage(context.Context, *v1.ForecastUsageRequest) (*v1.ForecastUsageResponse, error)
 	// Prices past exchanges with the catalog and configuration of the service, and writes the differences as corrections where it is
@@ -1705,6 +1731,13 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	usageServiceExplainExchangeHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceExplainExchangeProcedure,
+		svc.ExplainExchange,
+		connect.WithSchema(usageServiceMethods.ByName("ExplainExchange")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	usageServiceForecastUsageHandler := connect.NewUnaryHandlerSimple(
 		UsageServiceForecastUsageProcedure,
 		svc.ForecastUsage,
@@ -1726,6 +1759,8 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 			usageServiceListRecordsHandler.ServeHTTP(w, r)
 		case UsageServiceGetExchangeProcedure:
 			usageServiceGetExchangeHandler.ServeHTTP(w, r)
+		case UsageServiceExplainExchangeProcedure:
+			usageServiceExplainExchangeHandler.ServeHTTP(w, r)
 		case UsageServiceForecastUsageProcedure:
 			usageServiceForecastUsageHandler.ServeHTTP(w, r)
 		case UsageServiceRerateUsageProcedure:
@@ -1749,6 +1784,10 @@ func (UnimplementedUsageServiceHandler) ListRecords(context.Context, *v1.ListRec
 
 func (UnimplementedUsageServiceHandler) GetExchange(context.Context, *v1.GetExchangeRequest) (*v1.GetExchangeResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.UsageService.GetExchange is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) ExplainExchange(context.Context, *v1.ExplainExchangeRequest) (*v1.ExplainExchangeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.UsageService.ExplainExchange is not implemented"))
 }
 
 func (UnimplementedUsageServiceHandler) ForecastUsage(context.Context, *v1.ForecastUsageRequest) (*v1.ForecastUsageResponse, error) {

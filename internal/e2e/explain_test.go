@@ -1,0 +1,86 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
+	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
+	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
+)
+
+const drawn = `
+store: sqlite:%[4]s/s.db
+ledger: { store: "sqlite:run/ledger.db" }
+providers:
+  - { name: a, kind: mock, base_url: %[1]s/v1 }
+  - { name: b, kind: mock, base_url: %[2]s/v1 }
+  - { name: c, kind: mock, base_url: %[3]s/v1 }
+routes:
+  - { name: fine, match: { models: [ smart ], tags: { kind: fine } }, targets: [ c/echo ] }
+  - { name: all, match: { models: [ smart, error ] }, targets: [ { target: a/echo, weight: 1 }, { target: b/echo, weight: 1 }, { target: c/echo, weight: 1 } ] }
+`
+
+// TestAnExchangeOnARealEnvoyIsExplained: what was drawn for it is drawn again from its id alone, in every case.
+func TestAnExchangeOnARealEnvoyIsExplained(t *testing.T) {
+	a, b, c := newProvider(t, "a"), newProvider(t, "b"), newProvider(t, "c")
+	s := stack.Up(t, fmt.Sprintf(drawn, a.url, b.url, c.url, t.TempDir()))
+	_, key := administer(t, s)
+	const n = 15
+	stack.Eventually(t, 5*time.Second, "the key", func() error {
+		if got := post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key); got.status != 200 {
+			return fmt.Errorf("status %d", got.status)
+		}
+		return nil
+	})
+	for range n {
+		post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key).want(t, 200, "Hello")
+	}
+	var all []*ledger.Record
+	stack.Eventually(t, 10*time.Second, "the records", func() error {
+		all = all[:0]
+		for _, r := range records(t, filepath.Join(s.Dir, "run/ledger.db")) {
+			if r.Result.Status == ledger.OK {
+				all = append(all, r)
+			}
+		}
+		if len(all) <= n {
+			return fmt.Errorf("there are %d", len(all))
+		}
+		return nil
+	})
+	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
+	}}}
+	api := adminv1connect.NewUsageServiceClient(h, "http://local")
+	seen := map[string]int{}
+	for _, r := range all {
+		got, err := api.ExplainExchange(t.Context(), &v1.ExplainExchangeRequest{Id: r.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		went := r.Attempts[0].Provider + "/" + r.Attempts[0].Model
+		seen[went]++
+		if len(got.Plan) != 3 || got.Plan[0] != went || len(got.Differences) != 0 {
+			t.Errorf("%s went to %s, and is explained as %v: %v", r.ID, went, got.Plan, got.Differences)
+		}
+		if got.ConfigThen == "" || got.ConfigThen != got.ConfigNow || got.Route != "all" || !strings.Contains(got.Routes[0].Why, "tags") || len(got.Records) == 0 || len(got.Targets) != 3 {
+			t.Errorf("got %v", got)
+		}
+	}
+	if len(seen) < 2 {
+		t.Errorf("all went to the same target, which proves nothing: %v", seen)
+	}
+	if _, err := api.ExplainExchange(t.Context(), &v1.ExplainExchangeRequest{Id: "nothing"}); connect.CodeOf(err) != connect.CodeNotFound {
+		t.Errorf("got %v", err)
+	}
+}
