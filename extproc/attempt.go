@@ -97,6 +97,10 @@ func (h *attemptStream) begin(r *request) {
 	}
 	n, cluster := r.whither()
 	ticket := r.ticket()
+	if cluster == exchange.ServiceCluster && h.core.Turns(ticket, n) {
+		h.st.Go(func(ctx context.Context) { h.turn(ctx, ticket, n, hd) })
+		return
+	}
 	if cluster == exchange.ServiceCluster {
 		h.st.Go(func(ctx context.Context) { h.verdict(ctx, ticket, hd) })
 		return
@@ -131,6 +135,17 @@ func (h *attemptStream) try(ticket string, n int, cluster string, hd exchange.He
 	default:
 		run(a.MayWait(), func(ctx context.Context) { h.send(a.Bare(ctx)) })
 	}
+}
+
+// turn says how to go on where Envoy does not know.
+func (h *attemptStream) turn(ctx context.Context, ticket string, n int, hd exchange.Header) {
+	a, answer := h.core.Turn(ctx, ticket, n, hd)
+	if answer != nil {
+		h.send(exchange.Reply{Answer: answer, Done: true})
+		return
+	}
+	h.a = a
+	h.send(exchange.Reply{To: exchange.ToRequestHead})
 }
 
 // verdict answers when nothing more is tried.

@@ -48,6 +48,7 @@ type Failover struct {
 	ErrorBodies bool // read error bodies of whole answers too, for causes that the status does not tell
 	Attempts    int  // the most attempts in all; 0: as many as there are steps
 	On          failure.Rules
+	Rounds      failure.Rounds
 	Budget      int // percent: tries again that a provider may get for each of its requests
 }
 

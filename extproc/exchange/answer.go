@@ -54,6 +54,9 @@ type answering struct {
 // AnswerHead takes the head of the answer. It returns the replies that are due, in order: none while the
 // head is held.
 func (a *Attempt) AnswerHead(status int, h Header, end bool) []Reply {
+	if a.turns != nil {
+		return a.turns.answer()
+	}
 	return a.record(a.judge(status, h, end), end)
 }
 

@@ -28,6 +28,7 @@ type Attempt struct {
 	req    *llm.Request // decoded; nil where the answer is not translated
 	losses []llm.Loss
 	ans    answering
+	turns  *turned // nil: it is one at a target
 }
 
 // Try begins attempt n, at the target whose cluster Envoy chose. Where the attempt cannot be, it returns
@@ -71,7 +72,7 @@ func (x *Exchange) mayTry(n int) bool {
 	if n == 1 {
 		return true
 	}
-	if x.stopped(n - 1) {
+	if x.stopped(n-1) || x.spent(n-1) {
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		a := &x.attempts[n-1]
@@ -101,6 +102,9 @@ func (x *Exchange) mayTry(n int) bool {
 func (x *Exchange) ready(i int, now time.Time) bool {
 	for ; i < len(x.Steps); i++ {
 		l := &x.Steps[i]
+		if l.Turn {
+			continue
+		}
 		if _, rests := x.core.heal.Of(l.Provider, l.Model).Rests(l.Key, 0, now); !rests {
 			return true
 		}
@@ -220,6 +224,9 @@ func (c *Core) fault(x *Exchange, h Header, why string) *Answer {
 // Request makes the attempt's request from the body that Envoy stored, which is always in the client's
 // dialect: the plan stage changes single members of it and never translates it.
 func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
+	if a.turns != nil {
+		return a.turns.ask(a.x)
+	}
 	out, err := a.rewrite(ctx, body)
 	if err != nil {
 		e := asError(err)
@@ -229,7 +236,7 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 	}
 	a.sent = a.x.core.now()
 	a.x.lost(a.n, a.leg, out.Dialect, a.losses)
-	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg), Number: a.n, Losses: a.x.warns(a.losses), Tokens: a.tokens(body)}}
+	r := Reply{To: ToRequestBody, Body: out.Body, Replace: true, Attempt: &Prepared{Length: len(out.Body), Target: a.x.shown(a.leg), Number: a.x.number(a.n), Losses: a.x.warns(a.losses), Tokens: a.tokens(body)}}
 	r.Remove = append(a.head.Stripped(headers.Of(a.client)), a.x.snap.Registry.Sets()...)
 	r.Set = append(a.x.requestHeaders(out), providers.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
 	a.x.handOn(&r, a.leg, a.n)
@@ -344,6 +351,9 @@ func (a *Attempt) Losses() []llm.Loss { return a.losses }
 
 // End tells the attempt that its stream is over, for whatever reason. It keeps the usage that was read.
 func (a *Attempt) End() {
+	if a.turns != nil {
+		return
+	}
 	if a.ans.inflate != nil {
 		a.ans.inflate.Close()
 	}
@@ -360,4 +370,10 @@ func (a *Attempt) End() {
 	a.x.mu.Lock()
 	defer a.x.mu.Unlock()
 	a.x.usage, a.x.counted = u, true
+}
+
+// spent reports whether the attempts that the route allows were made before the step at i.
+func (x *Exchange) spent(i int) bool {
+	most := x.failover().Attempts
+	return most > 0 && x.number(i) >= most
 }

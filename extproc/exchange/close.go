@@ -351,7 +351,7 @@ func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
 	defer x.mu.Unlock()
 	for i := range n {
 		l, a := x.Steps[i], &x.attempts[i]
-		if a.under == passed {
+		if a.none() {
 			continue
 		}
 		t := metering.Attempt{Step: *x.step(l), Credential: l.Key, Path: l.Path.String(), Ended: a.billed(i == n-1, o.Sent), Status: a.Status, Took: a.Took, First: a.First, RequestID: a.Provider}

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
@@ -286,4 +287,47 @@ func (c *Core) Sweep() int {
 		}
 	}
 	return swept
+}
+
+// Hear waits until it is known how the attempts before attempt n ended, where what follows them depends on that and
+// Envoy's log alone tells.
+func (c *Core) Hear(ctx context.Context, held string, n int) {
+	if x, err := c.find(held); err == nil {
+		x.hear(ctx, x.nth(n))
+	}
+}
+
+// Hears reports whether Hear may wait.
+func (c *Core) Hears(held string, n int) bool {
+	if n < 2 {
+		return false
+	}
+	x, err := c.find(held)
+	if err != nil {
+		return false
+	}
+	if !x.failover().On.Waits() {
+		return false
+	}
+	ok, _ := x.known(x.nth(n))
+	return !ok
+}
+
+// hear waits for what the first n attempts came to.
+func (x *Exchange) hear(ctx context.Context, n int) {
+	late := time.NewTimer(verdictWait)
+	defer late.Stop()
+	for {
+		ok, news := x.known(n)
+		if ok {
+			return
+		}
+		select {
+		case <-news:
+		case <-late.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }

@@ -127,7 +127,7 @@ func (r *rig) planned(reply *exchange.Reply) {
 	}
 	r.sayf("plan %s", strings.Join(reply.Plan.Clusters, " "))
 	for _, l := range t.Steps {
-		if !l.Spare {
+		if !l.Spare && !l.Same && !l.Turn && l.Round == 0 {
 			r.sayf("step %s key %q %s", l.Target(), l.Key, l.Path)
 		}
 	}
@@ -200,6 +200,18 @@ func (r *rig) try(c *command) {
 	n, cluster := r.int(c.words[1]), c.words[2]
 	e := &r.envoy
 	e.attempt = &attempt{}
+	if cluster == exchange.ServiceCluster && r.core.Turns(e.ticket, n) {
+		a, answer := r.core.Turn(r.t.Context(), e.ticket, n, e.header)
+		if answer != nil {
+			r.answered("answer", answer)
+			return
+		}
+		e.attempt.a = a
+		reply := a.Request(r.t.Context(), e.body)
+		e.header = mutate(e.header, &reply)
+		r.sayf("turns")
+		return
+	}
 	if cluster == exchange.ServiceCluster {
 		r.answered("answer", r.core.Verdict(r.t.Context(), e.ticket, e.header))
 		return

@@ -12,8 +12,10 @@
 package exchange
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -25,11 +27,13 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
+	"github.com/signalbox-ai/signalbox/routing/failure"
 )
 
 // state is where an exchange stands. moves says what may follow what; everything else is a fault.
@@ -131,6 +135,7 @@ const (
 	learnt
 	unmade // it was not made
 	passed // it was passed over: it is no attempt of Envoy's
+	turn   // it is none at a target: the service says how to go on
 )
 
 // Begin starts the plan stage of an exchange.
@@ -313,4 +318,167 @@ func answer(s dialect.Server, e *llm.Error, id string) *Answer {
 		a.Header = append(a.Header, providers.Header{Name: "x-should-retry", Value: "false"})
 	}
 	return a
+}
+
+// turned is what the service says of how to go on, at a step that is no target.
+type turned struct{ clusters []string }
+
+// follows reports whether the step at i comes after the one at failed for how that failed: the same target again where the
+// route says so, or the turn before another round where the failure may be over by then. The caller holds the lock.
+func (x *Exchange) follows(failed, i int, class failure.Class, does failure.Action, now time.Time) bool {
+	was, l := &x.Steps[failed], &x.Steps[i]
+	switch {
+	case l.Same:
+		again := does == failure.Same && !was.Same && was.Round == l.Round && was.Target() == l.Target() && was.Key == l.Key
+		return again && x.attempts[i].under == passed && !x.core.again.Spent(l.Provider, now)
+	case l.Turn && l.Round > was.Round:
+		return class.Passes() && x.attempts[i].under == turn
+	}
+	return false
+}
+
+// Turns reports whether Envoy's attempt n comes to the service to be told how to go on.
+func (c *Core) Turns(held string, n int) bool {
+	x, err := c.find(held)
+	if err != nil {
+		return false
+	}
+	i := x.nth(n)
+	return i >= 0 && i < len(x.Steps) && x.Steps[i].Turn
+}
+
+// Turn says how to go on after what failed: by an attempt whose request goes to the service, and whose answer is that
+// there is another to try, or by a verdict. It waits until it is known what failed, and before another round.
+func (c *Core) Turn(ctx context.Context, held string, n int, h Header) (*Attempt, *Answer) {
+	x, err := c.find(held)
+	if err != nil {
+		return nil, c.fault(nil, h, err.Error())
+	}
+	i := x.nth(n)
+	x.hear(ctx, i)
+	next := -1
+	if l := &x.Steps[i]; l.Round == 0 {
+		next = x.onward(i)
+	} else if x.rest(ctx, i) {
+		next = x.worth(i)
+	}
+	if next < 0 {
+		x.pass(i+1, -1)
+		return nil, answer(x.snap.Servers[x.Dialect], x.verdict(), x.ID)
+	}
+	x.pass(i+1, next)
+	return &Attempt{x: x, n: i + 1, head: h, sent: c.now(), turns: &turned{x.clusters()}}, nil
+}
+
+// ask makes the request of an attempt that is none at a target: without a body and without credentials.
+func (t *turned) ask(x *Exchange) Reply {
+	return Reply{
+		To: ToRequestBody, Replace: true, Attempt: &Prepared{}, Remove: x.snap.Registry.Sets(),
+		Set: []providers.Header{{Name: ":path", Value: "/signalbox.turn"}, {Name: "content-length", Value: "0"}},
+	}
+}
+
+// answer is that another attempt is to be made.
+func (t *turned) answer() []Reply {
+	return []Reply{{To: ToAnswerHead, Done: true, Steps: t.clusters, Status: http.StatusServiceUnavailable, Set: []providers.Header{{Name: headerRetry, Value: "1"}}}}
+}
+
+// onward returns the step that follows the one before the turn at i: the same target once more, or the next; -1: none does.
+func (x *Exchange) onward(i int) int {
+	x.mu.Lock()
+	was := i - 1
+	for was > 0 && x.attempts[was].none() {
+		was--
+	}
+	e := x.attempts[was].Err
+	x.mu.Unlock()
+	if e == nil { // nobody said
+		e = &llm.Error{Code: llm.CodeUpstream}
+	}
+	return x.next(was+1, e)
+}
+
+// worth returns the first step of the round that begins at i that may do better than before; -1: none.
+func (x *Exchange) worth(i int) int {
+	now := x.core.now()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for j := i + 1; j < len(x.Steps) && x.Steps[j].Round == x.Steps[i].Round; j++ {
+		if x.vain(j, now) {
+			x.attempts[j].skip()
+		}
+	}
+	for j := i + 1; j < len(x.Steps) && x.Steps[j].Round == x.Steps[i].Round; j++ {
+		if !x.attempts[j].none() {
+			return j
+		}
+	}
+	return -1
+}
+
+// vain reports whether there is no point in the step at i, whose target failed in a round before. The caller holds the lock.
+func (x *Exchange) vain(i int, now time.Time) bool {
+	l, on := &x.Steps[i], &x.failover().On
+	if x.restsFor(l, now) > 0 {
+		return true
+	}
+	for j := i - 1; j >= 0; j-- {
+		a, was := &x.attempts[j], &x.Steps[j]
+		if a.none() || was.Provider != l.Provider || was.Model != l.Model || was.Key != l.Key {
+			continue
+		}
+		if a.Err == nil {
+			return false
+		}
+		class, ok := failure.Of(a.Err)
+		return !ok || !class.Passes() || on.On(class) == failure.Stop
+	}
+	return false
+}
+
+// restsFor is how long a step's key or its breaker keeps it from being tried.
+func (x *Exchange) restsFor(l *ticket.Leg, now time.Time) (d time.Duration) {
+	for _, model := range [...]string{"", l.Model} {
+		if until, cooling := x.core.rests.Cooling(health.Subject{Provider: l.Provider, Key: l.Key, Model: model}, now); cooling {
+			d = max(d, until.Sub(now))
+		}
+	}
+	if until, rests := x.core.heal.Of(l.Provider, l.Model).Rests(l.Key, 0, now); rests {
+		d = max(d, until.Sub(now))
+	}
+	return d
+}
+
+// rest waits before the round that begins at i: for its back-off, or until the first of its targets may be asked again. It
+// reports whether the round may begin: not where all rest for longer than the route waits, or no time is left.
+func (x *Exchange) rest(ctx context.Context, i int) bool {
+	now, on := x.core.now(), x.failover()
+	if x.spent(i) {
+		return false
+	}
+	soonest := time.Duration(-1)
+	x.mu.Lock()
+	for j := i + 1; j < len(x.Steps) && x.Steps[j].Round == x.Steps[i].Round; j++ {
+		if d := x.restsFor(&x.Steps[j], now); soonest < 0 || d < soonest {
+			soonest = d
+		}
+	}
+	x.mu.Unlock()
+	longest := on.Rounds.Max
+	if first := x.Rules.First.D(); first > 0 { // by which Envoy bounds this attempt, too
+		longest = min(longest, first/2)
+	}
+	wait := max(min(on.Rounds.Wait(x.Steps[i].Round+1, x.core.seed()), longest), soonest)
+	if total := x.Rules.Total.D(); wait > longest || total > 0 && now.Add(wait).Sub(x.began()) >= total {
+		return false
+	}
+	x.core.log.Debug("another round", "exchange", x.ID, "trace_id", x.Trace.ID(), "round", x.Steps[i].Round+1, "after", wait)
+	late := time.NewTimer(wait)
+	defer late.Stop()
+	select {
+	case <-late.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

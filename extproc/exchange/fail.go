@@ -152,7 +152,7 @@ func (x *Exchange) verdict() *llm.Error {
 	tried := 0
 	for i := range x.attempts {
 		a := &x.attempts[i]
-		if a.under == passed {
+		if a.none() {
 			continue
 		}
 		if a.under == unmade {
@@ -298,7 +298,7 @@ func (x *Exchange) stopped(i int) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i--; i >= 0; i-- {
-		if a := &x.attempts[i]; a.under != passed {
+		if a := &x.attempts[i]; !a.none() {
 			if a.Err == nil {
 				return false
 			}
@@ -307,46 +307,6 @@ func (x *Exchange) stopped(i int) bool {
 		}
 	}
 	return false
-}
-
-// Hear waits until it is known how the attempts before attempt n ended, where what follows them depends on that and
-// Envoy's log alone tells.
-func (c *Core) Hear(ctx context.Context, held string, n int) {
-	if x, err := c.find(held); err == nil {
-		x.hear(ctx, x.nth(n))
-	}
-}
-
-// Hears reports whether Hear may wait.
-func (c *Core) Hears(held string, n int) bool {
-	if n < 2 {
-		return false
-	}
-	x, err := c.find(held)
-	if err != nil || !x.failover().On.Waits() {
-		return false
-	}
-	ok, _ := x.known(x.nth(n))
-	return !ok
-}
-
-// hear waits for what the first n attempts came to.
-func (x *Exchange) hear(ctx context.Context, n int) {
-	late := time.NewTimer(verdictWait)
-	defer late.Stop()
-	for {
-		ok, news := x.known(n)
-		if ok {
-			return
-		}
-		select {
-		case <-news:
-		case <-late.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // next returns the step, from 0, that follows attempt n, which failed with e; -1: none does.
@@ -359,13 +319,17 @@ func (x *Exchange) next(n int, e *llm.Error) int {
 	if does == failure.Stop {
 		return -1
 	}
+	now := x.core.now()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := n; i < len(x.Steps); i++ {
 		if i == n && does == failure.Repair && x.mayRepair(i) {
 			return i
 		}
-		if x.attempts[i].under != passed && x.suits(x.Steps[n-1], x.Steps[i], does) {
+		if x.follows(n-1, i, class, does, now) {
+			return i
+		}
+		if !x.attempts[i].none() && x.Steps[i].Round == x.Steps[n-1].Round && x.suits(x.Steps[n-1], x.Steps[i], does) {
 			return i
 		}
 	}
@@ -411,7 +375,7 @@ func (x *Exchange) pass(n, next int) (clusters []string) {
 		changed = true
 	}
 	for i := n; i < next; i++ {
-		if a := &x.attempts[i]; a.under == notBegun {
+		if a := &x.attempts[i]; a.under == notBegun || a.under == turn {
 			a.skip()
 			changed = true
 		}
@@ -419,12 +383,24 @@ func (x *Exchange) pass(n, next int) (clusters []string) {
 	if !changed {
 		return nil
 	}
+	return x.clustersOf()
+}
+
+// clusters are those of Envoy's attempts, as it stands.
+func (x *Exchange) clusters() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.clustersOf()
+}
+
+// clustersOf does what clusters does. The caller holds the lock.
+func (x *Exchange) clustersOf() (all []string) {
 	for i := range x.Steps {
 		if x.attempts[i].under != passed {
-			clusters = append(clusters, x.cluster(x.Steps[i].Provider))
+			all = append(all, x.cluster(x.Steps[i].Provider))
 		}
 	}
-	return append(clusters, ServiceCluster)
+	return append(all, ServiceCluster)
 }
 
 // nth returns the step, from 0, of Envoy's attempt n: those that were passed over do not count.
@@ -451,7 +427,7 @@ func (x *Exchange) nthOf(n int) int {
 
 // lastOf returns the number of the last step that may have been tried, of those up to n. The caller holds the lock.
 func (x *Exchange) lastOf(n int) int {
-	for n = min(n, x.madeOf()); n > 1 && x.attempts[n-1].under == passed; n-- {
+	for n = min(n, x.madeOf()); n > 1 && x.attempts[n-1].none(); n-- {
 	}
 	return n
 }

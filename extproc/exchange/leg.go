@@ -313,8 +313,12 @@ func (x *Exchange) repairs() bool {
 func (x *Exchange) blank() []Attempted {
 	all := make([]Attempted, len(x.Steps))
 	for i := range all {
-		if x.Steps[i].Spare {
+		switch l := &x.Steps[i]; {
+		case l.Spare, l.Same:
 			all[i].skip()
+		case l.Turn:
+			all[i].skip()
+			all[i].under = turn
 		}
 	}
 	return all
@@ -322,6 +326,21 @@ func (x *Exchange) blank() []Attempted {
 
 // skip makes it no attempt of Envoy's.
 func (a *Attempted) skip() { a.Known, a.Logged, a.under = true, true, passed }
+
+// none reports whether nothing was sent.
+func (a *Attempted) none() bool { return a.under == passed || a.under == turn }
+
+// number is which of the attempts that are made the one at step n is, from 1.
+func (x *Exchange) number(n int) (made int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range n {
+		if !x.attempts[i].none() {
+			made++
+		}
+	}
+	return made
+}
 
 // most is how many attempts may be made.
 func (x *Exchange) most() int {
@@ -331,7 +350,7 @@ func (x *Exchange) most() int {
 			n, spare = n-1, 1
 		}
 	}
-	return n + spare
+	return n + spare // each that is hidden behind the same may become one
 }
 
 // left reports whether a step behind attempt n is left.
@@ -339,7 +358,7 @@ func (x *Exchange) left(n int) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := n; i < len(x.attempts); i++ {
-		if x.attempts[i].under != passed {
+		if !x.attempts[i].none() {
 			return true
 		}
 	}
@@ -401,7 +420,7 @@ func (x *Exchange) mayRepair(i int) bool {
 	}
 	most, made := x.failover().Attempts, 0
 	for j := range i {
-		if x.attempts[j].under != passed {
+		if !x.attempts[j].none() {
 			made++
 		}
 	}
@@ -412,6 +431,9 @@ func (x *Exchange) mayRepair(i int) bool {
 // The caller holds the lock.
 func (x *Exchange) repair(i int) {
 	x.attempts[i] = Attempted{}
+	if !x.Steps[i].Spare {
+		return
+	}
 	if x.wrong == nil {
 		x.wrong = &wrong{}
 	}
@@ -419,7 +441,7 @@ func (x *Exchange) repair(i int) {
 	most, made := x.failover().Attempts, 0
 	for j := range x.attempts {
 		a := &x.attempts[j]
-		if a.under == passed {
+		if a.none() {
 			continue
 		}
 		if made++; most > 0 && made > most {
@@ -437,7 +459,7 @@ func (x *Exchange) revive(i int, cluster string) bool {
 		return false
 	}
 	l := &x.Steps[i-1]
-	if !l.Spare || x.attempts[i-1].under != passed || x.cluster(l.Provider) != cluster {
+	if !l.Spare && !l.Same || x.attempts[i-1].under != passed || x.cluster(l.Provider) != cluster {
 		return false
 	}
 	x.repair(i - 1)

@@ -328,19 +328,40 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 // legs makes the steps of the ticket, and returns their clusters.
 func (x *Exchange) legs(p *planner, plan *routing.Plan) []string {
 	x.form = p.form(plan.Route, len(plan.Steps))
-	repairs := x.repairs()
+	repairs, rounds, again := x.repairs(), max(plan.Route.Failover.Rounds.N, 1), plan.Route.Failover.On.Again()
+	if x.Op == llm.OpRealtime { // what failed is over before a session begins, and nothing but a session goes by its clusters
+		rounds, again = 1, false
+	}
 	clusters := make([]string, 0, len(plan.Steps)+1)
-	for i, s := range plan.Steps {
-		leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key}
-		leg.Path = p.path(leg, plan.Steps[i+1:], repairs)
-		if leg.Taped = x.Lease != "" && leg.Path < ticket.Worked; leg.Taped {
-			leg.Path = ticket.Worked
+	add := func(l ticket.Leg) {
+		x.Steps = append(x.Steps, l)
+		if !l.Spare && !l.Same {
+			clusters = append(clusters, x.cluster(l.Provider))
 		}
-		x.Steps = append(x.Steps, leg)
-		clusters = append(clusters, x.cluster(s.Provider))
-		if repairs {
-			leg.Spare = true
-			x.Steps = append(x.Steps, leg)
+	}
+	for round := range rounds {
+		if round > 0 && len(x.Steps)+1+len(plan.Steps) <= ticket.MaxLegs {
+			add(ticket.Leg{Provider: ServiceCluster, Turn: true, Round: round})
+		}
+		for i, s := range plan.Steps {
+			if round > 0 && x.Steps[len(x.Steps)-1].Round < round {
+				break // there is no room for it
+			}
+			leg := ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like, Key: s.Key, Round: round}
+			leg.Path = p.path(leg, plan.Steps[i+1:], repairs || round+1 < rounds)
+			if leg.Taped = x.Lease != "" && leg.Path < ticket.Worked; leg.Taped {
+				leg.Path = ticket.Worked
+			}
+			add(leg)
+			if spare := leg; repairs && round == 0 {
+				spare.Spare = true
+				add(spare)
+			}
+			if same := leg; again && round == 0 {
+				same.Same = true
+				add(ticket.Leg{Provider: ServiceCluster, Turn: true})
+				add(same)
+			}
 		}
 	}
 	return append(clusters, ServiceCluster)
@@ -360,7 +381,7 @@ func (x *Exchange) keep(p *planner) {
 func stepNames(legs []ticket.Leg) string {
 	var b strings.Builder
 	for i, l := range legs {
-		if l.Spare {
+		if l.Spare || l.Same || l.Turn || l.Round > 0 {
 			continue
 		}
 		if i > 0 {

@@ -225,6 +225,8 @@ func (r *rig) option(rt *routing.Route, name, value string) {
 		rt.Failover.Budget = r.int(value)
 	case "attempts":
 		rt.Failover.Attempts = r.int(value)
+	case "rounds":
+		rt.Failover.Rounds = failure.Rounds{N: r.int(value), Base: 200 * time.Millisecond, Max: 2 * time.Second}
 	case "nohold":
 		rt.Failover.FirstToken = false
 	case "judge":
@@ -262,7 +264,7 @@ func (r *rig) rule(on *failure.Rules, s string) {
 		"connect": failure.Connect, "reset": failure.Reset, "timeout": failure.Timeout, "rate_limited": failure.RateLimited, "overloaded": failure.Overloaded,
 		"upstream": failure.Upstream, "context_too_long": failure.ContextTooLong, "content_filtered": failure.ContentFiltered, "refusal": failure.Refusal, "invalid_output": failure.InvalidOutput,
 	}[class]
-	does, known := map[string]failure.Action{"next": failure.Next, "stop": failure.Stop, "bigger": failure.Bigger, "other_vendor": failure.Other, "repair": failure.Repair}[action]
+	does, known := map[string]failure.Action{"next": failure.Next, "stop": failure.Stop, "bigger": failure.Bigger, "other_vendor": failure.Other, "repair": failure.Repair, "same": failure.Same}[action]
 	if !ok || !known {
 		r.fatalf("no rule: %q", s)
 	}

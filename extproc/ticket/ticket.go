@@ -15,8 +15,8 @@ import (
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
-// MaxLegs bounds the steps of a ticket: those of a plan, each with a spare one.
-const MaxLegs = 2 * routing.MaxSteps
+// MaxLegs bounds the steps of a ticket: those of a plan, each with a spare one and one more, and further rounds as far as they fit.
+const MaxLegs = 4 * routing.MaxSteps
 
 // Version changes when an older process could not serve the ticket.
 const Version = 1
@@ -115,6 +115,9 @@ type Leg struct {
 	Path     Path   `json:"w,omitzero"`
 	Taped    bool   `json:"r,omitzero"` // worked to be recorded alone: nothing of its answer is changed
 	Spare    bool   `json:"a,omitzero"` // it is no attempt unless the one before it gives an answer that is to be repaired
+	Same     bool   `json:"s,omitzero"` // the target of the step before, once more: no attempt unless that failed in a way of which the route says so
+	Turn     bool   `json:"u,omitzero"` // no target: Envoy comes to the service, which sees what failed and says how to go on
+	Round    int    `json:"n,omitzero"` // from 0
 }
 
 // Target returns provider/model.

@@ -85,6 +85,9 @@ func (l *Leg) append(b []byte) []byte {
 	b = some(b, "w", int64(l.Path))
 	b = flag(b, "r", l.Taped)
 	b = flag(b, "a", l.Spare)
+	b = flag(b, "s", l.Same)
+	b = flag(b, "u", l.Turn)
+	b = some(b, "n", int64(l.Round))
 	return append(b, '}')
 }
 

@@ -385,6 +385,9 @@ func (d *decoder) checkRefs(p *Provider, kind *providers.Kind, path string) {
 // checkHandling checks deadlines. One that is inherited gives way to a shorter total; one that is written
 // beside it must fit.
 func (d *decoder) checkHandling(h *Handling, path string) {
+	if b := &h.Failover.Backoff; b.Base > b.Max && !d.bad[path+".failover.backoff.base"] && !d.bad[path+".failover.backoff.max"] {
+		d.fail(path+".failover.backoff", "backoff: base (%s) is over max (%s)", Duration(b.Base), Duration(b.Max))
+	}
 	if path == "" {
 		path = "defaults"
 	}

@@ -442,5 +442,8 @@ func failover(f *routing.Failover) string {
 	if f.Budget != 20 {
 		s += fmt.Sprintf(" budget=%d", f.Budget)
 	}
+	if f.Rounds.N != 1 {
+		s += fmt.Sprintf(" rounds=%d after %v to %v", f.Rounds.N, f.Rounds.Base, f.Rounds.Max)
+	}
 	return s
 }

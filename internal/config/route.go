@@ -42,19 +42,27 @@ type Failover struct {
 	FirstToken  bool       `yaml:"first_token" doc:"Holds a stream's head until its first content while a target is left, so that a stream that begins with an error or nothing can still fail over."`
 	ErrorBodies bool       `yaml:"error_bodies" doc:"Reads error bodies of whole answers too, for causes that the status does not tell."`
 	Attempts    int        `yaml:"attempts" min:"1" max:"8" zero:"as many as there are targets and keys" doc:"Most attempts in all."`
+	Rounds      int        `yaml:"rounds" min:"1" max:"3" doc:"How often the targets are tried, one after the other, where each failed in a way that may be over soon. See [Failover](failover.md#rounds)."`
+	Backoff     backoff    `yaml:"backoff" doc:"How long is waited before a further round."`
 	On          FailoverOn `yaml:"on" doc:"What follows a failure, by its class. Rules other than the usual ones let the service see answers that would pass it by: see [Failover](failover.md#rules)."`
 	RetryBudget int        `yaml:"retry_budget" max:"100" zero:"10 a second and no more" doc:"How many tries again a provider may get, in percent of its requests of the last ten seconds, and 10 a second in any case. See [Failover](failover.md#retry-budgets)."`
 }
 
 // failover gives the form that exchanges go by.
 func (f *Failover) failover() routing.Failover {
-	return routing.Failover{FirstToken: f.FirstToken, ErrorBodies: f.ErrorBodies, Attempts: f.Attempts, On: f.On.rules(), Budget: f.RetryBudget}
+	return routing.Failover{FirstToken: f.FirstToken, ErrorBodies: f.ErrorBodies, Attempts: f.Attempts, On: f.On.rules(), Budget: f.RetryBudget, Rounds: failure.Rounds{N: f.Rounds, Base: f.Backoff.Base, Max: f.Backoff.Max}}
+}
+
+// backoff is the time between rounds.
+type backoff struct {
+	Base time.Duration `yaml:"base" doc:"Before the second round, at random between half of it and all; doubled before the third."`
+	Max  time.Duration `yaml:"max" doc:"Longest wait, for the back-off or until the first target that rests may be asked again. Where all rest longer, there is no further round."`
 }
 
 // FailoverOn is what follows each class of failures.
 type FailoverOn struct {
-	Connect         string `yaml:"connect" enum:"next,stop" doc:"No connection: refused, DNS, TLS."`
-	Reset           string `yaml:"reset" enum:"next,stop" doc:"The connection broke, or the stream was cut."`
+	Connect         string `yaml:"connect" enum:"next,same,stop" doc:"No connection: refused, DNS, TLS. same: the same target once more, then the next."`
+	Reset           string `yaml:"reset" enum:"next,same,stop" doc:"The connection broke, or the stream was cut. same: the same target once more, then the next."`
 	Timeout         string `yaml:"timeout" enum:"next,stop" doc:"A deadline was missed."`
 	RateLimited     string `yaml:"rate_limited" enum:"next,other_vendor,stop" doc:"Too many requests or tokens for now."`
 	OverQuota       string `yaml:"over_quota" enum:"next,other_vendor,stop" doc:"The account at the provider is empty."`
@@ -68,7 +76,7 @@ type FailoverOn struct {
 }
 
 func (o *FailoverOn) rules() (out failure.Rules) {
-	actions := map[string]failure.Action{"next": failure.Next, "stop": failure.Stop, "bigger": failure.Bigger, "other_vendor": failure.Other, "repair": failure.Repair}
+	actions := map[string]failure.Action{"next": failure.Next, "stop": failure.Stop, "bigger": failure.Bigger, "other_vendor": failure.Other, "repair": failure.Repair, "same": failure.Same}
 	for c, name := range map[failure.Class]string{
 		failure.Connect: o.Connect, failure.Reset: o.Reset, failure.Timeout: o.Timeout, failure.RateLimited: o.RateLimited, failure.OverQuota: o.OverQuota,
 		failure.Overloaded: o.Overloaded, failure.Credential: o.Credential, failure.Upstream: o.Upstream, failure.ContextTooLong: o.ContextTooLong,
@@ -81,7 +89,7 @@ func (o *FailoverOn) rules() (out failure.Rules) {
 
 // presetFailover is what holds where the file says nothing.
 func presetFailover() Failover {
-	return Failover{FirstToken: true, RetryBudget: 20, On: FailoverOn{
+	return Failover{FirstToken: true, RetryBudget: 20, Rounds: 1, Backoff: backoff{Base: 200 * time.Millisecond, Max: 2 * time.Second}, On: FailoverOn{
 		Connect: "next", Reset: "next", Timeout: "next", RateLimited: "next", OverQuota: "next", Overloaded: "next", Credential: "next", Upstream: "next",
 		ContextTooLong: "bigger", ContentFiltered: "stop", Refusal: "stop", InvalidOutput: "stop",
 	}}

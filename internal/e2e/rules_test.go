@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
 )
@@ -107,6 +108,113 @@ routes:
 				t.Errorf("no JSON: %s", got.body)
 			}
 		})
+	}
+}
+
+// Where the route says so, a target whose connection fails is tried once more before the next, and after any other failure
+// it is not; whole and as a stream, direct, watched and worked.
+func TestTheSameTargetIsTriedAgain(t *testing.T) {
+	a, b := newProvider(t, "a"), newProvider(t, "b")
+	var routes strings.Builder
+	cases := []struct {
+		name, targets, on string
+		asked             int // times that a is
+		attempts          string
+	}{
+		{"no connection", "gone/echo, b/echo", "connect: same", 0, "3"},
+		{"a reset", "a/reset, b/echo", "reset: same", 2, "3"},
+		{"a reset, translated", "x/reset, b/echo", "reset: same", 2, "3"},
+		{"a reset where connections are tried again", "a/reset+echo, b/echo", "connect: same", 1, "2"},
+		{"an outage", "a/503, b/echo", "connect: same, reset: same", 1, "2"},
+		{"an outage, translated", "x/503, b/echo", "connect: same, reset: same", 1, "2"},
+		{"a reset of the only one", "a/reset+json", "reset: same", 2, "2"},
+	}
+	for i, c := range cases {
+		fmt.Fprintf(&routes, "  - { name: r%d, match: { models: [r%d] }, targets: [%s], answer_headers: true, failover: { on: { %s } } }\n", i, i, c.targets, c.on)
+	}
+	s := stack.Up(t, fmt.Sprintf(`
+providers:
+  - { name: a, kind: mock, base_url: %[1]s }
+  - { name: b, kind: mock, base_url: %[2]s }
+  - { name: gone, kind: mock, base_url: "http://127.0.0.1:1" }
+  - { name: x, kind: mock, base_url: %[1]s, params: { speaks: [anthropic-messages] } }
+routes:
+%[3]s`, a.url, b.url, routes.String()))
+	for i, c := range cases {
+		for _, stream := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, stream %v", c.name, stream), func(t *testing.T) {
+				before := len(a.Journal())
+				got := post(t, s.Base+chatPath, chat(fmt.Sprintf("r%d", i), stream))
+				if n := len(a.Journal()) - before; n != c.asked {
+					t.Errorf("it was asked %d times, want %d", n, c.asked)
+				}
+				if (got.status == 200) != strings.Contains(c.targets, ",") || got.header.Get("x-signalbox-attempts") != c.attempts {
+					t.Errorf("got %d after %q attempts: %s", got.status, got.header.Get("x-signalbox-attempts"), got.body)
+				}
+			})
+		}
+	}
+}
+
+// A further round begins after a pause where every target failed in a way that may be over soon, and leaves out those that
+// it cannot help.
+func TestTargetsAreTriedInRounds(t *testing.T) {
+	a, b := newProvider(t, "a"), newProvider(t, "b")
+	var routes strings.Builder
+	cases := []struct {
+		name, targets, more string
+		status              int
+		a, b                int // times that they are asked
+		least, most         time.Duration
+	}{
+		{"the first is well again", "a/fail-first:1:503+tokens:N, b/5N", "", 200, 2, 1, 100 * time.Millisecond, 2 * time.Second},
+		{"translated", "x/fail-first:1:500+tokens:N, b/5N", "", 200, 2, 1, 100 * time.Millisecond, 2 * time.Second},
+		{"none is", "a/5N, b/5N", "", 502, 2, 2, 100 * time.Millisecond, 2 * time.Second},
+		{"the soonest says when", "a/429:60+tokens:N, b/429:1+tokens:N", "", 429, 1, 2, time.Second, 2500 * time.Millisecond},
+		{"all of them rest for longer", "a/429:60+tokens:N, b/429:30+tokens:N", "", 429, 1, 1, 0, 900 * time.Millisecond},
+		{"no time is left", "a/5N, b/5N", ", deadlines: { total: 90ms }", 502, 1, 1, 0, 900 * time.Millisecond},
+		{"all attempts were made", "a/5N, b/5N", ", attempts: 3", 502, 2, 1, 100 * time.Millisecond, 2 * time.Second},
+		{"one that no time helps", "x/quota+tokens:N, b/fail-first:1:503+tokens:N", "", 200, 1, 2, 100 * time.Millisecond, 2 * time.Second},
+	}
+	for i, c := range cases {
+		for j, model := range []string{"w", "s"} {
+			targets := strings.ReplaceAll(c.targets, "N", fmt.Sprint(20+2*i+j)) // what they fail with is counted by model
+			failover, deadlines := "rounds: 2", ""
+			if strings.Contains(c.more, "attempts") {
+				failover += c.more
+			} else {
+				deadlines = c.more
+			}
+			fmt.Fprintf(&routes, "  - { name: %[1]s%[2]d, match: { models: [%[1]s%[2]d] }, targets: [%[3]s], answer_headers: true, failover: { %[4]s }%[5]s }\n", model, i, targets, failover, deadlines)
+		}
+	}
+	s := stack.Up(t, fmt.Sprintf(`
+providers:
+  - { name: a, kind: mock, base_url: %[1]s }
+  - { name: b, kind: mock, base_url: %[2]s }
+  - { name: x, kind: mock, base_url: %[1]s, params: { speaks: [anthropic-messages] } }
+routes:
+%[3]s`, a.url, b.url, routes.String()))
+	for i, c := range cases {
+		for _, model := range []string{"w", "s"} {
+			if model == "s" && strings.Contains(c.more, "total") {
+				continue // the pause is half of the time for a first token at most, which is then within the total
+			}
+			t.Run(c.name+", "+model, func(t *testing.T) {
+				beforeA, beforeB, began := len(a.Journal()), len(b.Journal()), time.Now()
+				got := post(t, s.Base+chatPath, chat(fmt.Sprint(model, i), model == "s"))
+				took := time.Since(began)
+				if got.status != c.status {
+					t.Errorf("got %d, want %d: %s", got.status, c.status, got.body)
+				}
+				if na, nb := len(a.Journal())-beforeA, len(b.Journal())-beforeB; na != c.a || nb != c.b {
+					t.Errorf("they were asked %d and %d times, want %d and %d", na, nb, c.a, c.b)
+				}
+				if took < c.least || took > c.most {
+					t.Errorf("it took %v", took)
+				}
+			})
+		}
 	}
 }
 

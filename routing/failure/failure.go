@@ -2,7 +2,11 @@
 // and the rules for it; extproc/exchange acts on them.
 package failure
 
-import "github.com/signalbox-ai/signalbox/internal/llm"
+import (
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/llm"
+)
 
 // Class is a kind of failure that a route may have a rule for.
 type Class uint8
@@ -35,6 +39,7 @@ const (
 	Bigger               // the next target with a bigger context window
 	Other                // the next target at a provider of another kind
 	Repair               // the answer is mended, or the same target is asked to do so, once; then the next target
+	Same                 // the same target once more, then the next
 )
 
 // Rules are what follows each class. The zero value has no rule of its own.
@@ -55,7 +60,41 @@ func (r *Rules) On(c Class) Action {
 
 // Waits reports whether a further attempt has to wait until it is known how the one before failed, as Envoy does not tell.
 func (r *Rules) Waits() bool {
-	return r[Connect] == Stop || r[Reset] == Stop || r[Timeout] == Stop
+	return r[Connect] == Stop || r[Reset] == Stop || r[Timeout] == Stop || r.Again()
+}
+
+// Again reports whether a target may be tried a second time at once.
+func (r *Rules) Again() bool { return r[Connect] == Same || r[Reset] == Same }
+
+// Passes reports whether a failure of the class may be over a moment later, so that a further round may try its target.
+func (c Class) Passes() bool {
+	switch c {
+	case Connect, Reset, Timeout, RateLimited, Overloaded, Upstream:
+		return true
+	}
+	return false
+}
+
+// Rounds is how often the targets of a plan are tried, one after the other, and how long is waited in between.
+type Rounds struct {
+	N         int // 0 is 1
+	Base, Max time.Duration
+}
+
+// Wait returns how long to wait before a round, from 2: at random between half and all of Base, doubled with each, and never
+// more than Max.
+func (r *Rounds) Wait(round int, seed uint64) time.Duration {
+	d := r.Max
+	if shift := max(round, 2) - 2; shift < 16 && r.Base<<shift < d {
+		d = r.Base << shift
+	}
+	if r.Base <= 0 {
+		return 0
+	}
+	if d <= 1 {
+		return d
+	}
+	return d/2 + time.Duration(seed%uint64(d/2))
 }
 
 // Judges reports whether the service has to see answers for the rules, also where it would not.

@@ -2,6 +2,9 @@ package failure_test
 
 import (
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/routing/failure"
@@ -47,4 +50,23 @@ func TestRulesSayWhatTheyNeed(t *testing.T) {
 			t.Errorf("%s: %d", c.name, r.On(c.class))
 		}
 	}
+}
+
+// TestRoundsAreWaitedFor between half of the back-off and all of it, which doubles, and never longer than the most.
+func TestRoundsAreWaitedFor(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := failure.Rounds{Base: time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "base")), Max: time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "max"))}
+		round, seed := rapid.IntRange(0, 17).Draw(t, "round"), rapid.Uint64().Draw(t, "seed")
+		want := r.Base
+		for range max(round, 2) - 2 {
+			want = min(2*want, time.Hour)
+		}
+		want = min(want, r.Max)
+		if r.Base == 0 {
+			want = 0
+		}
+		if got := r.Wait(round, seed); got > want || got < want/2 {
+			t.Fatalf("got %v, want %v to %v", got, want/2, want)
+		}
+	})
 }
