@@ -89,6 +89,17 @@ ledger: { store: "sqlite:run/ledger.db" }
 	}
 	within(free, "support", "Version 1, old")
 
+	if _, err := kept.CreateTemplateVersion(ctx, &v1.CreateTemplateVersionRequest{Name: "see", Body: "model: smart\nvariables: [ { name: photo, type: image } ]\nmessages: [ { role: user, content: \"What is on it? {{photo}}\" } ]\n"}); err != nil {
+		t.Fatal(err)
+	}
+	stack.Eventually(t, time.Second, "an image", func() error {
+		got := post(t, s.Base+chatPath, `{"template":{"name":"see","variables":{"photo":"data:image/png;base64,iVBORw0KGgo="}}}`, "authorization: Bearer "+free)
+		if all := a.Journal(); got.status != 200 || !strings.Contains(string(all[len(all)-1].Body), `"url":"data:image/png;base64,iVBORw0KGgo="`) {
+			return fmt.Errorf("%d: %s", got.status, got.body)
+		}
+		return nil
+	})
+
 	refused, unknown := ask(bounded, "support@1"), ask(bounded, "support@9")
 	refused.want(t, 400, "there are 2")
 	if strings.ReplaceAll(refused.body, `\"1\"`, "X") != strings.ReplaceAll(unknown.body, `\"9\"`, "X") || refused.status != unknown.status {

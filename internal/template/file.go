@@ -26,7 +26,7 @@ type File struct {
 // Variable is what differs from request to request.
 type Variable struct {
 	Name        string   `yaml:"name" required:"true" doc:"Its name: lower-case letters, digits and underscores."`
-	Type        string   `yaml:"type" enum:"string,number,boolean,enum,list,json" zero:"string" doc:"What it must be. A list has texts, numbers and truth values, json is any value; it is written as its JSON text."`
+	Type        string   `yaml:"type" enum:"string,number,boolean,enum,list,json,image" zero:"string" doc:"What it must be. A list has texts, numbers and truth values, json is any value, written as its JSON text; an image is https://… or data:TYPE;base64,… and stands in a message of the user."`
 	Description string   `yaml:"description" form:"prose" doc:"What it is, for people."`
 	Required    *bool    `yaml:"required" zero:"true, unless it has a default" doc:"Whether a request must give it. One that need not be given and is not is an empty text."`
 	Default     JSON     `yaml:"default" doc:"What it is where a request does not give it."`
@@ -94,6 +94,11 @@ func (f *File) Check(fail func(path, message string)) {
 	f.checkParameters(fail)
 }
 
+// image reports whether a variable is one.
+func (f *File) image(name string) bool {
+	return slices.ContainsFunc(f.Variables, func(v Variable) bool { return v.Name == name && v.kind() == imageKind })
+}
+
 func (f *File) checkMessages(known map[string]bool, fail func(path, message string)) map[string]bool {
 	used := map[string]bool{}
 	for i := range f.Messages {
@@ -108,6 +113,9 @@ func (f *File) checkMessages(known map[string]bool, fail func(path, message stri
 			fail(at, "the characters U+E000 and U+E001 stand for variables and cannot be text, nor can U+FFFD")
 		}
 		for _, p := range all {
+			if f.image(p.variable) && f.Messages[i].Role != "user" {
+				fail(at, "{{"+p.variable+"}} is an image, and stands in messages of the user only")
+			}
 			if p.variable != "" && !known[p.variable] {
 				fail(at, "there is no variable "+strconv.Quote(p.variable)+"; add it to variables")
 			}
@@ -206,6 +214,9 @@ func (v *Variable) check(fail func(field, message string)) {
 	}
 	if (v.Min != 0 || v.Max != 0) && (enum || v.kind() == "boolean") {
 		fail("type", "min and max are for strings, numbers, lists and JSON")
+	}
+	if v.kind() == imageKind && v.Required != nil && !*v.Required && v.Default == nil {
+		fail("required", "required: an image must be given, or have a default")
 	}
 	if v.Required != nil && *v.Required && v.Default != nil {
 		fail("required", "required: one that has a default need not be given")

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ type Use struct {
 	field     string // the member that names the template; "model" where that is the model
 	variables []byte // an object, nil where there is none
 	loose     bool   // what is no string may be written as one
+	shapes    []byte // of images, by variable; nil: there are none
 }
 
 // Members of a request that name templates.
@@ -247,17 +249,17 @@ func (u *Use) values() (texts [][]byte, taken []string, e *llm.Error) {
 			continue
 		}
 		if u.field == byPrompt && jsonx.Kind(raw) == '{' && u.Variables[i].kind() != "json" { // an input of the API, of which a text is one
-			kind, _ := jsonx.String(jsonx.Get(raw, "type"))
-			if kind != "input_text" {
-				return nil, nil, llm.Invalid(at+string(key), "must be a text: a variable of a template here is no image and no file")
+			var e *llm.Error
+			if raw, e = u.input(i, raw, at+string(key)); e != nil {
+				return nil, nil, e
 			}
-			raw = jsonx.Get(raw, "text")
 		}
 		text, wrong := u.Variables[i].text(raw, u.loose)
 		if wrong != "" {
 			return nil, nil, llm.Invalid(at+string(key), wrong)
 		}
 		texts[i], given[i] = inner(text), true
+		u.shape(i, raw)
 	}
 	for i := range u.Variables {
 		v := &u.Variables[i]
@@ -268,9 +270,36 @@ func (u *Use) values() (texts [][]byte, taken []string, e *llm.Error) {
 		case v.Default != nil:
 			text, _ := v.text(v.Default, false) // which was checked
 			texts[i] = inner(text)
+			u.shape(i, v.Default)
 		}
 	}
 	return texts, taken, nil
+}
+
+// input returns the value of an input of OpenAI's API that stands for a variable: a text, or an image where the variable is one.
+func (u *Use) input(variable int, raw []byte, at string) ([]byte, *llm.Error) {
+	kind, _ := jsonx.String(jsonx.Get(raw, "type"))
+	image := u.Variables[variable].kind() == imageKind
+	switch {
+	case image && kind == "input_image" && jsonx.Get(raw, "image_url") != nil:
+		return jsonx.Get(raw, "image_url"), nil
+	case image:
+		return nil, llm.Invalid(at, "must be an image with an image_url: this variable of the template is no text and no file")
+	case kind != "input_text":
+		return nil, llm.Invalid(at, "must be a text: this variable of the template is no image and no file")
+	}
+	return jsonx.Get(raw, "text"), nil
+}
+
+// shape notes how an image is given by a value that was found good.
+func (u *Use) shape(variable int, raw []byte) {
+	if u.images == nil || u.Variables[variable].kind() != imageKind {
+		return
+	}
+	if u.shapes == nil {
+		u.shapes = bytes.Repeat([]byte{'-'}, len(u.Variables))
+	}
+	_, u.shapes[variable], _ = image(raw)
 }
 
 // inner is what stands between the quotes of a JSON string.

@@ -19,13 +19,8 @@ type Rendered struct {
 // Render makes the request: the template's messages and tools with the client's behind them, and of all else what the
 // client says, or what the template does. A body of more than most bytes is refused before it is made.
 func (u *Use) Render(most int64) (Rendered, *llm.Error) {
-	f := u.forms[u.req.Dialect]
-	if f == nil {
-		e := llm.Invalid(u.field, "the template "+u.String()+" cannot be used in "+string(u.req.Dialect))
-		if why := u.cannot[u.req.Dialect]; why != nil {
-			e.Message += ": " + why.why
-		}
-		return Rendered{}, e
+	if u.images == nil && u.forms[u.req.Dialect] == nil {
+		return Rendered{}, u.unfit(u.cannot[u.req.Dialect])
 	}
 	out := Rendered{Model: u.model}
 	if out.Model == "" {
@@ -41,6 +36,10 @@ func (u *Use) Render(most int64) (Rendered, *llm.Error) {
 	if e != nil {
 		return Rendered{}, e
 	}
+	f, why := u.formOf(u.req.Dialect, string(u.shapes))
+	if f == nil {
+		return Rendered{}, u.unfit(why)
+	}
 	w := writer{u: u, texts: texts, taken: taken, left: most}
 	if !w.fits(f) {
 		return Rendered{}, &llm.Error{Code: llm.CodeTooLarge, Param: u.field, Message: "the template " + u.String() + " with these variables is over the limit of " + strconv.FormatInt(most, 10) + " bytes"}
@@ -55,6 +54,15 @@ func (u *Use) Render(most int64) (Rendered, *llm.Error) {
 	w.rest(f)
 	out.Body = append(w.dst, '}')
 	return out, nil
+}
+
+// unfit says that the template cannot be used in the client's dialect.
+func (u *Use) unfit(why *cannot) *llm.Error {
+	e := llm.Invalid(u.field, "the template "+u.String()+" cannot be used in "+string(u.req.Dialect))
+	if why != nil {
+		e.Message += ": " + why.why
+	}
+	return e
 }
 
 // writer writes one body.

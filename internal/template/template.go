@@ -40,6 +40,7 @@ type Version struct {
 	byName map[string]int           // variables
 	forms  map[dialect.Name]*form   // by the client's dialect
 	cannot map[dialect.Name]*cannot // why the template has no form in a dialect
+	images *shaped                  // of a template with images, which has no forms; nil: of another
 }
 
 // cannot is why a dialect cannot carry a template.
@@ -68,12 +69,19 @@ func (s *Set) Bind(servers map[dialect.Name]dialect.Server) {
 			continue
 		}
 		v.forms, v.cannot = map[dialect.Name]*form{}, map[dialect.Name]*cannot{}
+		if v.hasImages() {
+			v.images = &shaped{clients: map[dialect.Name]dialect.Client{}, forms: map[string]*form{}, cannot: map[string]*cannot{}}
+		}
 		for name, server := range servers {
 			c, ok := server.(dialect.Client)
 			if !ok || !slices.Contains(chats[:], name) {
 				continue
 			}
-			f, why := v.form(c)
+			if v.images != nil {
+				v.images.clients[name] = c
+				continue
+			}
+			f, why := v.form(c, "")
 			if why != nil {
 				v.cannot[name] = why
 				continue
@@ -155,12 +163,13 @@ func (v *Version) marked(s string) string {
 			b.WriteString(p.text)
 			continue
 		}
-		b.WriteRune(markBegin)
-		b.WriteString(strconv.Itoa(v.byName[p.variable]))
-		b.WriteRune(markEnd)
+		b.WriteString(mark(v.byName[p.variable]))
 	}
 	return b.String()
 }
+
+// mark stands for the variable of a number.
+func mark(number int) string { return string(markBegin) + strconv.Itoa(number) + string(markEnd) }
 
 // segment is a part of a member's JSON text: as it is, or the value of a variable within a string.
 type segment struct {
@@ -189,13 +198,43 @@ func cut(raw []byte, variables int) (out []segment, ok bool) {
 	return out, true
 }
 
-// request is the template as a request, with marks for variables.
-func (v *Version) request() *llm.Request {
+// parts are the parts of a message, with marks for variables.
+func (v *Version) parts(content, shapes string) (out []llm.Part) {
+	if v.images == nil {
+		return []llm.Part{{Kind: llm.PartText, Text: v.marked(content)}}
+	}
+	var text strings.Builder
+	flush := func() {
+		if strings.TrimSpace(text.String()) != "" {
+			out = append(out, llm.Part{Kind: llm.PartText, Text: text.String()})
+		}
+		text.Reset()
+	}
+	all, _ := pieces(content)
+	for _, p := range all {
+		if p.variable == "" {
+			text.WriteString(p.text)
+			continue
+		}
+		n := v.byName[p.variable]
+		if v.Variables[n].kind() != imageKind {
+			text.WriteString(mark(n))
+			continue
+		}
+		flush()
+		out = append(out, imagePart(mark(n), shapes[n]))
+	}
+	flush()
+	return out
+}
+
+// request is the template as a request, with marks for variables. shapes has a byte for each variable where there are images.
+func (v *Version) request(shapes string) *llm.Request {
 	c := &llm.Chat{MaxTokens: int64(v.Parameters.MaxTokens), Stop: v.Parameters.Stop, Sampling: llm.Sampling{Temperature: v.Parameters.Temperature, TopP: v.Parameters.TopP}}
 	for i := range v.Messages {
 		m := &v.Messages[i]
 		role := map[string]llm.Role{"system": llm.RoleSystem, "user": llm.RoleUser, "assistant": llm.RoleAssistant}[m.Role]
-		c.Turns = append(c.Turns, llm.Turn{Role: role, Parts: []llm.Part{{Kind: llm.PartText, Text: v.marked(m.Content)}}})
+		c.Turns = append(c.Turns, llm.Turn{Role: role, Parts: v.parts(m.Content, shapes)})
 	}
 	for i := range v.Tools {
 		t := &v.Tools[i]
@@ -260,8 +299,8 @@ type member struct {
 }
 
 // form writes the template in the dialect of a codec, and cuts it at its variables.
-func (v *Version) form(c dialect.Client) (*form, *cannot) {
-	body, losses, err := c.WriteRequest(nil, v.request(), dialect.Target{Model: "m"})
+func (v *Version) form(c dialect.Client, shapes string) (*form, *cannot) {
+	body, losses, err := c.WriteRequest(nil, v.request(shapes), dialect.Target{Model: "m"})
 	if err != nil {
 		what := ""
 		if e, ok := err.(*llm.Error); ok { //nolint:errorlint // codecs return it as it is

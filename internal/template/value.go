@@ -12,7 +12,7 @@ import (
 // a string is then read as what the variable must be. wrong says what is wrong with it.
 func (v *Variable) text(raw []byte, loose bool) (s, wrong string) {
 	kind := v.kind()
-	if loose && kind != "string" && kind != "enum" && jsonx.Kind(raw) == '"' {
+	if loose && kind != "string" && kind != "enum" && kind != imageKind && jsonx.Kind(raw) == '"' {
 		inner, _ := jsonx.String(raw)
 		inner = strings.TrimSpace(inner)
 		if jsonx.Valid([]byte(inner)) != nil {
@@ -45,6 +45,12 @@ func (v *Variable) text(raw []byte, loose bool) (s, wrong string) {
 		return v.number(raw)
 	case "list":
 		return v.list(raw)
+	case imageKind:
+		s, _, wrong := image(raw)
+		if wrong == "" {
+			wrong = v.within(int64(len(s)), "bytes")
+		}
+		return s, wrong
 	}
 	compact, err := jsonx.Compact(raw)
 	if err != nil {
