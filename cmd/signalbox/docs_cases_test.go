@@ -99,6 +99,26 @@ func repeats(t *testing.T, p *place, b block) {
 	}
 }
 
+// waits runs the block beside a service with the configuration before it.
+func waits(t *testing.T, p *place, b block) {
+	yaml := mockOnly
+	for _, other := range blocks(t) {
+		if other.file == b.file && other.line < b.line {
+			yaml = strings.Replace(mockOnly, "providers: [ { name: mock, kind: mock } ]\n", other.text, 1)
+		}
+	}
+	must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(p.ports(yaml)), 0o600))
+	up := p.serve(t)
+	defer up.Stop()
+	out := p.shell(t, b, "")
+	if n := strings.Count(out, "HTTP/1.1 200"); n != 5 {
+		t.Errorf("%d of 5 are answered:\n%s", n, out)
+	}
+	if n := strings.Count(out, "x-signalbox-waited-ms: "); n != 2 {
+		t.Errorf("%d are said to have waited, want 2:\n%s", n, out)
+	}
+}
+
 // showsHealth runs the block beside a service that has had an exchange.
 func showsHealth(t *testing.T, p *place, b block) {
 	b.text = `signalbox up --config signalbox.yaml >up.log 2>&1 &

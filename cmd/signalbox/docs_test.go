@@ -94,6 +94,7 @@ var said = []struct {
 	{"docs/alerts.md", "signalbox alerts test", testsChannel},
 	{"docs/health.md", "signalbox health", showsHealth},
 	{"docs/idempotency.md", "idempotency-key", repeats},
+	{"docs/queue.md", "x-signalbox-waited", waits},
 	{"docs/alerts.md", "signalbox usage forecast", forecasts},
 	{"docs/slo.md", "signalbox slo", asksForObjectives},
 	{"docs/ledger.md", "--server", asksTheService},

@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/mock"
 	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
 )
@@ -134,6 +139,41 @@ func TestARefusalIsWaitedFor(t *testing.T) {
 	if early != 1 {
 		t.Errorf("%d requests came to the provider before it wanted", early)
 	}
+}
+
+// TestWhatAnswersSayOfLimitsSetsThePace has a provider whose answers say that its limit is used up, on the direct path, where they
+// do not visit the service. The ledger says who waited, and for how long.
+func TestWhatAnswersSayOfLimitsSetsThePace(t *testing.T) {
+	t.Parallel()
+	m := mock.New(mock.Options{Name: "a", Seed: 7})
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name, value := range map[string]string{"x-ratelimit-limit-requests": "100", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "10s"} {
+			w.Header().Set(name, value)
+		}
+		m.ServeHTTP(w, r)
+	}))
+	t.Cleanup(h.Close)
+	s := stack.Up(t, queueYAML(h.URL, "", "wait: 30s")+"ledger: { store: sqlite:run/ledger.db }\n")
+	told := map[ledger.Millis]int{}
+	for range 40 {
+		got := post(t, s.Base+chatPath, chat("fast", false))
+		got.want(t, 200)
+		ms, _ := strconv.Atoi(got.header.Get("x-signalbox-waited-ms"))
+		told[ledger.Millis(ms)]++
+	}
+	if told[0] > 35 {
+		t.Errorf("%d of 40 did not wait: ten may go in a second", told[0])
+	}
+	stack.Eventually(t, 10*time.Second, "the ledger says the same", func() error {
+		written := map[ledger.Millis]int{}
+		for _, r := range records(t, filepath.Join(s.Dir, "run/ledger.db")) {
+			written[r.Result.Waited]++
+		}
+		if diff := cmp.Diff(told, written); diff != "" {
+			return errors.New(diff)
+		}
+		return nil
+	})
 }
 
 func TestWhoIsShedIsToldWhenToComeAgain(t *testing.T) {
