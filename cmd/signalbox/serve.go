@@ -146,11 +146,11 @@ type checkCmd struct {
 
 // Run reads a file as the service would, its secrets too.
 func (c *checkCmd) Run(s streams) error {
-	cfg, err := app.Check(context.Background(), c.File)
+	cfg, idle, err := app.Check(context.Background(), c.File)
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(s.err, cfg.Warnings().Report())
+	fmt.Fprint(s.err, cfg.Warnings().Report()+idle.Report())
 	fmt.Fprintf(s.out, "%s is valid: %d providers, %d routes, %d keys\n", c.File, len(cfg.Providers), len(cfg.Table().Routes()), len(cfg.Keys))
 	return nil
 }

@@ -452,7 +452,7 @@ func TestWhatCannotBeBuiltIsSaidWithItsPlace(t *testing.T) {
 	if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Line != 3 || !strings.Contains(faults[0].Message, "env:SIGNALBOX_TEST_UNSET") {
 		t.Errorf("got %v", err)
 	}
-	if _, again := Check(t.Context(), file); again == nil || again.Error() != err.Error() {
+	if _, _, again := Check(t.Context(), file); again == nil || again.Error() != err.Error() {
 		t.Errorf("Check says %v", again)
 	}
 }

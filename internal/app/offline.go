@@ -32,14 +32,18 @@ import (
 )
 
 // Check does everything with a configuration that New does but serve: it reads it, fetches its secrets and
-// makes its providers.
-func Check(ctx context.Context, path string) (*config.Config, error) {
+// makes its providers. What no request or no target can meet is returned beside.
+func Check(ctx context.Context, path string) (*config.Config, config.Warnings, error) {
 	cfg, err := Load(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	_, err = (&builder{kinds: all.Kinds(), mock: nowhere()}).snapshot(ctx, cfg, nil)
-	return cfg, err
+	s, err := (&builder{kinds: all.Kinds(), mock: nowhere()}).snapshot(ctx, cfg, nil)
+	if err != nil {
+		return cfg, nil, err
+	}
+	exchange.New(s, exchange.Options{}) // which finds what is known of targets
+	return cfg, cfg.Idle(s.About), nil
 }
 
 // CheckTemplate says what is wrong with a version of a template that is not in the folder of a configuration yet.
