@@ -212,7 +212,8 @@ func TestEstimatesAreAsGoodAsTheySay(t *testing.T) {
 	cheapest, reliable := routing.Named{Name: "cheapest", Policy: &policy.Cheapest{}}, routing.Named{Name: "reliable", Policy: &policy.Reliable{Within: 1}}
 	fastest := routing.Named{Name: "fastest", Policy: &policy.Fastest{By: "total", Quantile: "p50", Explore: 2}}
 	before := ways([3]int{60, 10, 30})
-	const runs, n = 30, 1500
+	const n = 1500
+	runs := *seeds
 	for _, c := range []struct {
 		name string
 		then func() (*Ways, error)

@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"flag"
 	"path/filepath"
 	"testing"
 	"time"
@@ -12,10 +13,15 @@ import (
 	"github.com/signalbox-ai/signalbox/routing/policy"
 )
 
+var (
+	count = flag.Int("exchanges", 50_000, "of the ledger that BenchmarkRun replays")
+	seeds = flag.Int("seeds", 20, "how often each case of the estimates is played")
+)
+
 // BenchmarkRun replays a ledger in a file, read once and replayed as often as is usual. One operation is an exchange: a
 // million of them take as many seconds as one takes microseconds.
 func BenchmarkRun(b *testing.B) {
-	const n = 50_000
+	n := *count
 	s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "l.db"))
 	if err != nil {
 		b.Fatal(err)
@@ -40,5 +46,5 @@ func BenchmarkRun(b *testing.B) {
 			b.Fatal(r, err)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/n, "µs/exchange")
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/exchange")
 }
