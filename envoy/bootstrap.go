@@ -8,7 +8,6 @@ import (
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	overloadv3 "github.com/envoyproxy/go-control-plane/envoy/config/overload/v3"
 	connectionsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/resource_monitors/downstream_connections/v3"
 	heapv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/resource_monitors/fixed_heap/v3"
@@ -60,7 +59,7 @@ func static(s *Spec) *bootstrapv3.Bootstrap {
 		clusters = append(clusters, provider(s, &s.Providers[i])...)
 	}
 	b.StaticResources = &bootstrapv3.Bootstrap_StaticResources{
-		Listeners: []*listenerv3.Listener{listener(s, routes(s), false)},
+		Listeners: listeners(s, routes(s), false),
 		Clusters:  clusters,
 	}
 	return b

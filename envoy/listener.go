@@ -59,6 +59,34 @@ func listener(s *Spec, table *routev3.RouteConfiguration, sds bool) *listenerv3.
 	}
 }
 
+// own renders the listener for what the service sends by itself: like that of clients, on a socket for its user alone. It
+// believes nothing of certificates.
+func own(s *Spec, table *routev3.RouteConfiguration) *listenerv3.Listener {
+	m := manager(s)
+	if table != nil {
+		m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: table}
+	} else {
+		m.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: resourceName, ConfigSource: ads()}}
+	}
+	at := pipe(strings.TrimPrefix(s.Service.Own, unixScheme))
+	at.GetPipe().Mode = 0o600
+	return &listenerv3.Listener{
+		Name: resourceName + "-own", Address: at, PerConnectionBufferLimitBytes: u32(neverFull), TrafficDirection: corev3.TrafficDirection_OUTBOUND,
+		FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{{
+			Name: "envoy.filters.network.http_connection_manager", ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(m)},
+		}}}},
+	}
+}
+
+// listeners are all of them.
+func listeners(s *Spec, table *routev3.RouteConfiguration, sds bool) []*listenerv3.Listener {
+	all := []*listenerv3.Listener{listener(s, table, sds)}
+	if s.Service.Own != "" {
+		all = append(all, own(s, table))
+	}
+	return all
+}
+
 // ownHeaders is room for what Envoy and the plan add to a request's headers.
 const ownHeaders = 32
 

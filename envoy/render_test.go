@@ -50,6 +50,7 @@ func small() Spec {
 // proven is a Spec with every proof of identity.
 func proven() Spec {
 	s := small()
+	s.Service.Own = "unix:/run/signalbox/own.sock"
 	s.TLS = TLS{Cert: "/etc/signalbox/tls.crt", Key: "/etc/signalbox/tls.key", ClientCA: "/etc/signalbox/clients.pem"}
 	s.Identity = Identity{
 		Issuers: []Issuer{

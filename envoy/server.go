@@ -191,7 +191,7 @@ func (s *Server) publish(ctx context.Context, spec *Spec, leaving map[string]dep
 		}
 	}
 	put(types.Cluster, resource.ClusterType, clusters)
-	put(types.Listener, resource.ListenerType, []types.Resource{listener(spec, nil, true)})
+	put(types.Listener, resource.ListenerType, resources(listeners(spec, nil, true)))
 	put(types.Route, resource.RouteType, []types.Resource{routes(spec)})
 	put(types.Secret, resource.SecretType, resources(secrets(spec)))
 	if err := cmp.Or(errors.Join(errs...), snap.Consistent()); err != nil {

@@ -67,7 +67,8 @@ func (t TLS) check() error {
 type Service struct {
 	Address             string
 	Cert, Key, CA, Name string
-	Room                bool // it goes by what providers' rate limits leave: of attempts that go well a share is logged, too
+	Own                 string // where Envoy listens for what the service sends by itself: "unix:" and an absolute path; "": nowhere
+	Room                bool   // it goes by what providers' rate limits leave: of attempts that go well a share is logged, too
 }
 
 // Limits protect Envoy and the service.
@@ -275,6 +276,13 @@ func (s *Spec) checkAddresses() error {
 	}
 	if (s.Service.Cert == "") != (s.Service.Key == "") || s.Service.Cert != "" && s.Service.CA == "" || s.Service.CA != "" && s.Service.Name == "" {
 		faults = append(faults, errors.New("Service: Cert, Key, CA and Name go together; CA and Name may stand alone"))
+	}
+	if path, ok := strings.CutPrefix(s.Service.Own, unixScheme); ok {
+		if err := checkSocket("Service.Own", path); err != nil {
+			faults = append(faults, err)
+		}
+	} else if s.Service.Own != "" {
+		faults = append(faults, fmt.Errorf("Service.Own: %q is not a Unix socket", s.Service.Own))
 	}
 	if path, ok := strings.CutPrefix(s.Admin, unixScheme); ok {
 		if err := checkSocket("Admin", path); err != nil {

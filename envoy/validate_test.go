@@ -30,7 +30,8 @@ func TestEnvoyAcceptsTheStaticForm(t *testing.T) {
 		"IPv6, admin on loopback, answer headers": func(s *envoy.Spec) {
 			s.Listen, s.Admin, s.AnswerHeaders, s.Identity.TrustedHops = "[::1]:8080", "127.0.0.1:9901", true, 2
 		},
-		"usage by Envoy's own filter": func(s *envoy.Spec) { s.Usage = envoy.UsageEnvoy },
+		"a socket for traffic of the service's own": func(s *envoy.Spec) { s.Service.Own = "unix:/run/own.sock" },
+		"usage by Envoy's own filter":               func(s *envoy.Spec) { s.Usage = envoy.UsageEnvoy },
 		"many providers and idle timers": func(s *envoy.Spec) {
 			for i := range 100 {
 				s.Providers = append(s.Providers, envoy.Upstream{Name: fmt.Sprintf("p-%d", i), Host: fmt.Sprintf("p%d.example", i), Port: 443, TLS: i%2 == 0})

@@ -45,7 +45,7 @@ func (b *Books) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 		Who:  ledger.Who{Team: e.Party.Team, Project: e.Party.Project, Key: cmp.Or(e.KeyName, e.Party.Key), KeyID: e.Party.Key, User: e.Party.EndUser},
 		Tags: e.Tags,
 		Asked: ledger.Asked{
-			Op: e.Op.String(), Dialect: e.Dialect, Model: e.Model, Route: e.Route, Stream: e.Stream, Arm: e.Arm, Config: metering.ConfigOf(e.Config),
+			Op: e.Op.String(), Dialect: e.Dialect, Model: e.Model, Route: e.Route, Stream: e.Stream, Arm: e.Arm, Shadows: e.Shadows, Config: metering.ConfigOf(e.Config),
 		},
 		Result: ledger.Result{Status: status(e), HTTP: e.Status, Took: ledger.Ms(e.Took), First: ledger.Ms(e.First), Waited: ledger.Ms(e.Waited), Trace: e.Trace},
 	}
@@ -200,7 +200,7 @@ func owner(b *quota.Budget) (w ledger.Who) {
 // Refused writes down a request that was refused in the plan stage, or got the answer of an earlier one.
 func (b *Books) Refused(r exchange.Refusal) {
 	t := r.Ticket
-	if r.Code == llm.CodeNone && r.Again == nil || r.Code == llm.CodeUnauthenticated || t.Who == "" {
+	if r.Code == llm.CodeNone && r.Again == nil || r.Code == llm.CodeUnauthenticated || t.Who == "" || t.By.Shadows != "" { // nobody asked for a copy
 		return
 	}
 	owner, key := t.Owner()

@@ -344,7 +344,7 @@ func (x *Exchange) step(l ticket.Leg) *metering.Step {
 func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
 	e := &metering.Ended{
 		ID: x.ID, Party: x.party(), KeyName: x.Who, Tags: x.Tags, Trace: x.Trace.ID(), Began: x.began(), Hold: x.Hold, Limits: x.snap.Limits,
-		Asked:   metering.Asked{Route: x.Route, Model: x.Model, Dialect: string(x.Dialect), Op: x.Op, Stream: x.Stream, Arm: x.Rules.Arm, Config: x.Version, Least: x.Rules.Least},
+		Asked:   metering.Asked{Route: x.Route, Model: x.Model, Dialect: string(x.Dialect), Op: x.Op, Stream: x.Stream, Arm: x.Rules.Arm, Shadows: x.By.Shadows, Config: x.Version, Least: x.Rules.Least},
 		Outcome: metering.Outcome{Status: o.Status, Took: o.Took, First: o.First, Waited: x.Waited.D(), Sent: o.Sent},
 	}
 	x.mu.Lock()

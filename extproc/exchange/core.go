@@ -18,6 +18,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/tagging"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/experiment"
+	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
@@ -93,6 +94,7 @@ type Core struct {
 	again health.Budgets
 	plans sync.Pool // of *routing.Decision
 	board *experiment.Board
+	twice *shadow.Sender
 }
 
 // Options of a Core. Zero fields get what a running service uses.
@@ -105,11 +107,12 @@ type Options struct {
 	Seed     func() uint64                                                              // of what is drawn in a decision; nil: of the exchange
 	Burn     func(route string, tags map[string]string, provider, model string) float64 // as routing.View's; nil: nothing is promised
 	Board    *experiment.Board                                                          // how experiments stand; nil: all run
+	Shadows  *shadow.Sender                                                             // nil: no request is copied, and nothing is let in as a copy
 }
 
 // New makes a Core with its first snapshot.
 func New(s *Snapshot, o Options) *Core {
-	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, draws: o.Seed != nil, heal: o.Health, burn: o.Burn, board: o.Board}
+	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, draws: o.Seed != nil, heal: o.Health, burn: o.Burn, board: o.Board, twice: o.Shadows}
 	if c.rests == nil {
 		c.rests = health.NewCooldowns()
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/feedback"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
@@ -125,6 +126,9 @@ func usableID(id string) bool {
 
 // authenticate finds out who asks, and whether that may.
 func (x *Exchange) authenticate(h Header) *llm.Error {
+	if mark := h.Get(shadow.Header); mark != "" {
+		return x.ownTraffic(mark)
+	}
 	who, err := x.in.as, error(nil)
 	if !who.Authenticated() {
 		who, err = x.snap.Keys.Admit(auth.Request{Header: h.All, Proof: x.in.proof, Now: x.in.began})
@@ -269,6 +273,11 @@ func (x *Exchange) may(model string) bool {
 
 // mayGo reports whether the client's requests may go to a target's provider.
 func (x *Exchange) mayGo(t routing.Target) bool {
+	if x.By.Shadows != "" { // what a team pays for itself is not for copies of its requests
+		if _, own := x.snap.Keys.Own(x.By.Team, t.Provider); own {
+			return false
+		}
+	}
 	s := x.in.who.Scope()
 	if s == nil || len(s.Regions) == 0 {
 		return true

@@ -40,7 +40,7 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if rerr != nil {
 		return x.refuse(rerr)
 	}
-	route, arm := route.Assigned(&p.view, x.core.board)
+	route, arm := x.assigned(p, route)
 	if rerr = x.admit(p.head, route, arm); rerr != nil {
 		return x.refuse(rerr)
 	}
@@ -127,6 +127,9 @@ func (p *planner) route(whose string) (*routing.Route, *llm.Error) {
 	scope := x.in.who.Scope()
 	if !scope.Model(asked, resolved) && !x.in.named(scope) {
 		return nil, x.unknownModel(asked)
+	}
+	if x.By.Shadows != "" {
+		return x.shadowed()
 	}
 	if name := x.in.head.Get(headerRoute); name != "" {
 		if r := t.Route(name); r != nil && r.Client.Route && scope.Route(name) {
@@ -314,6 +317,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	x.keep(p)
 	x.attempts = x.blank()
 	x.attempts[0].Path, x.attempts[0].under, x.attempts[0].pass = leg.Path, underWay, x.passFor(plan.Steps[0])
+	x.copy(p, plan.Route)
 	waited := x.in.waited
 	x.move(stPlanned)
 	x.in = nil

@@ -48,7 +48,7 @@ func (p *planner) usable(t *routing.Target) (bool, string) {
 	leg := ticket.Leg{Provider: t.Provider, Model: t.Model, Like: t.Like}
 	if !x.mayGo(*t) {
 		p.abroad = true
-		return false, "its region is not one of the key's"
+		return false, "its region is not one of the key's" // or, of a copy, its team pays for the provider itself
 	}
 	if p.whose != "" && p.whose != t.Provider {
 		return p.cannot(llm.Invalid("file_id", "the request's files are at "+p.whose+", and the model is not"))

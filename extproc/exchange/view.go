@@ -1,18 +1,24 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/signalbox-ai/signalbox/extproc/asking"
 	"github.com/signalbox-ai/signalbox/extproc/decided"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
+	"github.com/signalbox-ai/signalbox/extproc/shadowing"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
+	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/routing/failure"
@@ -33,6 +39,9 @@ type sight struct {
 func (p *planner) see(model string) {
 	x := p.x
 	o, key := x.Owner()
+	if of, _, copied := strings.Cut(x.By.Shadows, "/"); copied { // it is decided as on behalf of its client
+		o.Organization = of
+	}
 	p.view = routing.View{
 		Request: match.Request{
 			Asked: p.head.Model, Model: model, Op: x.Op, Dialect: string(x.Dialect), Stream: p.head.Stream, Bytes: int64(len(p.in.Body)), Output: p.head.MaxTokens,
@@ -110,6 +119,62 @@ func (p *planner) loses(t *routing.Target) string {
 		losses = w.losses
 	}
 	return lossPaths(losses)
+}
+
+// ownTraffic lets a copy of a request in: it is on behalf of the identity in its pass, and charged to nobody of them.
+func (x *Exchange) ownTraffic(mark string) *llm.Error {
+	who, a, err := x.core.twice.Check(mark, x.in.began)
+	if err != nil {
+		x.in.denied = "forbidden"
+		return &llm.Error{Code: llm.CodeForbidden, Op: "exchange.own", Param: shadow.Header, Message: shadow.Header + " is for what the gateway sends by itself, and this request is not its"}
+	}
+	x.in.who, x.Who, x.By, x.Rules.Arm = who, who.Name(), ticket.Charge(who), a.Arm
+	x.By.Organization, x.By.Shadows = owner.OwnTraffic, a.Exchange
+	if err := who.Use(x.Op); err != nil {
+		return asError(err)
+	}
+	return nil
+}
+
+// shadowed is the route of the arm that a copy is for.
+func (x *Exchange) shadowed() (*routing.Route, *llm.Error) {
+	for _, r := range x.snap.Table.Routes() {
+		if t := r.Trial; t != nil && t.Shadow != nil {
+			if i := slices.Index(t.Labels, x.Rules.Arm); i > 0 {
+				return t.Routes[i], nil
+			}
+		}
+	}
+	return nil, &llm.Error{Code: llm.CodeNotFound, Op: "exchange.own", Param: shadow.Header, Message: "the arm that the copy is for does not exist any more"}
+}
+
+// assigned is the route that a request gets, and the arm of an experiment that this is.
+func (x *Exchange) assigned(p *planner, r *routing.Route) (*routing.Route, string) {
+	if x.By.Shadows != "" {
+		return r, x.Rules.Arm
+	}
+	if t := r.Trial; t.Shadowed(x.ID, x.core.board) {
+		switch s := x.core.twice; {
+		case x.Type != "" || !shadowing.Repeatable(x.Op, p.head.Doc):
+			s.Skip(t.Labels[1], shadow.Stateful)
+		case s.Admit(t.Labels[1], len(p.came)):
+			return r, t.Labels[0]
+		}
+		return r, ""
+	}
+	return r.Assigned(&p.view, x.core.board)
+}
+
+// copy hands copies of a request that is on its way to those who send them, where it has any.
+func (x *Exchange) copy(p *planner, r *routing.Route) {
+	t := r.Trial
+	if t == nil || t.Shadow == nil || x.Rules.Arm == "" {
+		return
+	}
+	o, _ := x.Owner()
+	x.core.twice.Offer(shadowing.Copies(t, &shadowing.Request{
+		Method: x.method(), Path: x.Ticket.Path, Header: x.in.head, Body: p.came, Who: x.in.who, Exchange: o.Organization + "/" + cmp.Or(metering.ID(x.Hold), x.ID), Timeout: x.Rules.Total.D(),
+	}, x.snap.Registry.Sets())...)
 }
 
 // abouts is what is known of targets, found once.

@@ -40,6 +40,7 @@ type Asked struct {
 	Op      llm.Op
 	Stream  bool
 	Arm     string // of an experiment, as EXPERIMENT/ARM; "": of none
+	Shadows string // the exchange that it is a copy of, as ORGANIZATION/ID; "": it is none
 	Config  string // version of the configuration that planned it
 	Least   bool   // no target was well: the least bad was tried
 }

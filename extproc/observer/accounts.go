@@ -31,7 +31,7 @@ func NewAccounts(c *telemetry.CostMeters, t *trouble.Log, next metering.Books) *
 func (a *Accounts) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 	for i := range min(len(e.Attempts), len(c.Lines)) {
 		at, bill := &e.Attempts[i], &c.Lines[i].Bill
-		x := telemetry.Cost{Route: e.Route, Model: at.Model, Tags: e.Tags, Nano: bill.Nano, Saved: bill.Saved, Unpriced: bill.Flags&cost.Unpriced != 0}
+		x := telemetry.Cost{Route: e.Route, Model: at.Model, Tags: tagsOf(e), Nano: bill.Nano, Saved: bill.Saved, Unpriced: bill.Flags&cost.Unpriced != 0}
 		if at.Provider != nil {
 			x.Provider = at.Provider.Name
 		}
@@ -54,6 +54,14 @@ func (a *Accounts) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 		return nil
 	}
 	return a.next.Write(e, c)
+}
+
+// tagsOf are the tags whose owners pay for an exchange: of a copy none.
+func tagsOf(e *metering.Ended) map[string]string {
+	if e.Shadows != "" {
+		return nil
+	}
+	return e.Tags
 }
 
 // Keep implements metering.Books.

@@ -48,6 +48,11 @@ func (o *Observer) example(t ticket.Trace, failed bool) string {
 func (o *Observer) Refused(r exchange.Refusal) {
 	failed := r.Code != llm.CodeNone
 	e := telemetry.Exchange{Dialect: string(r.Ticket.Dialect), Outcome: "answered", Took: r.Took, Tags: r.Ticket.Tags, Arm: r.Ticket.Rules.Arm, Trace: o.example(r.Ticket.Trace, failed)}
+	if r.Ticket.By.Shadows != "" {
+		e.Outcome = "refused"
+		o.metrics.Copy(&e)
+		return
+	}
 	switch {
 	case failed:
 		e.Outcome, e.Error = "refused", r.Code.String()
@@ -117,8 +122,13 @@ func (o *Observer) Closed(c exchange.Closed) {
 	if c.Usage.Output.Known && !c.Partial {
 		e.Output = c.Usage.Output.N
 	}
-	o.metrics.Exchange(&e)
-	o.metrics.Usage(&e.Call, string(c.Source), &c.Usage, t.Tags)
+	if t.By.Shadows != "" {
+		o.metrics.Copy(&e)
+		o.metrics.Usage(&e.Call, string(c.Source), &c.Usage, nil)
+	} else {
+		o.metrics.Exchange(&e)
+		o.metrics.Usage(&e.Call, string(c.Source), &c.Usage, t.Tags)
+	}
 	if o.keeps(t.Trace, failed) {
 		o.spans.Add(closed(c))
 	}

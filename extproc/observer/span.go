@@ -156,6 +156,9 @@ func (c closed) Span() *spanv1.Span {
 	if t.Rules.Arm != "" {
 		s.Attributes = append(s.Attributes, otlp.Text("signalbox.experiment.arm", t.Rules.Arm))
 	}
+	if t.By.Shadows != "" {
+		s.Attributes = append(s.Attributes, otlp.Text("signalbox.experiment.shadows", t.By.Shadows))
+	}
 	if c.At != nil {
 		s.Attributes = append(s.Attributes, otlp.Text("gen_ai.provider.name", system(c.At.Kind)))
 	}

@@ -48,6 +48,7 @@ type Charged struct {
 	Project      string `json:"p,omitzero"`
 	Key          string `json:"k,omitzero"` // id of the key; "": its name
 	User         string `json:"u,omitzero"` // the end user, as the client says
+	Shadows      string `json:"s,omitzero"` // the exchange that it is a copy of, ORGANIZATION/ID: then Organization is owner.OwnTraffic; "": it is none
 }
 
 // Charge writes down whom an exchange of an identity is charged to.

@@ -43,6 +43,7 @@ func (c *Charged) append(b []byte) []byte {
 	b = optional(b, "p", c.Project)
 	b = optional(b, "k", c.Key)
 	b = optional(b, "u", c.User)
+	b = optional(b, "s", c.Shadows)
 	return append(b, '}')
 }
 

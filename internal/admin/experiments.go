@@ -171,6 +171,7 @@ func (s trials) GetExperiment(ctx context.Context, r *v1.GetExperimentRequest) (
 	if err != nil {
 		return nil, err
 	}
+	f.Own = true // shadows
 	now, err := s.stands(ctx)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,7 +115,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.build.replays, err = a.openReplays(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if err := a.openMock(cfg); err != nil {
+	a.build.shadows, err = a.openShadows(ctx, cfg)
+	if err := cmp.Or(err, a.openMock(cfg)); err != nil {
 		return nil, err
 	}
 	if a.sends, err = sending.New(ctx, &cfg.Telemetry, sending.Options{Version: o.Version, Metrics: a.metrics, Log: a.log}); err != nil {
@@ -128,7 +130,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	seen := &observer.Objectives{Tracker: a.build.slo.Tracker, Observer: observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors})}
-	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Burn: a.build.slo.Tracker.Burn, Board: a.build.control.Board(), Observer: a.build.accounts.Watch(seen)})
+	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Burn: a.build.slo.Tracker.Burn, Board: a.build.control.Board(), Shadows: a.build.shadows, Observer: a.build.accounts.Watch(seen)})
 	a.build.queueing(cfg, a.core)
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
@@ -253,6 +255,7 @@ func fixed(old, now *config.Config) error {
 		}
 	}
 	differs("listen.service", old.Listen.Service == now.Listen.Service)
+	differs("listen.own", old.Listen.Own == now.Listen.Own)
 	differs("listen.admin", old.Listen.Admin == now.Listen.Admin)
 	differs("envoy", old.Envoy == now.Envoy)
 	differs("tokenizer", old.Tokenizer.State == now.Tokenizer.State && maps.Equal(old.Tokenizer.Vocab, now.Tokenizer.Vocab))

@@ -9,14 +9,17 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/extproc/tagging"
 	"github.com/signalbox-ai/signalbox/internal/accounts"
+	"github.com/signalbox-ai/signalbox/internal/auth/pass"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/control"
+	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/health/upkeep"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
@@ -49,6 +52,7 @@ type builder struct {
 	built    int                // snapshots so far: two never share a version
 	control  *control.Control   // of the running program; nil: there is no store
 	replays  replays            // of the running program
+	shadows  *shadow.Sender     // of the running program
 	dry      bool               // nothing is sent: no secret is fetched, and limits are known but not counted
 	line     *queue.Queue       // of the running program
 }
@@ -81,6 +85,26 @@ func (a *App) openReplays(ctx context.Context, cfg *config.Config) (replays, err
 	}
 	out.desk = idempotency.New(p)
 	return out, nil
+}
+
+// openShadows makes what sends copies of requests. Replicas that share what keys are hashed with let in each other's.
+func (a *App) openShadows(ctx context.Context, cfg *config.Config) (*shadow.Sender, error) {
+	var shared secret.Value
+	var err error
+	if ref := cfg.Auth.Secrets.Keys; ref != "" {
+		if shared, err = ref.Resolve(ctx); err != nil {
+			return nil, config.Errors{cfg.Fault("auth.secrets.keys", err.Error())}
+		}
+	}
+	socket, err := absolute(cfg.Listen.Own)
+	if err != nil {
+		return nil, err
+	}
+	m := &a.metrics.Shadows
+	return shadow.New(shadow.Params{
+		Socket: strings.TrimPrefix(socket, "unix:"), Passes: pass.New(shared), Log: a.log, Held: m.Held,
+		Count: func(arm string, r shadow.Result) { m.Copied(arm, string(r)) },
+	}), nil
 }
 
 // run keeps leases, and stores answers, until the context ends.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/envoy"
@@ -19,7 +20,13 @@ import (
 const margin = 5 * time.Second
 
 // spec is what Envoy has to know of a configuration.
-func (a *App) spec(c *config.Config) (envoy.Spec, error) { return specOf(c, a.build) }
+func (a *App) spec(c *config.Config) (envoy.Spec, error) {
+	s, err := specOf(c, a.build)
+	if path, own := strings.CutPrefix(s.Service.Own, "unix:"); own && err == nil { // Envoy makes the socket, and no folder
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	}
+	return s, err
+}
 
 func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 	_, listen := c.Listen.HTTP.Split()
@@ -42,6 +49,11 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 	}
 	if s.Admin, err = absolute(c.Envoy.Admin); err != nil {
 		return s, err
+	}
+	if c.Shadows() {
+		if s.Service.Own, err = absolute(c.Listen.Own); err != nil {
+			return s, err
+		}
 	}
 	for _, r := range c.Table().Routes() {
 		if d := r.Deadlines.BetweenTokens; d > 0 {

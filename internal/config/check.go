@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -203,6 +204,9 @@ func (d *decoder) checkListen(c *Config) {
 	if _, ok := l.Control.Unix(); !ok && !d.bad["listen.control"] {
 		d.fail("listen.control", "control: must be unix:PATH")
 	}
+	if _, ok := l.Own.Unix(); !ok && !d.bad["listen.own"] {
+		d.fail("listen.own", "own: must be unix:PATH")
+	}
 	t := l.TLS
 	switch {
 	case d.bad["listen.tls.cert"] || d.bad["listen.tls.key"]:
@@ -225,6 +229,11 @@ func (d *decoder) checkListen(c *Config) {
 // checkAccess checks who may use what.
 func (d *decoder) checkAccess(c *Config) {
 	unique(d, "organizations", "organization", c.Organizations, func(o access.Organization) string { return o.Name })
+	for i := range c.Organizations {
+		if c.Organizations[i].Name == owner.OwnTraffic {
+			d.fail(fmt.Sprintf("organizations[%d].name", i), "name: %s is what traffic of the gateway's own is charged to", d.src.quote(owner.OwnTraffic))
+		}
+	}
 	unique(d, "teams", "team", c.Teams, func(t access.Team) string { return t.Name })
 	unique(d, "projects", "project", c.Projects, func(p access.Project) string { return p.Name })
 	unique(d, "keys", "key", c.Keys, func(k access.Key) string { return k.Name })

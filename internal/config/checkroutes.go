@@ -173,6 +173,7 @@ func (d *decoder) checkArms(c *Config, e *Experiment, of int, path string) {
 			d.checkTargets(c, &own, at)
 		}
 	}
+	d.checkShadow(c, e, path)
 	d.checkRamp(c, e, path)
 	switch {
 	case d.within(path + ".arms"):

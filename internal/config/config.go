@@ -73,6 +73,7 @@ type Listen struct {
 	Admin   Address `yaml:"admin" form:"tcp" doc:"The address of health checks and metrics. Beyond loopback, keys are required."`
 	Service Address `yaml:"service" form:"address" doc:"Where Envoy reaches the service: unix:PATH, or an address on loopback. Providers' credentials cross it."`
 	Control Address `yaml:"control" form:"address" doc:"The local socket of the admin API, unix:PATH, where there is a store. Who runs the program gets in, and root."`
+	Own     Address `yaml:"own" form:"address" doc:"The local socket of Envoy for what Signalbox sends by itself, as copies of requests (experiments of kind shadow), unix:PATH. Envoy makes it."`
 	TLS     TLS     `yaml:"tls" doc:"TLS on the clients' address."`
 }
 
@@ -281,7 +282,7 @@ func (t *Tokenizer) File() string {
 
 // preset fills a Config with what holds where the file says nothing.
 func (c *Config) preset() {
-	c.Listen = Listen{HTTP: "127.0.0.1:8080", Admin: "127.0.0.1:9180", Service: "unix:run/signalbox.sock", Control: "unix:run/control.sock"}
+	c.Listen = Listen{HTTP: "127.0.0.1:8080", Admin: "127.0.0.1:9180", Service: "unix:run/signalbox.sock", Control: "unix:run/control.sock", Own: "unix:run/own.sock"}
 	c.Defaults = Handling{
 		Deadlines:   Deadlines{FirstToken: time.Minute, BetweenTokens: 2 * time.Minute, Total: 30 * time.Minute},
 		Failover:    presetFailover(),

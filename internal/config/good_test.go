@@ -98,6 +98,13 @@ func describe(c *config.Config) string {
 			continue
 		}
 		fmt.Fprintf(&b, "  experiment %s by %s\n", r.Trial.Name, r.Trial.By)
+		if s := r.Trial.Shadow; s != nil {
+			for _, o := range c.Owned() {
+				for _, l := range o.Limits.Rules {
+					fmt.Fprintf(&b, "    shadows of %g; %s of %v: %s %s\n", s.Share, o.Organization, l.Routes, l.Spend, l.Window)
+				}
+			}
+		}
 		for i, a := range r.Trial.Routes {
 			if ramp := r.Trial.Ramp; ramp != nil && i == 1 {
 				fmt.Fprintf(&b, "    ramp %+v\n", *ramp)

@@ -2,13 +2,17 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/config/objectives"
+	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/glob"
+	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/internal/queue"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/slo"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -173,10 +177,79 @@ type Target struct {
 // Experiment compares ways in which the requests of a route are answered.
 type Experiment struct {
 	Name  string `yaml:"name" form:"name" required:"true" doc:"Its name, in the ledger, metrics and traces. Who has which arm depends on it: another name draws anew."`
+	Kind  string `yaml:"kind" enum:"compare,shadow" doc:"compare: each request gets one of the arms. shadow: every request gets the first, and a sample of them is sent to the others, too; nobody sees their answers."`
 	Route string `yaml:"route" form:"name" required:"true" doc:"The route whose requests take part, by its name. A route has one experiment at a time."`
 	By    string `yaml:"by" enum:"user,key,session,request" doc:"What keeps its arm. user: an end user, or the key where the client names none. key: a client's key. session: a conversation, or the user where it has no id. request: nothing; each request is assigned by itself."`
 	Arms  []Arm  `yaml:"arms" required:"true" max:"16" doc:"What is compared. The first is the control."`
 	Ramp  Ramp   `yaml:"ramp" doc:"Raises the share of the second of two arms by itself, and stops where it is worse than the control. It needs a store and a ledger."`
+
+	Sample string `yaml:"sample" form:"sample" doc:"Of kind shadow: how many of the requests are sent to the other arms, too. Which they are follows from their x-request-id."`
+	Budget string `yaml:"budget" form:"money" zero:"required where the kind is shadow" doc:"Of kind shadow: what all of its copies together may cost in a day (UTC), as 20 USD. What a copy may cost at most must be left before it is sent. It needs a ledger."`
+}
+
+// shadow gives the form that requests are sampled by; nil: arms are assigned.
+func (e *Experiment) shadow() *experiment.Shadow {
+	if e.Kind != kindShadow {
+		return nil
+	}
+	n, _ := observe.Millionths(e.Sample) // checked
+	return &experiment.Shadow{Share: float64(n) / 1e6}
+}
+
+// kindShadow is the kind of experiments whose other arms get copies.
+const kindShadow = "shadow"
+
+// checkShadow checks what is copied, and that nothing is said that copies have no use for.
+func (d *decoder) checkShadow(c *Config, e *Experiment, path string) {
+	if e.Kind != kindShadow {
+		for _, field := range [...]string{"sample", "budget"} {
+			if at := path + "." + field; d.nodes[at] != nil && !d.bad[at] {
+				d.fail(at, "%s: only an experiment of kind shadow has it", field)
+			}
+		}
+		return
+	}
+	own := func(at, field string) {
+		if d.nodes[at] != nil && !d.within(at) {
+			d.fail(at, "%s: an experiment of kind shadow has none: every request gets the first arm", field)
+		}
+	}
+	own(path+".ramp", "ramp")
+	for j := range e.Arms {
+		at := fmt.Sprintf("%s.arms[%d]", path, j)
+		own(at+".weight", "weight")
+		if j == 0 {
+			own(at+".targets", "targets")
+			own(at+".policy", "policy")
+		}
+	}
+	switch {
+	case e.Budget == "" && !d.within(path):
+		d.fail(path, "budget is missing: what copies may cost in a day, as 20 USD")
+	case !c.Ledger.On() && !d.within("ledger") && !d.within(path):
+		d.fail(path, "kind: what copies cost and did is told by the ledger, and there is none; add one, as ledger: { store: \"sqlite:run/ledger.db\" }")
+	}
+}
+
+// Shadows reports whether any experiment sends copies of requests.
+func (c *Config) Shadows() bool {
+	return slices.ContainsFunc(c.Experiments, func(e Experiment) bool { return e.Kind == kindShadow })
+}
+
+// Owned returns the limits of all owners, and of what the gateway sends by itself: Budgets has the clients' alone.
+func (c *Config) Owned() []budgets.Owned {
+	out := c.Access.Owned()
+	var own budgets.Owned
+	for i := range c.Experiments {
+		if e := &c.Experiments[i]; e.Kind == kindShadow {
+			own.Limits.Rules = append(own.Limits.Rules, budgets.Rule{Unit: "money", Spend: e.Budget, Window: "day", Routes: []string{e.Route}})
+		}
+	}
+	if len(own.Limits.Rules) > 0 {
+		own.Level, own.Organization = "organization", owner.OwnTraffic
+		out = append(out, own)
+	}
+	return out
 }
 
 // Ramp says how a canary is let in.
@@ -200,7 +273,7 @@ func (r *Ramp) ramp() *experiment.Ramp {
 }
 
 func (e *Experiment) preset(*Config) {
-	e.By = experiment.ByUser
+	e.By, e.Kind, e.Sample = experiment.ByUser, "compare", "1%"
 	e.Ramp = Ramp{Hold: time.Hour, Exchanges: 200, Worse: 1, Slower: 20}
 }
 
@@ -214,7 +287,7 @@ type Arm struct {
 
 // trial gives the route its experiment. Each arm is the route with what the arm has in its place.
 func (e *Experiment) trial(r *Route) *routing.Trial {
-	x := &experiment.Experiment{Name: e.Name, By: e.By, Ramp: e.Ramp.ramp()}
+	x := &experiment.Experiment{Name: e.Name, By: e.By, Ramp: e.Ramp.ramp(), Shadow: e.shadow()}
 	t := &routing.Trial{Experiment: x}
 	for i := range e.Arms {
 		a, own := &e.Arms[i], *r

@@ -44,6 +44,7 @@ func (r *Record) AppendTo(dst []byte) []byte {
 		w.text("arm", a.Arm)
 		w.text("request_id", a.Request)
 		w.text("config", a.Config)
+		w.text("shadows", a.Shadows)
 		w.close('}')
 	}
 	w.result(&r.Result)

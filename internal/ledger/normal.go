@@ -8,7 +8,7 @@ func (r *Record) Normalize() {
 	r.At = r.At.UTC().Truncate(time.Millisecond)
 	for _, s := range []*string{
 		&r.Organization, &r.ID, &r.Cause, &r.Who.Team, &r.Who.Project, &r.Who.Key, &r.Who.KeyID, &r.Who.User,
-		&r.Asked.Op, &r.Asked.Dialect, &r.Asked.Model, &r.Asked.Route, &r.Asked.Path, &r.Asked.Arm, &r.Asked.Request, &r.Said.Label, &r.Said.Comment, &r.Result.Trace, &r.Result.Why, (*string)(&r.Result.Status),
+		&r.Asked.Op, &r.Asked.Dialect, &r.Asked.Model, &r.Asked.Route, &r.Asked.Path, &r.Asked.Arm, &r.Asked.Request, &r.Asked.Shadows, &r.Said.Label, &r.Said.Comment, &r.Result.Trace, &r.Result.Why, (*string)(&r.Result.Status),
 	} {
 		*s = clean(*s)
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"regexp"
+
+	"github.com/signalbox-ai/signalbox/internal/owner"
 )
 
 // Organization is one that pays.
@@ -96,6 +98,9 @@ func (s *Store) Organizations(ctx context.Context, p Page) ([]Organization, stri
 
 // CreateOrganization makes one.
 func (t *Tx) CreateOrganization(o *Organization) error {
+	if o.Name == owner.OwnTraffic {
+		return fault(Invalid, "name", "name: %s is what traffic of the gateway's own is charged to", o.Name)
+	}
 	if err := cmp.Or(checkName("name", o.Name), checkTitle(o.Title)); err != nil {
 		return err
 	}

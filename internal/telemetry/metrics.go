@@ -56,6 +56,7 @@ type besideMeters struct {
 	Health      HealthMeters
 	SLO         SLOMeters
 	Queue       QueueMeters
+	Shadows     ShadowMeters
 }
 
 // exchangeMeters are the counter of exactly these labels and the histogram of their route.
@@ -114,6 +115,7 @@ func New(r *prometheus.Registry, o Options) *Metrics {
 	m.self.expressions = k.counterFamily("signalbox_expression_failures_total")
 	m.self.authFailures = k.counterFamily("signalbox_auth_failures_total")
 	m.Cost, m.Quota, m.Ledger, m.Export, m.Idempotency = newCost(k, m), newQuota(k), newLedger(k), newExport(k), newIdempotency(k)
+	m.Shadows = newShadows(k)
 	m.SLO = newSLO(k)
 	m.Health, m.Queue = newHealth(k), newQueue(k)
 	return m

@@ -93,6 +93,7 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 		"signalbox_queue_waiting 0",
 		`signalbox_reload_total{result="ok"} 1`,
 		`signalbox_reload_total{result="refused"} 1`,
+		`signalbox_shadow_held_bytes 0`,
 		`signalbox_swept_total 2`,
 		`signalbox_tokens_total{kind="cache_write",provider="claude",source="service"} 8`,
 		`signalbox_tokens_total{kind="cached",provider="claude",source="service"} 64`,

@@ -144,6 +144,8 @@ var table = slices.Concat(
 	),
 	within(groupTags,
 		counter("signalbox_experiment_exchanges_total", "{exchange}", "Exchanges of experiments that ended, by arm.", "arm", "outcome"),
+		counter("signalbox_shadow_copies_total", "{copy}", "Copies of requests for the shadow arms of experiments. result: answered, failed, and of what was not sent: spent (its budget of the day is), full (too many wait), too_large, stateful (sent twice, it would do something twice).", "arm", "result"),
+		gauge("signalbox_shadow_held_bytes", "By", "Bodies of copies that wait or are under way. At most 64 MiB; what comes then is not copied."),
 		counter("signalbox_tagged_exchanges_total", "{exchange}", "Exchanges that ended, for each tag of telemetry.metrics.tags.", "tag", "value", "outcome"),
 		counter("signalbox_tagged_tokens_total", "{token}", "Tokens used, for each tag of telemetry.metrics.tags.", "tag", "value", "kind"),
 		counter("signalbox_tagged_cost_usd_total", "USD", "Cost in US dollars, for each tag of telemetry.metrics.tags.", "tag", "value"),

@@ -15,6 +15,25 @@ type tagMeters struct {
 	arms      *family[prometheus.Counter] // of experiments
 }
 
+// ShadowMeters count the copies of requests that are sent to shadow arms.
+type ShadowMeters struct {
+	copies *family[prometheus.Counter]
+	held   prometheus.Gauge
+}
+
+func newShadows(k *maker) ShadowMeters {
+	return ShadowMeters{copies: k.counterFamily("signalbox_shadow_copies_total"), held: k.gauge("signalbox_shadow_held_bytes")}
+}
+
+// Copied counts a copy for an arm, as EXPERIMENT/ARM, by what became of it, a word of shadow.Result.
+func (s *ShadowMeters) Copied(arm, result string) { s.copies.get(key{arm, result}).Inc() }
+
+// Held says how many bytes copies hold.
+func (s *ShadowMeters) Held(bytes int64) { s.held.Set(float64(bytes)) }
+
+// Copy counts a copy that ended. It is no exchange of a client's.
+func (m *Metrics) Copy(e *Exchange) { m.tags.arms.get(key{e.Arm, e.Outcome}).Inc() }
+
 func newTags(k *maker, names []string) tagMeters {
 	v, labels := k.counters("signalbox_tagged_tokens_total")
 	t := tagMeters{

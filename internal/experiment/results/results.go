@@ -176,7 +176,10 @@ func (t *Tally) Ramp(since time.Duration) experiment.Seen {
 
 // unit is what was assigned, as far as a record tells.
 func (t *Tally) unit(r *ledger.Record) string {
-	id := ""
+	id, organization := "", r.Organization
+	if of, _, shadow := strings.Cut(r.Asked.Shadows, "/"); shadow { // on whose behalf it was sent
+		organization = of
+	}
 	switch t.experiment.By {
 	case experiment.ByUser:
 		if r.Who.User != "" {
@@ -188,9 +191,9 @@ func (t *Tally) unit(r *ledger.Record) string {
 		id = r.Who.KeyID
 	}
 	if id == "" {
-		return r.Organization + "\n" + r.ID
+		return organization + "\n" + r.ID
 	}
-	return r.Organization + "\n" + id
+	return organization + "\n" + id
 }
 
 func (u *sums) add(m measure, y float64) {

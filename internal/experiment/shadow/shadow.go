@@ -9,6 +9,7 @@ package shadow
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -96,6 +97,23 @@ func New(p Params) *Sender {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// Check returns on whose behalf a copy is sent that shows a pass, and what it is.
+func (s *Sender) Check(mark string, now time.Time) (who auth.Identity, a About, err error) {
+	var passes *pass.Issuer
+	if s != nil {
+		passes = s.p.Passes
+	}
+	who, about, err := passes.Check(mark, now)
+	if err != nil {
+		return who, a, err
+	}
+	a, ok := ReadAbout(about)
+	if !ok {
+		return auth.Identity{}, a, errors.New("the pass is for something else")
+	}
+	return who, a, nil
 }
 
 // Admit reports whether a body of a length can be sent to an arm now. What cannot is counted.

@@ -41,6 +41,9 @@ type Retention struct {
 type Filter struct {
 	From, Until time.Time // [From, Until) of the exchanges' admission
 	Where       []Where   // all must hold
+	// Own takes what the gateway sent by itself, too, such as shadows. Otherwise it is left out, unless Where asks for
+	// organizations.
+	Own bool
 }
 
 // Where is one condition: a dimension has one of the values. "" is a value too: none of that kind.

@@ -3,11 +3,13 @@
 package sqltext
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/owner"
 )
 
 // Flavor is how a database spells things.
@@ -62,8 +64,12 @@ func Column(dimension string) string {
 	return dimension
 }
 
-func (b *builder) where(conditions []book.Where) {
-	for _, w := range conditions {
+func (b *builder) where(f *book.Filter) {
+	if !f.Own && !slices.ContainsFunc(f.Where, func(w book.Where) bool { return w.Dimension == "organization" }) {
+		b.text(" AND organization<>")
+		b.arg(owner.OwnTraffic)
+	}
+	for _, w := range f.Where {
 		b.text(" AND ")
 		b.column(w.Dimension)
 		b.text(" IN (")
@@ -90,7 +96,7 @@ func (b *builder) records(q *book.Filter) {
 	b.arg(q.From.UnixMilli())
 	b.text(" AND at<")
 	b.arg(q.Until.UnixMilli())
-	b.where(q.Where)
+	b.where(q)
 }
 
 // Usage selects the start of the period (0 where none is asked for), the group and the sums.
@@ -125,7 +131,7 @@ func Usage(f Flavor, q *book.Query) Statement {
 		b.arg(p.Until)
 	}
 	b.text(")")
-	b.where(q.Where)
+	b.where(&q.Filter)
 	list := make([]string, keys)
 	for i := range list {
 		list[i] = strconv.Itoa(i + 1)

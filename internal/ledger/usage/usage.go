@@ -29,7 +29,7 @@ func Of(r *ledger.Record) *usagev1.Record {
 		out.Who = &usagev1.Who{Team: w.Team, Project: w.Project, Key: w.Key, KeyId: w.KeyID, EndUser: w.User}
 	}
 	if a := r.Asked; a != (ledger.Asked{}) {
-		out.Asked = &usagev1.Asked{Op: a.Op, Dialect: a.Dialect, Model: a.Model, Route: a.Route, Path: a.Path, Stream: a.Stream, Arm: a.Arm, RequestId: a.Request, Config: a.Config}
+		out.Asked = &usagev1.Asked{Op: a.Op, Dialect: a.Dialect, Model: a.Model, Route: a.Route, Path: a.Path, Stream: a.Stream, Arm: a.Arm, RequestId: a.Request, Config: a.Config, Shadows: a.Shadows}
 	}
 	out.Said = some(&usagev1.Said{Score: r.Said.Score, Label: r.Said.Label, Comment: r.Said.Comment})
 	for i := range r.Attempts {
@@ -117,7 +117,7 @@ func Record(m *usagev1.Record) (*ledger.Record, error) {
 		r.Who = ledger.Who{Team: w.Team, Project: w.Project, Key: w.Key, KeyID: w.KeyId, User: w.EndUser}
 	}
 	if a := m.Asked; a != nil {
-		r.Asked = ledger.Asked{Op: a.Op, Dialect: a.Dialect, Model: a.Model, Route: a.Route, Path: a.Path, Stream: a.Stream, Arm: a.Arm, Request: a.RequestId, Config: a.Config}
+		r.Asked = ledger.Asked{Op: a.Op, Dialect: a.Dialect, Model: a.Model, Route: a.Route, Path: a.Path, Stream: a.Stream, Arm: a.Arm, Request: a.RequestId, Config: a.Config, Shadows: a.Shadows}
 	}
 	if v := m.Said; v != nil {
 		r.Said.Score, r.Said.Label, r.Said.Comment = v.Score, v.Label, v.Comment

@@ -123,6 +123,7 @@ func Run(t *testing.T, open func(t *testing.T) book.Store) {
 		{"a key is written once", once},
 		{"corrections add up", corrections},
 		{"records are chosen and ordered", choosing},
+		{"what the gateway sends by itself is left out", own},
 		{"sums are those of the records", summing},
 		{"periods are cut at their edges", edges},
 		{"writers at once lose nothing", atOnce},

@@ -335,7 +335,9 @@ type Asked struct {
 	// x-request-id, of exchanges of experiments and of feedback.
 	RequestId string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Version of the configuration that decided it, the same on every replica.
-	Config        string `protobuf:"bytes,9,opt,name=config,proto3" json:"config,omitempty"`
+	Config string `protobuf:"bytes,9,opt,name=config,proto3" json:"config,omitempty"`
+	// The exchange that it is a copy of, as ORGANIZATION/ID: a shadow of an experiment. Empty: it is none.
+	Shadows       string `protobuf:"bytes,10,opt,name=shadows,proto3" json:"shadows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -429,6 +431,13 @@ func (x *Asked) GetRequestId() string {
 func (x *Asked) GetConfig() string {
 	if x != nil {
 		return x.Config
+	}
+	return ""
+}
+
+func (x *Asked) GetShadows() string {
+	if x != nil {
+		return x.Shadows
 	}
 	return ""
 }
@@ -1210,7 +1219,7 @@ const file_signalbox_usage_v1_usage_proto_rawDesc = "" +
 	"\aproject\x18\x02 \x01(\tR\aproject\x12\x10\n" +
 	"\x03key\x18\x03 \x01(\tR\x03key\x12\x15\n" +
 	"\x06key_id\x18\x04 \x01(\tR\x05keyId\x12\x19\n" +
-	"\bend_user\x18\x05 \x01(\tR\aendUser\"\xd2\x01\n" +
+	"\bend_user\x18\x05 \x01(\tR\aendUser\"\xec\x01\n" +
 	"\x05Asked\x12\x0e\n" +
 	"\x02op\x18\x01 \x01(\tR\x02op\x12\x18\n" +
 	"\adialect\x18\x02 \x01(\tR\adialect\x12\x14\n" +
@@ -1221,7 +1230,9 @@ const file_signalbox_usage_v1_usage_proto_rawDesc = "" +
 	"\x03arm\x18\a \x01(\tR\x03arm\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\b \x01(\tR\trequestId\x12\x16\n" +
-	"\x06config\x18\t \x01(\tR\x06config\"\xe0\x01\n" +
+	"\x06config\x18\t \x01(\tR\x06config\x12\x18\n" +
+	"\ashadows\x18\n" +
+	" \x01(\tR\ashadows\"\xe0\x01\n" +
 	"\x06Result\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
 	"\x04http\x18\x02 \x01(\x05R\x04http\x12\x17\n" +

@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
+	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
+)
+
+const shadowed = `
+store: sqlite:%[3]s/s.db
+ledger: { store: "sqlite:run/ledger.db" }
+end_user: { body: [ user ] }
+organizations: [ { name: default, limits: { requests_per_minute: 24 } } ]
+providers:
+  - { name: a, kind: mock, region: eu, base_url: %[1]s/v1, models: [ { name: echo, price: { input: 1, output: 2 } } ] }
+  - { name: b, kind: mock, region: eu, base_url: %[2]s/v1, models: [ { name: echo, price: { input: 1, output: 2 } }, { name: hang, price: { input: 1, output: 2 } } ] }
+defaults: { answer_headers: true }
+routes:
+  - { name: all, match: { models: [ smart ] }, targets: [ a/echo ] }
+experiments:
+  - { name: copy, kind: shadow, route: all, sample: 100%%, budget: %[4]s, arms: [ { name: live }, { name: next, targets: [ b/echo ] } ] }
+`
+
+// TestShadowsOnARealEnvoy: copies reach the shadow's target and never the caller, who is not charged for them.
+func TestShadowsOnARealEnvoy(t *testing.T) {
+	t.Parallel()
+	a, b := newProvider(t, "a"), newProvider(t, "b")
+	s := stack.Up(t, fmt.Sprintf(shadowed, a.url, b.url, t.TempDir(), "20 USD"))
+	api, key := administer(t, s)
+	awaitKey(t, s.Base, key)
+	const n = 24 // all that the organization may ask for in a minute
+	for i := range n {
+		stream := i%2 == 1
+		got := post(t, s.Base+chatPath, chat("smart", stream), "authorization: Bearer "+key, "x-secret-of-mine: 1")
+		got.want(t, 200, "Hello")
+		if at := got.header.Get("x-signalbox-target"); at != "a/echo" {
+			t.Errorf("the caller's answer is from %s", at)
+		}
+	}
+	post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key).want(t, 429, "requests")
+	stack.Eventually(t, 20*time.Second, "the results", func() error {
+		r, err := api.GetExperiment(context.Background(), &v1.GetExperimentRequest{Name: "copy"})
+		if err != nil {
+			return err
+		}
+		for _, arm := range r.Arms {
+			if arm.Exchanges != n || arm.Success.Value != 1 || arm.Output == 0 || arm.CostUsd.Value == 0 {
+				return fmt.Errorf("%v", arm)
+			}
+		}
+		return nil
+	})
+	calls := b.Journal()
+	if len(calls) != n {
+		t.Errorf("the shadow's target got %d requests, want %d", len(calls), n)
+	}
+	for _, c := range calls {
+		for name := range c.Header {
+			if strings.HasPrefix(strings.ToLower(name), "x-signalbox") {
+				t.Errorf("the provider got %s", name)
+			}
+		}
+		if got := c.Header.Get("authorization"); strings.Contains(got, key) {
+			t.Error("the provider got the client's key")
+		}
+	}
+	if got := get(t, s.Admin+"/metrics"); !strings.Contains(got.body, fmt.Sprintf(`signalbox_shadow_copies_total{arm="copy/next",result="answered"} %d`, n)) ||
+		!strings.Contains(got.body, fmt.Sprintf(`signalbox_exchanges_total{dialect="openai-chat",outcome="ok",route="all"} %d`, n)) {
+		t.Errorf("the metrics:\n%s", linesWith(got.body, "shadow", "exchanges_total"))
+	}
+	report := func(args ...string) string {
+		return stack.Output(t, stack.Binary(t), append([]string{"usage", "--ledger", "sqlite:" + s.Dir + "/run/ledger.db", "--by", "organization"}, args...)...)
+	}
+	if out := report(); !strings.Contains(out, "default") || strings.Contains(out, "signalbox.own") {
+		t.Errorf("the report:\n%s", out)
+	}
+	if out := report("--where", "organization=signalbox.own"); !strings.Contains(out, "signalbox.own") || strings.Contains(out, "default") {
+		t.Errorf("the report of shadows:\n%s", out)
+	}
+	for _, mark := range []string{"1", "e30.e30", strings.Repeat("x", 300)} {
+		post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key, "x-signalbox-shadow: "+mark).want(t, 403, "x-signalbox-shadow")
+	}
+	if len(b.Journal()) != n {
+		t.Error("a forged mark reached the shadow's target")
+	}
+}
+
+// TestAShadowIsNotWaitedFor has a shadow's target that never answers.
+func TestAShadowIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	a, b := newProvider(t, "a"), newProvider(t, "b")
+	s := stack.Up(t, strings.Replace(fmt.Sprintf(shadowed, a.url, b.url, t.TempDir(), "20 USD"), "b/echo ]", "b/hang ]", 1))
+	_, key := administer(t, s)
+	awaitKey(t, s.Base, key)
+	for range 10 {
+		if got := post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key); got.status != 200 || got.took > 5*time.Second {
+			t.Errorf("got %d after %s", got.status, got.took)
+		}
+	}
+	stack.Eventually(t, 10*time.Second, "all copies are under way", func() error {
+		if n := len(b.Journal()); n != 10 {
+			return fmt.Errorf("%d are", n)
+		}
+		return nil
+	})
+	if held := s.Metrics(); strings.Contains(held, "signalbox_shadow_held_bytes 0\n") {
+		t.Errorf("nothing is held of what is under way: %s", linesWith(held, "shadow"))
+	}
+}
+
+// TestShadowsHoldTheirBudget: what may cost more than is left is not sent, and its callers learn nothing of that.
+func TestShadowsHoldTheirBudget(t *testing.T) {
+	t.Parallel()
+	a, b := newProvider(t, "a"), newProvider(t, "b")
+	s := stack.Up(t, fmt.Sprintf(shadowed, a.url, b.url, t.TempDir(), "0.000001 USD"))
+	_, key := administer(t, s)
+	awaitKey(t, s.Base, key)
+	stack.Eventually(t, 10*time.Second, "it is refused", func() error {
+		post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key).want(t, 200, "Hello")
+		if m := s.Metrics(); !strings.Contains(m, `signalbox_shadow_copies_total{arm="copy/next",result="spent"}`) {
+			return fmt.Errorf("%s", linesWith(m, "shadow"))
+		}
+		return nil
+	})
+	if n := len(b.Journal()); n != 0 {
+		t.Errorf("%d copies were sent over the budget", n)
+	}
+}
+
+// awaitKey waits until a key that was issued is known.
+func awaitKey(t *testing.T, base, key string) {
+	t.Helper()
+	stack.Eventually(t, 5*time.Second, "the key", func() error {
+		if got := get(t, base+"/v1/models", "authorization: Bearer "+key); got.status != 200 {
+			return fmt.Errorf("%d", got.status)
+		}
+		return nil
+	})
+}
+
+// linesWith are the lines of a page with any of some words.
+func linesWith(page string, words ...string) string {
+	var out []string
+	for line := range strings.Lines(page) {
+		for _, w := range words {
+			if strings.Contains(line, w) && !strings.HasPrefix(line, "#") {
+				out = append(out, line)
+			}
+		}
+	}
+	return strings.Join(out, "")
+}
