@@ -22,6 +22,7 @@ const startup = 60 * time.Second
 // lab starts what is compared, each with processes of its own.
 type lab struct {
 	binary, dir, out string
+	rivalBinary      string // "": it is not measured
 	upstream         *upstream
 	pinned           bool
 	envoy            string // path of the Envoy
@@ -58,11 +59,15 @@ func (l *lab) rows(ctx context.Context, only string) ([]*row, error) {
 		{row{name: "parsed", title: "direct, usage by Envoy", whole: "direct", stream: "direct", usage: true, path: "direct", reads: "envoy"}, l.signalbox},
 		{row{name: "watched", title: "watched", whole: "watched", stream: "watched", usage: true, path: "watched"}, l.signalbox},
 		{row{name: "worked", title: "worked: translation", whole: "worked", stream: "worked", usage: true, path: "worked"}, l.signalbox},
+		{row{name: "rival", title: "Envoy AI Gateway", whole: "direct", stream: "direct", usage: true}, l.rival},
 		{row{name: "strip", title: "worked: usage stripped", stream: "strip", path: "worked"}, l.signalbox},
 	}
 	var rows []*row
 	for i := range all {
 		r := &all[i].row
+		if r.name == "rival" && l.rivalBinary == "" {
+			continue
+		}
 		if only != "" && !slices.Contains(strings.Split(only, ","), r.name) {
 			continue
 		}

@@ -35,6 +35,7 @@ const reserve = 70 * time.Second
 type options struct {
 	binary string
 	out    string
+	rival  string
 	rows   string
 	cells  string
 	rounds int
@@ -54,6 +55,7 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.binary, "binary", "bin/signalbox", "the signalbox program")
+	f.StringVar(&o.rival, "rival", "", "the external processor of Envoy AI Gateway, to be measured beside")
 	f.StringVar(&o.out, "out", "bench/out", "folder for samples and logs")
 	f.StringVar(&o.rows, "rows", "", "rows to measure, separated by commas (all)")
 	f.StringVar(&o.cells, "cells", "", "cells to measure, separated by commas (all)")
@@ -99,7 +101,7 @@ func measure(ctx context.Context, o options, w io.Writer) error {
 		return err
 	}
 	defer up.Close()
-	lab := &lab{binary: o.binary, dir: dir, out: o.out, upstream: up, pinned: o.pinned}
+	lab := &lab{binary: o.binary, rivalBinary: o.rival, dir: dir, out: o.out, upstream: up, pinned: o.pinned}
 	defer lab.stop()
 	began := time.Now()
 	rows, err := lab.rows(ctx, o.rows)

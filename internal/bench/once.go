@@ -20,7 +20,7 @@ func (l *lab) once(ctx context.Context, w io.Writer, rows []*row, rec *record) e
 	fmt.Fprintf(w, "\nMemory, RSS in MB as Envoy + service, of processes that were just started:\n\n")
 	table := [][]string{{"", "idle", fmt.Sprintf("%d open streams", open), "open, CPU of the service in 2 s, ms"}}
 	for _, r := range rows {
-		if r.service == nil || r.stream == "" {
+		if r.service == nil || r.stream == "" || r.path == "" {
 			continue
 		}
 		line, err := l.crowd(ctx, r, rec)
