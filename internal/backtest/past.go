@@ -71,7 +71,7 @@ func (t *interned[T]) number(v T) int32 {
 		if t.of == nil {
 			t.of = map[T]int32{}
 		}
-		n = int32(len(t.all)) //nolint:gosec // bounded by the number of exchanges
+		n = int32(len(t.all))
 		t.of[v], t.all = n, append(t.all, v)
 	}
 	return n
@@ -189,10 +189,10 @@ func (p *past) target(provider, model string) int32 {
 	return n
 }
 
-func size[T any](s []T) int32 { return int32(len(s)) } //nolint:gosec // bounded by Options.Most
+func size[T any](s []T) int32 { return int32(len(s)) }
 
 // short bounds a number to what is kept of it.
-func short(n int64) int32 { return int32(min(max(n, 0), 1<<31-1)) } //nolint:gosec // bounded
+func short(n int64) int32 { return int32(min(max(n, 0), 1<<31-1)) }
 
 // codeOf reads an error's word; an unknown one is the provider's fault.
 func codeOf(word string) llm.Code {

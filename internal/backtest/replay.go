@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sort"
 	"time"
 
@@ -168,12 +169,9 @@ func (r *replay) Session(by string) string { return r.unknown("its " + by) }
 func (r *replay) Tokens(_, _, _ string) int64 { return int64(r.x.prompt) }
 
 func (r *replay) unknown(what string) string {
-	for _, a := range r.asked {
-		if a == what {
-			return ""
-		}
+	if !slices.Contains(r.asked, what) {
+		r.asked = append(r.asked, what)
 	}
-	r.asked = append(r.asked, what)
 	return ""
 }
 
@@ -251,9 +249,9 @@ func (r *replay) try(o *outcome, s *routing.Step) llm.Code {
 	about := r.ways.About(s.Provider, s.Model, s.Like)
 	a, own := r.own(n)
 	own = own && !r.fresh
-	from := int32(-1)
 	if !own {
-		if from = r.draw(n); from < 0 {
+		from := r.draw(n)
+		if from < 0 {
 			o.blind = true
 			o.add(n, llm.CodeNone, 0, 0)
 			c, priced := r.price(about, s, r.x.cached, r.x.answer)

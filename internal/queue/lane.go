@@ -91,7 +91,7 @@ func (p *pool) take(tokens int64) {
 	p.asks = mean(p.asks, float64(tokens))
 }
 
-// pace is how many requests get in in a second; +Inf: nobody knows of a bound.
+// pace is how many requests a second get in; +Inf: nobody knows of a bound.
 func (p *pool) pace() float64 {
 	v := math.Inf(1)
 	if p.requests.rate > 0 {
@@ -240,7 +240,7 @@ func (l *lane) take(tokens int64) {
 	}
 }
 
-// pace is how many requests get in in a second; +Inf: nobody knows of a bound.
+// pace is how many requests a second get in; +Inf: nobody knows of a bound.
 func (l *lane) pace() float64 {
 	v := math.Inf(1)
 	if l.pacing {

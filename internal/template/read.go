@@ -59,8 +59,8 @@ func (s *Set) Read(r Request) (*Use, *llm.Error) {
 			prompt = nil
 		}
 	}
-	name, version, ofModel := strings.Cut(u.model, "@")
-	_, ofModel = s.Find(name, "")
+	name, version, _ := strings.Cut(u.model, "@")
+	_, ofModel := s.Find(name, "")
 	ofModel = ofModel && s.visible(name, r.May)
 	switch {
 	case inBody && prompt != nil:

@@ -52,7 +52,8 @@ func (u *Use) Render(most int64) (Rendered, *llm.Error) {
 		return Rendered{}, e
 	}
 	w.rest(f)
-	out.Body = append(w.dst, '}')
+	w.dst = append(w.dst, '}')
+	out.Body = w.dst
 	return out, nil
 }
 

@@ -13,8 +13,6 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
-func zero[T any](v T) *T { return &v }
-
 // support is a template with all that one can have.
 func support() *template.File {
 	return &template.File{
@@ -22,10 +20,10 @@ func support() *template.File {
 		Variables: []template.Variable{
 			{Name: "customer", Max: 40},
 			{Name: "tone", Type: "enum", Values: []string{"friendly", "formal"}, Default: template.JSON(`"friendly"`)},
-			{Name: "orders", Type: "list", Required: zero(false), Max: 3, Separator: " / "},
-			{Name: "facts", Type: "json", Required: zero(false)},
-			{Name: "age", Type: "number", Min: 1, Max: 150, Required: zero(false)},
-			{Name: "known", Type: "boolean", Required: zero(false)},
+			{Name: "orders", Type: "list", Required: new(false), Max: 3, Separator: " / "},
+			{Name: "facts", Type: "json", Required: new(false)},
+			{Name: "age", Type: "number", Min: 1, Max: 150, Required: new(false)},
+			{Name: "known", Type: "boolean", Required: new(false)},
 		},
 		Messages: []template.Message{
 			{Role: "system", Content: "You answer for ACME in a {{tone}} tone. Braces: \\{{x}}."},
@@ -33,7 +31,7 @@ func support() *template.File {
 		},
 		Tools: []template.Tool{{Name: "find_order", Description: "Finds an order", Parameters: template.JSON(`{"type":"object","properties":{"id":{"type":"string"}}}`)}},
 		Parameters: template.Parameters{
-			Temperature: zero(0.2), MaxTokens: 300,
+			Temperature: new(0.2), MaxTokens: 300,
 		},
 	}
 }

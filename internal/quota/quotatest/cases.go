@@ -213,7 +213,7 @@ var cases = []struct {
 	{"the end of a lease tells its exchanges, and what still runs is a reservation of its own", func(b *bench) {
 		b.want(b.reserve("l", "month 60, gauge 3"), "ok")
 		b.want(b.reserve("other", "month 5"), "ok")
-		b.want(b.end("a S 7 1, b V 0 0, c P 20 1, d S 9 1"), "P to S: N N N N")
+		b.want(b.end("a S 7 1, b V 0 0, c P 20 1, d S 9 1"), "P to S: "+strings.Join([]string{"N", "N", "N", "N"}, " "))
 		b.want(b.peek("month"), "used 16, reserved 25")
 		b.want(b.peek("gauge"), "used 0, reserved 1")
 		b.want(b.end("a S 7 1, c P 20 1"), "S to S")

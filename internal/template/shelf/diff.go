@@ -2,6 +2,8 @@ package shelf
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -60,7 +62,7 @@ func span(first, n int) string {
 	case 0:
 		return fmt.Sprintf("%d,0", first-1)
 	case 1:
-		return fmt.Sprint(first)
+		return strconv.Itoa(first)
 	}
 	return fmt.Sprintf("%d,%d", first, n)
 }
@@ -108,7 +110,7 @@ func longest(x, y []string) (out []edit) {
 	for i := range table {
 		table[i] = make([]int32, len(y)+1)
 	}
-	for i := len(x) - 1; i >= 0; i-- {
+	for i := range slices.Backward(x) {
 		for j := len(y) - 1; j >= 0; j-- {
 			if x[i] == y[j] {
 				table[i][j] = table[i+1][j+1] + 1

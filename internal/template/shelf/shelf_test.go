@@ -117,7 +117,7 @@ func TestVersionsAreFound(t *testing.T) {
 	s := open(t, template.Labels{"canary": 1}, "one\n", "two\n")
 	for ref, want := range map[string]string{"a": "a@2", "a@1": "a@1", "a@canary": "a@1", "b": `there is no template "b"`, "a@7": `the template a has no version "7"; there are 1, 2, canary, production`} {
 		v, err := s.Find(ref)
-		got := ""
+		var got string
 		if err != nil {
 			got = err.Error()
 		} else {
