@@ -101,6 +101,7 @@ var said = []struct {
 	{"docs/ledger.md", "signalbox usage", asksTheLedger},
 	{"docs/keys.md", "signalbox audit", listsChanges},
 	{"docs/experiments.md", "signalbox experiments", knowsCommands},
+	{"docs/experiments.md", "signalbox usage", knowsCommands},
 	{"docs/evals.md", "signalbox eval", evaluates},
 	{"docs/templates.md", "signalbox templates create", keepsTemplates},
 	{"docs/templates.md", "cat > templates/", func(t *testing.T, p *place, b block) { p.shell(t, b, "") }},
