@@ -90,6 +90,7 @@ var said = []struct {
 	{"docs/tokens.md", "signalbox tokens", countsTokens},
 	{"docs/backtest.md", "signalbox backtest", backtests},
 	{"docs/explain.md", "signalbox explain request.json", explains},
+	{"docs/explain.md", "signalbox explain 06cq", knowsCommands},
 	{"docs/providers.md", "from anthropic import", python},
 	{"docs/alerts.md", "signalbox alerts test", testsChannel},
 	{"docs/health.md", "signalbox health", showsHealth},

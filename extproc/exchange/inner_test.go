@@ -11,8 +11,10 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect/kept"
+	"github.com/signalbox-ai/signalbox/routing"
 )
 
 func header(pairs ...string) Header {
@@ -168,5 +170,19 @@ func TestTheBeginningOfAnAnswerIsOneAttempts(t *testing.T) {
 	}
 	if u, partial := x.stated(Outcome{Usage: o.Usage, Partial: true}, ticket.Leg{}); u != o.Usage || !partial {
 		t.Errorf("what Envoy read became %+v, partial: %v", u, partial)
+	}
+}
+
+func TestCopiesWaitBehindAllClients(t *testing.T) {
+	r := &routing.Route{Class: queue.Critical}
+	for _, c := range []struct {
+		shadows string
+		want    queue.Class
+	}{{"", queue.Critical}, {"an-exchange", queue.Batch}} {
+		x := &Exchange{in: &intake{}}
+		x.By.Shadows = c.shadows
+		if e := x.rank(r); e != nil || x.in.class != c.want {
+			t.Errorf("of %q: %v, %v", c.shadows, x.in.class, e)
+		}
 	}
 }

@@ -306,6 +306,10 @@ const headerPriority = headerPrefix + "priority"
 // rank finds out how important the request is.
 func (x *Exchange) rank(r *routing.Route) *llm.Error {
 	x.in.class = r.Class
+	if x.By.Shadows != "" { // a copy takes no client's place
+		x.in.class = queue.Batch
+		return nil
+	}
 	s := ""
 	if r.Client.Priority {
 		s = x.in.head.Get(headerPriority)
