@@ -188,3 +188,36 @@ func freePort(ctx context.Context) (string, error) {
 	_, port, err := net.SplitHostPort(a.Addr().String())
 	return port, errors.Join(err, a.Close())
 }
+
+// rival starts Envoy AI Gateway's processor and an Envoy that is configured as its controller would.
+func (l *lab) rival(ctx context.Context, r *row) error {
+	config, socket := filepath.Join(l.dir, "rival-config.yaml"), filepath.Join(l.dir, "r.sock")
+	if err := os.WriteFile(config, []byte(rivalConfig), 0o600); err != nil {
+		return err
+	}
+	admin, err := freePort(ctx)
+	if err != nil {
+		return err
+	}
+	if r.service, err = l.run(ctx, "rival-service", l.rivalBinary, "-configPath", config, "-extProcAddr", "unix://"+socket, "-adminPort", admin); err != nil {
+		return err
+	}
+	port, err := freePort(ctx)
+	if err != nil {
+		return err
+	}
+	r.addr = "127.0.0.1:" + port
+	_, upstream, _ := net.SplitHostPort(l.upstream.addr())
+	var backends []string
+	for i := range 3 {
+		backends = append(backends, fmt.Sprintf(rivalBackend, upstream, i))
+	}
+	file := filepath.Join(l.dir, "rival.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, rivalEnvoy, port, socket, strings.Join(backends, ", ")), 0o600); err != nil {
+		return err
+	}
+	if r.envoy, err = l.run(ctx, "rival-envoy", l.envoy, envoyArgs(file)...); err != nil {
+		return err
+	}
+	return l.await(ctx, r, r.envoy, r.service)
+}
