@@ -33,7 +33,7 @@ ledger: { store: "sqlite:run/ledger.db" }
 idempotency: { store: memory }
 routes:
   - { name: echo, match: { models: [ echo ] }, policy: [ healthy, least-busy ], targets: [ one/echo, two/echo ] }
-  - { name: fails, match: { models: [ fails ] }, targets: [ one/status:503, one/echo ] }
+  - { name: fails, match: { models: [ fails ] }, targets: [ one/503, one/echo ] }
   - { name: cut, match: { models: [ cut ] }, targets: [ "one/tokens:50+cut:3" ] }
 `
 
