@@ -118,7 +118,7 @@ func (s *Sender) Check(mark string, now time.Time) (who auth.Identity, a About, 
 
 // Admit reports whether a body of a length can be sent to an arm now. What cannot is counted.
 func (s *Sender) Admit(arm string, length int) bool {
-	switch until, _ := s.resting(arm); {
+	switch until := s.resting(arm); {
 	case s == nil:
 		return false
 	case length > MostBody:
@@ -140,15 +140,15 @@ func (s *Sender) Skip(arm string, why Result) {
 	}
 }
 
-func (s *Sender) resting(arm string) (time.Time, bool) {
+// resting is until when nothing is sent to an arm, whose budget is spent; zero: it is not.
+func (s *Sender) resting(arm string) (until time.Time) {
 	if s == nil {
-		return time.Time{}, false
+		return until
 	}
-	v, ok := s.rests.Load(arm)
-	if !ok {
-		return time.Time{}, false
+	if v, ok := s.rests.Load(arm); ok {
+		until = v.(time.Time)
 	}
-	return v.(time.Time), true
+	return until
 }
 
 // Offer takes copies, each with a body of its own or with one that they share. It does not wait: what there is no room for is
@@ -208,7 +208,7 @@ func (s *Sender) Run(ctx context.Context) {
 
 // send sends a copy and reads its answer to the end.
 func (s *Sender) send(ctx context.Context, c *Copy) Result {
-	if until, _ := s.resting(c.Arm); s.p.Now().Before(until) {
+	if until := s.resting(c.Arm); s.p.Now().Before(until) {
 		return Spent
 	}
 	d := longest
