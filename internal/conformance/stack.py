@@ -81,6 +81,9 @@ def mock_routes():
            "deadlines": {"first_token": "400ms", "answer": "400ms", "between_tokens": "400ms", "total": "5s"}}
     yield {"name": "moves-on", "match": {"models": ["moves-on"]}, "targets": ["mock/error-first", "mock/503", "mock/echo"],
            "deadlines": {"first_token": "5s"}}
+    for n, client in enumerate(("py-openai", "py-anthropic", "js-openai", "js-anthropic"), 1):  # a target that failed for one would rest for the next
+        yield {"name": "moves-on-" + client, "match": {"models": ["moves-on-" + client]},
+               "targets": [f"mock/pace:{n}ms+error-first", f"mock/503:{n}", "mock/echo"], "deadlines": {"first_token": "5s"}}
 
 
 class Stack:
@@ -224,7 +227,7 @@ def start(stack, cases, with_gateway=True):
                   env={"CONFORMANCE_UPSTREAM_KEY": "upstream-" + secrets.token_hex(8)},
                   extra={"defaults": {"answer_headers": True}, "log": {"level": "warn"}})
     ways["gateway"] = {**shared, "SB_WAY": "gateway", "SB_BASE": stack.base, "SB_MOCK": stack.base, "SB_FAKE": stack.base,
-                       "SB_KEY": stack.key, "SB_MODELS": "mock/* chat-only/* messages-only/* hasty/* moves-on"}
+                       "SB_KEY": stack.key, "SB_MODELS": "mock/* chat-only/* messages-only/* hasty/* moves-on moves-on-*"}
     return ways
 
 

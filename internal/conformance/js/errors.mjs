@@ -75,9 +75,9 @@ for (const [name, s] of Object.entries(sdks)) {
     }
     test(`${name} first-token failover`, async () => {
       onlyGateway();
-      const { data, response } = await s.ask(client, 'moves-on', { stream: true }).withResponse();
+      const { data, response } = await s.ask(client, `moves-on-js-${name}`, { stream: true }).withResponse();
       assert.equal((await collect(data)).map((e) => s.text(e) ?? '').join(''), 'Hello');
-      assert.match(response.headers.get('x-signalbox-attempts'), /^[123]$/); // a target that rests by now is passed over
+      assert.equal(response.headers.get('x-signalbox-attempts'), '3');
     });
     test(`${name} client cancels in mid-stream`, async () => {
       const words = name === 'openai' ? 995 : 996;
