@@ -155,7 +155,6 @@ test-quota: check-tools build ## quotas at length: random histories on memory an
 .PHONY: simulate
 simulate: ## what routing promises, in fake time, played fifty times over
 	$(GO) test -count=1 -timeout 20m -v ./routing/sim -seeds 50
-	$(GO) test -count=1 -timeout 20m -v -run Estimates ./internal/backtest -seeds 30
 
 .PHONY: soak
 soak: check-tools build ## ten minutes of mixed load with everything on: memory, goroutines and open files must not grow

@@ -15,7 +15,7 @@ import (
 
 var (
 	count = flag.Int("exchanges", 50_000, "of the ledger that BenchmarkRun replays")
-	seeds = flag.Int("seeds", 20, "how often each case of the estimates is played")
+	seeds = flag.Int("seeds", 30, "how often each case of the estimates is played")
 )
 
 // BenchmarkRun replays a ledger in a file, read once and replayed as often as is usual. One operation is an exchange: a
