@@ -46,7 +46,7 @@ func TestWhatIsMendedIsTheValue(outer *testing.T) {
 	rapid.Check(outer, func(t *rapid.T) {
 		value, err := jsonx.Encode(map[string]any{"a": rapid.String().Draw(t, "a"), "b": rapid.SliceOf(rapid.String()).Draw(t, "b")})
 		if err != nil {
-			t.Skip()
+			t.Skip("JSON has no such text: another is drawn")
 		}
 		got, _ := mend.Text([]byte(around.Draw(t, "before") + string(value) + around.Draw(t, "after")))
 		if string(got) != string(value) {
