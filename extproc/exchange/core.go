@@ -251,9 +251,13 @@ func (x *Exchange) vacate(n int) {
 
 // usedRoom tells how many tokens attempt n has used.
 func (x *Exchange) usedRoom(n int, u *llm.Usage) {
-	if x.snap.Line != nil && u.Known() {
-		x.snap.Line.Correct(x.attempts[n-1].pass, u.Input.N+u.Output.N)
+	if x.snap.Line == nil || !u.Known() {
+		return
 	}
+	x.mu.Lock()
+	pass := x.attempts[n-1].pass
+	x.mu.Unlock()
+	x.snap.Line.Correct(pass, u.Input.N+u.Output.N)
 }
 
 // Times of the sweep.

@@ -90,7 +90,7 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 // name gives the exchange its id, and its place in a trace.
 func (x *Exchange) name(h Header) {
 	x.ID = strings.Clone(h.Get("x-request-id")) // what outlives the head must not hold all of it
-	if !usableID(x.ID) || x.core.live.Get(x.ID) != nil || x.core.live.Over(x.ID) {
+	if !usableID(x.ID) || x.core.live.Taken(x.ID) {
 		x.ID = newID()
 	}
 	if t := x.snap.Trace; t != nil {

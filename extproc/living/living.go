@@ -57,14 +57,27 @@ func (t *Table[T]) Claim(id string) bool {
 	p := t.of(id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, taken := p.m[id]; taken {
-		return false
-	}
-	if _, over := p.over[id]; over {
+	if p.taken(id) {
 		return false
 	}
 	p.m[id] = nil
 	return true
+}
+
+// Taken reports whether an id is not free: claimed, in use, or of what ended a moment ago.
+func (t *Table[T]) Taken(id string) bool {
+	p := t.of(id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.taken(id)
+}
+
+func (p *part[T]) taken(id string) bool {
+	if _, held := p.m[id]; held {
+		return true
+	}
+	_, over := p.over[id]
+	return over
 }
 
 // Get returns what is under an id; nil: nothing, or what is over.

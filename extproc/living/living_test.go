@@ -31,8 +31,11 @@ func TestAnIdIsTakenFromItsClaimUntilItIsForgotten(t *testing.T) {
 	if !tab.Over("a") {
 		t.Error("it was forgotten too early")
 	}
+	if !tab.Taken("a") || tab.Taken("b") {
+		t.Error("what is over is taken, and what never was is not")
+	}
 	tab.Forget(at)
-	if tab.Over("a") || !tab.Claim("a") {
+	if tab.Over("a") || tab.Taken("a") || !tab.Claim("a") {
 		t.Error("what is forgotten is free")
 	}
 	tab.Remove("a")
