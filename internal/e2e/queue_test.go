@@ -154,15 +154,27 @@ func TestWhatAnswersSayOfLimitsSetsThePace(t *testing.T) {
 	}))
 	t.Cleanup(h.Close)
 	s := stack.Up(t, queueYAML(h.URL, "", "wait: 30s")+"ledger: { store: sqlite:run/ledger.db }\n")
-	told := map[ledger.Millis]int{}
-	for range 40 {
+	told, waited := map[ledger.Millis]int{}, 0
+	ask := func() bool {
 		got := post(t, s.Base+chatPath, chat("fast", false))
 		got.want(t, 200)
 		ms, _ := strconv.Atoi(got.header.Get("x-signalbox-waited-ms"))
 		told[ledger.Millis(ms)]++
+		return ms > 0
 	}
-	if told[0] > 35 {
-		t.Errorf("%d of 40 did not wait: ten may go in a second", told[0])
+	// Envoy's log tells of a sample of the answers, a moment after them: forty requests may be over by then.
+	for end := time.Now().Add(10 * time.Second); !ask(); {
+		if time.Now().After(end) {
+			t.Fatal("nobody waits, though answers say that nothing is left")
+		}
+	}
+	for range 20 {
+		if ask() {
+			waited++
+		}
+	}
+	if waited < 10 {
+		t.Errorf("%d of 20 waited: ten may go in a second", waited)
 	}
 	stack.Eventually(t, 10*time.Second, "the ledger says the same", func() error {
 		written := map[ledger.Millis]int{}
