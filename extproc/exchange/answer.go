@@ -10,6 +10,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/checks"
 	"github.com/signalbox-ai/signalbox/extproc/content"
+	"github.com/signalbox-ai/signalbox/extproc/course"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/inflate"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -75,13 +76,13 @@ func (a *Attempt) judge(status int, h Header, end bool) []Reply {
 	}
 	if l, ok := a.client.(dialect.Listener); ok && status == http.StatusSwitchingProtocols {
 		s.phase, s.pipe.reader = phListen, l.NewListener()
-		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: status, Provider: providerID(h)})
+		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Status: status, Provider: providerID(h)})
 		return []Reply{{To: ToAnswerHead, Done: end}}
 	}
 	if status >= 300 {
 		s.phase = phError
 	} else if !a.open() {
-		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: status, Provider: providerID(h)})
+		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Status: status, Provider: providerID(h)})
 		if a.listens() {
 			s.pipe.reader = a.client.NewReader(nil, a.streams(h.Get("content-type")))
 		}
@@ -270,7 +271,7 @@ func (a *Attempt) feed(chunk []byte, end bool) {
 func (a *Attempt) broke(e *llm.Error) {
 	a.x.mu.Lock()
 	defer a.x.mu.Unlock()
-	if at := &a.x.attempts[a.n-1]; at.Err == nil {
+	if at := &a.x.course.At[a.n-1]; at.Err == nil {
 		at.Err = e
 	}
 }
@@ -282,7 +283,7 @@ func (a *Attempt) release(end bool) []Reply {
 	rewrites := s.pipe.writer != nil || s.pipe.strip != nil || s.pipe.mended != ""
 	if !s.pipe.sent {
 		s.pipe.sent = true
-		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: s.pipe.failed, Provider: providerID(s.header)})
+		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Status: s.status, Err: s.pipe.failed, Provider: providerID(s.header)})
 		h := a.passHead()
 		if rewrites {
 			h = Reply{To: ToAnswerHead}
@@ -389,7 +390,7 @@ func (a *Attempt) Expire() ([]Reply, error) {
 	}
 	if t := a.x.Rules.Total.D(); t > 0 && a.x.core.now().Sub(a.x.began()) >= t { // no time is left for another target
 		e := &llm.Error{Code: llm.CodeTimeout, Message: "no answer within " + t.String() + " in all", Status: http.StatusGatewayTimeout}
-		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: a.ans.status, Err: e})
+		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Status: a.ans.status, Err: e})
 		a.ans.phase = phPassed
 		return []Reply{{To: ToAnswerHead, Done: true, Answer: answer(a.server, e, a.x.ID)}}, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/counting"
+	"github.com/signalbox-ai/signalbox/extproc/course"
 	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/health"
@@ -60,7 +61,7 @@ func (c *Core) Try(held string, n int, cluster string, h Header) (*Attempt, *Ans
 	}
 	x.mu.Lock()
 	x.tried = max(x.tried, a.n)
-	x.attempts[i].Path = a.leg.Path
+	x.course.At[i].Path = a.leg.Path
 	x.mu.Unlock()
 	x.begin(a.n)
 	return a, nil
@@ -72,11 +73,10 @@ func (x *Exchange) mayTry(n int) bool {
 	if n == 1 {
 		return true
 	}
-	if x.stopped(n-1) || x.spent(n-1) {
+	if x.stopped(n-1) || x.exhausted(n-1) {
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		a := &x.attempts[n-1]
-		a.Known, a.Logged, a.under = true, true, unmade
+		x.course.At[n-1].Unmake(nil)
 		return false
 	}
 	now := x.core.now()
@@ -92,10 +92,19 @@ func (x *Exchange) mayTry(n int) bool {
 	x.core.log.Debug("attempt not made", "exchange", x.ID, "trace_id", x.Trace.ID(), "attempt", n, "target", l.Target(), "why", why)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	a := &x.attempts[n-1]
-	a.Known, a.Logged, a.under = true, true, unmade
-	a.Err = &llm.Error{Code: llm.CodeOverloaded, Reason: why, After: time.Second + time.Duration(x.core.seed()%uint64(4*time.Second))}
+	x.course.At[n-1].Unmake(&llm.Error{Code: llm.CodeOverloaded, Reason: why, After: time.Second + time.Duration(x.core.seed()%uint64(4*time.Second))})
 	return false
+}
+
+// stopped reports whether the attempt that Envoy made before the step at i failed in a way after which none may follow.
+func (x *Exchange) stopped(i int) bool {
+	on := &x.failover().On
+	if !on.Waits() {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.course.Stopped(i, on)
 }
 
 // ready reports whether the step at i, or one behind it, has a breaker that is not open.
@@ -130,9 +139,9 @@ func (x *Exchange) promising(steps []routing.Step, now time.Time) []routing.Step
 // begin tells the health of its target that attempt n is sent.
 func (x *Exchange) begin(n int) {
 	x.mu.Lock()
-	first := x.attempts[n-1].under == notBegun
+	first := x.course.At[n-1].Under == course.NotBegun
 	if first {
-		x.attempts[n-1].under = underWay
+		x.course.At[n-1].Under = course.UnderWay
 	}
 	x.mu.Unlock()
 	if l := &x.Steps[n-1]; first {
@@ -174,15 +183,15 @@ func (x *Exchange) least() string {
 // learn tells the health of its target how attempt n ended, once.
 func (x *Exchange) learn(n int, a health.Attempt) {
 	x.mu.Lock()
-	under := x.attempts[n-1].under
-	x.attempts[n-1].under = learnt
+	under := x.course.At[n-1].Under
+	x.course.At[n-1].Under = course.Learnt
 	x.mu.Unlock()
-	if under >= learnt {
+	if under >= course.Learnt {
 		return
 	}
 	l, now := &x.Steps[n-1], x.core.now()
 	at := x.core.heal.Of(l.Provider, l.Model)
-	if under != underWay {
+	if under != course.UnderWay {
 		at.Begin(l.Key, now)
 	}
 	a.Key = l.Key
@@ -195,17 +204,17 @@ func (x *Exchange) learn(n int, a health.Attempt) {
 func (x *Exchange) forget(n int) {
 	for i := range n {
 		x.mu.Lock()
-		a := x.attempts[i]
-		lost := a.under == underWay && a.Err == nil
+		a := x.course.At[i]
+		lost := a.Under == course.UnderWay && a.Err == nil
 		if lost {
-			x.attempts[i].under = dropped
+			x.course.At[i].Under = course.Dropped
 		}
 		x.mu.Unlock()
 		switch {
 		case lost:
 			x.vacate(i + 1)
 			x.core.heal.Of(x.Steps[i].Provider, x.Steps[i].Model).Drop(x.Steps[i].Key, x.core.now())
-		case a.under == underWay:
+		case a.Under == course.UnderWay:
 			x.learn(i+1, health.Attempt{Code: harm(a.Err, a.Err.Code), First: a.First, Took: a.Took})
 		}
 	}
@@ -231,7 +240,7 @@ func (a *Attempt) Request(ctx context.Context, body []byte) Reply {
 	if err != nil {
 		e := asError(err)
 		a.x.core.log.Warn("attempt cannot be made", "exchange", a.x.ID, "trace_id", a.x.Trace.ID(), "attempt", a.n, "target", a.leg.Target(), "error", e.Error())
-		a.x.note(a.n, Attempted{Path: a.leg.Path, Err: e})
+		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Err: e})
 		return Reply{To: ToRequestBody, Done: true, Answer: answer(a.server, e, a.x.ID)}
 	}
 	a.sent = a.x.core.now()
@@ -370,10 +379,4 @@ func (a *Attempt) End() {
 	a.x.mu.Lock()
 	defer a.x.mu.Unlock()
 	a.x.usage, a.x.counted = u, true
-}
-
-// spent reports whether the attempts that the route allows were made before the step at i.
-func (x *Exchange) spent(i int) bool {
-	most := x.failover().Attempts
-	return most > 0 && x.number(i) >= most
 }

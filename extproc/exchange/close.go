@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/content"
+	"github.com/signalbox-ai/signalbox/extproc/course"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
@@ -174,7 +175,7 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 	if provider == ServiceCluster {
 		return
 	}
-	a := Attempted{Status: e.Status, Took: e.Took, First: e.First, Provider: providerID(e.Header)}
+	a := course.Attempted{Status: e.Status, Took: e.Took, First: e.First, Provider: providerID(e.Header)}
 	if code := e.code(); code != llm.CodeNone {
 		a.Err = &llm.Error{Code: code, After: retryAfter(e.Header, c.now())}
 	}
@@ -218,19 +219,14 @@ func harm(e *llm.Error, code llm.Code) llm.Code {
 	return code
 }
 
-// logged finds the attempt that the next log entry belongs to: the first without one, at the provider (a
-// connection that was never made is logged by the guard's name, which says nothing).
-func (x *Exchange) logged(provider string) (n int, leg ticket.Leg, known Attempted) {
+// logged finds the attempt that the next log entry of a provider belongs to, as course.Log does; n is 0 where there is none.
+func (x *Exchange) logged(provider string) (n int, leg ticket.Leg, known course.Attempted) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for i := range x.Steps {
-		if !x.attempts[i].Logged && (x.Steps[i].Provider == provider || x.snap.Providers[provider] == nil) {
-			x.attempts[i].Logged = true
-			leg = x.Steps[i]
-			return i + 1, leg, x.attempts[i]
-		}
+	if n = x.course.Log(provider, x.snap.Providers[provider] != nil); n > 0 {
+		leg, known = x.Steps[n-1], x.course.At[n-1]
 	}
-	return 0, ticket.Leg{}, Attempted{}
+	return n, leg, known
 }
 
 func (e *AttemptEntry) code() llm.Code {
@@ -276,8 +272,8 @@ func (x *Exchange) close(o Outcome) {
 	x.closed = x.core.now()
 	x.first = nil
 	usage, counted := x.usage, x.counted
-	n := x.lastOf(max(x.nthOf(o.Tries)+1, x.tried, 1))
-	last, broke := x.Steps[n-1], x.attempts[n-1].Err != nil
+	n := x.course.Last(max(x.course.Nth(o.Tries)+1, x.tried, 1))
+	last, broke := x.Steps[n-1], x.course.At[n-1].Err != nil
 	x.mu.Unlock()
 	source := FromService
 	if !counted {
@@ -350,13 +346,13 @@ func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := range n {
-		l, a := x.Steps[i], &x.attempts[i]
-		if a.none() {
+		l, a := x.Steps[i], &x.course.At[i]
+		if a.None() {
 			continue
 		}
-		t := metering.Attempt{Step: *x.step(l), Credential: l.Key, Path: l.Path.String(), Ended: a.billed(i == n-1, o.Sent), Status: a.Status, Took: a.Took, First: a.First, RequestID: a.Provider}
-		if a.used != nil {
-			t.Used = *a.used
+		t := metering.Attempt{Step: *x.step(l), Credential: l.Key, Path: l.Path.String(), Ended: a.Billed(i == n-1, o.Sent), Status: a.Status, Took: a.Took, First: a.First, RequestID: a.Provider}
+		if a.Used != nil {
+			t.Used = *a.Used
 		}
 		if a.Err != nil {
 			t.Code = a.Err.Code.String()
@@ -368,35 +364,6 @@ func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
 		e.Attempts = append(e.Attempts, t)
 	}
 	return e
-}
-
-// billed says how an attempt ended that failed, or that another followed. Of an answer that came to nothing before the
-// client saw of it, the provider's words decide; only the last may have been broken off in its middle.
-func (a *Attempted) billed(last bool, sent uint64) billing.Ended {
-	broken := last && sent > 0
-	switch {
-	case a.Err != nil && a.Err.Code == llm.CodeConnect:
-		return billing.Unsent
-	case a.unwanted() && a.used != nil && a.used.Output.Known:
-		return billing.Completed
-	case a.unwanted():
-		return billing.Aborted
-	case a.Status >= 300:
-		return billing.Refused
-	case broken:
-		return billing.Aborted
-	case a.Status > 0 && a.Err != nil && a.Err.Code != llm.CodeTimeout && a.Err.Code != llm.CodeReset:
-		return billing.Refused // an error behind 200
-	}
-	return billing.CutEarly
-}
-
-// unwanted reports whether an attempt was answered, and the answer was not taken.
-func (a *Attempted) unwanted() bool {
-	if a.Err == nil || a.Status == 0 || a.Status >= 300 {
-		return false
-	}
-	return a.Err.Code == llm.CodeBlocked || a.Err.Reason == failure.ReasonInvalidOutput
 }
 
 // billed says how the last attempt ended, by the log entry of its request.
@@ -456,8 +423,8 @@ func (x *Exchange) wentWell(o Outcome) {
 		return
 	}
 	x.mu.Lock()
-	a := x.attempts[n-1]
-	x.attempts[n-1].Logged = true
+	a := x.course.At[n-1]
+	x.course.At[n-1].Logged = true
 	x.mu.Unlock()
 	if a.Logged {
 		return

@@ -232,9 +232,9 @@ func (x *Exchange) occupy(n int) {
 		return
 	}
 	l := &x.Steps[n-1]
-	pass := x.snap.Line.Force(queue.Lane{Provider: l.Provider, Model: l.Model, Key: l.Key}, x.attempts[0].pass.Tokens())
+	pass := x.snap.Line.Force(queue.Lane{Provider: l.Provider, Model: l.Model, Key: l.Key}, x.course.At[0].Pass.Tokens())
 	x.mu.Lock()
-	x.attempts[n-1].pass = pass
+	x.course.At[n-1].Pass = pass
 	x.mu.Unlock()
 }
 
@@ -244,7 +244,7 @@ func (x *Exchange) vacate(n int) {
 		return
 	}
 	x.mu.Lock()
-	pass := x.attempts[n-1].pass
+	pass := x.course.At[n-1].Pass
 	x.mu.Unlock()
 	x.snap.Line.Leave(pass)
 }
@@ -255,7 +255,7 @@ func (x *Exchange) usedRoom(n int, u *llm.Usage) {
 		return
 	}
 	x.mu.Lock()
-	pass := x.attempts[n-1].pass
+	pass := x.course.At[n-1].Pass
 	x.mu.Unlock()
 	x.snap.Line.Correct(pass, u.Input.N+u.Output.N)
 }

@@ -12,10 +12,8 @@
 package exchange
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -24,16 +22,14 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/checks"
 	"github.com/signalbox-ai/signalbox/extproc/content"
 	"github.com/signalbox-ai/signalbox/extproc/counting"
+	"github.com/signalbox-ai/signalbox/extproc/course"
 	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
-	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/llm"
-	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
-	"github.com/signalbox-ai/signalbox/routing/failure"
 )
 
 // state is where an exchange stands. moves says what may follow what; everything else is a fault.
@@ -63,15 +59,15 @@ type Exchange struct {
 
 	ticket.Ticket // set once, by the plan stage or from Envoy
 
-	mu       sync.Mutex
-	state    state
-	attempts []Attempted   // what each attempt came to, as far as known; index 0 is attempt 1
-	news     chan struct{} // closed and replaced whenever attempts changes
-	usage    llm.Usage
-	counted  bool // usage was read by the service
-	tried    int  // the highest attempt that reached the service
-	closed   time.Time
-	first    *written // attempt 1's body, until it is taken
+	mu      sync.Mutex
+	state   state
+	course  course.Course // what each attempt came to, as far as known
+	news    chan struct{} // closed and replaced whenever more of that is known
+	usage   llm.Usage
+	counted bool // usage was read by the service
+	tried   int  // the highest attempt that reached the service
+	closed  time.Time
+	first   *written // attempt 1's body, until it is taken
 	watched
 }
 
@@ -109,34 +105,6 @@ type written struct {
 	losses []llm.Loss
 	req    *llm.Request
 }
-
-// Attempted is what an attempt came to.
-type Attempted struct {
-	Known    bool
-	Logged   bool // its end was counted
-	Path     ticket.Path
-	Status   int // of the provider's answer; 0: none came
-	Err      *llm.Error
-	Provider string // the provider's own request id
-	Took     time.Duration
-	First    time.Duration // to the first byte; 0: none came
-	under    stage
-	used     *llm.Usage // of an answer that came and was not wanted
-	pass     queue.Pass // its room at the provider
-}
-
-// stage is how far an attempt is, for the health of its target.
-type stage uint8
-
-const (
-	notBegun stage = iota
-	underWay
-	dropped // its exchange ended, and nobody had said how it did: its entry may still come
-	learnt
-	unmade // it was not made
-	passed // it was passed over: it is no attempt of Envoy's
-	turn   // it is none at a target: the service says how to go on
-)
 
 // Begin starts the plan stage of an exchange.
 func (c *Core) Begin() *Exchange {
@@ -181,7 +149,7 @@ func (c *Core) find(held string) (*Exchange, error) {
 // adopt makes an exchange of another process, or of an earlier life of this one, from its ticket.
 func (c *Core) adopt(t *ticket.Ticket) *Exchange {
 	x := &Exchange{core: c, snap: c.snap.Load(), Ticket: *t, state: stPlanned, news: make(chan struct{})}
-	x.attempts = x.blank()
+	x.course = course.New(x.Steps)
 	return c.live.Add(x.ID, x)
 }
 
@@ -189,38 +157,117 @@ func (c *Core) adopt(t *ticket.Ticket) *Exchange {
 func (x *Exchange) began() time.Time { return time.UnixMilli(x.Began) }
 
 // note records what attempt n (from 1) came to. What the service itself saw stands against the log.
-func (x *Exchange) note(n int, a Attempted) {
+func (x *Exchange) note(n int, a course.Attempted) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if n < 1 || n > len(x.attempts) {
-		return
+	if x.course.Note(n, a) {
+		close(x.news)
+		x.news = make(chan struct{})
 	}
-	old := &x.attempts[n-1]
-	if old.Known {
-		if old.Took == 0 {
-			old.Took, old.First = a.Took, a.First
-		}
-		if old.Provider == "" {
-			old.Provider = a.Provider
-		}
-		return
-	}
-	a.Known, a.Logged, a.under, a.pass = true, old.Logged, old.under, old.pass
-	*old = a
-	close(x.news)
-	x.news = make(chan struct{})
 }
 
 // known reports whether attempts 1 to n are all known; if not, wait is closed when something is learnt.
 func (x *Exchange) known(n int) (ok bool, wait <-chan struct{}) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for i := range min(n, len(x.attempts)) {
-		if !x.attempts[i].Known {
-			return false, x.news
+	return x.course.Known(n), x.news
+}
+
+// nth returns the step of Envoy's attempt n, as course.Nth does.
+func (x *Exchange) nth(n int) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.course.Nth(n)
+}
+
+// number is which of the attempts that are made attempt n is, from 1.
+func (x *Exchange) number(n int) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.course.Number(n)
+}
+
+// left reports whether an attempt behind attempt n is left.
+func (x *Exchange) left(n int) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.course.Left(n)
+}
+
+// exhausted reports whether the attempts that the route allows were made before the step at i.
+func (x *Exchange) exhausted(i int) bool {
+	most := x.failover().Attempts
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.course.Exhausted(i, most)
+}
+
+// next returns the step that follows attempt n, which failed with e; -1: none does.
+func (x *Exchange) next(n int, e *llm.Error) int {
+	w := x.around()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.course.Next(n, e, w)
+}
+
+// onward returns the step that follows the last attempt before the turn at i; -1: none does.
+func (x *Exchange) onward(i int) int {
+	w := x.around()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.course.Onward(i, w)
+}
+
+// worth returns the first step of the round that begins at i that may do better than before; -1: none.
+func (x *Exchange) worth(i int) int {
+	w := x.around()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.course.Worth(i, w)
+}
+
+// verdict is the error of an exchange of which every attempt failed.
+func (x *Exchange) verdict() *llm.Error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.course.Verdict()
+}
+
+// pass passes over the steps between attempt n and the step that follows it, or all where none does. It returns the
+// clusters of all attempts where they are others since.
+func (x *Exchange) pass(n, next int) []string {
+	most := x.failover().Attempts
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.course.Pass(n, next, most) {
+		return nil
+	}
+	return x.clustersOf()
+}
+
+// clusters are those of Envoy's attempts, as it stands.
+func (x *Exchange) clusters() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.clustersOf()
+}
+
+// clustersOf does what clusters does. The caller holds the lock.
+func (x *Exchange) clustersOf() (all []string) {
+	for i := range x.Steps {
+		if x.course.At[i].Under != course.Passed {
+			all = append(all, x.cluster(x.Steps[i].Provider))
 		}
 	}
-	return true, nil
+	return append(all, ServiceCluster)
+}
+
+// revive makes an attempt of a hidden step before that at i, where Envoy comes to its cluster, as course.Revive does.
+func (x *Exchange) revive(i int, cluster string) bool {
+	most := x.failover().Attempts
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.course.Revive(i, most, func(provider string) bool { return x.cluster(provider) == cluster })
 }
 
 // Header is the header of a request or an answer.
@@ -318,167 +365,4 @@ func answer(s dialect.Server, e *llm.Error, id string) *Answer {
 		a.Header = append(a.Header, providers.Header{Name: "x-should-retry", Value: "false"})
 	}
 	return a
-}
-
-// turned is what the service says of how to go on, at a step that is no target.
-type turned struct{ clusters []string }
-
-// follows reports whether the step at i comes after the one at failed for how that failed: the same target again where the
-// route says so, or the turn before another round where the failure may be over by then. The caller holds the lock.
-func (x *Exchange) follows(failed, i int, class failure.Class, does failure.Action, now time.Time) bool {
-	was, l := &x.Steps[failed], &x.Steps[i]
-	switch {
-	case l.Same:
-		again := does == failure.Same && !was.Same && was.Round == l.Round && was.Target() == l.Target() && was.Key == l.Key
-		return again && x.attempts[i].under == passed && !x.core.again.Spent(l.Provider, now)
-	case l.Turn && l.Round > was.Round:
-		return class.Passes() && x.attempts[i].under == turn
-	}
-	return false
-}
-
-// Turns reports whether Envoy's attempt n comes to the service to be told how to go on.
-func (c *Core) Turns(held string, n int) bool {
-	x, err := c.find(held)
-	if err != nil {
-		return false
-	}
-	i := x.nth(n)
-	return i >= 0 && i < len(x.Steps) && x.Steps[i].Turn
-}
-
-// Turn says how to go on after what failed: by an attempt whose request goes to the service, and whose answer is that
-// there is another to try, or by a verdict. It waits until it is known what failed, and before another round.
-func (c *Core) Turn(ctx context.Context, held string, n int, h Header) (*Attempt, *Answer) {
-	x, err := c.find(held)
-	if err != nil {
-		return nil, c.fault(nil, h, err.Error())
-	}
-	i := x.nth(n)
-	x.hear(ctx, i)
-	next := -1
-	if l := &x.Steps[i]; l.Round == 0 {
-		next = x.onward(i)
-	} else if x.rest(ctx, i) {
-		next = x.worth(i)
-	}
-	if next < 0 {
-		x.pass(i+1, -1)
-		return nil, answer(x.snap.Servers[x.Dialect], x.verdict(), x.ID)
-	}
-	x.pass(i+1, next)
-	return &Attempt{x: x, n: i + 1, head: h, sent: c.now(), turns: &turned{x.clusters()}}, nil
-}
-
-// ask makes the request of an attempt that is none at a target: without a body and without credentials.
-func (t *turned) ask(x *Exchange) Reply {
-	return Reply{
-		To: ToRequestBody, Replace: true, Attempt: &Prepared{}, Remove: x.snap.Registry.Sets(),
-		Set: []providers.Header{{Name: ":path", Value: "/signalbox.turn"}, {Name: "content-length", Value: "0"}},
-	}
-}
-
-// answer is that another attempt is to be made.
-func (t *turned) answer() []Reply {
-	return []Reply{{To: ToAnswerHead, Done: true, Steps: t.clusters, Status: http.StatusServiceUnavailable, Set: []providers.Header{{Name: headerRetry, Value: "1"}}}}
-}
-
-// onward returns the step that follows the one before the turn at i: the same target once more, or the next; -1: none does.
-func (x *Exchange) onward(i int) int {
-	x.mu.Lock()
-	was := i - 1
-	for was > 0 && x.attempts[was].none() {
-		was--
-	}
-	e := x.attempts[was].Err
-	x.mu.Unlock()
-	if e == nil { // nobody said
-		e = &llm.Error{Code: llm.CodeUpstream}
-	}
-	return x.next(was+1, e)
-}
-
-// worth returns the first step of the round that begins at i that may do better than before; -1: none.
-func (x *Exchange) worth(i int) int {
-	now := x.core.now()
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for j := i + 1; j < len(x.Steps) && x.Steps[j].Round == x.Steps[i].Round; j++ {
-		if x.vain(j, now) {
-			x.attempts[j].skip()
-		}
-	}
-	for j := i + 1; j < len(x.Steps) && x.Steps[j].Round == x.Steps[i].Round; j++ {
-		if !x.attempts[j].none() {
-			return j
-		}
-	}
-	return -1
-}
-
-// vain reports whether there is no point in the step at i, whose target failed in a round before. The caller holds the lock.
-func (x *Exchange) vain(i int, now time.Time) bool {
-	l, on := &x.Steps[i], &x.failover().On
-	if x.restsFor(l, now) > 0 {
-		return true
-	}
-	for j := i - 1; j >= 0; j-- {
-		a, was := &x.attempts[j], &x.Steps[j]
-		if a.none() || was.Provider != l.Provider || was.Model != l.Model || was.Key != l.Key {
-			continue
-		}
-		if a.Err == nil {
-			return false
-		}
-		class, ok := failure.Of(a.Err)
-		return !ok || !class.Passes() || on.On(class) == failure.Stop
-	}
-	return false
-}
-
-// restsFor is how long a step's key or its breaker keeps it from being tried.
-func (x *Exchange) restsFor(l *ticket.Leg, now time.Time) (d time.Duration) {
-	for _, model := range [...]string{"", l.Model} {
-		if until, cooling := x.core.rests.Cooling(health.Subject{Provider: l.Provider, Key: l.Key, Model: model}, now); cooling {
-			d = max(d, until.Sub(now))
-		}
-	}
-	if until, rests := x.core.heal.Of(l.Provider, l.Model).Rests(l.Key, 0, now); rests {
-		d = max(d, until.Sub(now))
-	}
-	return d
-}
-
-// rest waits before the round that begins at i: for its back-off, or until the first of its targets may be asked again. It
-// reports whether the round may begin: not where all rest for longer than the route waits, or no time is left.
-func (x *Exchange) rest(ctx context.Context, i int) bool {
-	now, on := x.core.now(), x.failover()
-	if x.spent(i) {
-		return false
-	}
-	soonest := time.Duration(-1)
-	x.mu.Lock()
-	for j := i + 1; j < len(x.Steps) && x.Steps[j].Round == x.Steps[i].Round; j++ {
-		if d := x.restsFor(&x.Steps[j], now); soonest < 0 || d < soonest {
-			soonest = d
-		}
-	}
-	x.mu.Unlock()
-	longest := on.Rounds.Max
-	if first := x.Rules.First.D(); first > 0 { // by which Envoy bounds this attempt, too
-		longest = min(longest, first/2)
-	}
-	wait := max(min(on.Rounds.Wait(x.Steps[i].Round+1, x.core.seed()), longest), soonest)
-	if total := x.Rules.Total.D(); wait > longest || total > 0 && now.Add(wait).Sub(x.began()) >= total {
-		return false
-	}
-	x.core.log.Debug("another round", "exchange", x.ID, "trace_id", x.Trace.ID(), "round", x.Steps[i].Round+1, "after", wait)
-	late := time.NewTimer(wait)
-	defer late.Stop()
-	select {
-	case <-late.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/checks"
 	"github.com/signalbox-ai/signalbox/extproc/counting"
+	"github.com/signalbox-ai/signalbox/extproc/course"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/limits"
@@ -32,7 +32,7 @@ func (a *Attempt) failed() []Reply {
 	}
 	if !e.Code.Retryable() && a.client.Name() == a.x.Dialect && a.x.next(a.n, e) < 0 {
 		// The client's own fault, said in its own dialect: the provider's words pass as they are.
-		a.x.note(a.n, Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)})
+		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)})
 		s.phase = phPassed
 		rs := []Reply{a.passHead()}
 		for range s.owed {
@@ -49,10 +49,10 @@ func (a *Attempt) failed() []Reply {
 // may do better; otherwise the client gets the error.
 func (a *Attempt) fail(e *llm.Error) []Reply {
 	s, x := &a.ans, a.x
-	came := Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)}
+	came := course.Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)}
 	if s.pipe.usage.Known() { // it is not the exchange's
 		used := s.pipe.usage
-		came.used, s.pipe.usage = &used, llm.Usage{}
+		came.Used, s.pipe.usage = &used, llm.Usage{}
 	}
 	x.note(a.n, came)
 	x.core.cool(a.leg, e)
@@ -139,62 +139,11 @@ func (c *Core) Verdict(ctx context.Context, held string, h Header) *Answer {
 	if err != nil {
 		return c.fault(nil, h, err.Error())
 	}
-	x.hear(ctx, x.made())
-	return answer(x.snap.Servers[x.Dialect], x.verdict(), x.ID)
-}
-
-// verdict composes the error of an exchange of which every attempt failed. Its code is the last attempt's.
-func (x *Exchange) verdict() *llm.Error {
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	e := &llm.Error{Code: llm.CodeUpstream, Op: "exchange.verdict"}
-	var said []string
-	tried := 0
-	for i := range x.attempts {
-		a := &x.attempts[i]
-		if a.none() {
-			continue
-		}
-		if a.under == unmade {
-			if a.Err != nil {
-				return spared(a.Err, said)
-			}
-			break
-		}
-		tried++
-		if !a.Known && a.Err == nil {
-			said = append(said, x.Steps[i].Target()+": no answer")
-			continue
-		}
-		if a.Err == nil {
-			continue
-		}
-		e.Code, e.Reason, e.Param = a.Err.Code, a.Err.Reason, a.Err.Param
-		if d := a.Err.After; d > 0 && (e.After == 0 || d < e.After) {
-			e.After = d
-		}
-		what := x.Steps[i].Target() + ": " + strings.ReplaceAll(a.Err.Code.String(), "_", " ")
-		if a.Status >= 300 {
-			what += " (" + strconv.Itoa(a.Status) + ")"
-		}
-		if m := a.Err.Message; m != "" && a.Err.Code != llm.CodeCredential {
-			what += ": " + m
-		}
-		said = append(said, what)
-	}
-	e.Message = strings.TrimSuffix("no target could answer. "+strings.Join(said, "; "), " ")
-	if only := x.attempts[0].Err; tried == 1 && only != nil && only.Message != "" && only.Code != llm.CodeCredential {
-		e.Message = only.Message // one target: its own words, which clients may look into
-	}
-	switch {
-	case e.Code == llm.CodeCredential: // the gateway's own: a 401 would blame the client's key
-		e.Code, e.Reason, e.Param = llm.CodeUpstream, "upstream_credential", ""
-	case e.Code == llm.CodeOverQuota: // the gateway's account is empty; the client's quota is another matter
-		e.Code, e.Reason = llm.CodeUpstream, ""
-	case e.Code == llm.CodeRateLimited && e.After == 0:
-		e.After = health.ForLimit
-	}
-	return e
+	made := x.course.Made()
+	x.mu.Unlock()
+	x.hear(ctx, made)
+	return answer(x.snap.Servers[x.Dialect], x.verdict(), x.ID)
 }
 
 // providerID returns the provider's own id of a request.
@@ -270,7 +219,7 @@ func (x *Exchange) room(e *AttemptEntry, provider string) {
 	var leg *ticket.Leg
 	x.mu.Lock()
 	for i := range x.Steps {
-		if x.Steps[i].Provider == provider && x.attempts[i].Err == nil { // entries of those that failed came before, by the same stream
+		if x.Steps[i].Provider == provider && x.course.At[i].Err == nil { // entries of those that failed came before, by the same stream
 			leg = &x.Steps[i]
 			break
 		}
@@ -289,56 +238,34 @@ func (x *Exchange) failover() *routing.Failover {
 	return &routing.Failover{Budget: int(100 * health.BudgetShare)} // it is not configured any more
 }
 
-// stopped reports whether the attempt at i, or the one that Envoy made before it, failed in a way after which none may follow.
-func (x *Exchange) stopped(i int) bool {
-	on := &x.failover().On
-	if !on.Waits() {
-		return false
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for i--; i >= 0; i-- {
-		if a := &x.attempts[i]; !a.none() {
-			if a.Err == nil {
-				return false
-			}
-			c, ok := failure.Of(a.Err)
-			return ok && on.On(c) == failure.Stop
-		}
-	}
-	return false
+// around is what the way of an exchange through its plan depends on, at a time.
+type around struct {
+	x   *Exchange
+	now time.Time
 }
 
-// next returns the step, from 0, that follows attempt n, which failed with e; -1: none does.
-func (x *Exchange) next(n int, e *llm.Error) int {
-	class, ok := failure.Of(e)
-	if !ok {
-		return -1
-	}
-	does := x.failover().On.On(class)
-	if does == failure.Stop {
-		return -1
-	}
-	now := x.core.now()
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for i := n; i < len(x.Steps); i++ {
-		if i == n && does == failure.Repair && x.mayRepair(i) {
-			return i
-		}
-		if x.follows(n-1, i, class, does, now) {
-			return i
-		}
-		if !x.attempts[i].none() && x.Steps[i].Round == x.Steps[n-1].Round && x.suits(x.Steps[n-1], x.Steps[i], does) {
-			return i
+var _ course.Around = around{}
+
+func (x *Exchange) around() around { return around{x, x.core.now()} }
+
+func (w around) Failover() *routing.Failover { return w.x.failover() }
+
+func (w around) Spent(provider string) bool { return w.x.core.again.Spent(provider, w.now) }
+
+func (w around) Rests(l *ticket.Leg) (d time.Duration) {
+	for _, model := range [...]string{"", l.Model} {
+		if until, cooling := w.x.core.rests.Cooling(health.Subject{Provider: l.Provider, Key: l.Key, Model: model}, w.now); cooling {
+			d = max(d, until.Sub(w.now))
 		}
 	}
-	return -1
+	if until, rests := w.x.core.heal.Of(l.Provider, l.Model).Rests(l.Key, 0, w.now); rests {
+		d = max(d, until.Sub(w.now))
+	}
+	return d
 }
 
-// suits reports whether a step may follow one that failed.
-func (x *Exchange) suits(failed, l ticket.Leg, does failure.Action) bool {
-	a, b := x.snap.Providers[failed.Provider], x.snap.Providers[l.Provider]
+func (w around) Suits(failed, l *ticket.Leg, does failure.Action) bool {
+	a, b := w.x.snap.Providers[failed.Provider], w.x.snap.Providers[l.Provider]
 	if a == nil || b == nil {
 		return true
 	}
@@ -356,104 +283,81 @@ func (x *Exchange) suits(failed, l ticket.Leg, does failure.Action) bool {
 }
 
 // window is how many tokens a prompt may have; 0: nobody says.
-func window(p *providers.Provider, l ticket.Leg) int64 {
+func window(p *providers.Provider, l *ticket.Leg) int64 {
 	f := p.Facts(l.Model, l.Like)
 	r := counting.RoomOf(&f, 0)
 	return r.Window
 }
 
-// pass passes over the steps between attempt n and the step that follows it, or all where none does. It returns the
-// clusters of all attempts where they are others since.
-func (x *Exchange) pass(n, next int) (clusters []string) {
+// Turns reports whether Envoy's attempt n comes to the service to be told how to go on.
+func (c *Core) Turns(held string, n int) bool {
+	x, err := c.find(held)
+	if err != nil {
+		return false
+	}
+	i := x.nth(n)
+	return i >= 0 && i < len(x.Steps) && x.Steps[i].Turn
+}
+
+// Turn says how to go on after what failed: by an attempt whose request goes to the service, and whose answer is that
+// there is another to try, or by a verdict. It waits until it is known what failed, and before another round.
+func (c *Core) Turn(ctx context.Context, held string, n int, h Header) (*Attempt, *Answer) {
+	x, err := c.find(held)
+	if err != nil {
+		return nil, c.fault(nil, h, err.Error())
+	}
+	i := x.nth(n)
+	x.hear(ctx, i)
+	next := -1
+	if x.Steps[i].Round == 0 {
+		next = x.onward(i)
+	} else if x.rest(ctx, i) {
+		next = x.worth(i)
+	}
+	if next < 0 {
+		x.pass(i+1, -1)
+		return nil, answer(x.snap.Servers[x.Dialect], x.verdict(), x.ID)
+	}
+	x.pass(i+1, next)
+	return &Attempt{x: x, n: i + 1, head: h, sent: c.now(), turns: &turned{x.clusters()}}, nil
+}
+
+// rest waits before the round that begins at i. It reports whether the round may begin: not where all its targets rest for
+// longer than the route waits, or no time is left.
+func (x *Exchange) rest(ctx context.Context, i int) bool {
+	if x.exhausted(i) {
+		return false
+	}
+	w, first := x.around(), x.Rules.First.D()
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	changed := next < 0
-	if changed {
-		next = len(x.Steps)
-	} else if x.attempts[next].under == passed {
-		x.repair(next)
-		changed = true
+	wait, soon := x.course.Pause(i, w, x.core.seed(), first/2) // by first Envoy bounds this attempt, too
+	x.mu.Unlock()
+	if total := x.Rules.Total.D(); !soon || total > 0 && w.now.Add(wait).Sub(x.began()) >= total {
+		return false
 	}
-	for i := n; i < next; i++ {
-		if a := &x.attempts[i]; a.under == notBegun || a.under == turn {
-			a.skip()
-			changed = true
-		}
+	x.core.log.Debug("another round", "exchange", x.ID, "trace_id", x.Trace.ID(), "round", x.Steps[i].Round+1, "after", wait)
+	late := time.NewTimer(wait)
+	defer late.Stop()
+	select {
+	case <-late.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	if !changed {
-		return nil
-	}
-	return x.clustersOf()
 }
 
-// clusters are those of Envoy's attempts, as it stands.
-func (x *Exchange) clusters() []string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.clustersOf()
-}
+// turned is what the service says of how to go on, at a step that is no target.
+type turned struct{ clusters []string }
 
-// clustersOf does what clusters does. The caller holds the lock.
-func (x *Exchange) clustersOf() (all []string) {
-	for i := range x.Steps {
-		if x.attempts[i].under != passed {
-			all = append(all, x.cluster(x.Steps[i].Provider))
-		}
+// ask makes the request of an attempt that is none at a target: without a body and without credentials.
+func (t *turned) ask(x *Exchange) Reply {
+	return Reply{
+		To: ToRequestBody, Replace: true, Attempt: &Prepared{}, Remove: x.snap.Registry.Sets(),
+		Set: []providers.Header{{Name: ":path", Value: "/signalbox.turn"}, {Name: "content-length", Value: "0"}},
 	}
-	return append(all, ServiceCluster)
 }
 
-// nth returns the step, from 0, of Envoy's attempt n: those that were passed over do not count.
-func (x *Exchange) nth(n int) int {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.nthOf(n)
-}
-
-// nthOf does what nth does. The caller holds the lock.
-func (x *Exchange) nthOf(n int) int {
-	if n < 1 {
-		return -1
-	}
-	for i := range x.attempts {
-		if x.attempts[i].under != passed {
-			if n--; n == 0 {
-				return i
-			}
-		}
-	}
-	return len(x.attempts)
-}
-
-// lastOf returns the number of the last step that may have been tried, of those up to n. The caller holds the lock.
-func (x *Exchange) lastOf(n int) int {
-	for n = min(n, x.madeOf()); n > 1 && x.attempts[n-1].none(); n-- {
-	}
-	return n
-}
-
-// made returns how many steps of the plan may have been tried: all, or those before one that was not made.
-func (x *Exchange) made() int {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.madeOf()
-}
-
-// madeOf does what made does. The caller holds the lock.
-func (x *Exchange) madeOf() int {
-	for i := range x.attempts {
-		if x.attempts[i].under == unmade {
-			return i
-		}
-	}
-	return len(x.attempts)
-}
-
-// spared is the verdict where another attempt was not made, for the reason that e has.
-func spared(e *llm.Error, said []string) *llm.Error {
-	what := "too many requests had to be tried again of late, so that no other target was tried. "
-	if e.Reason == "breaker_open" {
-		what = "the other targets failed too often of late to be tried. "
-	}
-	return &llm.Error{Code: e.Code, Op: "exchange.verdict", Reason: e.Reason, After: e.After, Message: strings.TrimSuffix(what+strings.Join(said, "; "), " ")}
+// answer is that another attempt is to be made.
+func (t *turned) answer() []Reply {
+	return []Reply{{To: ToAnswerHead, Done: true, Steps: t.clusters, Status: http.StatusServiceUnavailable, Set: []providers.Header{{Name: headerRetry, Value: "1"}}}}
 }

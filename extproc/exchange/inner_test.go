@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/signalbox-ai/signalbox/extproc/course"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -142,21 +143,21 @@ func TestPassing(t *testing.T) {
 }
 
 func TestAttemptsThatCannotBeAreNotNoted(t *testing.T) {
-	x := &Exchange{attempts: make([]Attempted, 1), news: make(chan struct{})}
-	x.note(0, Attempted{Status: 500})
-	x.note(2, Attempted{Status: 500})
+	x := &Exchange{course: course.New(make([]ticket.Leg, 1)), news: make(chan struct{})}
+	x.note(0, course.Attempted{Status: 500})
+	x.note(2, course.Attempted{Status: 500})
 	if ok, wait := x.known(1); ok || wait == nil {
 		t.Error("attempt 1 is known")
 	}
 	_, wait := x.known(1)
-	x.note(1, Attempted{Status: 500})
+	x.note(1, course.Attempted{Status: 500})
 	select {
 	case <-wait:
 	default:
 		t.Error("nobody is woken")
 	}
-	x.note(1, Attempted{Status: 200, Took: time.Second, Provider: "req"})
-	if a := x.attempts[0]; a.Status != 500 || a.Took != time.Second || a.Provider != "req" {
+	x.note(1, course.Attempted{Status: 200, Took: time.Second, Provider: "req"})
+	if a := x.course.At[0]; a.Status != 500 || a.Took != time.Second || a.Provider != "req" {
 		t.Errorf("what was seen first does not stand: %+v", a)
 	}
 }

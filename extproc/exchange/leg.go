@@ -301,68 +301,11 @@ func (x *Exchange) requestHeaders(out *providers.Outbound) []providers.Header {
 type wrong struct {
 	said []byte
 	why  string
-	made bool // the attempt to do so
 }
 
 // repairs reports whether an answer that is not of the form which the request asks for is repaired.
 func (x *Exchange) repairs() bool {
 	return x.form != nil && !x.Stream && x.failover().On.On(failure.InvalidOutput) == failure.Repair
-}
-
-// blank are the attempts of a plan of which nothing is known. Those at spare steps are none.
-func (x *Exchange) blank() []Attempted {
-	all := make([]Attempted, len(x.Steps))
-	for i := range all {
-		switch l := &x.Steps[i]; {
-		case l.Spare, l.Same:
-			all[i].skip()
-		case l.Turn:
-			all[i].skip()
-			all[i].under = turn
-		}
-	}
-	return all
-}
-
-// skip makes it no attempt of Envoy's.
-func (a *Attempted) skip() { a.Known, a.Logged, a.under = true, true, passed }
-
-// none reports whether nothing was sent.
-func (a *Attempted) none() bool { return a.under == passed || a.under == turn }
-
-// number is which of the attempts that are made the one at step n is, from 1.
-func (x *Exchange) number(n int) (made int) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for i := range n {
-		if !x.attempts[i].none() {
-			made++
-		}
-	}
-	return made
-}
-
-// most is how many attempts may be made.
-func (x *Exchange) most() int {
-	n, spare := len(x.Steps), 0
-	for i := range x.Steps {
-		if x.Steps[i].Spare {
-			n, spare = n-1, 1
-		}
-	}
-	return n + spare // each that is hidden behind the same may become one
-}
-
-// left reports whether a step behind attempt n is left.
-func (x *Exchange) left(n int) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for i := n; i < len(x.attempts); i++ {
-		if !x.attempts[i].none() {
-			return true
-		}
-	}
-	return false
 }
 
 // holdOn keeps a whole answer that passes as it is, where it may have to be mended.
@@ -403,67 +346,12 @@ func (a *Attempt) remember() {
 	}
 	a.x.mu.Lock()
 	defer a.x.mu.Unlock()
-	if a.x.wrong != nil {
+	if a.x.wrong != nil || a.x.course.Repaired() {
 		return
 	}
 	if said, why := a.ans.pipe.look.Wrong(); why != "" {
 		a.x.wrong = &wrong{said: said, why: why}
 	}
-}
-
-// mayRepair reports whether the step at i is one at which the answer before it may be repaired. That is done once, within
-// the retry budget of the provider and the attempts that the route allows. The caller holds the lock.
-func (x *Exchange) mayRepair(i int) bool {
-	l := &x.Steps[i]
-	if !l.Spare || x.attempts[i].under != passed || x.wrong != nil && x.wrong.made || x.core.again.Spent(l.Provider, x.core.now()) {
-		return false
-	}
-	most, made := x.failover().Attempts, 0
-	for j := range i {
-		if !x.attempts[j].none() {
-			made++
-		}
-	}
-	return most == 0 || made < most
-}
-
-// repair makes an attempt of a spare step. Where the route allows no more of them, the last of the plan gives its place.
-// The caller holds the lock.
-func (x *Exchange) repair(i int) {
-	x.attempts[i] = Attempted{}
-	if !x.Steps[i].Spare {
-		return
-	}
-	if x.wrong == nil {
-		x.wrong = &wrong{}
-	}
-	x.wrong.made = true
-	most, made := x.failover().Attempts, 0
-	for j := range x.attempts {
-		a := &x.attempts[j]
-		if a.none() {
-			continue
-		}
-		if made++; most > 0 && made > most {
-			a.skip()
-		}
-	}
-}
-
-// revive makes an attempt of the spare step before that at i, where Envoy comes to its cluster: another process, or this one
-// in an earlier life, sent it there.
-func (x *Exchange) revive(i int, cluster string) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if i < 1 || i < len(x.Steps) && x.cluster(x.Steps[i].Provider) == cluster {
-		return false
-	}
-	l := &x.Steps[i-1]
-	if !l.Spare && !l.Same || x.attempts[i-1].under != passed || x.cluster(l.Provider) != cluster {
-		return false
-	}
-	x.repair(i - 1)
-	return true
 }
 
 // askAgain adds to a request the answer that is to be repaired, and why.

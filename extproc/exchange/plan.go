@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/signalbox-ai/signalbox/extproc/content"
+	"github.com/signalbox-ai/signalbox/extproc/course"
 	"github.com/signalbox-ai/signalbox/extproc/feedback"
 	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
@@ -288,6 +289,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	}
 	x.enter(plan)
 	clusters := x.legs(p, plan)
+	x.course = course.New(x.Steps)
 	r := Reply{To: ToRequestBody, Done: true, Plan: &Routed{Clusters: clusters, Ticket: x.Encode(), Dialect: spoken(x.Dialect), Waited: x.shownWait(), Health: x.least()}}
 	if len(p.granted.Levels) > 0 {
 		r.Limits = metering.Headers(x.Dialect, &p.granted, x.core.now())
@@ -315,8 +317,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		p.replace(&r, p.in.Body)
 	}
 	x.keep(p)
-	x.attempts = x.blank()
-	x.attempts[0].Path, x.attempts[0].under, x.attempts[0].pass = leg.Path, underWay, x.passFor(plan.Steps[0])
+	x.course.At[0].Path, x.course.At[0].Under, x.course.At[0].Pass = leg.Path, course.UnderWay, x.passFor(plan.Steps[0])
 	x.copy(p, plan.Route)
 	waited := x.in.waited
 	x.move(stPlanned)
@@ -404,7 +405,7 @@ func (x *Exchange) timers(r *Reply, leg ticket.Leg) {
 	if m := x.meter(leg); m != "" {
 		set(headerUsage, m)
 	}
-	set("x-envoy-max-retries", strconv.Itoa(x.most()))
+	set("x-envoy-max-retries", strconv.Itoa(x.course.Most()))
 	ms := func(m ticket.Millis) string { return strconv.FormatInt(int64(m), 10) }
 	if x.Rules.Total > 0 && x.Op != llm.OpRealtime { // a session lasts as long as its client stays
 		set("x-envoy-upstream-rq-timeout-ms", ms(max(x.Rules.Total-ticket.Ms(x.in.waited), 1)))

@@ -392,9 +392,10 @@ func (p *planner) overflows(l ticket.Leg, rest []routing.Step) bool {
 	if e, ok := p.prompts[l.Target()]; ok && e.Class == tokenizer.Exact && room.Fits(&e) == nil {
 		return false
 	}
-	does := p.x.failover().On.On(failure.ContextTooLong)
+	w := p.x.around()
+	does := w.Failover().On.On(failure.ContextTooLong)
 	return does != failure.Stop && slices.ContainsFunc(rest, func(s routing.Step) bool {
-		return p.x.suits(l, ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}, does)
+		return w.Suits(&l, &ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}, does)
 	})
 }
 
