@@ -1,16 +1,14 @@
 package exchange
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/signalbox-ai/signalbox/extproc/checks"
-	"github.com/signalbox-ai/signalbox/extproc/content"
 	"github.com/signalbox-ai/signalbox/extproc/course"
+	"github.com/signalbox-ai/signalbox/extproc/relay"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/inflate"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -44,7 +42,7 @@ type answering struct {
 	status  int
 	header  Header
 	owed    int // chunks not replied to, while the head is held
-	pipe    pipe
+	pipe    relay.Pipe
 	inflate *inflate.Reader
 	body    []byte    // of an error, or an answer that may have to be mended
 	seen    int64     // bytes of a whole answer
@@ -75,7 +73,7 @@ func (a *Attempt) judge(status int, h Header, end bool) []Reply {
 		s.inflate = r
 	}
 	if l, ok := a.client.(dialect.Listener); ok && status == http.StatusSwitchingProtocols {
-		s.phase, s.pipe.reader = phListen, l.NewListener()
+		s.phase, s.pipe.Reader = phListen, l.NewListener()
 		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Status: status, Provider: providerID(h)})
 		return []Reply{{To: ToAnswerHead, Done: end}}
 	}
@@ -84,7 +82,7 @@ func (a *Attempt) judge(status int, h Header, end bool) []Reply {
 	} else if !a.open() {
 		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Status: status, Provider: providerID(h)})
 		if a.listens() {
-			s.pipe.reader = a.client.NewReader(nil, a.streams(h.Get("content-type")))
+			s.pipe.Reader = a.client.NewReader(nil, a.streams(h.Get("content-type")))
 		}
 		r := a.passHead()
 		r.Done = !a.goesOn(end)
@@ -100,7 +98,7 @@ func (a *Attempt) judge(status int, h Header, end bool) []Reply {
 // listens reports whether an answer that passes as it is must be read for what it used: of an attempt on this path
 // Envoy reads nothing.
 func (a *Attempt) listens() bool {
-	return a.leg.Path == ticket.Worked && !a.leg.Taped && a.req == nil && a.ans.pipe.strip == nil && a.x.Hold != ""
+	return a.leg.Path == ticket.Worked && !a.leg.Taped && a.req == nil && a.ans.pipe.Strip == nil && a.x.Hold != ""
 }
 
 // goesOn moves on where an answer is not changed any more, and reports whether the rest of it is wanted: to be recorded,
@@ -125,33 +123,33 @@ func (a *Attempt) open() bool {
 	if !x.Stream {
 		s.phase = phWhole
 	}
-	s.pipe.look = a.look()
+	s.pipe.Look = a.look()
 	switch {
 	case a.req != nil:
-		s.pipe.reader = a.client.NewReader(a.req, stream)
-		s.pipe.writer = a.server.NewWriter(a.req, x.Stream)
-		s.pipe.said = x.said
+		s.pipe.Reader = a.client.NewReader(a.req, stream)
+		s.pipe.Writer = a.server.NewWriter(a.req, x.Stream)
+		s.pipe.Said = x.said
 		x.said.Begin()
 	case filter != nil && !x.Stream && !strings.HasPrefix(s.header.Get("content-type"), "application/json"):
 		return false
 	case filter != nil && (stream || !x.Stream):
-		s.pipe.strip = filter()
+		s.pipe.Strip = filter()
 		if !x.Stream {
 			break
 		}
 		if x.Rules.Hold || x.records() {
-			s.pipe.reader = a.client.NewReader(nil, true)
+			s.pipe.Reader = a.client.NewReader(nil, true)
 		}
 		if !x.Rules.Hold {
 			s.phase = phRelay // released with the first chunk
 		}
 	case x.Stream && x.Rules.Hold:
-		s.pipe.reader = a.client.NewReader(nil, stream)
+		s.pipe.Reader = a.client.NewReader(nil, stream)
 		if !stream { // a whole answer where a stream was asked for: judged whole, and passed as it is
 			s.phase = phWhole
 		}
-	case !x.Stream && s.pipe.look != nil:
-		s.pipe.reader = a.client.NewReader(nil, stream)
+	case !x.Stream && s.pipe.Look != nil:
+		s.pipe.Reader = a.client.NewReader(nil, stream)
 	default:
 		return false
 	}
@@ -186,7 +184,7 @@ func (a *Attempt) chunk(chunk []byte, end bool) ([]Reply, error) {
 			a.listen(chunk, end)
 			return []Reply{{To: ToAnswerChunk, Done: end}}, nil
 		}
-		_ = s.pipe.reader.Feed(chunk, end, s.pipe.emit) // what cannot be read is the client's all the same
+		_ = s.pipe.Reader.Feed(chunk, end, s.pipe.Emit) // what cannot be read is the client's all the same
 		return []Reply{{To: ToAnswerChunk, Done: end}}, nil
 	}
 	s.owed++
@@ -194,7 +192,7 @@ func (a *Attempt) chunk(chunk []byte, end bool) ([]Reply, error) {
 		var err error
 		if chunk, err = s.inflate.Feed(chunk, end); err != nil {
 			e := &llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer could not be decompressed", Cause: err}
-			if s.phase == phRelay && s.pipe.sent {
+			if s.phase == phRelay && s.pipe.Sent {
 				a.broke(e)
 				return nil, e
 			}
@@ -220,34 +218,34 @@ func (a *Attempt) take(chunk []byte, end bool) ([]Reply, error) {
 		}
 		return a.failed(), nil
 	}
-	whole := !a.x.Stream && (p.writer != nil || p.strip != nil) // nothing leaves before the end
+	whole := !a.x.Stream && (p.Writer != nil || p.Strip != nil) // nothing leaves before the end
 	s.seen += int64(len(chunk))
 	if tooMuch := s.seen > a.x.snap.MaxAnswer; tooMuch && (whole || s.phase != phRelay) {
-		p.failed = &llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer is over the limit of " + strconv.FormatInt(a.x.snap.MaxAnswer, 10) + " bytes"}
+		p.Failed = &llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer is over the limit of " + strconv.FormatInt(a.x.snap.MaxAnswer, 10) + " bytes"}
 	} else {
 		a.feed(chunk, end)
 		a.holdOn(chunk)
 	}
 	switch {
-	case s.phase == phRelay && whole && p.failed != nil:
-		return nil, p.failed // its head is out: a reset is all that is left
-	case s.phase == phRelay && end && p.strip != nil && !p.strip.Whole():
+	case s.phase == phRelay && whole && p.Failed != nil:
+		return nil, p.Failed // its head is out: a reset is all that is left
+	case s.phase == phRelay && end && p.Strip != nil && !p.Strip.Whole():
 		cut := &llm.Error{Code: llm.CodeReset, Message: "the provider's stream was cut"}
-		if p.sent {
+		if p.Sent {
 			return nil, cut
 		}
 		return a.fail(cut), nil
 	case s.phase == phRelay:
-	case p.failed != nil && (!p.content || s.phase == phWhole):
-		return a.fail(p.failed), nil
+	case p.Failed != nil && (!p.Content || s.phase == phWhole):
+		return a.fail(p.Failed), nil
 	case a.mended(end):
 	case a.unwanted(end):
 		a.remember()
-		return a.fail(p.look.Found(end)), nil
-	case p.empty(end) && a.x.left(a.n) && a.x.Op != llm.OpCount: // the last target's answer is what it is; a count is usage alone
+		return a.fail(p.Look.Found(end)), nil
+	case p.Empty(end) && a.x.left(a.n) && a.x.Op != llm.OpCount: // the last target's answer is what it is; a count is usage alone
 		return a.fail(&llm.Error{Code: llm.CodeUpstream, Reason: "empty_answer", Message: "the provider's answer is empty"}), nil
 	case end, s.seen > maxHeld:
-	case s.phase == phWhole, !p.content && !p.ended:
+	case s.phase == phWhole, !p.Content && !p.Ended:
 		return nil, nil
 	}
 	return a.release(end), nil
@@ -255,15 +253,15 @@ func (a *Attempt) take(chunk []byte, end bool) ([]Reply, error) {
 
 func (a *Attempt) feed(chunk []byte, end bool) {
 	p := &a.ans.pipe
-	before := p.news
-	if err := p.feed(chunk, end); err != nil && p.failed == nil {
-		p.failed = asError(err)
+	before := p.News
+	if err := p.Feed(chunk, end); err != nil && p.Failed == nil {
+		p.Failed = asError(err)
 	}
-	if p.news != before {
+	if p.News != before {
 		a.ans.last = a.x.core.now()
 	}
-	if p.failed != nil && p.sent {
-		a.broke(p.failed)
+	if p.Failed != nil && p.Sent {
+		a.broke(p.Failed)
 	}
 }
 
@@ -280,17 +278,17 @@ func (a *Attempt) broke(e *llm.Error) {
 func (a *Attempt) release(end bool) []Reply {
 	s := &a.ans
 	var rs []Reply
-	rewrites := s.pipe.writer != nil || s.pipe.strip != nil || s.pipe.mended != ""
-	if !s.pipe.sent {
-		s.pipe.sent = true
-		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Status: s.status, Err: s.pipe.failed, Provider: providerID(s.header)})
+	rewrites := s.pipe.Writer != nil || s.pipe.Strip != nil || s.pipe.Mended != ""
+	if !s.pipe.Sent {
+		s.pipe.Sent = true
+		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Status: s.status, Err: s.pipe.Failed, Provider: providerID(s.header)})
 		h := a.passHead()
 		if rewrites {
 			h = Reply{To: ToAnswerHead}
 			a.answerHeaders(&h, end)
 		}
-		if s.pipe.mended != "" {
-			h.Set = append(h.Set, providers.Header{Name: headerMended, Value: s.pipe.mended})
+		if s.pipe.Mended != "" {
+			h.Set = append(h.Set, providers.Header{Name: headerMended, Value: s.pipe.Mended})
 		}
 		rs = append(rs, h)
 	}
@@ -299,7 +297,7 @@ func (a *Attempt) release(end bool) []Reply {
 		if rewrites {
 			r.Replace = true
 			if i == s.owed-1 {
-				r.Body = s.pipe.take()
+				r.Body = s.pipe.Take()
 			}
 		}
 		rs = append(rs, r)
@@ -313,8 +311,8 @@ func (a *Attempt) release(end bool) []Reply {
 		rs[len(rs)-1].Done = !a.goesOn(false)
 	default:
 		s.phase = phRelay
-		if s.pipe.writer == nil && !a.x.records() {
-			s.pipe.reader = nil // judged; the strip alone goes on
+		if s.pipe.Writer == nil && !a.x.records() {
+			s.pipe.Reader = nil // judged; the strip alone goes on
 		}
 	}
 	return rs
@@ -335,23 +333,23 @@ func (a *Attempt) answerHeaders(r *Reply, end bool) {
 	r.Remove = []string{"content-encoding"}
 	switch {
 	case !a.x.Stream:
-		if a.ans.pipe.writer != nil {
+		if a.ans.pipe.Writer != nil {
 			r.Set = append(r.Set, providers.Header{Name: "content-type", Value: "application/json"})
 		}
 		if end {
-			r.Set = append(r.Set, providers.Header{Name: "content-length", Value: strconv.Itoa(len(a.ans.pipe.out))})
+			r.Set = append(r.Set, providers.Header{Name: "content-length", Value: strconv.Itoa(len(a.ans.pipe.Out))})
 		} else {
 			r.Remove = append(r.Remove, "content-length")
 		}
 	default:
 		ct := "text/event-stream; charset=utf-8"
-		if t, ok := a.ans.pipe.writer.(dialect.Typed); ok {
+		if t, ok := a.ans.pipe.Writer.(dialect.Typed); ok {
 			ct = t.ContentType()
 		}
 		r.Set = append(r.Set, providers.Header{Name: "content-type", Value: ct})
 		r.Remove = append(r.Remove, "content-length")
 	}
-	if h, ok := a.server.(dialect.Headed); ok && a.ans.pipe.writer != nil {
+	if h, ok := a.server.(dialect.Headed); ok && a.ans.pipe.Writer != nil {
 		h.AnswerHeader(nil, a.x.ID, func(name, value string) { r.Set = append(r.Set, providers.Header{Name: name, Value: value}) })
 	}
 }
@@ -405,93 +403,4 @@ func ascii(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// pipe carries an answer from the provider's bytes to the client's. With a reader alone it only looks.
-type pipe struct {
-	reader  dialect.Reader
-	writer  dialect.Writer
-	strip   dialect.Strip
-	out     []byte // what the client gets and has not got yet
-	sent    bool   // the head is out
-	content bool   // something of the answer came
-	news    int    // how many times
-	ended   bool   // Finished, for at least one choice
-	stop    llm.StopReason
-	failed  *llm.Error
-	usage   llm.Usage
-	said    *content.Said // nil: nothing is kept
-	look    *checks.Look  // nil: nothing is looked at
-	mended  string        // how out was mended; "": it was not
-}
-
-// feed takes the next plain bytes.
-func (p *pipe) feed(chunk []byte, end bool) error {
-	before := len(p.out)
-	if p.strip != nil {
-		p.out = p.strip.Feed(p.out, chunk, end)
-	}
-	if p.reader == nil {
-		if bytes.Contains(p.out[before:], []byte("data:")) { // a comment is no content
-			p.news++
-		}
-		return nil
-	}
-	if err := p.reader.Feed(chunk, end, p.emit); err != nil {
-		return err
-	}
-	if end && p.writer != nil {
-		var err error
-		p.out, err = p.writer.Close(p.out)
-		return err
-	}
-	return nil
-}
-
-func (p *pipe) emit(ev *llm.Event) error {
-	p.said.Event(ev)
-	p.look.Event(ev)
-	switch ev.Kind {
-	case llm.EvUsage:
-		p.usage.Merge(ev.Usage)
-	case llm.EvFinished:
-		p.usage.Merge(ev.Usage)
-		p.ended, p.stop = true, ev.Stop.Reason
-	case llm.EvFailed:
-		p.failed = ev.Err
-		if p.failed == nil {
-			p.failed = &llm.Error{Code: llm.CodeUpstream, Message: "the provider's answer failed"}
-		}
-	case llm.EvStarted:
-		p.usage.Merge(ev.Usage)
-	}
-	if ev.Content() || p.writer == nil && ev.Kind == llm.EvBlockStarted && ev.Part == llm.PartNative {
-		p.content = true // a block of the client's own dialect that passes as it is counts too
-		p.news++
-	}
-	if p.writer == nil {
-		return nil
-	}
-	var err error
-	p.out, err = p.writer.Write(p.out, ev)
-	return err
-}
-
-// empty reports whether the answer is over and said nothing, though it claims to be complete. An answer
-// that was refused or that spent its whole limit on hidden reasoning is not empty in this sense.
-func (p *pipe) empty(end bool) bool {
-	if p.content || p.reader == nil || p.failed != nil {
-		return false
-	}
-	if p.ended {
-		return p.stop == llm.StopEnd || p.stop == llm.StopCalls
-	}
-	return end
-}
-
-// take returns the bytes that are due to the client. They are valid until the next feed.
-func (p *pipe) take() []byte {
-	b := p.out
-	p.out = nil
-	return b
 }

@@ -366,11 +366,11 @@ func (a *Attempt) End() {
 	if a.ans.inflate != nil {
 		a.ans.inflate.Close()
 	}
-	u := a.ans.pipe.usage
-	if a.ans.pipe.writer == nil && a.ans.phase != phListen && !a.listens() && a.ans.pipe.mended == "" { // only judged: what follows was not read
+	u := a.ans.pipe.Usage
+	if a.ans.pipe.Writer == nil && a.ans.phase != phListen && !a.listens() && a.ans.pipe.Mended == "" { // only judged: what follows was not read
 		u = llm.Usage{}
 	}
-	if s := a.ans.pipe.strip; s != nil {
+	if s := a.ans.pipe.Strip; s != nil {
 		u.Merge(s.Usage())
 	}
 	if !u.Known() {

@@ -50,9 +50,9 @@ func (a *Attempt) failed() []Reply {
 func (a *Attempt) fail(e *llm.Error) []Reply {
 	s, x := &a.ans, a.x
 	came := course.Attempted{Path: a.leg.Path, Status: s.status, Err: e, Provider: providerID(s.header)}
-	if s.pipe.usage.Known() { // it is not the exchange's
-		used := s.pipe.usage
-		came.Used, s.pipe.usage = &used, llm.Usage{}
+	if s.pipe.Usage.Known() { // it is not the exchange's
+		used := s.pipe.Usage
+		came.Used, s.pipe.Usage = &used, llm.Usage{}
 	}
 	x.note(a.n, came)
 	x.core.cool(a.leg, e)
@@ -96,10 +96,10 @@ func (a *Attempt) look() *checks.Look {
 // and there is one.
 func (a *Attempt) unwanted(end bool) bool {
 	p := &a.ans.pipe
-	if p.look == nil || p.sent || a.ans.phase == phWhole && !end {
+	if p.Look == nil || p.Sent || a.ans.phase == phWhole && !end {
 		return false
 	}
-	e := p.look.Found(end)
+	e := p.Look.Found(end)
 	return e != nil && a.x.next(a.n, e) >= 0
 }
 

@@ -310,7 +310,7 @@ func (x *Exchange) repairs() bool {
 
 // holdOn keeps a whole answer that passes as it is, where it may have to be mended.
 func (a *Attempt) holdOn(chunk []byte) {
-	if s := &a.ans; s.phase == phWhole && s.pipe.look != nil && s.pipe.writer == nil && s.seen <= maxHeld && a.x.repairs() {
+	if s := &a.ans; s.phase == phWhole && s.pipe.Look != nil && s.pipe.Writer == nil && s.seen <= maxHeld && a.x.repairs() {
 		s.body = append(s.body, chunk...)
 	}
 }
@@ -318,22 +318,22 @@ func (a *Attempt) holdOn(chunk []byte) {
 // mended reports whether an answer of which nothing has gone out is not of the form, and was made so.
 func (a *Attempt) mended(end bool) bool {
 	p := &a.ans.pipe
-	if !end || p.look == nil || p.sent || !a.x.repairs() {
+	if !end || p.Look == nil || p.Sent || !a.x.repairs() {
 		return false
 	}
-	if e := p.look.Found(true); e == nil || e.Reason != failure.ReasonInvalidOutput {
+	if e := p.Look.Found(true); e == nil || e.Reason != failure.ReasonInvalidOutput {
 		return false
 	}
-	instead, how, ok := p.look.Mended()
+	instead, how, ok := p.Look.Mended()
 	if !ok {
 		return false
 	}
-	body := p.out
-	if p.writer == nil {
+	body := p.Out
+	if p.Writer == nil {
 		body = a.ans.body
 	}
 	if body, ok = mend.Answer(a.x.Dialect, body, instead); ok {
-		p.out, p.mended = body, how
+		p.Out, p.Mended = body, how
 		a.x.core.log.Debug("answer mended", "exchange", a.x.ID, "trace_id", a.x.Trace.ID(), "attempt", a.n, "target", a.leg.Target(), "how", how)
 	}
 	return ok
@@ -349,7 +349,7 @@ func (a *Attempt) remember() {
 	if a.x.wrong != nil || a.x.course.Repaired() {
 		return
 	}
-	if said, why := a.ans.pipe.look.Wrong(); why != "" {
+	if said, why := a.ans.pipe.Look.Wrong(); why != "" {
 		a.x.wrong = &wrong{said: said, why: why}
 	}
 }

@@ -141,8 +141,8 @@ func (a *Attempt) recordsOn(end bool) bool {
 		return false
 	}
 	s.phase = phTape
-	if s.pipe.reader == nil && a.x.Stream && a.x.says() {
-		s.pipe.reader = a.client.NewReader(nil, a.streams(s.header.Get("content-type")))
+	if s.pipe.Reader == nil && a.x.Stream && a.x.says() {
+		s.pipe.Reader = a.client.NewReader(nil, a.streams(s.header.Get("content-type")))
 	}
 	return true
 }
@@ -153,7 +153,7 @@ func (x *Exchange) says() bool { return x.Op == llm.OpChat || x.Op == llm.OpComp
 // listen reads a chunk that passes as it is: whether the stream is a good one, and complete.
 func (a *Attempt) listen(chunk []byte, end bool) {
 	s := &a.ans
-	if s.pipe.reader == nil || s.pipe.failed != nil {
+	if s.pipe.Reader == nil || s.pipe.Failed != nil {
 		return
 	}
 	var err error
@@ -161,13 +161,13 @@ func (a *Attempt) listen(chunk []byte, end bool) {
 		chunk, err = s.inflate.Feed(chunk, end)
 	}
 	if err == nil {
-		err = s.pipe.reader.Feed(chunk, end, s.pipe.emit)
+		err = s.pipe.Reader.Feed(chunk, end, s.pipe.Emit)
 	}
-	if err != nil && s.pipe.failed == nil {
-		s.pipe.failed = asError(err)
+	if err != nil && s.pipe.Failed == nil {
+		s.pipe.Failed = asError(err)
 	}
-	if s.pipe.failed != nil {
-		a.broke(s.pipe.failed)
+	if s.pipe.Failed != nil {
+		a.broke(s.pipe.Failed)
 	}
 }
 
@@ -270,10 +270,10 @@ func (a *Attempt) keep(t *tape) {
 func (a *Attempt) complete(out *idempotency.Answer) bool {
 	p := &a.ans.pipe
 	switch {
-	case p.failed != nil, p.empty(true) && a.x.says(), p.strip != nil && a.x.Stream && !p.strip.Whole():
+	case p.Failed != nil, p.Empty(true) && a.x.says(), p.Strip != nil && a.x.Stream && !p.Strip.Whole():
 		return false
 	case a.x.Stream && a.x.says():
-		return p.ended
+		return p.Ended
 	case a.x.Stream:
 		return true
 	}

@@ -103,7 +103,7 @@ var layers = []string{
 		extproc/checks
 		extproc/feedback
 		extproc/asking`,
-	"extproc/decided extproc/shadowing extproc/course",
+	"extproc/decided extproc/shadowing extproc/course extproc/relay",
 	"extproc/exchange internal/config/*",
 	`extproc
 		envoy
