@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
@@ -14,10 +13,6 @@ import (
 
 // many is how many records one statement adds: of each a tenth of the time goes into the statement itself.
 const many = 16
-
-// breath is the pause behind such a statement. A transaction runs beside the traffic, and Go takes a processor from a
-// goroutine after 10 ms only: on a machine with one, every request that came meanwhile would wait that long.
-const breath = 100 * time.Microsecond
 
 // statements are what Write does, prepared for the one connection that writes.
 type statements struct {
@@ -137,6 +132,7 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []*ledger.Record
 	added := make([]*ledger.Record, 0, len(records))
 	var values []any
 	var room []byte
+	var p pace
 	for together == many && len(records) >= many {
 		values = values[:0]
 		for _, r := range records[:many] {
@@ -151,7 +147,7 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, records []*ledger.Record
 		}
 		added = append(added, records[:many]...)
 		records = records[many:]
-		time.Sleep(breath)
+		p.rest()
 	}
 	for _, r := range records {
 		values = sqltext.RecordValues(values[:0], r, &room)
@@ -187,6 +183,7 @@ func (s *Store) addRollups(ctx context.Context, tx *sql.Tx, rollups []book.Rollu
 	st := tx.StmtContext(ctx, s.rollup)
 	defer st.Close()
 	var values []any
+	var p pace
 	for i := range rollups {
 		r := &rollups[i]
 		values = append(values[:0], string(r.Period), r.Start, r.ID)
@@ -197,7 +194,7 @@ func (s *Store) addRollups(ctx context.Context, tx *sql.Tx, rollups []book.Rollu
 			return err
 		}
 		if i%many == many-1 {
-			time.Sleep(breath)
+			p.rest()
 		}
 	}
 	return nil
