@@ -29,7 +29,7 @@ type Settings struct {
 
 // Rule sends alerts that fit all it says to channels.
 type Rule struct {
-	On            []string `yaml:"on" enum:"threshold,burn,forecast,anomaly,key,fault,slo" max:"7" zero:"every kind" doc:"The kinds of alerts."`
+	On            []string `yaml:"on" enum:"threshold,burn,forecast,anomaly,key,fault,slo,experiment" max:"8" zero:"every kind" doc:"The kinds of alerts."`
 	From          string   `yaml:"from" enum:"info,warning,critical" zero:"info" doc:"The least severity."`
 	Organizations []string `yaml:"organizations" form:"name" max:"1000" zero:"every organization" doc:"The organizations that they are about."`
 	Teams         []string `yaml:"teams" form:"name" max:"1000" zero:"every team" doc:"The teams that they are about, with their projects and keys."`

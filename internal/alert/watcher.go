@@ -68,6 +68,7 @@ type State struct {
 	Keys     []*auth.Key    // of the configuration
 	Issued   []*auth.Key    // of a store, whose audit log says how they change
 	SLOs     []slo.Status   // how what was promised stands
+	Canaries []Canary       // that have come to an end
 }
 
 // Watcher finds alerts and has them delivered.
@@ -122,6 +123,7 @@ func (w *Watcher) find(ctx context.Context, s *State, now time.Time) ([]*Alert, 
 	found := slices.Clone(w.pending)
 	found = append(found, endings(s, now)...)
 	found = append(found, unkept(s.SLOs, now)...)
+	found = append(found, ended(s.Canaries, now)...)
 	found = append(found, faulty(w.Trouble, s.Table, now)...)
 	limits, err := w.limits(ctx, s.Table, now)
 	if err != nil {

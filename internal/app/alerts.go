@@ -28,6 +28,7 @@ func (a *App) alert(ctx context.Context) {
 		s.Table, _ = snap.Limits.(*budgets.Table) // there may be no limits
 		if cfg.Alerts.On() {
 			s.Keys, _ = cfg.StaticKeys() // they were read before
+			s.Canaries = a.build.control.Ended(ctx, time.Now().Add(-24*time.Hour), a.routes())
 		}
 		return s
 	})

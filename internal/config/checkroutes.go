@@ -208,6 +208,12 @@ func (d *decoder) checkRamp(c *Config, e *Experiment, path string) {
 	case !c.Ledger.On() && !d.within("ledger"):
 		d.fail(at, "ramp: is decided by what the ledger has, and there is none; add one, as ledger: { store: \"sqlite:run/ledger.db\" }")
 	}
+	known := c.promises(e.Route)
+	for i, name := range e.Ramp.SLO {
+		if !slices.Contains(known, name) && !e.Ramp.blind() && !d.within("slos") && !d.within("routes") {
+			d.fail(fmt.Sprintf("%s.slo[%d]", at, i), "slo: there is no objective %s of the route %s%s", d.src.quote(name), d.src.quote(e.Route), d.near(name, known))
+		}
+	}
 	for j := range e.Arms {
 		if d.nodes[fmt.Sprintf("%s.arms[%d].weight", path, j)] != nil {
 			d.fail(fmt.Sprintf("%s.arms[%d].weight", path, j), "weight: the ramp has the shares")

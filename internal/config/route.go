@@ -260,6 +260,7 @@ type Ramp struct {
 	Floor     int           `yaml:"floor" max:"100" zero:"none" doc:"Percent of its exchanges that must go well, whatever the control does. It is looked at from the first exchanges on."`
 	Worse     int           `yaml:"worse" max:"100" doc:"By how many points its share of success may be lower than the control's."`
 	Slower    int           `yaml:"slower" max:"1000" doc:"By how many percent its answers may take longer."`
+	SLO       []string      `yaml:"slo" form:"name" max:"100" zero:"every objective that holds of the route" doc:"Objectives, by their names: of the route and of slos. It is stopped where its own exchanges burn the error budget of one. [ none ]: none is looked at."`
 	Promote   bool          `yaml:"promote" doc:"Gives it every request after the last step. Without it the last step stays."`
 }
 
@@ -269,7 +270,24 @@ func (r *Ramp) ramp() *experiment.Ramp {
 		return nil
 	}
 	const percent = 100
-	return &experiment.Ramp{Steps: r.Steps, Hold: r.Hold, Exchanges: r.Exchanges, Floor: float64(r.Floor) / percent, Worse: float64(r.Worse) / percent, Slower: float64(r.Slower) / percent, Promote: r.Promote}
+	watched := r.SLO
+	if r.blind() {
+		watched = []string{}
+	}
+	return &experiment.Ramp{Steps: r.Steps, Hold: r.Hold, Exchanges: r.Exchanges, Floor: float64(r.Floor) / percent, Worse: float64(r.Worse) / percent, Slower: float64(r.Slower) / percent, Promote: r.Promote, SLOs: watched}
+}
+
+// blind reports whether no objective is looked at.
+func (r *Ramp) blind() bool { return slices.Equal(r.SLO, []string{"none"}) }
+
+// promises are the names of the objectives that hold of exchanges of a route, in their order.
+func (c *Config) promises(route string) (names []string) {
+	for _, o := range c.Objectives() {
+		if holds := len(o.Scope.Routes) == 0 || slices.Contains(o.Scope.Routes, route); holds && !slices.Contains(names, o.Name) {
+			names = append(names, o.Name)
+		}
+	}
+	return names
 }
 
 func (e *Experiment) preset(*Config) {
@@ -334,6 +352,9 @@ func (c *Config) build(kinds *providers.Registry) {
 		for j := range c.Experiments {
 			if e := &c.Experiments[j]; e.Route == r.Name {
 				r.Trial = e.trial(&c.Routes[i])
+				if p := r.Trial.Ramp; p != nil && p.SLOs == nil {
+					p.SLOs = c.promises(r.Name)
+				}
 			}
 		}
 		routes = append(routes, r)

@@ -3,12 +3,16 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/alert"
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/experiment/results"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
+	"github.com/signalbox-ai/signalbox/internal/slo"
 	"github.com/signalbox-ai/signalbox/internal/store"
 	"github.com/signalbox-ai/signalbox/routing"
 )
@@ -73,6 +77,7 @@ func (c *Control) ramp(ctx context.Context, r *routing.Route, usage *book.Lazy) 
 		return nil
 	}
 	t := results.New(e)
+	t.Promise(slices.DeleteFunc(c.config().Objectives(), func(o slo.Objective) bool { return !slices.Contains(e.Ramp.SLOs, o.Name) }), f.Until)
 	if _, err := t.Read(func(last *ledger.Record) ([]*ledger.Record, error) {
 		return usage.List(ctx, f, last, true, results.Page)
 	}); err != nil {
@@ -88,9 +93,42 @@ func (c *Control) ramp(ctx context.Context, r *routing.Route, usage *book.Lazy) 
 	return c.stands(ctx, &store.Experiment{Name: e.Name, State: string(next.State), Arm: next.Arm, Step: next.Step, Why: why}, row.Version)
 }
 
+// canary is the actor of what a ramp does by itself.
+const canary = "canary"
+
+// Ended returns the canaries that have come to an end by themselves since a time, the last first. routes are those of the
+// configuration in use.
+func (c *Control) Ended(ctx context.Context, since time.Time, routes []*routing.Route) (out []alert.Canary) {
+	if c == nil {
+		return nil
+	}
+	const most = 100
+	all, _, err := c.store.Audit(ctx, store.AuditFilter{Kind: store.KindExperiment, Actor: canary, From: since}, most)
+	if err != nil {
+		if ctx.Err() == nil {
+			c.log.Warn("whether canaries have ended is not known", "error", err)
+		}
+		return nil
+	}
+	for i := range all {
+		var now store.Experiment
+		if err := jsonx.Decode([]byte(all[i].After), &now); err != nil || now.State == string(experiment.Running) {
+			continue
+		}
+		e := alert.Canary{Experiment: now.Name, Arm: now.Arm, Why: now.Why, At: all[i].At}
+		for _, r := range routes {
+			if r.Trial != nil && r.Trial.Name == now.Name {
+				e.Route = r.Name
+			}
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
 // stands writes down how a canary stands, unless another replica was first.
 func (c *Control) stands(ctx context.Context, now *store.Experiment, version int64) error {
-	err := c.store.Change(ctx, store.Actor{Name: "canary"}, func(tx *store.Tx) error {
+	err := c.store.Change(ctx, store.Actor{Name: canary}, func(tx *store.Tx) error {
 		if version == 0 {
 			return tx.BeginExperiment(now)
 		}

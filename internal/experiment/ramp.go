@@ -11,6 +11,7 @@ type Ramp struct {
 	Worse     float64       // by how much its share of success may be lower than the control's
 	Slower    float64       // by which part its answers may take longer
 	Promote   bool          // the second arm gets everything after the last step
+	SLOs      []string      // names of the objectives of which the second arm must not burn the error budgets
 }
 
 // weights are those of the arms at a step.
@@ -27,6 +28,8 @@ type Seen struct {
 	Most float64
 	// Worse and Slower are the differences from the control where they are certain at any number of looks; 0: they are not.
 	Worse, Slower float64
+	Burns         string // which error budget the second arm burns so fast that it is urgent, and how; "": none
+	Spends        string // likewise, faster than it lasts
 }
 
 // Next says how an experiment at a phase stands after what was seen, and why it changed; "": it did not. What is promoted is the
@@ -38,12 +41,16 @@ func (r *Ramp) Next(now Phase, s Seen) (next Phase, why string) {
 		return now, ""
 	case s.Exchanges > 0 && s.Most < r.Floor:
 		return stop, "the share of success is below the floor"
+	case s.Burns != "":
+		return stop, s.Burns
 	case s.Worse > r.Worse:
 		return stop, "the share of success is lower than the control's by more than is allowed"
 	case s.Slower > r.Slower:
 		return stop, "answers take longer than the control's by more than is allowed"
 	case s.For < r.Hold || s.Exchanges < r.Exchanges:
 		return now, ""
+	case s.Spends != "":
+		return stop, s.Spends
 	case now.Step+1 < len(r.Steps):
 		return Phase{State: Running, Step: now.Step + 1}, "the step before went well"
 	case r.Promote:

@@ -18,17 +18,21 @@ func TestARampGoesOnOrStops(t *testing.T) {
 		seen experiment.Seen
 		want experiment.Phase
 	}{
-		"all went well":                 {at(0), well, at(1)},
-		"too early":                     {at(0), with(func(s *experiment.Seen) { s.For = time.Minute }), at(0)},
-		"too few":                       {at(1), with(func(s *experiment.Seen) { s.Exchanges = 99 }), at(1)},
-		"the last step stays":           {at(2), well, at(2)},
-		"below the floor, though early": {at(0), experiment.Seen{For: time.Second, Exchanges: 10, Most: 0.8}, stopped},
-		"nothing seen is not below it":  {at(0), experiment.Seen{}, at(0)},
-		"worse":                         {at(1), with(func(s *experiment.Seen) { s.Worse = 0.03 }), stopped},
-		"worse by no more than allowed": {at(1), with(func(s *experiment.Seen) { s.Worse = 0.01 }), at(2)},
-		"slower":                        {at(1), with(func(s *experiment.Seen) { s.Slower = 0.3 }), stopped},
-		"what is stopped stays":         {stopped, well, stopped},
-		"what was promoted stays":       {experiment.Phase{State: experiment.Promoted, Arm: "b"}, well, experiment.Phase{State: experiment.Promoted, Arm: "b"}},
+		"all went well":                  {at(0), well, at(1)},
+		"too early":                      {at(0), with(func(s *experiment.Seen) { s.For = time.Minute }), at(0)},
+		"too few":                        {at(1), with(func(s *experiment.Seen) { s.Exchanges = 99 }), at(1)},
+		"the last step stays":            {at(2), well, at(2)},
+		"below the floor, though early":  {at(0), experiment.Seen{For: time.Second, Exchanges: 10, Most: 0.8}, stopped},
+		"nothing seen is not below it":   {at(0), experiment.Seen{}, at(0)},
+		"worse":                          {at(1), with(func(s *experiment.Seen) { s.Worse = 0.03 }), stopped},
+		"worse by no more than allowed":  {at(1), with(func(s *experiment.Seen) { s.Worse = 0.01 }), at(2)},
+		"urgently burning, though early": {at(0), experiment.Seen{For: time.Second, Exchanges: 10, Most: 1, Burns: "fast"}, stopped},
+		"burning, though early":          {at(0), experiment.Seen{For: time.Second, Exchanges: 10, Most: 1, Spends: "slowly"}, at(0)},
+		"burning when the step is over":  {at(0), with(func(s *experiment.Seen) { s.Spends = "slowly" }), stopped},
+		"burning at the last step":       {at(2), with(func(s *experiment.Seen) { s.Spends = "slowly" }), stopped},
+		"slower":                         {at(1), with(func(s *experiment.Seen) { s.Slower = 0.3 }), stopped},
+		"what is stopped stays":          {stopped, well, stopped},
+		"what was promoted stays":        {experiment.Phase{State: experiment.Promoted, Arm: "b"}, well, experiment.Phase{State: experiment.Promoted, Arm: "b"}},
 	} {
 		got, why := r.Next(c.now, c.seen)
 		if got != c.want || (why != "") != (got != c.now) {

@@ -118,18 +118,21 @@ const (
 	Hour1
 	Hours6
 	Days3
-	windows
+	Windows // how many there are
 )
 
 const day = 24 * time.Hour
 
-var spans = [windows]struct {
+var spans = [Windows]struct {
 	name string
 	of   time.Duration
 }{{"5m", 5 * time.Minute}, {"30m", 30 * time.Minute}, {"1h", time.Hour}, {"6h", 6 * time.Hour}, {"3d", 3 * day}}
 
 // WindowName returns the name of a window as metrics have it.
 func WindowName(w int) string { return spans[w].name }
+
+// WindowLength returns how long a window is.
+func WindowLength(w int) time.Duration { return spans[w].of }
 
 // Alarm is a pair of windows whose burn is alerted of.
 type Alarm struct {
@@ -140,6 +143,9 @@ type Alarm struct {
 
 // alarms are the pairs of the workbook, worst first.
 var alarms = [...]Alarm{{Minutes5, Hour1, "critical", .02}, {Minutes30, Hours6, "critical", .05}, {Hours6, Days3, "warning", .1}}
+
+// Alarms returns the pairs of windows that are alerted of, worst first.
+func Alarms() []Alarm { return slices.Clone(alarms[:]) }
 
 // Over returns the burn from which on a pair is alerted of: in its long window so much of the whole budget is used up as
 // the pair stands for. It is not under 1, which harms nobody, and not beyond what nine of ten bad exchanges make: a
@@ -161,13 +167,13 @@ type Status struct {
 	Sum      // of its window
 	Attained float64
 	Left     float64 // share of the error budget that is left; below 0: more than all was used
-	Burn     [windows]float64
+	Burn     [Windows]float64
 	Alarm    *Alarm // that is due; nil: none
 	Over     float64
 }
 
 // status judges sums, by the window.
-func (o *Objective) status(whole Sum, by *[windows]Sum) (s Status) {
+func (o *Objective) status(whole Sum, by *[Windows]Sum) (s Status) {
 	s = Status{Objective: *o, Sum: whole, Attained: o.Attained(whole), Left: 1 - o.Burn(whole)}
 	for w := range by {
 		s.Burn[w] = o.Burn(by[w])

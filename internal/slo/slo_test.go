@@ -40,7 +40,7 @@ func TestWhatCountsForAnObjective(t *testing.T) {
 			for kind, want := range map[Kind]string{Success: c.success, FirstToken: c.f, Total: c.t, Cost: ""} {
 				o := Objective{Kind: kind, Within: within}
 				got := ""
-				if s, counts := o.judge(&c.e); counts {
+				if s, counts := o.Judge(&c.e); counts {
 					got = map[int64]string{0: "good", 1: "bad"}[s.Bad]
 				}
 				if got != want {
@@ -309,8 +309,8 @@ func TestWindowsAreThoseOfANaiveRecomputation(t *testing.T) {
 		if want := naive(time.Hour, o.Window); got.Sum != want {
 			t.Fatalf("the window has %+v, want %+v", got.Sum, want)
 		}
-		var want [windows]float64
-		var sums [windows]Sum
+		var want [Windows]float64
+		var sums [Windows]Sum
 		for w, s := range spans {
 			span := time.Minute
 			if w == Days3 {

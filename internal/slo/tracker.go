@@ -85,9 +85,9 @@ type Event struct {
 	Total  time.Duration
 }
 
-// judge says whether an event counts for an objective, and how. Of an answer that nobody waited for, or that failed, the
-// time counts as far as it was too long already.
-func (o *Objective) judge(e *Event) (s Sum, counts bool) {
+// Judge says whether an event counts for an objective, and how; for Cost none does. Of an answer that nobody waited for, or that
+// failed, the time counts as far as it was too long already.
+func (o *Objective) Judge(e *Event) (s Sum, counts bool) {
 	var bad bool
 	broken := e.Failed || e.Left
 	switch o.Kind {
@@ -123,7 +123,7 @@ func (o *Objective) judge(e *Event) (s Sum, counts bool) {
 // Exchange counts an exchange that ended at a time.
 func (t *Tracker) Exchange(e *Event, now time.Time) {
 	for _, o := range t.tracked() {
-		if s, counts := o.judge(e); counts && o.Scope.Holds(e.Route, e.Tags) {
+		if s, counts := o.Judge(e); counts && o.Scope.Holds(e.Route, e.Tags) {
 			o.count(s, now)
 		}
 	}
@@ -132,7 +132,7 @@ func (t *Tracker) Exchange(e *Event, now time.Time) {
 // Attempt counts an attempt that ended at a time, for its target alone.
 func (t *Tracker) Attempt(e *Event, now time.Time) {
 	for _, o := range t.tracked() {
-		if s, counts := o.judge(e); counts && o.Scope.Holds(e.Route, e.Tags) {
+		if s, counts := o.Judge(e); counts && o.Scope.Holds(e.Route, e.Tags) {
 			o.countAt(e.Target, s, now)
 		}
 	}
@@ -190,7 +190,7 @@ func (t *Tracker) Status(now time.Time) (out []Status) {
 func (o *tracked) now(now time.Time) Status {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var by [windows]Sum
+	var by [Windows]Sum
 	for w := range by {
 		if from := &o.minutes; w != Days3 {
 			by[w] = from.sum(now, spans[w].of)

@@ -42,6 +42,8 @@ type Tally struct {
 	arms       []armTally
 	asked      map[answer]place
 	said       map[answer]map[string]said // by label
+	promised   []promised
+	now        time.Time // of what was promised
 }
 
 // answer is what a client got, as it names it.
@@ -100,16 +102,10 @@ func (t *Tally) Add(r *ledger.Record) {
 		u = new(sums)
 		a.units[t.unit(r)] = u
 	}
+	t.burn(i, t.unit(r), r)
 	if r.Sequence > 0 && r.Cause != "late" { // which stands for an exchange whose arm nobody knew
-		u.spent(r, r.Money.Cost, 0)
+		u.spent(r, paid(r), 0)
 		return
-	}
-	paid := r.Money.Cost
-	if r.Sequence > 0 {
-		paid = 0
-		for j := range r.Attempts {
-			paid += r.Attempts[j].Bill.Cost
-		}
 	}
 	switch r.Result.Status {
 	case ledger.OK:
@@ -126,7 +122,7 @@ func (t *Tally) Add(r *ledger.Record) {
 		return
 	}
 	a.exchanges++
-	u.spent(r, paid, 1)
+	u.spent(r, paid(r), 1)
 	if of.request != "" {
 		t.asked[of] = place{i, t.unit(r)}
 	}
@@ -160,10 +156,9 @@ func (t *Tally) Read(page func(last *ledger.Record) ([]*ledger.Record, error)) (
 
 // Ramp returns what has been seen of the second arm, for its ramp.
 func (t *Tally) Ramp(since time.Duration) experiment.Seen {
-	const sure = 0.001
 	a, b := &t.arms[0], &t.arms[1]
 	share := b.mean(success)
-	out := experiment.Seen{For: since, Exchanges: share.N(), Most: stats.Wilson(share.Value(), float64(share.N()), sure).High}
+	out := experiment.Seen{For: since, Exchanges: share.N(), Most: stats.Wilson(share.Value(), float64(share.N()), sure).High, Burns: t.burns("critical"), Spends: t.burns("warning")}
 	c := compare(a, b, level)
 	if c.Success.Verdict == Worse {
 		out.Worse = -c.Success.Interval.Mid
