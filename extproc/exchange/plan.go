@@ -318,7 +318,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	}
 	x.keep(p)
 	x.course.At[0].Path, x.course.At[0].Under, x.course.At[0].Pass = leg.Path, course.UnderWay, x.passFor(plan.Steps[0])
-	x.copy(p, plan.Route)
+	x.copy(p)
 	waited := x.in.waited
 	x.move(stPlanned)
 	x.in = nil

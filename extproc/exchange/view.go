@@ -33,6 +33,7 @@ type sight struct {
 	spends bool // the share of money that is left was asked for
 	hosted bool // the provider may run tools of its own, which it bills
 	charge string
+	copies []string // arms of an experiment to which a copy of the request is sent
 }
 
 // see makes the view of a request for a model, aliases resolved.
@@ -154,25 +155,22 @@ func (x *Exchange) assigned(p *planner, r *routing.Route) (*routing.Route, strin
 		return r, x.Rules.Arm
 	}
 	if t := r.Trial; t.Shadowed(x.ID, x.core.board) {
-		switch s := x.core.twice; {
-		case x.Type != "" || !shadowing.Repeatable(x.Op, p.head.Doc):
-			s.Skip(t.Labels[1], shadow.Stateful)
-		case s.Admit(t.Labels[1], len(p.came)):
-			return r, t.Labels[0]
+		p.copies = x.core.twice.Admitted(t.Labels[1:], len(p.came), x.Type == "" && shadowing.Repeatable(x.Op, p.head.Doc))
+		if len(p.copies) == 0 {
+			return r, ""
 		}
-		return r, ""
+		return r, t.Labels[0]
 	}
 	return r.Assigned(&p.view, x.core.board)
 }
 
 // copy hands copies of a request that is on its way to those who send them, where it has any.
-func (x *Exchange) copy(p *planner, r *routing.Route) {
-	t := r.Trial
-	if t == nil || t.Shadow == nil || x.Rules.Arm == "" {
+func (x *Exchange) copy(p *planner) {
+	if len(p.copies) == 0 {
 		return
 	}
 	o, _ := x.Owner()
-	x.core.twice.Offer(shadowing.Copies(t, &shadowing.Request{
+	x.core.twice.Offer(shadowing.Copies(p.copies, &shadowing.Request{
 		Method: x.method(), Path: x.Ticket.Path, Header: x.in.head, Body: p.came, Who: x.in.who, Exchange: o.Organization + "/" + cmp.Or(metering.ID(x.Hold), x.ID), Timeout: x.Rules.Total.D(),
 	}, x.snap.Registry.Sets())...)
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
-	"github.com/signalbox-ai/signalbox/routing"
 )
 
 // Repeatable reports whether sending a request twice does no more than answering it twice. It is not so of what goes on with a
@@ -66,12 +65,12 @@ type Request struct {
 	Timeout      time.Duration // 0: none
 }
 
-// Copies makes the copies of a request for the arms of a trial behind the first. They share a body, and nothing with the request.
-// credentials are the headers that providers' keys stand in.
-func Copies(t *routing.Trial, r *Request, credentials []string) []*shadow.Copy {
+// Copies makes the copies of a request for arms. They share a body, and nothing with the request. credentials are the headers that
+// providers' keys stand in.
+func Copies(arms []string, r *Request, credentials []string) []*shadow.Copy {
 	body := bytes.Clone(r.Body)
-	all := make([]*shadow.Copy, 0, len(t.Labels)-1)
-	for _, arm := range t.Labels[1:] {
+	all := make([]*shadow.Copy, 0, len(arms))
+	for _, arm := range arms {
 		all = append(all, &shadow.Copy{
 			Arm: arm, Exchange: strings.Clone(r.Exchange), Method: strings.Clone(r.Method), Path: strings.Clone(r.Path), Header: passing(r.Header, credentials), Body: body, Who: r.Who, Timeout: r.Timeout,
 		})

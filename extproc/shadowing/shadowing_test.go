@@ -11,7 +11,6 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/shadowing"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
-	"github.com/signalbox-ai/signalbox/routing"
 )
 
 func TestWhatMayBeSentTwice(t *testing.T) {
@@ -61,7 +60,7 @@ func TestACopyHasWhatTheRequestHas(t *testing.T) {
 			{Name: "x-request-id", Value: "1"}, {Name: "traceparent", Value: "00-1"}, {Name: "content-length", Value: "13"},
 		},
 	}
-	all := shadowing.Copies(&routing.Trial{Labels: []string{"x/live", "x/b", "x/c"}}, r, []string{"x-vendor-key"})
+	all := shadowing.Copies([]string{"x/b", "x/c"}, r, []string{"x-vendor-key"})
 	body[0] = '!' // the request's bytes are Envoy's again
 	if len(all) != 2 || all[0].Arm != "x/b" || all[1].Arm != "x/c" {
 		t.Fatalf("%d copies", len(all))

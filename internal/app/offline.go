@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/config/idle"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
@@ -43,7 +44,14 @@ func Check(ctx context.Context, path string) (*config.Config, config.Warnings, e
 		return cfg, nil, err
 	}
 	exchange.New(s, exchange.Options{}) // which finds what is known of targets
-	return cfg, cfg.Idle(s.About), nil
+	return cfg, idle.Find(cfg, idle.Facts{About: s.About, Speaks: func(t *routing.Target, op llm.Op) bool {
+		for client := range s.Servers {
+			if s.Speaks(t, op, client) {
+				return true
+			}
+		}
+		return false
+	}}), nil
 }
 
 // CheckTemplate says what is wrong with a version of a template that is not in the folder of a configuration yet.

@@ -6,16 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/signalbox-ai/signalbox/internal/auth"
-	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
-	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/config/objectives"
-	"github.com/signalbox-ai/signalbox/internal/glob"
-	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/routing/expr"
-	"github.com/signalbox-ai/signalbox/routing/match"
-	"github.com/signalbox-ai/signalbox/routing/policy"
 )
 
 // checkRoute checks one route.
@@ -257,7 +250,7 @@ func (d *decoder) checkModels(c *Config) {
 	first, bare := map[string]string{}, map[string]bool{}
 	for i := range c.Routes {
 		r := &c.Routes[i]
-		bare[r.Name] = r.Match.bare()
+		bare[r.Name] = r.Match.Bare()
 		for j, m := range r.Match.Models {
 			at := fmt.Sprintf("routes[%d].match.models[%d]", i, j)
 			if m == "" || d.bad[at] {
@@ -270,7 +263,7 @@ func (d *decoder) checkModels(c *Config) {
 			switch {
 			case taken && other == r.Name:
 				d.fail(at, "the name %s is given twice", d.src.quote(m))
-			case taken && !r.ClientHeaders.Route && r.Match.bare() && bare[other]:
+			case taken && !r.ClientHeaders.Route && r.Match.Bare() && bare[other]:
 				d.fail(at, "the name %s is already taken by the route %s", d.src.quote(m), d.src.quote(other))
 			case !taken:
 				first[m] = r.Name
@@ -289,216 +282,4 @@ func (d *decoder) checkModels(c *Config) {
 			d.fail(at, "the alias leads to %s, which no route matches", d.src.quote(to))
 		}
 	}
-}
-
-// Idle returns what no request or no target can ever meet, in the order of the file. about is what is known of targets.
-func (c *Config) Idle(about func(provider, model, like string) *routing.About) Warnings {
-	var out Errors
-	warn := func(path, format string, args ...any) {
-		if c.src != nil {
-			out = append(out, c.src.fault(find(c.nodes, path), path, fmt.Sprintf(format, args...)))
-		}
-	}
-	for i := range c.Routes {
-		r, path := &c.Routes[i], fmt.Sprintf("routes[%d]", i)
-		if by := c.shadows(i); len(by) > 0 {
-			warn(path+".match", "no request takes the route %s: all that it could take go to %s before it", c.src.quote(r.Name), strings.Join(by, " and "))
-		}
-		if at, why := c.unmet(r, about); why != "" {
-			warn(path+at, "the route %s has no target for any request: %s", c.src.quote(r.Name), why)
-		}
-	}
-	for i := range c.Keys {
-		k := &c.Keys[i]
-		if s := &k.Scope; len(c.Routes) > 0 && len(s.Models)+len(s.Routes)+len(s.Operations)+len(s.Regions) > 0 && !slices.ContainsFunc(c.Routes, func(r Route) bool { return c.reaches(s, &r, about) }) {
-			at := fmt.Sprintf("keys[%d]", i)
-			for _, f := range []struct {
-				name string
-				is   []string
-			}{{".regions", s.Regions}, {".operations", s.Operations}, {".models", s.Models}, {".routes", s.Routes}} {
-				if len(f.is) > 0 {
-					at = fmt.Sprintf("keys[%d]%s", i, f.name)
-				}
-			}
-			warn(at, "the key %s can use no route: none is within its models, routes, operations and regions", c.src.quote(k.Name))
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return Warnings(out.finish(c.src))
-}
-
-// shadows returns the routes before the i-th that together take every request that it could take; none: it takes some.
-func (c *Config) shadows(i int) (by []string) {
-	r := &c.Routes[i]
-	if r.ClientHeaders.Route || slices.ContainsFunc(c.templates.Versions(), func(v *template.Version) bool { return v.Route == r.Name }) {
-		return nil // it is taken by its name, too
-	}
-	for _, m := range r.Match.names() {
-		n := slices.IndexFunc(c.Routes[:i], func(o Route) bool { return o.Match.takes(m) && o.Match.covers(&r.Match) })
-		if n < 0 {
-			return nil
-		}
-		if name := c.src.quote(c.Routes[n].Name); !slices.Contains(by, name) {
-			by = append(by, name)
-		}
-	}
-	return by
-}
-
-// names are the models of a rule as the table of routes has them; none: clients have to name the route.
-func (m *Match) names() []string {
-	if len(m.Models) == 0 && !m.bare() {
-		return []string{"*"}
-	}
-	return m.Models
-}
-
-// takes reports whether everything that a name or pattern stands for is tried with the rule before it gets to a later one with that
-// very name or pattern: names go before patterns.
-func (m *Match) takes(name string) bool {
-	all := m.names()
-	return slices.Contains(all, name) || glob.Is(name) && slices.Contains(all, "*")
-}
-
-// covers reports whether requests that meet another rule surely meet this one, models aside.
-func (m *Match) covers(of *Match) bool {
-	for _, l := range [][2][]string{
-		{of.Keys, m.Keys}, {of.Organizations, m.Organizations}, {of.Teams, m.Teams}, {of.Projects, m.Projects}, {of.EndUsers, m.EndUsers}, {of.Operations, m.Operations},
-	} {
-		if !narrower(l[0], l[1]) {
-			return false
-		}
-	}
-	for _, l := range [][2]*bool{{of.Stream, m.Stream}, {of.Tools, m.Tools}, {of.Images, m.Images}} {
-		if l[1] != nil && (l[0] == nil || *l[0] != *l[1]) {
-			return false
-		}
-	}
-	in := m.Tokens == Span{} || of.Tokens.Min >= m.Tokens.Min && (m.Tokens.Max == 0 || of.Tokens.Max > 0 && of.Tokens.Max <= m.Tokens.Max)
-	return in && (m.When == "" || m.When == of.When) && paired(of.Tags, m.Tags) && paired(of.Headers, m.Headers)
-}
-
-// narrower reports whether all values of a list are surely among those that another allows; an empty one allows all.
-func narrower(is, allowed []string) bool {
-	if len(allowed) == 0 {
-		return true
-	}
-	return len(is) > 0 && !slices.ContainsFunc(is, func(v string) bool {
-		return !slices.Contains(allowed, v) && (v == "" || glob.Is(v) || !glob.Any(allowed, v))
-	})
-}
-
-// paired is narrower of conditions on tags or headers.
-func paired(is, allowed map[string]string) bool {
-	has := pairs(is)
-	for _, p := range pairs(allowed) {
-		n := slices.IndexFunc(has, func(h match.Pair) bool { return h.Name == p.Name })
-		if n < 0 || !narrower(has[n].Values, p.Values) {
-			return false
-		}
-	}
-	return true
-}
-
-// least is the request that asks least of what a route takes.
-type least struct{ of *Match }
-
-// Header implements match.Inquiry.
-func (least) Header(string) string { return "" }
-
-// Session implements match.Inquiry.
-func (least) Session(string) string { return "" }
-
-// Tokens implements match.Inquiry.
-func (l least) Tokens(_, _, _ string) int64 { return int64(l.of.Tokens.Min) }
-
-// Needs implements match.Inquiry.
-func (l least) Needs() (s ability.Set) {
-	if l.of.Tools != nil && *l.of.Tools {
-		s |= ability.Tools
-	}
-	if l.of.Images != nil && *l.of.Images {
-		s |= ability.Vision
-	}
-	return s
-}
-
-// unmet says why the rules among a route's policies, which hold for every request, leave no target to the one that asks least;
-// "": they leave some. at is where, below the route.
-func (c *Config) unmet(r *Route, about func(provider, model, like string) *routing.About) (at, why string) {
-	own := &routing.Route{Name: r.Name}
-	var places []int
-	for k, p := range r.Policy {
-		switch is := p.Options.(type) {
-		case *policy.Region, *policy.Compliance:
-		case *policy.Capable:
-			if !is.Strict {
-				continue
-			}
-		default:
-			continue
-		}
-		own.Policies, places = append(own.Policies, routing.Named{Name: p.Name, Policy: p.Options}), append(places, k)
-	}
-	if len(places) == 0 {
-		return "", ""
-	}
-	for _, t := range r.Targets {
-		own.Targets = append(own.Targets, routing.Target{Provider: t.Provider, Model: t.Model, Like: t.Like, About: about(t.Provider, t.Model, t.Like)})
-	}
-	v := &routing.View{
-		Request: match.Request{Model: "*", Bytes: int64(r.Match.Tokens.Min), More: least{&r.Match}},
-		Keys:    func(dst []string, _, _ string) ([]string, bool) { return append(dst, "key"), true },
-	}
-	var e routing.Explained
-	if _, err := new(routing.Decision).Plan(own, v, &e); err == nil {
-		return "", ""
-	}
-	var whys []string
-	for k := range e.Policies {
-		for _, d := range e.Policies[k].Dropped {
-			whys = append(whys, fmt.Sprintf("%s leaves out %s (%s)", e.Policies[k].Policy, d.Target, d.Why))
-		}
-		if len(e.Policies[k].Out) == 0 {
-			at = fmt.Sprintf(".policy[%d]", places[k])
-			break
-		}
-	}
-	return at, strings.Join(whys, "; ")
-}
-
-// reaches reports whether some request of a key may take a route.
-func (c *Config) reaches(s *access.Scope, r *Route, about func(provider, model, like string) *routing.About) bool {
-	if len(s.Routes) > 0 && !glob.Any(s.Routes, r.Name) {
-		return false
-	}
-	if o := r.Match.Operations; len(o) > 0 && len(s.Operations) > 0 && !slices.ContainsFunc(o, func(n string) bool { return slices.Contains(s.Operations, n) || n == "count" }) {
-		return false
-	}
-	if len(s.Regions) > 0 && !slices.ContainsFunc(r.Targets, func(t Target) bool {
-		a := about(t.Provider, t.Model, t.Like)
-		return a == nil || (&auth.Scope{Regions: s.Regions}).Region(a.Region)
-	}) {
-		return false
-	}
-	names := r.Match.names()
-	if len(s.Models) == 0 || len(names) == 0 {
-		return true
-	}
-	meet := func(name, allowed string) bool {
-		return name == allowed || glob.Match(allowed, name) || glob.Match(name, allowed) || glob.Is(name) && glob.Is(allowed)
-	}
-	for _, m := range s.Models {
-		for alias, to := range c.Aliases {
-			if glob.Match(m, alias) && glob.Any(names, to) {
-				return true
-			}
-		}
-		if slices.ContainsFunc(names, func(n string) bool { return meet(n, m) }) {
-			return true
-		}
-	}
-	return false
 }

@@ -144,14 +144,14 @@ type Span struct {
 	Max int `yaml:"max" zero:"no end" doc:"To this, included."`
 }
 
-// bare reports whether nothing but the model's name decides.
-func (m *Match) bare() bool {
+// Bare reports whether nothing but the model's name decides.
+func (m *Match) Bare() bool {
 	return len(m.Keys)+len(m.Organizations)+len(m.Teams)+len(m.Projects)+len(m.EndUsers)+len(m.Tags)+len(m.Headers)+len(m.Operations) == 0 &&
 		m.Stream == nil && m.Tools == nil && m.Images == nil && m.When == "" && m.Tokens == Span{}
 }
 
 // empty reports whether nothing is stated.
-func (m *Match) empty() bool { return len(m.Models) == 0 && m.bare() }
+func (m *Match) empty() bool { return len(m.Models) == 0 && m.Bare() }
 
 // match gives the form that requests are matched with.
 func (m *Match) match() match.Rule {

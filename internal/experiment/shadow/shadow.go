@@ -133,11 +133,19 @@ func (s *Sender) Admit(arm string, length int) bool {
 	return false
 }
 
-// Skip counts a copy that is not made.
-func (s *Sender) Skip(arm string, why Result) {
-	if s != nil {
-		s.p.Count(arm, why)
+// Admitted returns those of the arms to which a copy of a body of a length can be sent now. Each is looked at by itself: what one has
+// no budget left for, another may get. What is not sent is counted, all of it where a request cannot be repeated.
+func (s *Sender) Admitted(arms []string, length int, repeatable bool) (admitted []string) {
+	for _, arm := range arms {
+		switch {
+		case s == nil:
+		case !repeatable:
+			s.p.Count(arm, Stateful)
+		case s.Admit(arm, length):
+			admitted = append(admitted, arm)
+		}
 	}
+	return admitted
 }
 
 // resting is until when nothing is sent to an arm, whose budget is spent; zero: it is not.

@@ -144,9 +144,16 @@ func TestWhatIsSpentRests(t *testing.T) {
 	if asked != 1 {
 		t.Errorf("it was asked for %d times", asked)
 	}
-	if !r.Admit("x/c", 1) {
-		t.Error("another arm rests, too")
+	for _, c := range []struct{ arms, want []string }{{[]string{"x/b", "x/c", "x/d"}, []string{"x/c", "x/d"}}, {[]string{"x/c", "x/b"}, []string{"x/c"}}, {[]string{"x/b"}, nil}} {
+		if d := cmp.Diff(c.want, r.Admitted(c.arms, 1, true)); d != "" {
+			t.Errorf("of %v -want +got\n%s", c.arms, d)
+		}
 	}
+	r.want(map[string]int{"x/b spent": 6})
+	if got := r.Admitted([]string{"x/b", "x/c"}, 1, false); got != nil {
+		t.Errorf("what cannot be repeated is sent to %v", got)
+	}
+	r.want(map[string]int{"x/b spent": 6, "x/b stateful": 1, "x/c stateful": 1})
 	r.mu.Lock()
 	r.now = r.now.Add(30 * time.Second)
 	r.mu.Unlock()
@@ -203,5 +210,5 @@ func TestNoSenderAdmitsNothing(t *testing.T) {
 		t.Error("nobody admits")
 	}
 	s.Run(context.Background())
-	s.Skip("x/b", shadow.Stateful)
+	s.Admitted([]string{"x/b"}, 1, true)
 }

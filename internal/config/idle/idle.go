@@ -1,0 +1,158 @@
+// Package idle finds what of a configuration no request and no target can ever meet: routes that others hide, routes and arms of
+// experiments of which no target can serve anything, keys that may use no route. All of it is valid, and none of it is meant.
+//
+// It is certain of what it says: what may meet something is not reported.
+package idle
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/config/access"
+	"github.com/signalbox-ai/signalbox/internal/glob"
+	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/template"
+	"github.com/signalbox-ai/signalbox/routing"
+)
+
+// Facts are what is known of targets.
+type Facts struct {
+	About  func(provider, model, like string) *routing.About
+	Speaks func(t *routing.Target, op llm.Op) bool // whether it has an endpoint for an operation, in any dialect
+}
+
+// finder looks through a configuration.
+type finder struct {
+	*config.Config
+	Facts
+	out config.Warnings
+}
+
+func (f *finder) warn(path, format string, args ...any) {
+	f.out = append(f.out, f.Fault(path, fmt.Sprintf(format, args...)))
+}
+
+// Find returns what no request or no target can ever meet, in the order of the file.
+func Find(c *config.Config, facts Facts) config.Warnings {
+	f := &finder{Config: c, Facts: facts}
+	for i := range c.Routes {
+		r, path := &c.Routes[i], fmt.Sprintf("routes[%d]", i)
+		if by := f.shadows(i); len(by) > 0 {
+			f.warn(path+".match", "no request takes the route %q: all that it could take go to %s before it", r.Name, strings.Join(by, " and "))
+		}
+		if at, why := f.unmet(r); why != "" {
+			f.warn(path+at, "the route %q has no target for any request: %s", r.Name, why)
+		}
+	}
+	f.experiments()
+	for i := range c.Keys {
+		k := &c.Keys[i]
+		s := &k.Scope
+		if len(c.Routes) == 0 || len(s.Models)+len(s.Routes)+len(s.Operations)+len(s.Regions) == 0 || slices.ContainsFunc(c.Routes, func(r config.Route) bool { return f.reaches(s, &r) }) {
+			continue
+		}
+		at := fmt.Sprintf("keys[%d]", i)
+		for _, l := range []struct {
+			name string
+			is   []string
+		}{{".regions", s.Regions}, {".operations", s.Operations}, {".models", s.Models}, {".routes", s.Routes}} {
+			if len(l.is) > 0 {
+				at = fmt.Sprintf("keys[%d]%s", i, l.name)
+			}
+		}
+		f.warn(at, "the key %q can use no route: none is within its models, routes, operations and regions", k.Name)
+	}
+	slices.SortStableFunc(f.out, func(a, b *config.Error) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
+	return f.out
+}
+
+// experiments looks at arms that have targets or policies of their own.
+func (f *finder) experiments() {
+	for i := range f.Experiments {
+		e := &f.Experiments[i]
+		n := slices.IndexFunc(f.Routes, func(r config.Route) bool { return r.Name == e.Route })
+		if n < 0 {
+			continue
+		}
+		for j := range e.Arms {
+			a, own := &e.Arms[j], f.Routes[n]
+			path := fmt.Sprintf("experiments[%d].arms[%d]", i, j)
+			if a.Policy == nil && len(a.Targets) == 0 {
+				continue // it is as the route
+			}
+			if a.Policy != nil {
+				own.Policy = a.Policy
+			}
+			if len(a.Targets) > 0 {
+				own.Targets = a.Targets
+			}
+			at, why := f.unmet(&own)
+			switch {
+			case why == "":
+				continue
+			case strings.HasPrefix(at, ".policy") && a.Policy == nil:
+				at = ".targets"
+			case at == ".targets" && len(a.Targets) == 0:
+				at = ""
+			}
+			f.warn(path+at, "the arm %q has no target for any request of the route %q: %s", e.Name+"/"+a.Name, e.Route, why)
+		}
+	}
+}
+
+// shadows returns the routes before the i-th that together take every request that it could take; none: it takes some.
+func (f *finder) shadows(i int) (by []string) {
+	r := &f.Routes[i]
+	if r.ClientHeaders.Route || slices.ContainsFunc(f.Prompts().Versions(), func(v *template.Version) bool { return v.Route == r.Name }) {
+		return nil // it is taken by its name, too
+	}
+	for _, m := range names(&r.Match) {
+		n := slices.IndexFunc(f.Routes[:i], func(o config.Route) bool { return takes(&o.Match, m) && covers(&o.Match, &r.Match) })
+		if n < 0 {
+			return nil
+		}
+		if name := strconv.Quote(f.Routes[n].Name); !slices.Contains(by, name) {
+			by = append(by, name)
+		}
+	}
+	return by
+}
+
+// reaches reports whether some request of a key may take a route.
+func (f *finder) reaches(s *access.Scope, r *config.Route) bool {
+	if len(s.Routes) > 0 && !glob.Any(s.Routes, r.Name) {
+		return false
+	}
+	if o := r.Match.Operations; len(o) > 0 && len(s.Operations) > 0 && !slices.ContainsFunc(o, func(n string) bool { return slices.Contains(s.Operations, n) || n == "count" }) {
+		return false
+	}
+	if len(s.Regions) > 0 && !slices.ContainsFunc(r.Targets, func(t config.Target) bool {
+		a := f.About(t.Provider, t.Model, t.Like)
+		return a == nil || (&auth.Scope{Regions: s.Regions}).Region(a.Region)
+	}) {
+		return false
+	}
+	all := names(&r.Match)
+	if len(s.Models) == 0 || len(all) == 0 {
+		return true
+	}
+	meet := func(name, allowed string) bool {
+		return name == allowed || glob.Match(allowed, name) || glob.Match(name, allowed) || glob.Is(name) && glob.Is(allowed)
+	}
+	for _, m := range s.Models {
+		for alias, to := range f.Aliases {
+			if glob.Match(m, alias) && glob.Any(all, to) {
+				return true
+			}
+		}
+		if slices.ContainsFunc(all, func(n string) bool { return meet(n, m) }) {
+			return true
+		}
+	}
+	return false
+}
