@@ -131,7 +131,7 @@ func (b *Books) attempt(e *metering.Ended, i int, l *metering.Line, began time.D
 		Number: i + 1,
 		Target: ledger.Target{Provider: a.Provider.Name, Kind: a.Provider.Kind, Model: a.Model, Region: a.Provider.Region},
 		Began:  ledger.Ms(began), Took: ledger.Ms(a.Took), First: ledger.Ms(a.First), HTTP: a.Status, Code: a.Code,
-		Units: ledger.Units(l.Units), Bill: ledger.BillOf(&l.Bill, l.Card, b.version), Flags: ledger.FlagsOf(l.Bill.Flags),
+		Units: ledger.Units(l.Units), Bill: ledger.BillOf(&l.Bill, l.Card, b.version), Flags: append(ledger.FlagsOf(l.Bill.Flags), a.Flags...),
 	}
 	t := &l.Terms
 	out.Service, out.Priced = t.Service, ledger.Priced{Region: t.Region, Switches: t.Switches, Search: t.Search, Size: t.Look.Size, Quality: t.Look.Quality}

@@ -51,7 +51,7 @@ func ended() (*metering.Ended, *metering.Charge) {
 		Asked: metering.Asked{Route: "r", Model: "smart", Dialect: "openai-chat", Op: llm.OpChat, Stream: true},
 		Attempts: []metering.Attempt{
 			{Step: step, Path: "direct", Ended: billing.Refused, Status: 503, Code: "overloaded", Took: 20 * time.Millisecond},
-			{Step: step, Path: "worked", Ended: billing.Completed, Status: 200, Took: time.Second, First: 300 * time.Millisecond},
+			{Step: step, Path: "worked", Ended: billing.Completed, Status: 200, Took: time.Second, First: 300 * time.Millisecond, Flags: []ledger.Flag{"repair", "mended"}},
 		},
 		Told:    metering.Told{Usage: llm.Usage{Input: llm.Tokens(8), Output: llm.Tokens(2)}, Whole: true, Service: "flex"},
 		Outcome: metering.Outcome{Status: 200, Ending: "ok", Took: 1020 * time.Millisecond, First: 320 * time.Millisecond, Waited: 15 * time.Millisecond},
@@ -84,7 +84,7 @@ func TestARecordSaysAllOfAnExchange(t *testing.T) {
 		}},
 		Attempts: []ledger.Attempt{
 			{Number: 1, Target: target, Took: 20, HTTP: 503, Code: "overloaded", Bill: ledger.Bill{Version: "2026-11-01"}},
-			{Number: 2, Target: served, Began: 20, Took: 1000, First: 300, HTTP: 200, Units: ledger.Units{price.Input: 8, price.Output: 2}, Bill: ledger.Bill{Cost: 70, List: 100, Saved: 3, Card: "h", Version: "2026-11-01"}, Source: ledger.Provider, Exact: true, Flags: []ledger.Flag{"priced_up"}},
+			{Number: 2, Target: served, Began: 20, Took: 1000, First: 300, HTTP: 200, Units: ledger.Units{price.Input: 8, price.Output: 2}, Bill: ledger.Bill{Cost: 70, List: 100, Saved: 3, Card: "h", Version: "2026-11-01"}, Source: ledger.Provider, Exact: true, Flags: []ledger.Flag{"priced_up", "repair", "mended"}},
 		},
 	}}
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {

@@ -38,6 +38,7 @@ type Attempted struct {
 	Under    Stage
 	Used     *llm.Usage // of an answer that came and was not wanted
 	Pass     queue.Pass // its room at the provider
+	Mended   string     // what was wrong with its answer, and was mended here; "": nothing
 }
 
 // Stage is how far an attempt is, for the health of its target.

@@ -281,7 +281,7 @@ func (a *Attempt) release(end bool) []Reply {
 	rewrites := s.pipe.Writer != nil || s.pipe.Strip != nil || s.pipe.Mended != ""
 	if !s.pipe.Sent {
 		s.pipe.Sent = true
-		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Status: s.status, Err: s.pipe.Failed, Provider: providerID(s.header)})
+		a.x.note(a.n, course.Attempted{Path: a.leg.Path, Status: s.status, Err: s.pipe.Failed, Provider: providerID(s.header), Mended: s.pipe.Mended})
 		h := a.passHead()
 		if rewrites {
 			h = Reply{To: ToAnswerHead}

@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -148,9 +149,8 @@ type Closed struct {
 	Last    ticket.Leg          // of the last attempt
 	At      *providers.Provider // of the last attempt; nil: not configured any more
 	Model   string              // that answered, by its own word; "": not known
-	Tries   int
-	Ending  string // a word of Ending, or error, or swept
-	Why     string // Envoy's words, for spans
+	Ending  string              // a word of Ending, or error, or swept
+	Why     string              // Envoy's words, for spans
 	Status  int
 	Began   time.Time
 	Took    time.Duration
@@ -159,6 +159,14 @@ type Closed struct {
 	Source  Source
 	Partial bool          // the usage is not that of the whole answer
 	Said    *content.Said // nil: it is not kept
+	Went
+}
+
+// Went is how an exchange went on until its last attempt.
+type Went struct {
+	Tries  int
+	Rounds int    // that were begun behind the first
+	Mended string // what was wrong with its answer, and was mended here; "": nothing, or it was not
 }
 
 type nobody struct{}
@@ -273,7 +281,8 @@ func (x *Exchange) close(o Outcome) {
 	x.first = nil
 	usage, counted := x.usage, x.counted
 	n := x.course.Last(max(x.course.Nth(o.Tries)+1, x.tried, 1))
-	last, broke := x.Steps[n-1], x.course.At[n-1].Err != nil
+	last, came := x.Steps[n-1], x.course.At[n-1]
+	broke := came.Err != nil
 	x.mu.Unlock()
 	source := FromService
 	if !counted {
@@ -309,7 +318,7 @@ func (x *Exchange) close(o Outcome) {
 		m.Settle(e)
 	}
 	x.core.seen.Closed(Closed{
-		Ticket: &x.Ticket, Last: last, At: x.snap.Providers[last.Provider], Model: o.Model, Tries: n, Ending: ending, Why: o.Why, Status: o.Status,
+		Ticket: &x.Ticket, Last: last, At: x.snap.Providers[last.Provider], Model: o.Model, Went: Went{n, last.Round, came.Mended}, Ending: ending, Why: o.Why, Status: o.Status,
 		Began: x.start(o), Took: o.Took, First: o.First, Usage: usage, Source: source, Partial: o.Partial, Said: x.said,
 	})
 	if n == 1 && o.Tries <= 1 && o.Ending == EndedWell && ending == "ok" && last.Path == ticket.Direct {
@@ -350,7 +359,7 @@ func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
 		if a.None() {
 			continue
 		}
-		t := metering.Attempt{Step: *x.step(l), Credential: l.Key, Path: l.Path.String(), Ended: a.Billed(i == n-1, o.Sent), Status: a.Status, Took: a.Took, First: a.First, RequestID: a.Provider}
+		t := metering.Attempt{Step: *x.step(l), Credential: l.Key, Path: l.Path.String(), Ended: a.Billed(i == n-1, o.Sent), Status: a.Status, Took: a.Took, First: a.First, RequestID: a.Provider, Flags: flags(&l, a)}
 		if a.Used != nil {
 			t.Used = *a.Used
 		}
@@ -379,6 +388,31 @@ func (o *Outcome) billed() billing.Ended {
 		return billing.Aborted
 	}
 	return billing.CutEarly
+}
+
+// Flags of attempts in the ledger.
+const (
+	flagSame   ledger.Flag = "same"   // at the target that had failed just before
+	flagRepair ledger.Flag = "repair" // it asked the target to repair the answer of the one before
+	flagRound  ledger.Flag = "round"  // in a round behind the first
+	flagMended ledger.Flag = "mended" // its answer was not of the form that was asked for, and was made so
+)
+
+// flags are what a reader of the ledger should know of how an attempt came to be, and of its answer.
+func flags(l *ticket.Leg, a *course.Attempted) (all []ledger.Flag) {
+	if l.Same {
+		all = append(all, flagSame)
+	}
+	if l.Spare {
+		all = append(all, flagRepair)
+	}
+	if l.Round > 0 {
+		all = append(all, flagRound)
+	}
+	if a.Mended != "" {
+		all = append(all, flagMended)
+	}
+	return all
 }
 
 // start returns when the request began: Envoy's clock has it finer than the ticket.

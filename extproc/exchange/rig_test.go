@@ -315,12 +315,28 @@ func (j journal) Attempt(e exchange.AttemptSeen) {
 		j.r.sayf("seen no attempt %s: %s", e.Provider, e.Unmade)
 		return
 	}
-	j.r.sayf("seen attempt %s %s %s%s%s", e.Provider, e.Path, e.Code, span(" took ", e.Took), span(" first ", e.First))
+	how := ""
+	if e.Ticket != nil {
+		switch l := e.Ticket.Steps[e.N-1]; {
+		case l.Same:
+			how = " same"
+		case l.Spare:
+			how = " repair"
+		}
+	}
+	j.r.sayf("seen attempt %s%s %s %s%s%s", e.Provider, how, e.Path, e.Code, span(" took ", e.Took), span(" first ", e.First))
 }
 
 func (j journal) Closed(e exchange.Closed) {
 	s := fmt.Sprintf("seen closed %s %s %s %s %d", e.Ticket.Route, e.Last.Provider, e.Ticket.Dialect, e.Ending, e.Status)
-	j.r.sayf("%s usage %s from %s%s", s, usage(e.Usage), e.Source, span(" took ", e.Took))
+	went := ""
+	if e.Rounds > 0 {
+		went = " rounds=" + itoa(e.Rounds)
+	}
+	if e.Mended != "" {
+		went += " mended " + e.Mended
+	}
+	j.r.sayf("%s usage %s from %s%s%s", s, usage(e.Usage), e.Source, span(" took ", e.Took), went)
 }
 
 func span(what string, d time.Duration) string {

@@ -82,6 +82,7 @@ type Attempt struct {
 	First      time.Duration
 	RequestID  string    // the provider's own
 	Used       llm.Usage // of one that was abandoned, by its answer
+	Flags      []ledger.Flag
 }
 
 // Charge is what an exchange is charged.

@@ -91,7 +91,14 @@ func (o *Observer) Attempt(a exchange.AttemptSeen) {
 	if t := a.Ticket; t != nil {
 		failed := a.Code != llm.CodeNone
 		m.Trace = o.example(t.Trace, failed)
-		m.Call = call(t, t.Steps[a.N-1], a.At)
+		l := &t.Steps[a.N-1]
+		m.Call = call(t, *l, a.At)
+		if l.Same {
+			o.metrics.Failover.Same(a.Provider, a.Code)
+		}
+		if l.Spare {
+			o.metrics.Failover.Repair(a.Provider, a.Code)
+		}
 		if o.keeps(t.Trace, failed) {
 			o.spans.Add(attempt(a))
 		}
@@ -128,6 +135,10 @@ func (o *Observer) Closed(c exchange.Closed) {
 	} else {
 		o.metrics.Exchange(&e)
 		o.metrics.Usage(&e.Call, string(c.Source), &c.Usage, t.Tags)
+	}
+	o.metrics.Failover.Rounds(t.Route, c.Rounds)
+	if c.Mended != "" {
+		o.metrics.Failover.Mended(c.Last.Provider, c.Mended)
 	}
 	if o.keeps(t.Trace, failed) {
 		o.spans.Add(closed(c))

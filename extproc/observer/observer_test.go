@@ -80,11 +80,46 @@ func TestWhatIsSampledOrFailedBecomesASpan(t *testing.T) {
 	o.Closed(exchange.Closed{Ticket: traced("1"), Ending: "ok"}) // nobody takes spans
 }
 
+// TestWhatIsDoneBesideTheNextTargetIsCounted: the same once more, repairs, mended answers and rounds, each where it was done.
+func TestWhatIsDoneBesideTheNextTargetIsCounted(t *testing.T) {
+	m := telemetry.New(prometheus.NewRegistry(), telemetry.Options{})
+	o := New(Options{Metrics: m})
+	k := &ticket.Ticket{Route: "r", Dialect: dialect.OpenAIChat, Steps: []ticket.Leg{
+		{Provider: "eu", Model: "gpt"}, {Provider: "eu", Model: "gpt", Spare: true}, {Provider: "us", Turn: true}, {Provider: "eu", Model: "gpt", Same: true}, {Provider: "us", Turn: true, Round: 1}, {Provider: "eu", Model: "gpt", Round: 1},
+	}}
+	for n, code := range []llm.Code{llm.CodeConnect, llm.CodeNone, llm.CodeNone, llm.CodeReset, llm.CodeNone, llm.CodeNone} {
+		if !k.Steps[n].Turn {
+			o.Attempt(exchange.AttemptSeen{Ticket: k, N: n + 1, Provider: "eu", At: at(), Code: code})
+		}
+	}
+	o.Attempt(exchange.AttemptSeen{Provider: "eu", Code: llm.CodeReset})                                                         // of an exchange that is not known
+	o.Attempt(exchange.AttemptSeen{Ticket: k, N: 2, Provider: "eu", At: at(), Code: llm.CodeOverloaded, Unmade: "retry_budget"}) // not made
+	o.Closed(exchange.Closed{Ticket: k, Last: k.Steps[5], At: at(), Ending: "ok", Status: 200, Went: exchange.Went{Tries: 4, Rounds: 1, Mended: "commas"}})
+	o.Closed(exchange.Closed{Ticket: k, Last: k.Steps[0], At: at(), Ending: "ok", Status: 200, Went: exchange.Went{Tries: 1}})
+	var got []string
+	for line := range strings.Lines(page(m)) {
+		for _, name := range []string{"same_attempts", "repairs", "mended_answers", "rounds"} {
+			if strings.HasPrefix(line, "signalbox_"+name) {
+				got = append(got, strings.TrimSpace(line))
+			}
+		}
+	}
+	want := []string{
+		`signalbox_mended_answers_total{provider="eu",reason="commas"} 1`,
+		`signalbox_repairs_total{code="ok",provider="eu"} 1`,
+		`signalbox_rounds_total{route="r"} 1`,
+		`signalbox_same_attempts_total{code="reset",provider="eu"} 1`,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("metrics (-want +got):\n%s", d)
+	}
+}
+
 func TestAttributesOfAnExchange(t *testing.T) {
 	k := traced("1")
 	n := llm.Tokens
 	s := closed(exchange.Closed{
-		Ticket: k, Last: k.Steps[0], At: at(), Model: "gpt-5.1-2026-01-01", Tries: 1, Ending: "reset", Why: "reset by the provider", Status: 200,
+		Ticket: k, Last: k.Steps[0], At: at(), Model: "gpt-5.1-2026-01-01", Went: exchange.Went{Tries: 1}, Ending: "reset", Why: "reset by the provider", Status: 200,
 		Began: time.UnixMilli(k.Began), Took: 2 * time.Second, First: time.Second / 2, Source: exchange.FromEnvoy, Partial: true,
 		Usage: llm.Usage{Input: n(100), Cached: n(64), CacheWrite: n(0), Output: n(50), Reasoning: n(30)},
 	}).Span()

@@ -109,6 +109,22 @@ routes:
 			}
 		})
 	}
+	counted(t, s, `signalbox_mended_answers_total{provider="a",reason="fences"} 2`, `signalbox_mended_answers_total{provider="x",reason="fences"} 1`,
+		`signalbox_repairs_total{code="ok",provider="a"} 2`, `signalbox_repairs_total{code="ok",provider="x"} 1`)
+}
+
+// counted waits until the page of metrics has these lines: Envoy's log entries, which most is counted from, come a moment later.
+func counted(t *testing.T, s *stack.Stack, lines ...string) {
+	t.Helper()
+	stack.Eventually(t, 5*time.Second, "what was done is counted", func() error {
+		page := s.Metrics()
+		for _, want := range lines {
+			if !strings.Contains(page, want+"\n") {
+				return fmt.Errorf("the page lacks %s", want)
+			}
+		}
+		return nil
+	})
 }
 
 // Where the route says so, a target whose connection fails is tried once more before the next, and after any other failure
@@ -154,6 +170,7 @@ routes:
 			})
 		}
 	}
+	counted(t, s, `signalbox_same_attempts_total{code="connect",provider="gone"} 2`, `signalbox_same_attempts_total{code="reset",provider="a"} 4`, `signalbox_same_attempts_total{code="reset",provider="x"} 2`)
 }
 
 // A further round begins after a pause where every target failed in a way that may be over soon, and leaves out those that
@@ -216,6 +233,7 @@ routes:
 			})
 		}
 	}
+	counted(t, s, `signalbox_rounds_total{route="w0"} 1`, `signalbox_rounds_total{route="s2"} 1`)
 }
 
 // A prompt that is too long for a window is asked of a bigger one, whatever the path, and of none that is not bigger.

@@ -105,7 +105,7 @@ type Result struct {
 // Flag is what a reader of a record should know of it.
 type Flag string
 
-// Flags that are not those of a bill (cost.Flags has their names).
+// Flags that are not those of a bill (cost.Flags has their names), nor of how attempts came to be (extproc/exchange has theirs).
 const (
 	Late     Flag = "late"     // a truth that came after the charge
 	Degraded Flag = "degraded" // admitted while the quota store was away

@@ -57,6 +57,12 @@ type besideMeters struct {
 	SLO         SLOMeters
 	Queue       QueueMeters
 	Shadows     ShadowMeters
+	Failover    FailoverMeters
+}
+
+// FailoverMeters count what is done beside trying the next target.
+type FailoverMeters struct {
+	same, repairs, mended, rounds *family[prometheus.Counter]
 }
 
 // exchangeMeters are the counter of exactly these labels and the histogram of their route.
@@ -115,7 +121,7 @@ func New(r *prometheus.Registry, o Options) *Metrics {
 	m.self.expressions = k.counterFamily("signalbox_expression_failures_total")
 	m.self.authFailures = k.counterFamily("signalbox_auth_failures_total")
 	m.Cost, m.Quota, m.Ledger, m.Export, m.Idempotency = newCost(k, m), newQuota(k), newLedger(k), newExport(k), newIdempotency(k)
-	m.Shadows = newShadows(k)
+	m.Shadows, m.Failover = newShadows(k), newFailover(k)
 	m.SLO = newSLO(k)
 	m.Health, m.Queue = newHealth(k), newQueue(k)
 	return m
@@ -260,3 +266,30 @@ func (m *Metrics) UsageOff(provider, model string) { m.self.off.get(key{provider
 // AuthFailure counts a request whose credential was not accepted, by why: missing, unknown, expired, token, forbidden,
 // limited or invalid.
 func (m *Metrics) AuthFailure(reason string) { m.self.authFailures.get(key{reason}).Inc() }
+
+func newFailover(k *maker) FailoverMeters {
+	return FailoverMeters{
+		same: k.counterFamily("signalbox_same_attempts_total"), repairs: k.counterFamily("signalbox_repairs_total"),
+		mended: k.counterFamily("signalbox_mended_answers_total"), rounds: k.counterFamily("signalbox_rounds_total"),
+	}
+}
+
+// Same counts an attempt at the target that failed just before.
+func (m *FailoverMeters) Same(provider string, code llm.Code) {
+	m.same.get(key{provider, code.String()}).Inc()
+}
+
+// Repair counts an attempt that asked a target to repair its answer.
+func (m *FailoverMeters) Repair(provider string, code llm.Code) {
+	m.repairs.get(key{provider, code.String()}).Inc()
+}
+
+// Mended counts an answer of a provider that was mended here, by what was wrong with it: a word of a closed set.
+func (m *FailoverMeters) Mended(provider, reason string) { m.mended.get(key{provider, reason}).Inc() }
+
+// Rounds counts n rounds behind the first of an exchange.
+func (m *FailoverMeters) Rounds(route string, n int) {
+	if n > 0 {
+		m.rounds.get(key{route}).Add(float64(n))
+	}
+}

@@ -63,6 +63,11 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 	m.LogEntry("attempt")
 	m.LogEntry("attempt")
 	m.Swept(2)
+	m.Failover.Same("gpt", llm.CodeNone)
+	m.Failover.Repair("gpt", llm.CodeUpstream)
+	m.Failover.Mended("gpt", "fences")
+	m.Failover.Rounds("support", 2)
+	m.Failover.Rounds("other", 0)
 
 	got := without(scrape(t, m), "_bucket{", "gen_ai_", "signalbox_build_info", "signalbox_quota_", "signalbox_ledger_", "signalbox_journal_", "signalbox_telemetry_")
 	want := []string{
@@ -86,6 +91,7 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 		`signalbox_log_entries_total{kind="attempt"} 2`,
 		`signalbox_log_entries_total{kind="request"} 1`,
 		`signalbox_losses_total{dialect_from="openai-chat",dialect_to="anthropic-messages"} 3`,
+		`signalbox_mended_answers_total{provider="gpt",reason="fences"} 1`,
 		`signalbox_paths_total{path="watched"} 1`,
 		`signalbox_plan_duration_seconds_sum 2e-05`,
 		`signalbox_plan_duration_seconds_count 1`,
@@ -93,6 +99,9 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 		"signalbox_queue_waiting 0",
 		`signalbox_reload_total{result="ok"} 1`,
 		`signalbox_reload_total{result="refused"} 1`,
+		`signalbox_repairs_total{code="upstream",provider="gpt"} 1`,
+		`signalbox_rounds_total{route="support"} 2`,
+		`signalbox_same_attempts_total{code="ok",provider="gpt"} 1`,
 		`signalbox_shadow_held_bytes 0`,
 		`signalbox_swept_total 2`,
 		`signalbox_tokens_total{kind="cache_write",provider="claude",source="service"} 8`,
