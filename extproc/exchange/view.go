@@ -320,12 +320,34 @@ func (p *planner) explainLeg(r *routing.Route, s routing.Step, rest []routing.St
 	case l.Path != free:
 		l.Forced = "calls of the provider's own tools are counted in the answer"
 	default:
-		l.Forced = x.forces(l.Leg, p.head, l.Path)
+		if l.Forced = x.forces(l.Leg, p.head, l.Path); l.Path == ticket.Watched && l.Forced == "" {
+			l.Forced = watches(&r.Failover, len(rest) > 0, repairs)
+		}
 	}
 	return l
 }
 
-// forces says what keeps a leg off the direct path; "": nothing does.
+// watches says what of a route lets the service see an answer that it need not see otherwise.
+func watches(f *routing.Failover, more, repairs bool) string {
+	var why, rules []string
+	if repairs {
+		why = append(why, "an answer that is not of the form asked for is repaired (failover.on.invalid_output)")
+	}
+	if more && f.ErrorBodies {
+		why = append(why, "error bodies are read while another target is left (failover.error_bodies)")
+	}
+	for _, c := range f.On.Judged() {
+		if more && (!repairs || c != failure.InvalidOutput) {
+			rules = append(rules, "failover.on."+c.String())
+		}
+	}
+	if len(rules) > 0 {
+		why = append(why, "answers are read for rules of the route while another target is left ("+strings.Join(rules, ", ")+")")
+	}
+	return strings.Join(why, "; ")
+}
+
+// forces says what keeps a leg off the direct path; "": nothing does, or what its route says of failures.
 func (x *Exchange) forces(l ticket.Leg, h *dialect.Head, path ticket.Path) string {
 	c, ok := x.codec(l)
 	switch {
@@ -333,10 +355,10 @@ func (x *Exchange) forces(l ticket.Leg, h *dialect.Head, path ticket.Path) strin
 		return ""
 	case path == ticket.Listened:
 		return "the target's answers are only listened to"
-	case path == ticket.Watched && x.Stream:
+	case path == ticket.Watched && x.Stream && x.Rules.Hold:
 		return "a stream is held until its first content while another target is left (failover.first_token)"
 	case path == ticket.Watched:
-		return "error bodies are read while another target is left (failover.error_bodies)"
+		return ""
 	case c.Name() != x.Dialect:
 		return "the target speaks " + string(c.Name()) + " and the client " + string(x.Dialect)
 	case x.translates(c, h):

@@ -28,6 +28,18 @@ const (
 	classes
 )
 
+var classNames = [...]string{
+	"connect", "reset", "timeout", "rate_limited", "over_quota", "overloaded", "credential", "upstream", "context_too_long", "content_filtered", "refusal", "invalid_output",
+}
+
+// String returns the word that configurations have for the class.
+func (c Class) String() string {
+	if int(c) < len(classNames) {
+		return classNames[c]
+	}
+	return "unknown"
+}
+
 // Action is what follows a failure.
 type Action uint8
 
@@ -100,11 +112,28 @@ func (r *Rounds) Wait(round int, seed uint64) time.Duration {
 // Judges reports whether the service has to see answers for the rules, also where it would not.
 func (r *Rules) Judges() bool {
 	for c := RateLimited; c < classes; c++ {
-		if c != ContextTooLong && r.On(c) != (&Rules{}).On(c) {
+		if r.judges(c) {
 			return true
 		}
 	}
-	return r[ContextTooLong] == Next
+	return false
+}
+
+// Judged returns the classes for whose rules it has to.
+func (r *Rules) Judged() (out []Class) {
+	for c := RateLimited; c < classes; c++ {
+		if r.judges(c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (r *Rules) judges(c Class) bool {
+	if c == ContextTooLong {
+		return r[c] == Next
+	}
+	return r.On(c) != (&Rules{}).On(c)
 }
 
 // Checks reports whether good answers are looked at.
