@@ -153,8 +153,9 @@ test-quota: check-tools build ## quotas at length: random histories on memory an
 	SIGNALBOX_REQUIRE_SERVERS=1 SIGNALBOX_QUOTA_LONG=1 SIGNALBOX_BINARY="$$PWD/bin/signalbox" $(GO) test -count=1 -timeout 20m -v -run Money ./internal/e2e/proof
 
 .PHONY: simulate
-simulate: ## what routing promises, in fake time, played fifty times over
+simulate: ## what routing promises, in fake time, played fifty times over, and what backtest says two hundred times
 	$(GO) test -count=1 -timeout 20m -v ./routing/sim -seeds 50
+	$(GO) test -count=1 -timeout 40m -v -run AsGoodAsTheySay ./internal/backtest -seeds 200
 
 .PHONY: soak
 soak: check-tools build ## ten minutes of mixed load with everything on: memory, goroutines and open files must not grow

@@ -1,12 +1,13 @@
 // Package backtest replays the ledger's exchanges under another configuration, and estimates what they would have cost, how
 // long they would have taken, and how many would have failed.
 //
-//	ledger ─ Load ─► Past ─ replay: decide as routing does, draw what came of it ─► outcomes ─ bootstrap ─► Report
+//	ledger ─ load ─► past ─ replay, often: decide as routing does, draw what came of it ─► figures of each run ─► Report
 //	                  └─ what attempts at each target came to, by time ─┘
 //
 // An exchange is decided anew from what its record tells, in the order of time. Where it goes to a target that it went to,
 // what came of it is what came of it then; at another target, it is what came of an attempt there at about the same time.
-// The health of targets is learnt from that as the running service learns it. Nothing is known of a target that the ledger
+// The health of targets is learnt from that as the running service learns it. Each run has luck of its own, and the runs together say
+// how far the figures can be trusted. Nothing is known of a target that the ledger
 // has never seen, and nothing is said of it but its price.
 //
 // It sends nothing, and writes nothing.
@@ -31,7 +32,7 @@ type Ways struct {
 
 // Options of a backtest. Zero fields get what is usual.
 type Options struct {
-	Open func() (*Ways, error) // the configuration, anew for each run
+	Open func() (*Ways, error) // the configuration, anew for each run; it is not called twice at a time
 	Seed uint64                // of everything that is drawn
 	Runs int                   // how often all is replayed
 	Most int                   // exchanges that are read at most; beyond it Run is an error
@@ -39,9 +40,9 @@ type Options struct {
 
 // What is usual.
 const (
-	usualRuns = 12
-	fewRuns   = 4       // of many exchanges, of which each run tells more
-	many      = 200_000 // exchanges
+	usualRuns = 24
+	fewRuns   = 12      // of many exchanges, of which each run tells more
+	many      = 100_000 // exchanges
 	usualMost = 5_000_000
 )
 
@@ -73,32 +74,10 @@ func Run(ctx context.Context, s Reader, q book.Filter, o Options) (*Report, erro
 	default:
 		o.Runs = usualRuns
 	}
-	old := p.old()
-	var runs []points
-	var spread []float64
-	var first *replay
-	changes := false
-	var was points
-	for n := range o.Runs {
-		if n > 0 {
-			if ways, err = o.Open(); err != nil {
-				return nil, err
-			}
-		}
-		r := newReplay(p, ways, routing.Mix(o.Seed+uint64(n)*0x9e3779b97f4a7c15))
-		r.resamples, r.fresh = n > 0, n%2 == 1 && changes
-		if err := r.all(ctx); err != nil {
-			return nil, err
-		}
-		e := newEstimator(p, old, r.outcomes)
-		runs = append(runs, e.difference(nil))
-		if n == 0 {
-			was, spread = e.was, e.spread(o.Seed)
-		}
-		if n == 0 {
-			first, changes = r, r.changes()
-		}
+	first, kept, drawn, err := p.runs(ctx, ways, o)
+	if err != nil {
+		return nil, err
 	}
-	rep.fill(p, combine(runs, spread, was), first)
+	rep.fill(p, combine(kept, drawn, p.figuresOf(p.old(), len(p.targets))), first)
 	return rep, nil
 }

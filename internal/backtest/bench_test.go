@@ -15,7 +15,8 @@ import (
 
 var (
 	count = flag.Int("exchanges", 50_000, "of the ledger that BenchmarkRun replays")
-	seeds = flag.Int("seeds", 30, "how often each case of the estimates is played")
+	seeds = flag.Int("seeds", 0, "how often each scene of the estimates is played; 0: a few of them a few times")
+	from  = flag.Uint64("from", 1000, "the first seed of the scenes")
 )
 
 // BenchmarkRun replays a ledger in a file, read once and replayed as often as is usual. One operation is an exchange: a

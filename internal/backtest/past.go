@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -21,12 +22,13 @@ type past struct {
 	targets   []target
 	skipped   int // records of exchanges that went to no provider, or that no route is chosen for
 
-	byName map[string]int32
+	byName map[named]int32
 	texts  interned[string]
 	owners interned[match.Owner]
 	tags   map[string]int32
 	tagged []map[string]string
 	ways   *Ways
+	piece  int64 // milliseconds of evidence that are weighed together
 }
 
 // exchange is one exchange of the past.
@@ -52,11 +54,22 @@ type attempt struct {
 	code                   llm.Code
 }
 
+// named is the name of a target.
+type named struct{ provider, model string }
+
+// String returns PROVIDER/MODEL.
+func (n named) String() string { return n.provider + "/" + n.model }
+
+func (n named) compare(o named) int {
+	return cmp.Or(cmp.Compare(n.provider, o.provider), cmp.Compare(n.model, o.model))
+}
+
 // target is a model at a provider, and the attempts at it in the order of time.
 type target struct {
-	name            string
-	provider, model string
-	attempts        []int32
+	named
+	attempts []int32
+	pause    int64          // milliseconds without an attempt that are long for it
+	cuts     [views][]int32 // those of attempts that begin a stretch in which it was another than before
 }
 
 // interned gives small numbers to what repeats.
@@ -79,7 +92,7 @@ func (t *interned[T]) number(v T) int32 {
 
 // load reads exchanges. What they would be charged is found by the new configuration.
 func load(ctx context.Context, s Reader, q book.Filter, ways *Ways, most int) (*past, error) {
-	p := &past{byName: map[string]int32{}, tags: map[string]int32{}, ways: ways}
+	p := &past{byName: map[named]int32{}, tags: map[string]int32{}, ways: ways}
 	var last ledger.Key
 	err := s.Records(ctx, q, func(r *ledger.Record) error {
 		if r.Sequence > 0 { // a correction follows its exchange
@@ -99,7 +112,30 @@ func load(ctx context.Context, s Reader, q book.Filter, ways *Ways, most int) (*
 		}
 		return nil
 	})
+	p.settle()
 	return p, err
+}
+
+// Evidence is weighed in pieces: attempts at a target within some time, as what goes wrong may hit them together.
+const (
+	longestPiece = 5 * 60 * 1000 // milliseconds
+	leastPieces  = 48            // of the whole time: of a few weights nobody learns how far others would be apart
+)
+
+// settle works out what holds for all runs.
+func (p *past) settle() {
+	all := int64(0)
+	if n := len(p.exchanges); n > 0 {
+		all = p.exchanges[n-1].at - p.exchanges[0].at
+	}
+	p.piece = min(max(all/leastPieces, 1), longestPiece)
+	for i := range p.targets {
+		t := &p.targets[i]
+		t.pause = max(p.piece, 10*all/int64(max(len(t.attempts), 1)))
+		for v := range t.cuts {
+			t.cuts[v] = p.changes(t.attempts, changeCosts[v])
+		}
+	}
 }
 
 // add takes a record up, if its exchange went to a provider by a choice.
@@ -162,7 +198,7 @@ func ending(r *ledger.Record, code llm.Code) llm.Code {
 
 func (p *past) attempt(r *ledger.Record, a *ledger.Attempt) attempt {
 	out := attempt{
-		began: r.At.UnixMilli() + int64(a.Began), target: p.target(a.Provider, a.Model), took: short(int64(a.Took)), first: short(int64(a.First)),
+		began: r.At.UnixMilli() + int64(a.Began), target: p.target(named{a.Provider, a.Model}), took: short(int64(a.Took)), first: short(int64(a.First)),
 		prompt: short(a.Units.Prompt()), cached: short(a.Units[price.CacheRead]), answer: short(a.Units.Answer()), cost: int64(a.Bill.Cost), code: codeOf(a.Code),
 	}
 	k := p.ways.About(a.Provider, a.Model, "")
@@ -179,12 +215,11 @@ func (p *past) attempt(r *ledger.Record, a *ledger.Attempt) attempt {
 }
 
 // target returns the number of a target.
-func (p *past) target(provider, model string) int32 {
-	name := provider + "/" + model
-	n, ok := p.byName[name]
+func (p *past) target(of named) int32 {
+	n, ok := p.byName[of]
 	if !ok {
 		n = size(p.targets)
-		p.byName[name], p.targets = n, append(p.targets, target{name: name, provider: provider, model: model})
+		p.byName[of], p.targets = n, append(p.targets, target{named: of})
 	}
 	return n
 }

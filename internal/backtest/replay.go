@@ -3,9 +3,7 @@ package backtest
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
@@ -27,6 +25,7 @@ type outcome struct {
 	drawn       int32 // 1 + the attempt that what came of it was drawn from; 0: it is the exchange's own
 	failed      bool
 	blind       bool // a target was asked of which the ledger knows nothing
+	far         bool // a target was asked of which the ledger knows nothing at about the time
 	unpriced    bool
 }
 
@@ -55,27 +54,41 @@ func (o *outcome) add(target int32, code llm.Code, took, first int32) {
 	o.took += took
 }
 
-// replay is one run over the past.
-type replay struct {
-	*past
-	ways     *Ways
-	seed     uint64
-	outcomes []outcome
-	vain     map[string]int // what decisions asked that a record does not tell, and of how many exchanges
-	lost     map[string]int // why exchanges found no target
-	ends     ends
-	decision routing.Decision
-	view     routing.View
-	x        *exchange
-	asked    []string // in vain, of this exchange
-	draws    uint64
-
+// luck is what one run has, and another has not.
+type luck struct {
+	seed      uint64
 	resamples bool // what is drawn from is itself a sample: each run has another one
 	fresh     bool // what came of an exchange was luck, too: it is drawn even where it is known
 }
 
-func newReplay(p *past, w *Ways, seed uint64) *replay {
-	r := &replay{past: p, ways: w, seed: seed, outcomes: make([]outcome, len(p.exchanges)), vain: map[string]int{}, lost: map[string]int{}}
+// sees is which of the views of when targets changed the run has.
+func (l luck) sees() int {
+	if !l.resamples {
+		return usualView
+	}
+	return int(routing.Mix(l.seed) % views)
+}
+
+// replay is one run over the past.
+type replay struct {
+	*past
+	luck
+	ways      *Ways
+	outcomes  []outcome
+	figures   points
+	vain      map[string]int  // what decisions asked that a record does not tell, and of how many exchanges
+	lost      map[string]int  // why exchanges found no target
+	strangers map[named]int32 // targets that the past does not know, by the numbers that they have in this run
+	ends      ends
+	decision  routing.Decision
+	view      routing.View
+	x         *exchange
+	asked     []string // in vain, of this exchange
+	draws     uint64   // for this exchange
+}
+
+func newReplay(p *past, w *Ways, l luck) *replay {
+	r := &replay{past: p, luck: l, ways: w, outcomes: make([]outcome, len(p.exchanges)), vain: map[string]int{}, lost: map[string]int{}}
 	r.view = routing.View{About: w.About, Keys: r.keys, Usable: r.usable}
 	return r
 }
@@ -175,8 +188,8 @@ func (r *replay) unknown(what string) string {
 	return ""
 }
 
-// changes reports whether an exchange went elsewhere than it did.
-func (r *replay) changes() bool {
+// moves reports whether an exchange went elsewhere than it did.
+func (r *replay) moves() bool {
 	for i := range r.outcomes {
 		if o := &r.outcomes[i]; o.drawn > 0 || o.blind || o.target < 0 {
 			return true
@@ -245,12 +258,12 @@ func (r *replay) none(why string) outcome {
 
 // try finds what comes of an attempt, and lets the target's health learn it.
 func (r *replay) try(o *outcome, s *routing.Step) llm.Code {
-	n := r.target(s.Provider, s.Model)
+	n := r.number(named{s.Provider, s.Model})
 	about := r.ways.About(s.Provider, s.Model, s.Like)
 	a, own := r.own(n)
 	own = own && !r.fresh
 	if !own {
-		from := r.draw(n)
+		from, of, far := r.draw(n)
 		if from < 0 {
 			o.blind = true
 			o.add(n, llm.CodeNone, 0, 0)
@@ -259,9 +272,9 @@ func (r *replay) try(o *outcome, s *routing.Step) llm.Code {
 			o.unpriced = o.unpriced || !priced
 			return llm.CodeNone
 		}
-		o.drawn = from + 1
+		o.drawn, o.far = from+1, o.far || far
 		a = r.attempts[from]
-		if r.resamples && r.mayFail(n) {
+		if r.resamples && r.mayFail(n, of) {
 			a.code, a.took, a.first, a.cost = llm.CodeUpstream, max(a.first, 1), 0, 0
 		}
 		a = r.transfer(&a, about, s, o)
@@ -276,6 +289,22 @@ func (r *replay) try(o *outcome, s *routing.Step) llm.Code {
 	return a.code
 }
 
+// number returns the number of a target.
+func (r *replay) number(of named) int32 {
+	if n, ok := r.byName[of]; ok {
+		return n
+	}
+	n, ok := r.strangers[of]
+	if !ok {
+		if r.strangers == nil {
+			r.strangers = map[named]int32{}
+		}
+		n = size(r.targets) + int32(len(r.strangers))
+		r.strangers[of] = n
+	}
+	return n
+}
+
 // own returns what came of the exchange's own attempt at a target.
 func (r *replay) own(target int32) (attempt, bool) {
 	for n := r.x.from; n < r.x.until; n++ {
@@ -284,49 +313,6 @@ func (r *replay) own(target int32) (attempt, bool) {
 		}
 	}
 	return attempt{}, false
-}
-
-// near is how many attempts at about the same time one is drawn from.
-const near = 256
-
-// draw chooses an attempt at a target at about the time of the exchange; -1: there is none at all.
-func (r *replay) draw(target int32) int32 {
-	all := r.targets[target].attempts
-	if len(all) == 0 {
-		return -1
-	}
-	at := sort.Search(len(all), func(i int) bool { return r.attempts[all[i]].began >= r.x.at })
-	low := min(max(at-near/2, 0), max(len(all)-near, 0))
-	high := min(low+near, len(all))
-	for range tries {
-		r.draws++
-		u := routing.Mix(r.view.Seed + r.draws*0xd1342543de82ef95)
-		n := all[low+int(u%uint64(high-low))]
-		if !r.resamples || float64(routing.Mix(u)>>11)/(1<<53)*heaviest < r.weight(target, r.attempts[n].began) {
-			return n
-		}
-	}
-	return all[low+int(routing.Mix(r.view.Seed)%uint64(high-low))]
-}
-
-// mayFail draws whether an attempt fails though none that is known did: of a target that was tried n times without a failure
-// nobody knows that it never fails. How often it does is drawn for the run, with Jeffreys' mean of 1/2 in n+1.
-func (r *replay) mayFail(target int32) bool {
-	r.draws++
-	u := float64(routing.Mix(r.view.Seed+r.draws*0xd1342543de82ef95)>>11) / (1 << 53)
-	return u < r.weight(target, -1)*0.5/float64(len(r.targets[target].attempts)+1)
-}
-
-// Bounds of drawing by weights.
-const (
-	tries    = 24
-	heaviest = 4.0
-)
-
-// weight is that of a piece of evidence in this run: exponential, as in the bootstrap.
-func (r *replay) weight(target int32, began int64) float64 {
-	u := routing.Mix(r.seed ^ routing.Mix(uint64(target)<<40^uint64(began/clusterMs)))
-	return -math.Log((float64(u>>11) + 1) / (1 << 53))
 }
 
 // transfer is what would have come of the exchange at hand, had it met what another met: with its own prompt and answer.

@@ -72,6 +72,7 @@ type Count struct {
 type Blind struct {
 	Unseen   int `json:"unseen"`   // exchanges that ask a target of which the ledger has no attempt: they are taken to go well, in no known time
 	Unpriced int `json:"unpriced"` // exchanges that ask a target without a known price: they are taken to cost nothing there
+	Far      int `json:"far"`      // exchanges that ask a target at a time when it was not asked for a while: it is taken to have been as before and after, or as at other times
 	Drawn    int `json:"drawn"`    // exchanges whose outcome is another's; that of the rest is their own
 }
 
@@ -84,7 +85,7 @@ func (r *Report) fill(p *past, all []Interval, plain *replay) {
 	r.Failed.High = min(r.Failed.High, 1)
 	r.Took, r.First = Times{all[tookMedian], all[tookHigh]}, Times{all[firstMedian], all[firstHigh]}
 	for i := range p.targets {
-		t := Target{p.targets[i].name, all[figures+i], len(p.targets[i].attempts)}
+		t := Target{p.targets[i].String(), all[figures+i], len(p.targets[i].attempts)}
 		t.Share.High = min(t.Share.High, 1)
 		if t.Share.Old > 0 || t.Share.New > 0 {
 			r.Targets = append(r.Targets, t)
@@ -98,6 +99,9 @@ func (r *Report) fill(p *past, all []Interval, plain *replay) {
 		o := &plain.outcomes[i]
 		if o.blind {
 			r.Blind.Unseen++
+		}
+		if o.far {
+			r.Blind.Far++
 		}
 		if o.unpriced {
 			r.Blind.Unpriced++
@@ -159,10 +163,13 @@ func (r *Report) blindness(w io.Writer) {
 	if n := r.Blind.Unseen; n > 0 {
 		fmt.Fprintf(w, "\n%d exchanges go to a target without evidence: they count as going well, in no known time, at the listed price", n)
 	}
+	if n := r.Blind.Far; n > 0 {
+		fmt.Fprintf(w, "\n%d exchanges go to a target that was not asked for a while then: it is taken to have been as at other times", n)
+	}
 	if n := r.Blind.Unpriced; n > 0 {
 		fmt.Fprintf(w, "\n%d exchanges go to a target without a known price: they count as free there", n)
 	}
-	if len(r.Lost)+len(r.Vain)+r.Blind.Unseen+r.Blind.Unpriced > 0 {
+	if len(r.Lost)+len(r.Vain)+r.Blind.Unseen+r.Blind.Far+r.Blind.Unpriced > 0 {
 		fmt.Fprintln(w)
 	}
 }
