@@ -77,11 +77,11 @@ type Route struct {
 	Usage     Usage
 	Lossy     Lossy
 	Client    ClientHeaders
-	Show      bool // x-signalbox-target and -attempts on answers
-	Forward   bool // counts of tokens are asked of the provider and not made here
-	Once      bool // requests with an idempotency key are done once
-	Trial     *Trial
+	Show      bool        // x-signalbox-target and -attempts on answers
+	Forward   bool        // counts of tokens are asked of the provider and not made here
+	Once      bool        // requests with an idempotency key are done once
 	Class     queue.Class // how important its requests are
+	tried
 }
 
 // Failed returns how often expressions of the route could not be evaluated.

@@ -6,7 +6,14 @@ import (
 	"strconv"
 
 	"github.com/signalbox-ai/signalbox/internal/experiment"
+	"github.com/signalbox-ai/signalbox/internal/override"
 )
+
+// tried is what experiments have to do with a route.
+type tried struct {
+	Trial  *Trial           // of the route; nil: there is none
+	Change *override.Change // of a route that is an arm's: of the requests that it gets; nil: nothing is changed
+}
 
 // Trial is an experiment at a route.
 type Trial struct {

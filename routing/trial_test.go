@@ -20,7 +20,8 @@ func (s session) Session(by string) string  { return string(s) }
 
 func tried(by string) *routing.Route {
 	e := &experiment.Experiment{Name: "x", By: by, Arms: []experiment.Arm{{Name: "a", Weight: 1}, {Name: "b", Weight: 1}}}
-	r := &routing.Route{Name: "r", Trial: &routing.Trial{Experiment: e}}
+	r := &routing.Route{Name: "r"}
+	r.Trial = &routing.Trial{Experiment: e}
 	for _, a := range e.Arms {
 		r.Trial.Routes = append(r.Trial.Routes, &routing.Route{Name: "r", Targets: []routing.Target{{Provider: "p", Model: a.Name}}})
 		r.Trial.Labels = append(r.Trial.Labels, "x/"+a.Name)

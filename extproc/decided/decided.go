@@ -19,6 +19,7 @@ type Decided struct {
 	Routes       []Route
 	Route        *routing.Route // nil: none
 	Arm          string         // of an experiment, as EXPERIMENT/ARM; "": there is none
+	Unset        []llm.Loss     // parameters of the arm that the client's dialect has no place for
 	Why          routing.Explained
 	LeastBad     bool            // no target is well
 	Legs         []Leg           // of the plan, in its order

@@ -51,6 +51,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	if r, done := x.once(ctx, p, route); done {
 		return r
 	}
+	if rerr = p.change(route); rerr != nil {
+		return x.refuse(rerr)
+	}
 	if rerr = p.limit(route); rerr != nil {
 		return x.refuse(rerr)
 	}

@@ -386,7 +386,7 @@ func (p *planner) overflows(l ticket.Leg, rest []routing.Step) bool {
 	}
 	facts := p.x.snap.Providers[l.Provider].Facts(l.Model, l.Like)
 	room := counting.RoomOf(&facts, p.head.MaxTokens)
-	if room.Bytes(int64(len(p.came))) {
+	if room.Bytes(int64(len(p.in.Body))) {
 		return false
 	}
 	if e, ok := p.prompts[l.Target()]; ok && e.Class == tokenizer.Exact && room.Fits(&e) == nil {

@@ -32,7 +32,8 @@ func trying(t *testing.T) *exchange.Core {
 	}
 	p := &providers.Provider{Name: "openai", Kind: "openai", Base: base, Adapter: a, Keys: providers.NewKeyring(providers.Key{ID: "k", Secret: secret.New("sk-0")})}
 	e := &experiment.Experiment{Name: "smaller", By: experiment.ByKey, Arms: []experiment.Arm{{Name: "control", Weight: 1}, {Name: "small", Weight: 1}}}
-	rt := &routing.Route{Name: "r", Models: []string{"smart"}, Targets: []routing.Target{{Provider: "openai", Model: "gpt-5.1"}}, Trial: &routing.Trial{Experiment: e}}
+	rt := &routing.Route{Name: "r", Models: []string{"smart"}, Targets: []routing.Target{{Provider: "openai", Model: "gpt-5.1"}}}
+	rt.Trial = &routing.Trial{Experiment: e}
 	for _, arm := range e.Arms {
 		own := *rt
 		own.Targets = []routing.Target{{Provider: "openai", Model: "of-" + arm.Name}}

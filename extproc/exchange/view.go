@@ -13,11 +13,14 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/shadowing"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
+	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/override"
 	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -33,7 +36,8 @@ type sight struct {
 	spends bool // the share of money that is left was asked for
 	hosted bool // the provider may run tools of its own, which it bills
 	charge string
-	copies []string // arms of an experiment to which a copy of the request is sent
+	arm    []llm.Loss // parameters of the arm that the client's dialect has no place for
+	copies []string   // arms of an experiment to which a copy of the request is sent
 }
 
 // see makes the view of a request for a model, aliases resolved.
@@ -164,6 +168,46 @@ func (x *Exchange) assigned(p *planner, r *routing.Route) (*routing.Route, strin
 	return r.Assigned(&p.view, x.core.board)
 }
 
+// change puts what an arm says in place of what the client says of it.
+func (p *planner) change(r *routing.Route) *llm.Error {
+	x, c := p.x, r.Change
+	if c == nil || c.Parameters == nil || x.Op != llm.OpChat && x.Op != llm.OpComplete || p.head.Doc == nil {
+		return nil
+	}
+	edits, losses := override.Apply(c.Parameters, override.Request{Dialect: x.Dialect, Doc: p.head.Doc, Facts: x.facts(r.Targets, p.view.Model)})
+	p.arm = losses
+	if len(losses) > 0 {
+		x.core.seen.Lost(x.Dialect, x.Dialect, len(losses))
+		x.core.log.Debug("an arm's parameters have no place in the dialect", "exchange", x.ID, "trace_id", x.Trace.ID(), "arm", x.Rules.Arm, "losses", lossPaths(losses))
+	}
+	if len(edits) == 0 {
+		return nil
+	}
+	p.in.Body = jsonx.Splice(nil, p.in.Body, edits...)
+	return p.again()
+}
+
+// again reads a body that is not the client's any more.
+func (p *planner) again() *llm.Error {
+	head, err := p.x.in.server.Peek(p.in)
+	if err != nil {
+		return asError(err)
+	}
+	p.head, p.req, p.readErr, p.prompts, p.looked = head, nil, nil, nil, false
+	p.view.Bytes, p.view.Output = int64(len(p.in.Body)), head.MaxTokens
+	return nil
+}
+
+// facts are what is known of the first of the targets that speaks the client's dialect; of another, a codec finds its words.
+func (x *Exchange) facts(targets []routing.Target, model string) (f catalog.Facts) {
+	for _, s := range x.steps(targets, model) {
+		if c, ok := x.codec(ticket.Leg{Provider: s.Provider.Name, Model: s.Model, Like: s.Like}); ok && c.Name() == x.Dialect {
+			return s.Provider.Facts(s.Model, s.Like)
+		}
+	}
+	return f
+}
+
 // copy hands copies of a request that is on its way to those who send them, where it has any.
 func (x *Exchange) copy(p *planner) {
 	if len(p.copies) == 0 {
@@ -260,6 +304,10 @@ func (x *Exchange) explain(e *decided.Decided, body []byte) *llm.Error {
 	if rerr = x.admit(p.head, route, arm); rerr != nil {
 		return rerr
 	}
+	if rerr = p.change(route); rerr != nil {
+		return rerr
+	}
+	e.View, e.Unset = p.view, p.arm
 	if rerr = p.limit(route); rerr != nil {
 		return rerr
 	}

@@ -18,7 +18,9 @@ func tried() []*routing.Route {
 	for _, m := range []string{"gpt-5.1", "gpt-5-mini"} {
 		t.Routes = append(t.Routes, &routing.Route{Name: "support", Targets: []routing.Target{{Provider: "openai", Model: m}}})
 	}
-	return []*routing.Route{{Name: "other"}, {Name: "support", Trial: t}}
+	support := &routing.Route{Name: "support"}
+	support.Trial = t
+	return []*routing.Route{{Name: "other"}, support}
 }
 
 func TestExperimentsAreChangedByTheAdministrator(t *testing.T) {

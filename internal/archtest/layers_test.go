@@ -81,6 +81,7 @@ var layers = []string{
 		internal/ledger/stores
 		internal/outlet
 		internal/template/shelf
+		internal/override
 		internal/forecast
 		internal/mock
 		internal/cache/*

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/config/objectives"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/routing/expr"
 )
@@ -152,6 +153,7 @@ func (d *decoder) checkArms(c *Config, e *Experiment, of int, path string) {
 			a.Weight = 1
 		}
 		sum += a.Weight
+		d.checkParameters(&a.Parameters, at+".parameters")
 		if of < 0 {
 			continue
 		}
@@ -174,6 +176,21 @@ func (d *decoder) checkArms(c *Config, e *Experiment, of int, path string) {
 		d.fail(path+".arms", "arms: a comparison needs two; the first is the control")
 	case sum == 0:
 		d.fail(path+".arms", "arms: every weight is 0, so that nothing is assigned")
+	}
+}
+
+// checkParameters checks what an arm puts in place of what clients say.
+func (d *decoder) checkParameters(p *template.Parameters, at string) {
+	fail := func(path, message string) {
+		if !d.within(at + "." + path) {
+			d.fail(at+"."+path, "%s", message)
+		}
+	}
+	p.Check(fail)
+	switch p.ToolChoice {
+	case "", "auto", "none", "required":
+	default:
+		fail("tool_choice", "tool_choice: must be auto, none or required: which tools there are is the client's to say")
 	}
 }
 

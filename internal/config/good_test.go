@@ -110,6 +110,15 @@ func describe(c *config.Config) string {
 				fmt.Fprintf(&b, "    ramp %+v\n", *ramp)
 			}
 			fmt.Fprintf(&b, "    arm %s weight=%d policies=%v targets=%v\n", r.Trial.Labels[i], r.Trial.Arms[i].Weight, names(a.Policies), a.Targets)
+			if c := a.Change; c != nil && c.Parameters != nil {
+				p := *c.Parameters
+				fmt.Fprintf(&b, "      temperature=%v top_p=%v %+v\n", *p.Temperature, *p.TopP, struct {
+					Max            int
+					Stop           []string
+					Choice, Effort string
+					Format, Schema string
+				}{p.MaxTokens, p.Stop, p.ToolChoice, p.Effort, p.Format.Type, string(p.Format.Schema)})
+			}
 		}
 	}
 	describeTemplates(&b, c)

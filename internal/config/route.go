@@ -10,10 +10,12 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/glob"
+	"github.com/signalbox-ai/signalbox/internal/override"
 	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/slo"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/routing/failure"
@@ -221,6 +223,7 @@ func (d *decoder) checkShadow(c *Config, e *Experiment, path string) {
 		if j == 0 {
 			own(at+".targets", "targets")
 			own(at+".policy", "policy")
+			own(at+".parameters", "parameters")
 		}
 	}
 	switch {
@@ -301,6 +304,16 @@ type Arm struct {
 	Weight  int      `yaml:"weight" max:"1000000" zero:"1; 0, where it is written, assigns nothing to it" doc:"Share of what takes part. A change moves only as many users as it must: those that an arm gains."`
 	Targets []Target `yaml:"targets" max:"64" zero:"those of the route" doc:"Targets in place of the route's."`
 	Policy  []Policy `yaml:"policy" max:"32" zero:"that of the route" doc:"Policies in place of the route's."`
+
+	Parameters template.Parameters `yaml:"parameters" doc:"Parameters in place of what clients say. What is not named here is theirs. See [Experiments](experiments.md#parameters)."`
+}
+
+// change is what the arm changes of requests; nil: nothing.
+func (a *Arm) change() *override.Change {
+	if a.Parameters.Empty() {
+		return nil
+	}
+	return &override.Change{Parameters: &a.Parameters}
 }
 
 // trial gives the route its experiment. Each arm is the route with what the arm has in its place.
@@ -316,7 +329,9 @@ func (e *Experiment) trial(r *Route) *routing.Trial {
 			own.Policy = a.Policy
 		}
 		x.Arms = append(x.Arms, experiment.Arm{Name: a.Name, Weight: a.Weight})
-		t.Routes, t.Labels = append(t.Routes, own.route()), append(t.Labels, e.Name+"/"+a.Name)
+		r := own.route()
+		r.Change = a.change()
+		t.Routes, t.Labels = append(t.Routes, r), append(t.Labels, e.Name+"/"+a.Name)
 	}
 	return t
 }

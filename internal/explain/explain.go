@@ -39,6 +39,7 @@ type Report struct {
 	Routes   []Route   `json:"routes"`
 	Route    string    `json:"route,omitzero"`
 	Arm      string    `json:"arm,omitzero"`       // of an experiment, as EXPERIMENT/ARM
+	Unset    []Loss    `json:"unset,omitempty"`    // parameters of the arm that the client's dialect has no place for
 	Targets  []Target  `json:"targets,omitempty"`  // of the route, in its order
 	Policies []Policy  `json:"policies,omitempty"` // in the order in which they are applied
 	Unusable []Dropped `json:"unusable,omitempty"`
@@ -161,6 +162,9 @@ func Of(ctx context.Context, c *exchange.Core, a Ask, seed uint64) *Report {
 	}
 	if e.Route != nil {
 		r.Route, r.Arm = e.Route.Name, e.Arm
+		for _, l := range e.Unset {
+			r.Unset = append(r.Unset, Loss{l.Path, l.Why})
+		}
 	}
 	r.decided(&e.Why)
 	r.losses(e.Losses)

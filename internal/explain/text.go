@@ -28,6 +28,9 @@ func (r *Report) Write(out io.Writer) error {
 	}
 	if r.Arm != "" {
 		fmt.Fprintf(w, "\nArm of an experiment: %s\n", r.Arm)
+		for _, l := range r.Unset {
+			fmt.Fprintf(w, "  %s of the arm is not set: %s\n", l.Path, l.Why)
+		}
 	}
 	if len(r.Targets) > 0 {
 		r.targets(w)

@@ -50,23 +50,23 @@ type Tool struct {
 	Strict      *bool  `yaml:"strict" zero:"the provider's" doc:"Whether arguments fit the schema for sure."`
 }
 
-// Parameters are the default parameters of a template.
+// Parameters are what is asked of a model beside the conversation. What is not set is the request's own.
 type Parameters struct {
-	Temperature *float64 `yaml:"temperature" zero:"the provider's" doc:"From 0 to 2."`
-	TopP        *float64 `yaml:"top_p" zero:"the provider's" doc:"From 0 to 1."`
-	MaxTokens   int      `yaml:"max_tokens" min:"1" zero:"the provider's" doc:"Most tokens of the answer."`
-	Stop        []string `yaml:"stop" form:"prose" max:"16" doc:"Texts at which the answer ends."`
-	ToolChoice  string   `yaml:"tool_choice" form:"prose" zero:"the provider's" doc:"auto, none, required, or the name of the tool to call."`
-	Effort      string   `yaml:"reasoning_effort" enum:"none,minimal,low,medium,high,xhigh,max" zero:"the provider's" doc:"How much the model reasons."`
+	Temperature *float64 `yaml:"temperature" zero:"not said" doc:"From 0 to 2."`
+	TopP        *float64 `yaml:"top_p" zero:"not said" doc:"From 0 to 1."`
+	MaxTokens   int      `yaml:"max_tokens" min:"1" zero:"not said" doc:"Most tokens of the answer."`
+	Stop        []string `yaml:"stop" form:"prose" max:"16" zero:"not said" doc:"Texts at which the answer ends."`
+	ToolChoice  string   `yaml:"tool_choice" form:"prose" zero:"not said" doc:"auto, none, required or, in a template, the name of one of its tools."`
+	Effort      string   `yaml:"reasoning_effort" enum:"none,minimal,low,medium,high,xhigh,max" zero:"not said" doc:"How much the model reasons."`
 	Format      Format   `yaml:"response_format" doc:"The form of the answer."`
 }
 
 // Format is the form of an answer.
 type Format struct {
-	Type   string `yaml:"type" enum:"text,json,schema" zero:"text" doc:"text; json: any JSON object; schema: JSON that fits the schema."`
+	Type   string `yaml:"type" enum:"text,json,schema" zero:"not said" doc:"text; json: any JSON object; schema: JSON that fits the schema."`
 	Name   string `yaml:"name" form:"prose" zero:"answer" doc:"The schema's name."`
-	Schema JSON   `yaml:"schema" doc:"The JSON Schema."`
-	Strict *bool  `yaml:"strict" zero:"the provider's" doc:"Whether the answer fits the schema for sure."`
+	Schema JSON   `yaml:"schema" zero:"none" doc:"The JSON Schema."`
+	Strict *bool  `yaml:"strict" zero:"not said" doc:"Whether the answer fits the schema for sure."`
 }
 
 // Check reports what is wrong with a file beyond its single fields, by paths such as messages[0].content.
@@ -91,7 +91,7 @@ func (f *File) Check(fail func(path, message string)) {
 		}
 	}
 	f.checkTools(fail)
-	f.checkParameters(fail)
+	f.Parameters.Check(func(path, message string) { fail("parameters."+path, message) })
 }
 
 // image reports whether a variable is one.
@@ -153,27 +153,32 @@ func (f *File) checkTools(fail func(path, message string)) {
 	}
 }
 
-func (f *File) checkParameters(fail func(path, message string)) {
-	p := &f.Parameters
+// Empty reports whether nothing is set.
+func (p *Parameters) Empty() bool {
+	return p.Temperature == nil && p.TopP == nil && p.MaxTokens == 0 && len(p.Stop) == 0 && p.ToolChoice == "" && p.Effort == "" && p.Format.Type == ""
+}
+
+// Check reports what is wrong beyond single fields, but for the choice of a tool, by paths such as response_format.schema.
+func (p *Parameters) Check(fail func(path, message string)) {
 	if t := p.Temperature; t != nil && (*t < 0 || *t > 2) {
-		fail("parameters.temperature", "temperature: must be from 0 to 2")
+		fail("temperature", "temperature: must be from 0 to 2")
 	}
 	if t := p.TopP; t != nil && (*t < 0 || *t > 1) {
-		fail("parameters.top_p", "top_p: must be from 0 to 1")
+		fail("top_p", "top_p: must be from 0 to 1")
 	}
 	for i, s := range p.Stop {
 		if marksIn(s) {
-			fail(fmt.Sprintf("parameters.stop[%d]", i), "the characters U+E000, U+E001 and U+FFFD cannot be text")
+			fail(fmt.Sprintf("stop[%d]", i), "the characters U+E000, U+E001 and U+FFFD cannot be text")
 		}
 	}
 	o := &p.Format
 	switch {
 	case o.Type == "schema" && jsonx.Kind(o.Schema) != '{':
-		fail("parameters.response_format.schema", "schema must be a mapping: a JSON Schema")
+		fail("response_format.schema", "schema must be a mapping: a JSON Schema")
 	case o.Type != "schema" && (o.Schema != nil || o.Name != "" || o.Strict != nil):
-		fail("parameters.response_format", "response_format: name, schema and strict are for the type schema")
+		fail("response_format", "response_format: name, schema and strict are for the type schema")
 	case marksIn(o.Schema) || marksIn(o.Name):
-		fail("parameters.response_format", "the characters U+E000, U+E001 and U+FFFD cannot be text")
+		fail("response_format", "the characters U+E000, U+E001 and U+FFFD cannot be text")
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 )
 
@@ -264,6 +265,8 @@ func kindOf(f field) string {
 		return "reference"
 	case []secret.Ref:
 		return "list of references"
+	case template.JSON:
+		return "any value"
 	}
 	switch f.value.Kind() {
 	case reflect.Pointer:
@@ -271,6 +274,8 @@ func kindOf(f field) string {
 		return kindOf(f)
 	case reflect.Bool:
 		return "`true`, `false`"
+	case reflect.Float64:
+		return "number"
 	case reflect.Int:
 		return "number" + bounds(f.tag, func(s string) string { return s })
 	case reflect.Slice:

@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing/policy"
 )
@@ -169,6 +170,8 @@ func (w *writer) value(f field) *jsonschema.Schema {
 		zero := &jsonschema.Schema{Type: "number"}
 		set(&zero.Minimum, "0", "")
 		return zero
+	case template.JSON:
+		return &jsonschema.Schema{}
 	case config.Address:
 		if f.tag.Get("form") == "address" {
 			return &jsonschema.Schema{Type: "string", Pattern: "^(unix:.+|" + tcp + ")$"}
@@ -178,6 +181,8 @@ func (w *writer) value(f field) *jsonschema.Schema {
 	switch f.value.Kind() {
 	case reflect.Bool:
 		return &jsonschema.Schema{Type: "boolean"}
+	case reflect.Float64:
+		return &jsonschema.Schema{Type: "number"}
 	case reflect.Int:
 		return number(f.tag)
 	case reflect.Slice:
