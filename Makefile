@@ -44,6 +44,9 @@ E2E_PKGS = $(shell $(call pkgs_with,internal/testkit/stack"|signalbox/envoy/bina
 # pkgs_with PATTERN prints the packages with a test file that has the pattern.
 pkgs_with = git ls-files --cached --others --exclude-standard '*_test.go' | grep -v '^internal/conformance/' | xargs grep -s -l -E '$(1)' | xargs -r -n1 dirname | sort -u | sed 's|^|./|'
 
+# Packages whose tests take the longest. They begin first: what begins last has a core to itself, while the other has none.
+LONG_PKGS = ./internal/accounts ./internal/backtest ./routing/sim ./internal/quota/redis
+
 # pkgs_without_e2e prints all the others.
 pkgs_without_e2e = comm -23 <($(GO) list ./... | sort) <($(GO) list $(E2E_PKGS) </dev/null | sort)
 
@@ -70,7 +73,7 @@ test: check-tools unit e2e ## all tests: unit, golden files, laws, architecture,
 
 .PHONY: unit
 unit: ## the tests that need neither Envoy nor network
-	$(GO) test -count=1 -timeout 10m $$($(pkgs_without_e2e))
+	$(GO) test -count=1 -timeout 10m $(LONG_PKGS) $$($(pkgs_without_e2e))
 
 # One package at a time: each starts Envoys of its own, and two cores are enough for one of them.
 .PHONY: e2e

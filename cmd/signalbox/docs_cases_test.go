@@ -278,7 +278,7 @@ func testsChannel(t *testing.T, p *place, b block) {
 		got <- string(body)
 	}))
 	defer slack.Close()
-	t.Setenv("SLACK_WEBHOOK", slack.URL)
+	p.env = append(p.env, "SLACK_WEBHOOK="+slack.URL)
 	must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(p.ports(mockOnly)+"ledger: { store: \"sqlite:run/ledger.db\" }\nalerts: { channels: [ { name: ops, slack: { url: env:SLACK_WEBHOOK } } ] }\n"), 0o600))
 	if out := p.shell(t, b, ""); out != "ops: taken\n" {
 		t.Errorf("it prints %q", out)
@@ -348,6 +348,7 @@ func TestWhatUpPrintsWorks(t *testing.T) {
 		"keys, all hosts": "listen: { http: 0.0.0.0:PORT, admin: 127.0.0.1:9180 }\nproviders: [ { name: mock, kind: mock } ]\nkeys: [ { name: ci, hash: \"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\" } ]\n",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newPlace(t)
 			must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(strings.ReplaceAll(p.ports(config), "PORT", p.http)), 0o600))
 			up := p.serve(t)

@@ -117,15 +117,16 @@ func TestEveryCommandOfTheDocumentsWorks(t *testing.T) {
 		if b.lang != "sh" && b.lang != "python" {
 			continue
 		}
-		t.Run(b.String(), func(t *testing.T) {
-			for i, s := range said {
-				if s.file == b.file && strings.Contains(b.text, s.holds) {
-					used[i] = true
-					s.check(t, newPlace(t), b)
-					return
-				}
+		check := commandsExist
+		for i, s := range said {
+			if s.file == b.file && strings.Contains(b.text, s.holds) {
+				used[i], check = true, s.check
+				break
 			}
-			commandsExist(t, nil, b)
+		}
+		t.Run(b.String(), func(t *testing.T) {
+			t.Parallel() // each has a place of its own, and mostly waits for what it started
+			check(t, newPlace(t), b)
 		})
 	}
 	for i, s := range said {
@@ -139,6 +140,7 @@ func TestEveryCommandOfTheDocumentsWorks(t *testing.T) {
 type place struct {
 	dir         string
 	http, admin string // ports
+	env         []string
 }
 
 const mockOnly = "drain: 1s\nlisten: { http: 127.0.0.1:8080, admin: 127.0.0.1:9180 }\nproviders: [ { name: mock, kind: mock } ]\n"
@@ -150,7 +152,7 @@ func newPlace(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &place{dir, stack.FreePort(t), stack.FreePort(t)}
+	p := &place{dir: dir, http: stack.FreePort(t), admin: stack.FreePort(t)}
 	binary, err := filepath.Abs(stack.Binary(t))
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +211,7 @@ func (p *place) shell(t *testing.T, b block, then string) string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(p.dir, "bin")+":"+os.Getenv("PATH"))
+	cmd.Env = append(append(os.Environ(), "PATH="+filepath.Join(p.dir, "bin")+":"+os.Getenv("PATH")), p.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
 	var out, errs bytes.Buffer

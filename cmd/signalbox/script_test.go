@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	goflag "flag"
 	"fmt"
 	"io"
 	"net"
@@ -22,6 +23,10 @@ import (
 type suite struct{ m *testing.M }
 
 func (s suite) Run() int {
+	goflag.Parse()
+	if err := goflag.Set("test.parallel", "4"); err != nil { // they mostly wait for each other's programs to start and to stop
+		panic(err)
+	}
 	code := s.m.Run()
 	if os.Getenv("SIGNALBOX_BINARY") == "" {
 		stack.Clean()

@@ -56,6 +56,7 @@ func TestAStopLetsStreamsEnd(t *testing.T) {
 		"Ctrl-C":  func(pid int) error { return syscall.Kill(-pid, syscall.SIGINT) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newPlace(t)
 			must(t, os.WriteFile(filepath.Join(p.dir, "signalbox.yaml"), []byte(strings.TrimPrefix(p.ports(mockOnly), "drain: 1s\n")), 0o600))
 			service := p.serve(t)

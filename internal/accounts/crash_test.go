@@ -170,6 +170,7 @@ func crash(t *testing.T, dir, from, to string) {
 // how it ended. The next one finds the reservation in the journal, charges it when its time is over, and puts that right
 // when the end is told after all, also where a third process hears it.
 func TestACrashBeforeTheEndIsChargedWholeUntilTheTruthComes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one := begin(t, dir, "one")
 	one.know()

@@ -90,6 +90,7 @@ func (l *life) rests(records int, used int64) {
 }
 
 func TestExchangesOfLeasesAreChargedExactly(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	l := beginLeased(t, t.TempDir(), "one", r.Addr)
 	l.ready()
@@ -107,6 +108,7 @@ func TestExchangesOfLeasesAreChargedExactly(t *testing.T) {
 // TestACrashWithLeasesIsChargedExactly has a process that is killed with leases, from which running exchanges drew. The next
 // one knows them all by the journal, and what else had been leased is free again, whether it had expired by then or not.
 func TestACrashWithLeasesIsChargedExactly(t *testing.T) {
+	t.Parallel()
 	for name, wait := range map[string]bool{"before the lease expires": false, "after it was charged": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,6 +24,7 @@ import (
 // TestCountersAreComparedWithTheLedger: at rest they are the same, and what only the ledger has is found, said and debited,
 // whichever store counts.
 func TestCountersAreComparedWithTheLedger(t *testing.T) {
+	t.Parallel()
 	for name, section := range map[string]func(t *testing.T) string{
 		"memory": func(*testing.T) string { return "{ journal: none }" },
 		"redis": func(t *testing.T) string {

@@ -41,6 +41,7 @@ const floor = 100
 // A provider that answers nobody lets all that wait for it fail at once. What it cannot do must not fall on the next one
 // whole.
 func TestABurstOfTimeoutsDoesNotFallOnTheNextTarget(t *testing.T) {
+	t.Parallel()
 	const n = 300
 	a, b := newProvider(t, "a"), newProvider(t, "b")
 	s := stack.Up(t, fmt.Sprintf(`

@@ -109,6 +109,7 @@ func upTLS(t *testing.T, providers string) (url, dir string, roots *x509.CertPoo
 }
 
 func TestTLSOffersHTTP2AndTakesANewCertificateWhileItRuns(t *testing.T) {
+	t.Parallel()
 	a := newProvider(t, "a")
 	url, dir, first, p := upTLS(t, fmt.Sprintf("providers:\n  - { name: a, kind: mock, base_url: %s }\n", a.url))
 	for _, h2 := range []bool{false, true} {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestClientsMayShortenTheDeadlineWhereTheRouteLets(t *testing.T) {
+	t.Parallel()
 	a := newProvider(t, "a")
 	s := stack.Up(t, fmt.Sprintf(`
 providers:
@@ -66,6 +67,7 @@ func newSilent(t *testing.T) *provider {
 // A deadline that is missed in mid-stream breaks the stream; where the service sees the answer it may end in an
 // error event instead. It never ends as if it were whole. Deadlines leave a busy machine the time to begin a stream.
 func TestDeadlinesInMidStream(t *testing.T) {
+	t.Parallel()
 	a, lively := newSilent(t), newProvider(t, "lively")
 	s := stack.Up(t, fmt.Sprintf(`
 providers:

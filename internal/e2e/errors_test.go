@@ -133,6 +133,7 @@ func TestKeysAreAskedFor(t *testing.T) {
 }
 
 func TestExhaustedTargetsSayWhatEachOfThemSaid(t *testing.T) {
+	t.Parallel()
 	a := newProvider(t, "a")
 	s := stack.Up(t, fmt.Sprintf(`
 providers:

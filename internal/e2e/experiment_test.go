@@ -148,6 +148,7 @@ experiments:
 
 // TestACanaryOnARealEnvoy: one that does well is let in step by step, one that fails is stopped.
 func TestACanaryOnARealEnvoy(t *testing.T) {
+	t.Parallel()
 	a, b := newProvider(t, "a"), newProvider(t, "b")
 	s := stack.Up(t, fmt.Sprintf(letIn, a.url, b.url, t.TempDir()))
 	ctx := context.Background()

@@ -31,6 +31,7 @@ var classes = []struct{ name, target string }{
 }
 
 func TestEveryFailureClassMovesToTheNextTarget(t *testing.T) {
+	t.Parallel()
 	a, b := newProvider(t, "a"), newProvider(t, "b")
 	tlsServer := newTLS(t)
 	var routes strings.Builder
@@ -130,6 +131,7 @@ routes:
 }
 
 func TestFirstTokenFailoverBehindA200(t *testing.T) {
+	t.Parallel()
 	a, b := newProvider(t, "a"), newProvider(t, "b")
 	var routes strings.Builder
 	models := []string{"error-first", "empty", "ping-only", "slow-first:30s", "stall:0", "notjson"}

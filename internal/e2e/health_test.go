@@ -53,6 +53,7 @@ routes:
 // TestABreakerOnARealEnvoy follows a provider through an outage: traffic moves away and does not come back while it is
 // open; when it is tried again, three requests try it however many wait; and then it gets a growing share.
 func TestABreakerOnARealEnvoy(t *testing.T) {
+	t.Parallel()
 	first, url1 := newAiling(t)
 	second, url2 := newAiling(t)
 	s := stack.Apart(t, fmt.Sprintf(ailingYAML, url1, url2, "health: { state: state.json }"))

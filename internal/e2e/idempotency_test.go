@@ -255,6 +255,7 @@ func oneRan(t *testing.T, a *provider, all []answer) {
 }
 
 func TestRepetitionsWaitForTheFirst(t *testing.T) {
+	t.Parallel()
 	a := newProvider(t, "a")
 	s := stack.Up(t, onceYAML(a.url, "{ store: memory, max_answer: 64KiB, max_total: 256KiB }"))
 	for _, stream := range []bool{false, true} {
@@ -335,6 +336,7 @@ func TestRepetitionsWaitForTheFirst(t *testing.T) {
 
 // TestReplicasShareAnswersInRedis has two services, each with its Envoy; one is killed, and Redis goes away.
 func TestReplicasShareAnswersInRedis(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	a := newProvider(t, "a")
 	yaml := onceYAML(a.url, fmt.Sprintf("{ store: \"redis://%s\" }", r.Addr))

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,11 +75,23 @@ func TestWhatIsOverALimitWaits(t *testing.T) {
 
 func TestTheMoreImportantGoFirst(t *testing.T) {
 	t.Parallel()
-	a := newProvider(t, "a")
-	s := stack.Up(t, queueYAML(a.url, "parallel: 1", "wait: 30s"))
+	a, open := mock.New(mock.Options{Name: "a", Seed: 7}), make(chan struct{})
+	var asked atomic.Int64
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 { // until the others wait
+			<-open
+		}
+		a.ServeHTTP(w, r)
+	}))
+	t.Cleanup(h.Close)
+	s := stack.Up(t, queueYAML(h.URL, "parallel: 1", "wait: 30s"))
 	var mu sync.Mutex
 	var order []string
 	var wg sync.WaitGroup
+	defer wg.Wait()
+	release := sync.OnceFunc(func() { close(open) })
+	defer release()
+	waiting := -1 // the first does not
 	ask := func(model, name string, headers ...string) {
 		wg.Go(func() {
 			got, err := send(context.Background(), s.Base+chatPath, chat(model, false), headers...)
@@ -89,13 +102,20 @@ func TestTheMoreImportantGoFirst(t *testing.T) {
 			order = append(order, name)
 			mu.Unlock()
 		})
-		time.Sleep(20 * time.Millisecond)
+		waiting++
+		stack.Eventually(t, 10*time.Second, name+" waits", func() error {
+			if n := metric(t, s, "signalbox_queue_waiting"); asked.Load() != 1 || n != float64(waiting) {
+				return fmt.Errorf("%d are at the provider, and %v wait", asked.Load(), n)
+			}
+			return nil
+		})
 	}
 	ask("normal", "first")
 	ask("batch", "batch")
 	ask("normal", "lowered", "x-signalbox-priority: best_effort")
 	ask("normal", "normal")
 	ask("critical", "critical")
+	release()
 	wg.Wait()
 	if want := []string{"first", "critical", "normal", "lowered", "batch"}; !slices.Equal(order, want) {
 		t.Errorf("served %v, want %v", order, want)

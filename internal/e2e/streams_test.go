@@ -31,6 +31,7 @@ func asked(model string) string {
 }
 
 func TestABrokenStreamNeverLooksComplete(t *testing.T) {
+	t.Parallel()
 	a := newProvider(t, "a")
 	s := stack.Up(t, fmt.Sprintf(`
 providers:
@@ -79,6 +80,7 @@ routes:
 }
 
 func TestAClientThatLeavesIsNoticedUpstream(t *testing.T) {
+	t.Parallel()
 	a := newProvider(t, "a")
 	s := stack.Up(t, fmt.Sprintf(`
 providers:

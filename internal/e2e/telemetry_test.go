@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -76,13 +78,16 @@ func has(t *testing.T, what string, s *spanv1.Span, want map[string]any) {
 
 func tracedStack(t *testing.T, c string, more string) (*stack.Stack, *provider, *provider) {
 	a, b := newProvider(t, "a"), newProvider(t, "b")
-	t.Setenv("KEY_A", "sk-canary-of-a")
-	t.Setenv("KEY_B", "sk-canary-of-b")
-	t.Setenv("OTLP_TOKEN", "canary-of-the-collector")
-	return stack.Up(t, fmt.Sprintf(`
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a": "sk-canary-of-a", "b": "sk-canary-of-b", "token": "canary-of-the-collector"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return stack.Up(t, strings.ReplaceAll(fmt.Sprintf(`
 providers:
-  - { name: a, kind: openai, key: env:KEY_A, base_url: %s/v1 }
-  - { name: b, kind: anthropic, key: env:KEY_B, base_url: %s }
+  - { name: a, kind: openai, key: 'file:DIR/a', base_url: %s/v1 }
+  - { name: b, kind: anthropic, key: 'file:DIR/b', base_url: %s }
 routes:
   - { name: direct, match: { models: [plain, stream, bad] }, targets: [a/echo], failover: { first_token: false }, usage: pass }
   - { name: over, match: { models: [over] }, targets: [a/503, b/error-first, b/echo] }
@@ -90,13 +95,14 @@ routes:
   - { name: cut, match: { models: [cut] }, targets: ["a/cut:3"], failover: { first_token: false }, usage: pass }
 tags: { headers: { feature: x-feature }, metadata: [ team ] }
 telemetry:
-  otlp: { %s, headers: [ { name: x-token, secret: env:OTLP_TOKEN } ] }
+  otlp: { %s, headers: [ { name: x-token, secret: 'file:DIR/token' } ] }
   resource: { deployment.environment.name: test }
   metrics: { interval: 200ms, tags: [ feature ] }
-%s`, a.url, b.url, c, more)), a, b
+%s`, a.url, b.url, c, more), "DIR", dir)), a, b
 }
 
 func TestTracesOfExchanges(t *testing.T) {
+	t.Parallel()
 	c := collector.Start(t)
 	s, a, b := tracedStack(t, "endpoint: "+c.GRPC, "  traces: { propagate: [ a ] }\n")
 	port := a.url[strings.LastIndexByte(a.url, ':')+1:]
@@ -226,6 +232,7 @@ func TestTracesOfExchanges(t *testing.T) {
 }
 
 func TestContentIsInSpansWhereItIsSwitchedOn(t *testing.T) {
+	t.Parallel()
 	c := collector.Start(t)
 	s, _, _ := tracedStack(t, "endpoint: "+c.GRPC, "  traces: { content: true }\n")
 	const prompt = `[{"role":"user","parts":[{"type":"text","content":"Hello"}]}]`
@@ -247,6 +254,7 @@ func TestContentIsInSpansWhereItIsSwitchedOn(t *testing.T) {
 }
 
 func TestNeitherSecretsNorContentAreInSpans(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []string{"grpc", "http"} {
 		c := collector.Start(t)
 		at := c.GRPC
