@@ -44,6 +44,9 @@ type breaker struct {
 	passed int       // trials that went well
 	heard  bool      // another replica opened it
 	from   int64     // the opening of another that was taken over last
+	kept   time.Time // until when its trials are for probes alone
+	tried  time.Time // when its trials began
+	proved bool      // probes were among the trials that went well
 	window
 }
 
@@ -82,13 +85,13 @@ func (b *breaker) until() time.Time {
 	return b.since.Add(b.rest())
 }
 
-// share is what is let in of the traffic: all of it while there is room for trials.
+// share is what is let in of clients' traffic: all of it while there is room for trials that is theirs.
 func (b *breaker) share(now time.Time) float64 {
 	switch b.at(now) {
 	case Open:
 		return 0
 	case Trying:
-		if b.full(now) {
+		if b.full(now) || now.Before(b.kept) {
 			return 0
 		}
 	case Closing:
@@ -110,7 +113,7 @@ func (b *breaker) begin(now time.Time) bool {
 	was := b.state
 	switch {
 	case was != Trying:
-		b.state, b.since, b.trials, b.passed = Trying, now, 0, 0
+		b.state, b.since, b.trials, b.passed, b.tried = Trying, now, 0, 0, now
 	case now.Sub(b.since) >= trialTime: // those that went well count on
 		b.since, b.trials = now, 0
 	}
@@ -156,7 +159,7 @@ func (b *breaker) end(began, now time.Time, harmed bool) bool {
 func (b *breaker) open(now time.Time) {
 	b.state, b.since, b.broke = Open, now, now
 	b.opened++
-	b.row, b.trials, b.passed, b.heard = 0, 0, 0, false
+	b.row, b.trials, b.passed, b.heard, b.proved = 0, 0, 0, false, false
 	b.window = window{}
 }
 

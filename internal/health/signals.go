@@ -75,7 +75,8 @@ func (t *Targets) Watch(f func(Change)) { t.change.Store(&f) }
 type Seen struct {
 	Provider, Model string
 	Signals
-	Keys []KeySeen // by id
+	Keys   []KeySeen // by id
+	Probed Probed    // the last probe
 }
 
 // KeySeen is a key at a target, whose breaker is not closed.
@@ -103,6 +104,7 @@ func (t *Targets) All(now time.Time) []Seen {
 				}
 			}
 		}
+		_, s.Probed = h.Quiet(now)
 		slices.SortFunc(s.Keys, func(a, b KeySeen) int { return cmp.Compare(a.Key, b.Key) })
 		out = append(out, s)
 	}

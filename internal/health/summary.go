@@ -48,6 +48,9 @@ type toldTarget struct {
 	Cached   toldMean   `json:"c,omitzero"`
 	Room     *toldRoom  `json:"r,omitzero"`
 	Open     []toldOpen `json:"b,omitzero"`
+	Quiet    int64      `json:"q,omitzero"` // since the last attempt ended
+	Probe    *toldProbe `json:"x,omitzero"`
+	Well     []toldWell `json:"w,omitzero"`
 }
 
 type toldMean struct {
@@ -110,7 +113,8 @@ func (t *Target) told(now time.Time) (toldTarget, bool) {
 		}
 	}
 	slices.SortFunc(one.Open, func(a, b toldOpen) int { return cmp.Compare(a.Key, b.Key) })
-	return one, one.Success.Weight > 0 || one.Output.Weight > 0 || one.First != nil || one.Room != nil || one.Open != nil
+	t.tellProbes(&one, now)
+	return one, one.Success.Weight > 0 || one.Output.Weight > 0 || one.First != nil || one.Room != nil || one.Open != nil || one.Quiet > 0
 }
 
 func (m *mean) told(now time.Time, half time.Duration) toldMean {
@@ -202,6 +206,9 @@ func (k Known) Hear(others []Heard, now time.Time) error {
 			for _, o := range one.Open {
 				t.takeOver(o, age, now)
 			}
+			for _, o := range one.Well {
+				t.follow(o, age, now)
+			}
 		}
 	}
 	for _, t := range k.Targets.all() {
@@ -238,6 +245,7 @@ func (l *learnt) hear(o *toldTarget, at time.Time) {
 	put(&l.first, o.First, at)
 	put(&l.total, o.Total, at)
 	put(&l.each, o.Each, at)
+	l.hearProbes(o, at)
 	if r := o.Room; r != nil && at.After(l.roomAt) && r.Requests <= 1 && r.Tokens <= 1 && r.Reset > 0 && r.Reset < oldest.Milliseconds() {
 		l.room, l.roomAt = Room{max(r.Requests, -1), max(r.Tokens, -1), time.Duration(r.Reset) * time.Millisecond}, at
 	}

@@ -26,6 +26,7 @@ type Attempt struct {
 	Code  llm.Code
 	First time.Duration // from sending to the first byte of the answer; 0: not known
 	Took  time.Duration // to the last byte
+	Probe bool          // no client asked for it: how long it took is that of no client's request, and is not learnt
 }
 
 // Used is what a provider says that an exchange used.
@@ -60,6 +61,8 @@ type learnt struct {
 	cached  mean
 	room    Room
 	roomAt  time.Time
+	ended   time.Time // when the last attempt did
+	probed  Probed    // the last probe
 }
 
 // shown is what decisions read, without waiting for anybody.
@@ -218,14 +221,23 @@ func (t *Target) End(a Attempt, now time.Time) {
 	t.mu.Lock()
 	harmed := a.Code.Harms()
 	b := t.breaker(a.Key, now)
+	tried := b.at(now) == Trying
 	changed := b.end(now.Add(-a.Took), now, harmed)
 	to := b.state
+	t.ended = later(t.ended, now)
+	if a.Probe {
+		t.probed = Probed{At: now, Key: a.Key, Harm: harmed}
+		if a.Code != llm.CodeNone {
+			t.probed.What = a.Code.String()
+		}
+		b.proved = b.proved || tried && !harmed
+	}
 	well := 1.0
 	if harmed {
 		well = 0
 	}
 	t.success.add(well, 1, now, halfSuccess)
-	if a.Code == llm.CodeNone {
+	if a.Code == llm.CodeNone && !a.Probe {
 		if a.First > 0 {
 			t.first.Add(a.First, now)
 		}
@@ -337,7 +349,7 @@ func (t *Target) Rests(key string, lot uint64, now time.Time) (until time.Time, 
 		}
 		switch share := b.share(now); {
 		case share == 0:
-			return b.until(), true
+			return later(b.until(), b.kept), true
 		case p.closed && share < 1 && float64(lot)/(1<<64) >= share: // with no key that is well, routing draws for the target
 			return b.since.Add(rampTime), true
 		}

@@ -3,6 +3,7 @@
 //
 //	h:{health}:told  hash  by replica: its summary (health.Known.Summary)
 //	h:{health}:when  zset  replicas, by when they told it (Unix ms, by Redis's clock)
+//	h:{health}:turn:HASH  string  the replica whose turn it is to probe something, until the key expires
 //
 // Once in an interval each replica writes its summary and reads those of the others, in one call; no request causes any.
 // What is there is soft: it expires when nobody tells, and without Redis each replica goes by what it knows itself.
@@ -11,12 +12,14 @@ package redis
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	_ "embed"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -42,13 +45,17 @@ type Gossip struct {
 	client goredis.UniversalClient
 	p      Params
 	id     string
-	calls  uint64
+	calls  atomic.Uint64
 	away   bool
 	tell   *goredis.Script
+	turn   *goredis.Script
 }
 
 //go:embed tell.lua
 var tellText string
+
+//go:embed turn.lua
+var turnText string
 
 // Bounds.
 const (
@@ -70,7 +77,7 @@ func New(p Params) (*Gossip, error) {
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
 	return &Gossip{
 		client: at.Connect(redis.Options{Password: p.Password, TLS: p.TLS, Timeout: patience, Patience: patience, Connections: 2}),
-		p:      p, id: hex.EncodeToString(id[:]), tell: goredis.NewScript(tellText),
+		p:      p, id: hex.EncodeToString(id[:]), tell: goredis.NewScript(tellText), turn: goredis.NewScript(turnText),
 	}, nil
 }
 
@@ -107,6 +114,30 @@ func (g *Gossip) once(ctx context.Context) {
 	}
 }
 
+// call is the id of a call, by which its reply is known.
+func (g *Gossip) call() string { return g.id + "." + strconv.FormatUint(g.calls.Add(1), 36) }
+
+// Turn reports whether it is this replica's turn to do something, for so long from now. Where it is another's, left is for how
+// long. Who has the turn gets it again. Whoever does not end it in time loses it.
+func (g *Gossip) Turn(ctx context.Context, what string, d time.Duration) (mine bool, left time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	sum := sha256.Sum256([]byte(what))
+	call := g.call()
+	v, err := g.turn.Run(ctx, g.client, []string{"h:{health}:turn:" + hex.EncodeToString(sum[:12])}, call, g.id, max(d.Milliseconds(), 1)).StringSlice()
+	if err != nil {
+		return false, 0, fmt.Errorf("asking Redis whose turn it is: %w", err)
+	}
+	if len(v) != 2 || v[0] != call {
+		return false, 0, fmt.Errorf("asking Redis whose turn it is: a reply belongs to another call")
+	}
+	ms, err := strconv.ParseInt(v[1], 10, 64)
+	if err != nil {
+		return false, 0, fmt.Errorf("asking Redis whose turn it is: a reply has another form")
+	}
+	return ms == 0, time.Duration(ms) * time.Millisecond, nil
+}
+
 func (g *Gossip) exchange(ctx context.Context) (replicas int, err error) {
 	summary, err := g.p.Known.Summary(time.Now())
 	if err != nil {
@@ -114,8 +145,7 @@ func (g *Gossip) exchange(ctx context.Context) (replicas int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
-	g.calls++
-	call := g.id + "." + strconv.FormatUint(g.calls, 36)
+	call := g.call()
 	v, err := g.tell.Run(ctx, g.client, []string{"h:{health}:told", "h:{health}:when"}, call, g.id, summary, forgotten.Milliseconds(), most).StringSlice()
 	if err != nil {
 		return 0, fmt.Errorf("telling Redis: %w", err)

@@ -161,3 +161,48 @@ func TestAForeignSummaryIsLeftOut(t *testing.T) {
 	b.try(40, llm.CodeNone)
 	until(t, "a hears b all the same", func() bool { return a.Targets.Of("p", "m").Signals(time.Now()).Weight > 20 })
 }
+
+// TestTurns has two replicas, of which one has the turn until its time is over.
+func TestTurns(t *testing.T) {
+	r := servers.StartRedis(t)
+	made := func() *Gossip {
+		g, err := New(Params{URL: "redis://" + r.Addr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = g.client.Close() })
+		return g
+	}
+	a, b := made(), made()
+	turn := func(g *Gossip, what string, d time.Duration) (bool, time.Duration) {
+		t.Helper()
+		mine, left, err := g.Turn(t.Context(), what, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mine, left
+	}
+	if mine, left := turn(a, "p/m k", time.Minute); !mine || left != 0 {
+		t.Errorf("the first gets %v, %v", mine, left)
+	}
+	if mine, left := turn(b, "p/m k", time.Minute); mine || left < 50*time.Second || left > time.Minute {
+		t.Errorf("the second gets %v, %v", mine, left)
+	}
+	if mine, _ := turn(b, "p/m other", time.Minute); !mine {
+		t.Error("the turn at something else is not free")
+	}
+	if mine, _ := turn(a, "p/m k", 50*time.Millisecond); !mine {
+		t.Error("who has the turn does not get it again")
+	}
+	until(t, "the turn is over", func() bool {
+		mine, _ := turn(b, "p/m k", time.Minute)
+		return mine
+	})
+	if mine, _ := turn(a, "p/m k", time.Minute); mine {
+		t.Error("the turn is taken away")
+	}
+	r.Kill()
+	if mine, _, err := a.Turn(t.Context(), "p/m k", time.Minute); mine || err == nil {
+		t.Errorf("without Redis: %v, %v", mine, err)
+	}
+}
