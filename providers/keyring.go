@@ -35,6 +35,18 @@ func (r *Keyring) Find(id string) (Key, bool) {
 	return Key{}, false
 }
 
+// IDs returns the keys' ids, "" alone where there are none.
+func (r *Keyring) IDs() []string {
+	if len(r.keys) == 0 {
+		return []string{""}
+	}
+	ids := make([]string, len(r.keys))
+	for i := range r.keys {
+		ids[i] = r.keys[i].ID
+	}
+	return ids
+}
+
 // Pick appends up to n keys for one exchange to ids, each turn beginning with the next key. Keys that rest are
 // left out; when all rest, the one that rests the shortest is given alone, with rested false.
 func (r *Keyring) Pick(ids []string, n int, resting func(id string) (until time.Time, resting bool)) (_ []string, rested bool) {

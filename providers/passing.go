@@ -27,6 +27,10 @@ func Objects() []Endpoint {
 // Stored is the endpoint of stored answers, as OpenAI has it.
 func Stored() Endpoint { return Endpoint{Op: llm.OpStored, Codec: passing.Stored()} }
 
+// Listing is the endpoint of the list of models, as OpenAI has it. Clients get the gateway's own list: this one is asked to
+// learn whether the provider answers.
+func Listing() Endpoint { return Endpoint{Op: llm.OpModels, Codec: passing.Listing(), Path: "/models"} }
+
 // Realtime is the endpoint of sessions, as OpenAI has it.
 func Realtime() []Endpoint {
 	return []Endpoint{{Op: llm.OpRealtime, Codec: passing.Realtime(), Path: "/realtime"}}

@@ -117,6 +117,18 @@ func (r *Route) bound(about func(*Target) *About) *Route {
 // Route returns a route by name, or nil.
 func (t *Table) Route(name string) *Route { return t.named[name] }
 
+// Like returns the known model that a target is said to be like, by the first route that says it of one; "": none does.
+func (t *Table) Like(provider, model string) string {
+	for _, r := range t.routes {
+		for _, s := range r.Targets {
+			if s.Provider == provider && s.Model == model && s.Like != "" {
+				return s.Like
+			}
+		}
+	}
+	return ""
+}
+
 // Routes returns all routes in order. The slice must not be changed.
 func (t *Table) Routes() []*Route { return t.routes }
 

@@ -200,7 +200,7 @@ func owner(b *quota.Budget) (w ledger.Who) {
 // Refused writes down a request that was refused in the plan stage, or got the answer of an earlier one.
 func (b *Books) Refused(r exchange.Refusal) {
 	t := r.Ticket
-	if r.Code == llm.CodeNone && r.Again == nil || r.Code == llm.CodeUnauthenticated || t.Who == "" || t.By.Shadows != "" { // nobody asked for a copy
+	if r.Code == llm.CodeNone && r.Again == nil || r.Code == llm.CodeUnauthenticated || t.Who == "" || t.By.Own() { // nobody asked for it
 		return
 	}
 	owner, key := t.Owner()

@@ -155,7 +155,7 @@ func (x *Exchange) begin(n int) {
 //
 // Of the steps behind it, those that would not be tried are left out.
 func (x *Exchange) enter(plan *routing.Plan) {
-	x.Rules.Least = plan.Flags&routing.LeastBad != 0
+	x.Rules.Least = plan.Flags&routing.LeastBad != 0 && !x.By.Probes() // which are for what is not well
 	steps, now, in := plan.Steps, x.core.now(), false
 	for i := range steps {
 		s := steps[i]
@@ -194,7 +194,7 @@ func (x *Exchange) learn(n int, a health.Attempt) {
 	if under != course.UnderWay {
 		at.Begin(l.Key, now)
 	}
-	a.Key = l.Key
+	a.Key, a.Probe = l.Key, x.By.Probes()
 	at.End(a, now)
 	x.vacate(n)
 }

@@ -123,7 +123,7 @@ func TestWhatDecidesSeesAnArmsParameters(t *testing.T) {
 // TestCopiesHaveTheirArmsParameters, and what is copied has not.
 func TestCopiesHaveTheirArmsParameters(t *testing.T) {
 	passes := pass.New(secret.Value{})
-	core := changing(t, "openai", "gpt-4.1", &override.Change{Parameters: &override.Parameters{Temperature: hot(0.2)}}, exchange.Options{Shadows: shadow.New(shadow.Params{Passes: passes, Count: func(string, shadow.Result) {}})})
+	core := changing(t, "openai", "gpt-4.1", &override.Change{Parameters: &override.Parameters{Temperature: hot(0.2)}}, exchange.Options{Passes: passes, Shadows: shadow.New(shadow.Params{Passes: passes, Count: func(string, shadow.Result) {}})})
 	const body = `{"model":"smart","messages":[]}`
 	if got, k := planned(t, core, "/v1/chat/completions", strings.Replace(body, "[]", `[{"role":"user","content":"x"}]`, 1)); strings.Contains(got, "temperature") || k.Rules.Arm != "x/control" {
 		t.Errorf("the arm %s sends %s", k.Rules.Arm, got)
@@ -133,7 +133,7 @@ func TestCopiesHaveTheirArmsParameters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, k := planned(t, core, "/v1/chat/completions", strings.Replace(body, "[]", `[{"role":"user","content":"x"}]`, 1), providers.Header{Name: shadow.Header, Value: mark})
+	got, k := planned(t, core, "/v1/chat/completions", strings.Replace(body, "[]", `[{"role":"user","content":"x"}]`, 1), providers.Header{Name: pass.Header, Value: mark})
 	if v, _ := jsonx.Float(jsonx.Get([]byte(got), "temperature")); v != 0.2 || k.Rules.Arm != "x/new" {
 		t.Errorf("the arm %s sends %s", k.Rules.Arm, got)
 	}

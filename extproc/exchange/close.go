@@ -295,7 +295,7 @@ func (x *Exchange) close(o Outcome) {
 	x.wentWell(o)
 	x.forget(len(x.Steps))
 	x.usedRoom(n, &usage)
-	if o.Ending == EndedWell && !broke && usage.Known() {
+	if o.Ending == EndedWell && !broke && usage.Known() && !x.By.Probes() { // which are like no client's request
 		used := health.Used{Prompt: usage.Input.N, Cached: usage.Cached.N, Output: usage.Output.N}
 		if x.Stream {
 			used.Streaming = o.Try.Took - o.Try.First

@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/tagging"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/auth/pass"
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
 	"github.com/signalbox-ai/signalbox/internal/health"
@@ -37,6 +38,7 @@ type Snapshot struct {
 	Table     *routing.Table
 	Providers map[string]*providers.Provider
 	Registry  *providers.Registry
+	Probe     *routing.Route // of probes, without its target; nil: none is let in
 	Servers   map[dialect.Name]dialect.Server
 	Keys      *auth.Gate
 	MaxBody   int64 // bytes of a request
@@ -48,6 +50,11 @@ type Snapshot struct {
 
 	tagging.Marks // zero: exchanges have no tags, and are not traced
 
+	derived
+}
+
+// derived is what a Core makes of a snapshot.
+type derived struct {
 	list  func() *listing.List // made when it is first asked for
 	waits bool                 // signing for one of the providers may
 	about *abouts
@@ -95,6 +102,8 @@ type Core struct {
 	plans sync.Pool // of *routing.Decision
 	board *experiment.Board
 	twice *shadow.Sender
+
+	passes *pass.Issuer
 }
 
 // Options of a Core. Zero fields get what a running service uses.
@@ -107,12 +116,13 @@ type Options struct {
 	Seed     func() uint64                                                              // of what is drawn in a decision; nil: of the exchange
 	Burn     func(route string, tags map[string]string, provider, model string) float64 // as routing.View's; nil: nothing is promised
 	Board    *experiment.Board                                                          // how experiments stand; nil: all run
-	Shadows  *shadow.Sender                                                             // nil: no request is copied, and nothing is let in as a copy
+	Shadows  *shadow.Sender                                                             // nil: no request is copied
+	Passes   *pass.Issuer                                                               // of what the gateway sends by itself; nil: nothing is let in as that
 }
 
 // New makes a Core with its first snapshot.
 func New(s *Snapshot, o Options) *Core {
-	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, draws: o.Seed != nil, heal: o.Health, burn: o.Burn, board: o.Board, twice: o.Shadows}
+	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, draws: o.Seed != nil, heal: o.Health, burn: o.Burn, board: o.Board, twice: o.Shadows, passes: o.Passes}
 	if c.rests == nil {
 		c.rests = health.NewCooldowns()
 	}
@@ -186,6 +196,9 @@ const ownKey = "team:"
 // keys appends a provider's keys for a plan: the team's own where it has brought one, and then no other, for
 // what it asks for is not the gateway's to pay.
 func (x *Exchange) keys(ids []string, provider, model string) ([]string, bool) {
+	if s := x.in.probe; s != nil {
+		return append(ids, s.Key), true
+	}
 	team, now := x.By.Team, x.in.now()
 	if team != "" {
 		if _, own := x.snap.Keys.Own(team, provider); own {

@@ -26,6 +26,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -86,17 +87,23 @@ type intake struct {
 	piece  string // what the path holds for {model} or {id}
 	server dialect.Server
 	head   Header
-	path   string     // with query
-	proof  auth.Proof // of the client's token
-	who    auth.Identity
-	as     auth.Identity // whose it is taken to be, whatever it proves; zero: nobody's
-	denied string        // why nobody was let in; "": somebody was
+	path   string // with query
 	began  time.Time
+	asker
 
 	made    *template.Version // what it is made of; nil: of no template
 	repeats bool              // it has an idempotency key
 	waited  time.Duration     // for another request with that, and for room at a provider
 	queueing
+}
+
+// asker is who asks.
+type asker struct {
+	proof  auth.Proof // of the client's token
+	who    auth.Identity
+	as     auth.Identity   // whose it is taken to be, whatever it proves; zero: nobody's
+	denied string          // why nobody was let in; "": somebody was
+	probe  *health.Subject // what the gateway itself asks, to learn whether it answers; nil: it is no probe
 }
 
 // written is a body that was translated while planning.

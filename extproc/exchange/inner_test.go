@@ -12,6 +12,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect/kept"
@@ -177,13 +178,13 @@ func TestTheBeginningOfAnAnswerIsOneAttempts(t *testing.T) {
 func TestCopiesWaitBehindAllClients(t *testing.T) {
 	r := &routing.Route{Class: queue.Critical}
 	for _, c := range []struct {
-		shadows string
-		want    queue.Class
-	}{{"", queue.Critical}, {"an-exchange", queue.Batch}} {
+		of   string
+		want queue.Class
+	}{{"acme", queue.Critical}, {owner.OwnTraffic, queue.Batch}} {
 		x := &Exchange{in: &intake{}}
-		x.By.Shadows = c.shadows
+		x.By.Organization = c.of
 		if e := x.rank(r); e != nil || x.in.class != c.want {
-			t.Errorf("of %q: %v, %v", c.shadows, x.in.class, e)
+			t.Errorf("of %q: %v, %v", c.of, x.in.class, e)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/feedback"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
-	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
+	"github.com/signalbox-ai/signalbox/internal/auth/pass"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
@@ -60,7 +60,7 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 	if err := x.authenticate(h); err != nil {
 		return x.refuse(err)
 	}
-	if in.row.Op == llm.OpModels {
+	if in.row.Op == llm.OpModels && in.probe == nil {
 		return x.models()
 	}
 	if in.row.Socket {
@@ -126,7 +126,7 @@ func usableID(id string) bool {
 
 // authenticate finds out who asks, and whether that may.
 func (x *Exchange) authenticate(h Header) *llm.Error {
-	if mark := h.Get(shadow.Header); mark != "" {
+	if mark := h.Get(pass.Header); mark != "" {
 		return x.ownTraffic(mark)
 	}
 	who, err := x.in.as, error(nil)

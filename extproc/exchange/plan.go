@@ -132,8 +132,8 @@ func (p *planner) route(whose string) (*routing.Route, *llm.Error) {
 	if !scope.Model(asked, resolved) && !x.in.named(scope) {
 		return nil, x.unknownModel(asked)
 	}
-	if x.By.Shadows != "" {
-		return x.shadowed()
+	if x.By.Own() {
+		return x.ownRoute()
 	}
 	if name := x.in.head.Get(headerRoute); name != "" {
 		if r := t.Route(name); r != nil && r.Client.Route && scope.Route(name) {
@@ -378,7 +378,7 @@ func (x *Exchange) legs(p *planner, plan *routing.Plan) []string {
 // keep keeps of the request what is needed when it is answered.
 func (x *Exchange) keep(p *planner) {
 	leg := x.Steps[0]
-	if x.snap.Count != nil && x.Op == llm.OpChat {
+	if x.snap.Count != nil && x.Op == llm.OpChat && !x.By.Probes() {
 		x.sample = x.snap.Count.Sample(x.in.server, p.in, x.snap.Providers[leg.Provider], leg.Model, leg.Like)
 	}
 	if t := x.snap.Trace; t != nil && t.Say && x.Trace.Sampled() {

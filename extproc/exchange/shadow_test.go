@@ -46,7 +46,7 @@ func copying(t *testing.T, passes *pass.Issuer, share float64) (*exchange.Core, 
 	return exchange.New(&exchange.Snapshot{
 		Version: "1", Table: routing.NewTable([]*routing.Route{rt}, nil), Providers: found, Registry: all.Kinds(), Servers: all.Servers(),
 		Keys: auth.Open(auth.Options{}), MaxBody: 1 << 20, MaxAnswer: 1 << 20,
-	}, exchange.Options{Shadows: sender}), results
+	}, exchange.Options{Shadows: sender, Passes: passes}), results
 }
 
 // asked sends a request with more in its header, and returns its ticket, or the status of its refusal.
@@ -87,7 +87,7 @@ func TestACopyIsOnBehalfOfItsClient(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return providers.Header{Name: shadow.Header, Value: text}
+		return providers.Header{Name: pass.Header, Value: text}
 	}
 	about := shadow.About{Arm: "copy/next", Exchange: "acme/1"}.String()
 	tk, status := asked(t, c, hello, mark(passes, who(), about))
@@ -102,7 +102,7 @@ func TestACopyIsOnBehalfOfItsClient(t *testing.T) {
 		mark   providers.Header
 		status int
 	}{
-		"a forged mark":                         {providers.Header{Name: shadow.Header, Value: "e30.e30"}, 403},
+		"a forged mark":                         {providers.Header{Name: pass.Header, Value: "e30.e30"}, 403},
 		"another process' mark":                 {mark(pass.New(secret.Value{}), who(), about), 403},
 		"a mark about something else":           {mark(passes, who(), "a batch"), 403},
 		"a key that may not go to its region":   {mark(passes, who("eu"), about), 403},

@@ -13,10 +13,12 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/shadowing"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/auth/pass"
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
 	"github.com/signalbox-ai/signalbox/internal/health"
+	"github.com/signalbox-ai/signalbox/internal/health/probe"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -126,23 +128,34 @@ func (p *planner) loses(t *routing.Target) string {
 	return lossPaths(losses)
 }
 
-// ownTraffic lets a copy of a request in: it is on behalf of the identity in its pass, and charged to nobody of them.
+// ownTraffic lets in what the gateway sends by itself, a copy of a request or a probe: it is on behalf of the identity in its
+// pass, and charged to nobody of them.
 func (x *Exchange) ownTraffic(mark string) *llm.Error {
-	who, a, err := x.core.twice.Check(mark, x.in.began)
-	if err != nil {
+	who, about, err := x.core.passes.Check(mark, x.in.began)
+	a, copied := shadow.ReadAbout(about)
+	s, probes := probe.ReadAbout(about)
+	if err != nil || !copied && !(probes && x.snap.Probe != nil) {
 		x.in.denied = "forbidden"
-		return &llm.Error{Code: llm.CodeForbidden, Op: "exchange.own", Param: shadow.Header, Message: shadow.Header + " is for what the gateway sends by itself, and this request is not its"}
+		return &llm.Error{Code: llm.CodeForbidden, Op: "exchange.own", Param: pass.Header, Message: pass.Header + " is for what the gateway sends by itself, and this request is not its"}
 	}
 	x.in.who, x.Who, x.By, x.Rules.Arm = who, who.Name(), ticket.Charge(who), a.Arm
 	x.By.Organization, x.By.Shadows = owner.OwnTraffic, a.Exchange
+	if probes { // one that asks for the list of models asks the provider's
+		x.in.probe, x.in.row.Bare = &s, x.in.row.Bare || x.Op == llm.OpModels
+	}
 	if err := who.Use(x.Op); err != nil {
 		return asError(err)
 	}
 	return nil
 }
 
-// shadowed is the route of the arm that a copy is for.
-func (x *Exchange) shadowed() (*routing.Route, *llm.Error) {
+// ownRoute is the route of the arm that a copy is for, or of the target that is probed.
+func (x *Exchange) ownRoute() (*routing.Route, *llm.Error) {
+	if s := x.in.probe; s != nil {
+		own := *x.snap.Probe
+		own.Targets = []routing.Target{{Provider: s.Provider, Model: s.Model, Like: x.snap.Table.Like(s.Provider, s.Model)}}
+		return &own, nil
+	}
 	for _, r := range x.snap.Table.Routes() {
 		if t := r.Trial; t != nil && t.Shadow != nil {
 			if i := slices.Index(t.Labels, x.Rules.Arm); i > 0 {
@@ -150,12 +163,12 @@ func (x *Exchange) shadowed() (*routing.Route, *llm.Error) {
 			}
 		}
 	}
-	return nil, &llm.Error{Code: llm.CodeNotFound, Op: "exchange.own", Param: shadow.Header, Message: "the arm that the copy is for does not exist any more"}
+	return nil, &llm.Error{Code: llm.CodeNotFound, Op: "exchange.own", Param: pass.Header, Message: "the arm that the copy is for does not exist any more"}
 }
 
 // assigned is the route that a request gets, and the arm of an experiment that this is.
 func (x *Exchange) assigned(p *planner, r *routing.Route) (*routing.Route, string) {
-	if x.By.Shadows != "" {
+	if x.By.Own() {
 		return r, x.Rules.Arm
 	}
 	if t := r.Trial; t.Shadowed(x.ID, x.core.board) {

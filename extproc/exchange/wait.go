@@ -306,7 +306,7 @@ const headerPriority = headerPrefix + "priority"
 // rank finds out how important the request is.
 func (x *Exchange) rank(r *routing.Route) *llm.Error {
 	x.in.class = r.Class
-	if x.By.Shadows != "" { // a copy takes no client's place
+	if x.By.Own() { // it takes no client's place
 		x.in.class = queue.Batch
 		return nil
 	}
@@ -430,6 +430,9 @@ const usualAnswer = 400
 
 // later has a request wait, in Resume, and then be planned anew.
 func (x *Exchange) later(w queue.Want, p *planner, r *routing.Route) Reply {
+	if x.in.probe != nil { // it is for what nobody asks, and waits for nobody
+		return x.refuse(&llm.Error{Code: llm.CodeOverloaded, Op: "exchange.own", Message: "the provider is at its limits, and is not probed"})
+	}
 	wait := x.snap.Line.Longest(w.Class)
 	if x.in.until.IsZero() {
 		x.in.until = x.core.now().Add(wait)

@@ -12,6 +12,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/journal"
 )
@@ -31,6 +32,9 @@ type Ended struct {
 	Told
 	Outcome
 }
+
+// Own reports whether the gateway sent it by itself.
+func (e *Ended) Own() bool { return e.Party.Organization == owner.OwnTraffic }
 
 // Asked is what the client asked for, and who was to answer.
 type Asked struct {

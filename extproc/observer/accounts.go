@@ -56,9 +56,9 @@ func (a *Accounts) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 	return a.next.Write(e, c)
 }
 
-// tagsOf are the tags whose owners pay for an exchange: of a copy none.
+// tagsOf are the tags whose owners pay for an exchange: of what the gateway sends by itself none.
 func tagsOf(e *metering.Ended) map[string]string {
-	if e.Shadows != "" {
+	if e.Own() {
 		return nil
 	}
 	return e.Tags

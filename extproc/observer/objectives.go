@@ -10,7 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/slo"
 )
 
-// Objectives counts exchanges and attempts for what was promised of them, but for copies, which nobody asked for, beside an observer that is told all.
+// Objectives counts exchanges and attempts for what was promised of them, but for what the gateway sends by itself, beside an observer that is told all.
 type Objectives struct {
 	exchange.Observer
 	Tracker *slo.Tracker
@@ -28,7 +28,7 @@ func (o *Objectives) now() time.Time {
 
 // Refused implements exchange.Observer. What is refused by our own fault, or as no provider could be asked, failed.
 func (o *Objectives) Refused(r exchange.Refusal) {
-	if o.Tracker.On() && r.Ticket.By.Shadows == "" && r.Status >= http.StatusInternalServerError {
+	if o.Tracker.On() && !r.Ticket.By.Own() && r.Status >= http.StatusInternalServerError {
 		o.Tracker.Exchange(&slo.Event{Route: r.Ticket.Route, Tags: r.Ticket.Tags, Failed: true, Stream: r.Ticket.Stream, Total: r.Took}, o.now())
 	}
 	o.Observer.Refused(r)
@@ -36,7 +36,7 @@ func (o *Objectives) Refused(r exchange.Refusal) {
 
 // Attempt implements exchange.Observer.
 func (o *Objectives) Attempt(a exchange.AttemptSeen) {
-	if t := a.Ticket; t != nil && t.By.Shadows == "" && a.N > 0 && a.Unmade == "" && o.Tracker.On() {
+	if t := a.Ticket; t != nil && !t.By.Own() && a.N > 0 && a.Unmade == "" && o.Tracker.On() {
 		at := &t.Steps[a.N-1]
 		o.Tracker.Attempt(&slo.Event{
 			Route: t.Route, Tags: t.Tags, Target: slo.Target{Provider: at.Provider, Model: at.Model}, Stream: t.Stream, First: a.First, Total: a.Took,
@@ -48,7 +48,7 @@ func (o *Objectives) Attempt(a exchange.AttemptSeen) {
 
 // Closed implements exchange.Observer. Of an exchange whose end nobody saw nothing is known.
 func (o *Objectives) Closed(c exchange.Closed) {
-	if t := c.Ticket; o.Tracker.On() && t.By.Shadows == "" && c.Ending != exchange.EndedUnseen.String() {
+	if t := c.Ticket; o.Tracker.On() && !t.By.Own() && c.Ending != exchange.EndedUnseen.String() {
 		e := slo.Event{Route: t.Route, Tags: t.Tags, Stream: t.Stream, First: c.First, Total: c.Took}
 		switch c.Ending {
 		case exchange.EndedWell.String():
@@ -75,7 +75,7 @@ func faulty(status int) bool {
 
 // spent counts what an exchange cost for what was promised of it.
 func spent(t *slo.Tracker, e *metering.Ended, c *metering.Charge) {
-	if !t.On() || e.Shadows != "" {
+	if !t.On() || e.Own() {
 		return
 	}
 	now := e.Began.Add(e.Took)

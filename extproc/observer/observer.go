@@ -48,9 +48,10 @@ func (o *Observer) example(t ticket.Trace, failed bool) string {
 func (o *Observer) Refused(r exchange.Refusal) {
 	failed := r.Code != llm.CodeNone
 	e := telemetry.Exchange{Dialect: string(r.Ticket.Dialect), Outcome: "answered", Took: r.Took, Tags: r.Ticket.Tags, Arm: r.Ticket.Rules.Arm, Trace: o.example(r.Ticket.Trace, failed)}
-	if r.Ticket.By.Shadows != "" {
-		e.Outcome = "refused"
-		o.metrics.Copy(&e)
+	if by := &r.Ticket.By; by.Own() {
+		if e.Outcome = "refused"; !by.Probes() {
+			o.metrics.Copy(&e)
+		}
 		return
 	}
 	switch {
@@ -129,8 +130,10 @@ func (o *Observer) Closed(c exchange.Closed) {
 	if c.Usage.Output.Known && !c.Partial {
 		e.Output = c.Usage.Output.N
 	}
-	if t.By.Shadows != "" {
-		o.metrics.Copy(&e)
+	if t.By.Own() {
+		if !t.By.Probes() {
+			o.metrics.Copy(&e)
+		}
 		o.metrics.Usage(&e.Call, string(c.Source), &c.Usage, nil)
 	} else {
 		o.metrics.Exchange(&e)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/extproc/headers"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/auth/pass"
 	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -82,7 +83,7 @@ func Copies(arms []string, r *Request, credentials []string) []*shadow.Copy {
 // client is connected.
 var keptBack = [...]string{
 	"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "content-length",
-	"accept-encoding", "x-request-id", "traceparent", "tracestate", "baggage", "idempotency-key", "forwarded", "x-real-ip", shadow.Header,
+	"accept-encoding", "x-request-id", "traceparent", "tracestate", "baggage", "idempotency-key", "forwarded", "x-real-ip", pass.Header,
 }
 
 var keptBackLike = [...]string{":", "x-forwarded-", "x-envoy-", "proxy-", "sec-", "x-signalbox-"}

@@ -56,7 +56,7 @@ func TestACopyHasWhatTheRequestHas(t *testing.T) {
 		Header: headers.Header{
 			{Name: ":path", Value: "/v1/messages?key=secret"}, {Name: "content-type", Value: "application/json"}, {Name: "anthropic-version", Value: "2023-06-01"}, {Name: "x-tier", Value: "gold"},
 			{Name: "authorization", Value: "Bearer secret"}, {Name: "x-api-key", Value: "secret"}, {Name: "cookie", Value: "secret"}, {Name: "x-vendor-key", Value: "secret"},
-			{Name: "x-forwarded-client-cert", Value: "By=x"}, {Name: "x-signalbox-shadow", Value: "forged"}, {Name: "x-signalbox-route", Value: "r"}, {Name: "idempotency-key", Value: "1"},
+			{Name: "x-forwarded-client-cert", Value: "By=x"}, {Name: "x-signalbox-own", Value: "forged"}, {Name: "x-signalbox-route", Value: "r"}, {Name: "idempotency-key", Value: "1"},
 			{Name: "x-request-id", Value: "1"}, {Name: "traceparent", Value: "00-1"}, {Name: "content-length", Value: "13"},
 		},
 	}

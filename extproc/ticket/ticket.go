@@ -11,6 +11,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
 )
@@ -50,6 +51,12 @@ type Charged struct {
 	User         string `json:"u,omitzero"` // the end user, as the client says
 	Shadows      string `json:"s,omitzero"` // the exchange that it is a copy of, ORGANIZATION/ID: then Organization is owner.OwnTraffic; "": it is none
 }
+
+// Own reports whether the gateway sent it by itself.
+func (c *Charged) Own() bool { return c.Organization == owner.OwnTraffic }
+
+// Probes reports whether it is a probe of the gateway's own, on behalf of nobody.
+func (c *Charged) Probes() bool { return c.Own() && c.Shadows == "" }
 
 // Charge writes down whom an exchange of an identity is charged to.
 func Charge(who auth.Identity) Charged {

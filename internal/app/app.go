@@ -115,7 +115,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.build.replays, err = a.openReplays(ctx, cfg); err != nil {
 		return nil, err
 	}
-	a.build.shadows, err = a.openShadows(ctx, cfg)
+	a.build.own, err = a.openOwn(ctx, cfg, health.Known{Targets: targets, Rests: rests})
 	if err := cmp.Or(err, a.openMock(cfg)); err != nil {
 		return nil, err
 	}
@@ -130,8 +130,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	seen := &observer.Objectives{Tracker: a.build.slo.Tracker, Observer: observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors})}
-	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Burn: a.build.slo.Tracker.Burn, Board: a.build.control.Board(), Shadows: a.build.shadows, Observer: a.build.accounts.Watch(seen)})
+	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Burn: a.build.slo.Tracker.Burn, Board: a.build.control.Board(), Shadows: a.build.own.shadows, Passes: a.build.own.passes, Observer: a.build.accounts.Watch(seen)})
 	a.build.queueing(cfg, a.core)
+	a.build.probing(cfg, a.core)
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
 	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)
@@ -203,6 +204,7 @@ func (a *App) reload(ctx context.Context) error {
 	a.build.slo.Set(cfg.Objectives(), time.Now())
 	a.core.Swap(snap)
 	a.build.queueing(cfg, a.core)
+	a.build.probing(cfg, a.core)
 	time.AfterFunc(linger(a.cfg), a.creds.lease.Release) // running exchanges keep the old snapshot
 	a.cfg, a.creds.lease = cfg, lease
 	return nil
@@ -260,7 +262,7 @@ func fixed(old, now *config.Config) error {
 	differs("envoy", old.Envoy == now.Envoy)
 	differs("tokenizer", old.Tokenizer.State == now.Tokenizer.State && maps.Equal(old.Tokenizer.Vocab, now.Tokenizer.Vocab))
 	differs("quota", old.Quota == now.Quota)
-	differs("health", old.Health == now.Health)
+	differs("health", old.Health.Same(&now.Health))
 	differs("slo_state", old.SLOState == now.SLOState)
 	differs("ledger", reflect.DeepEqual(old.Ledger, now.Ledger))
 	differs("idempotency", old.Idempotency == now.Idempotency)

@@ -10,9 +10,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/signalbox-ai/signalbox/extproc/counting"
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/probing"
 	"github.com/signalbox-ai/signalbox/extproc/tagging"
 	"github.com/signalbox-ai/signalbox/internal/accounts"
 	"github.com/signalbox-ai/signalbox/internal/auth/pass"
@@ -21,6 +23,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/control"
 	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
 	"github.com/signalbox-ai/signalbox/internal/health"
+	"github.com/signalbox-ai/signalbox/internal/health/probe"
 	"github.com/signalbox-ai/signalbox/internal/health/upkeep"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/idempotency/stores"
@@ -52,7 +55,7 @@ type builder struct {
 	built    int                // snapshots so far: two never share a version
 	control  *control.Control   // of the running program; nil: there is no store
 	replays  replays            // of the running program
-	shadows  *shadow.Sender     // of the running program
+	own      ownTraffic         // of the running program
 	dry      bool               // nothing is sent: no secret is fetched, and limits are known but not counted
 	line     *queue.Queue       // of the running program
 }
@@ -87,24 +90,57 @@ func (a *App) openReplays(ctx context.Context, cfg *config.Config) (replays, err
 	return out, nil
 }
 
-// openShadows makes what sends copies of requests. Replicas that share what keys are hashed with let in each other's.
-func (a *App) openShadows(ctx context.Context, cfg *config.Config) (*shadow.Sender, error) {
+// ownTraffic is what the gateway sends by itself.
+type ownTraffic struct {
+	passes  *pass.Issuer
+	shadows *shadow.Sender
+	probes  *probe.Prober
+}
+
+// run sends it until the context ends.
+func (o *ownTraffic) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { o.shadows.Run(ctx) })
+	o.probes.Run(ctx)
+	wg.Wait()
+}
+
+// probing says what is probed.
+func (b *builder) probing(c *config.Config, core *exchange.Core) {
+	s := core.Snapshot()
+	of := &probing.Source{Settings: &c.Health.Probe, Table: s.Table, Providers: s.Providers}
+	if !of.Settings.On() {
+		b.own.probes.Set(probe.Rules{}, nil, nil)
+		return
+	}
+	b.own.probes.Set(of.Settings.Rules(), of.Targets(), of.Other)
+}
+
+// openOwn makes what sends copies of requests. Replicas that share what keys are hashed with let in each
+// other's.
+func (a *App) openOwn(ctx context.Context, cfg *config.Config, known health.Known) (own ownTraffic, err error) {
 	var shared secret.Value
-	var err error
 	if ref := cfg.Auth.Secrets.Keys; ref != "" {
 		if shared, err = ref.Resolve(ctx); err != nil {
-			return nil, config.Errors{cfg.Fault("auth.secrets.keys", err.Error())}
+			return own, config.Errors{cfg.Fault("auth.secrets.keys", err.Error())}
 		}
 	}
 	socket, err := absolute(cfg.Listen.Own)
 	if err != nil {
-		return nil, err
+		return own, err
 	}
+	socket = strings.TrimPrefix(socket, "unix:")
+	own.passes = pass.New(shared)
 	m := &a.metrics.Shadows
-	return shadow.New(shadow.Params{
-		Socket: strings.TrimPrefix(socket, "unix:"), Passes: pass.New(shared), Log: a.log, Held: m.Held,
+	own.shadows = shadow.New(shadow.Params{
+		Socket: socket, Passes: own.passes, Log: a.log, Held: m.Held,
 		Count: func(arm string, r shadow.Result) { m.Copied(arm, string(r)) },
-	}), nil
+	})
+	own.probes = probe.New(probe.Params{
+		Client: pass.NewClient(socket, own.passes, probe.Most), Known: known, Turn: a.build.health.Turn(), Log: a.log,
+		Count: func(provider, model string, r probe.Result) { a.metrics.Health.Probed(provider, model, string(r)) },
+	})
+	return own, nil
 }
 
 // run keeps leases, and stores answers, until the context ends.
@@ -170,6 +206,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 		MaxHeader: c.Limits.HeaderCount,
 		Marks:     tagging.Marks{Tags: tagging.New(c.Tags.Headers, c.Tags.Metadata), Trace: sending.Tracing(&c.Telemetry)},
 	}
+	s.Probe = c.Probe()
 	s.Count, s.Templates = b.count, b.control.Prompts(c)
 	s.Templates.Bind(s.Servers)
 	version := sha256.New()

@@ -137,7 +137,7 @@ func (a *App) serve(ctx context.Context, g *group) (_ *http.Server, err error) {
 	g.start("answers", func() error { a.build.replays.run(ctx); return nil })
 	g.start("objectives", func() error { a.build.slo.Run(ctx); return nil })
 	g.start("health", func() error { a.build.health.Run(ctx); return nil })
-	g.start("shadows", func() error { a.build.shadows.Run(ctx); return nil })
+	g.start("own traffic", func() error { a.build.own.run(ctx); return nil })
 	g.start("tokens", func() error { a.build.learnt.Run(ctx); return nil })
 	return page, nil
 }

@@ -50,7 +50,7 @@ func specOf(c *config.Config, b *builder) (envoy.Spec, error) {
 	if s.Admin, err = absolute(c.Envoy.Admin); err != nil {
 		return s, err
 	}
-	if c.Shadows() {
+	if c.Shadows() || c.Probe() != nil {
 		if s.Service.Own, err = absolute(c.Listen.Own); err != nil {
 			return s, err
 		}

@@ -56,6 +56,7 @@ var layers = []string{
 	"tokenizer/* internal/ledger/book internal/ledger/usage internal/slo/keeper internal/slo/show internal/experiment/results internal/auth/pass",
 	`tokenizer
 		internal/experiment/shadow
+		internal/health/probe
 		internal/store
 		providers/dialect
 		providers/dialect/member
@@ -104,7 +105,7 @@ var layers = []string{
 		extproc/checks
 		extproc/feedback
 		extproc/asking`,
-	"extproc/decided extproc/shadowing extproc/course extproc/relay",
+	"extproc/decided extproc/shadowing extproc/course extproc/relay extproc/probing",
 	"extproc/exchange internal/config/*",
 	`extproc
 		envoy

@@ -16,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/alert/channel"
 	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
+	"github.com/signalbox-ai/signalbox/internal/health/probe"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/internal/secret"
@@ -55,15 +56,50 @@ func (d *decoder) check(c *Config) {
 		}
 	})
 	d.checkIdempotency(&c.Idempotency)
+	d.checkHealth(c)
+	d.checkAlerts(c)
+	d.checkVocab(c.Tokenizer.Vocab)
+	if !c.Envoy.Admin.Loopback() && !d.bad["envoy.admin"] {
+		d.fail("envoy.admin", "admin: Envoy's admin interface must be a Unix socket or on loopback")
+	}
+}
+
+// checkHealth checks what is kept, shared and asked of the health of targets.
+func (d *decoder) checkHealth(c *Config) {
 	c.Health.Check(func(field, message string) {
 		if at := "health." + field; !d.bad[at] {
 			d.fail(at, "%s: %s", field, message)
 		}
 	})
-	d.checkAlerts(c)
-	d.checkVocab(c.Tokenizer.Vocab)
-	if !c.Envoy.Admin.Loopback() && !d.bad["envoy.admin"] {
-		d.fail("envoy.admin", "admin: Envoy's admin interface must be a Unix socket or on loopback")
+	const at = "health.probe"
+	s := &c.Health.Probe
+	if d.nodes[at] == nil {
+		return
+	}
+	s.Use()
+	s.Check(func(field, message string) {
+		if !d.bad[at+"."+field] {
+			d.fail(at+"."+field, "%s: %s", field, message)
+		}
+	})
+	var names []string
+	for i := range c.Providers {
+		names = append(names, c.Providers[i].Name)
+	}
+	for i, name := range s.Providers {
+		if p := fmt.Sprintf("%s.providers[%d]", at, i); !d.bad[p] {
+			if err := d.among(name, names); err != nil {
+				d.fail(p, "providers: %v", err)
+			}
+		}
+	}
+	for i := range c.Routes {
+		if c.Routes[i].Name == probe.Route {
+			d.fail(fmt.Sprintf("routes[%d].name", i), "name: %s is the route of probes", d.src.quote(probe.Route))
+		}
+	}
+	if s.On() && s.Ask == probe.AsksChat && !c.Ledger.On() && !d.within("ledger") && !d.within(at) {
+		d.fail(at, "ask: what such probes cost is told by the ledger, and there is none; add one, as ledger: { store: \"sqlite:run/ledger.db\" }, or say ask: models")
 	}
 }
 

@@ -73,7 +73,7 @@ type Listen struct {
 	Admin   Address `yaml:"admin" form:"tcp" doc:"The address of health checks and metrics. Beyond loopback, keys are required."`
 	Service Address `yaml:"service" form:"address" doc:"Where Envoy reaches the service: unix:PATH, or an address on loopback. Providers' credentials cross it."`
 	Control Address `yaml:"control" form:"address" doc:"The local socket of the admin API, unix:PATH, where there is a store. Who runs the program gets in, and root."`
-	Own     Address `yaml:"own" form:"address" doc:"The local socket of Envoy for what Signalbox sends by itself, as copies of requests (experiments of kind shadow), unix:PATH. Envoy makes it."`
+	Own     Address `yaml:"own" form:"address" doc:"The local socket of Envoy for what Signalbox sends by itself, as copies of requests (experiments of kind shadow) and probes (health.probe), unix:PATH. Envoy makes it."`
 	TLS     TLS     `yaml:"tls" doc:"TLS on the clients' address."`
 }
 
@@ -157,7 +157,7 @@ type Accounting struct {
 	Quota       budgets.Service `yaml:"quota" doc:"What counts the limits of organizations, teams, projects and keys. See [Quotas](quotas.md)."`
 	Ledger      Ledger          `yaml:"ledger" doc:"Where it is kept what was used and what it cost. See [The ledger](ledger.md)."`
 	Idempotency Idempotency     `yaml:"idempotency" doc:"Where answers are kept that clients may ask for again, by an idempotency key. See [Idempotency](idempotency.md)."`
-	Health      upkeep.Settings `yaml:"health" doc:"What is kept and shared of the health of targets. See [Health](health.md)."`
+	Health      upkeep.Settings `yaml:"health" doc:"What is kept, shared and asked of the health of targets. See [Health](health.md)."`
 	Alerts      alert.Settings  `yaml:"alerts" doc:"Who is told of limits that are nearly used up, of spending out of the ordinary, and of keys that end. See [Alerts](alerts.md)."`
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/config/observe"
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/glob"
+	"github.com/signalbox-ai/signalbox/internal/health/probe"
 	"github.com/signalbox-ai/signalbox/internal/override"
 	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/internal/queue"
@@ -239,6 +240,15 @@ func (c *Config) Shadows() bool {
 	return slices.ContainsFunc(c.Experiments, func(e Experiment) bool { return e.Kind == kindShadow })
 }
 
+// Probe returns the route of probes, without its target; nil: there are none.
+func (c *Config) Probe() *routing.Route {
+	p := &c.Health.Probe
+	if !p.On() {
+		return nil
+	}
+	return &routing.Route{Name: probe.Route, Class: queue.Batch, Deadlines: routing.Deadlines{Answer: p.Timeout, Total: p.Timeout}, Failover: routing.Failover{Attempts: 1}}
+}
+
 // Owned returns the limits of all owners, and of what the gateway sends by itself: Budgets has the clients' alone.
 func (c *Config) Owned() []budgets.Owned {
 	out := c.Access.Owned()
@@ -247,6 +257,9 @@ func (c *Config) Owned() []budgets.Owned {
 		if e := &c.Experiments[i]; e.Kind == kindShadow {
 			own.Limits.Rules = append(own.Limits.Rules, budgets.Rule{Unit: "money", Spend: e.Budget, Window: "day", Routes: []string{e.Route}})
 		}
+	}
+	if p := &c.Health.Probe; p.On() && p.Ask == probe.AsksChat {
+		own.Limits.Rules = append(own.Limits.Rules, budgets.Rule{Unit: "money", Spend: p.Budget, Window: "day", Routes: []string{probe.Route}})
 	}
 	if len(own.Limits.Rules) > 0 {
 		own.Level, own.Organization = "organization", owner.OwnTraffic

@@ -212,7 +212,7 @@ health: { state: none }
 			row := ""
 			for line := range strings.Lines(table) {
 				if strings.HasPrefix(line, "first/m ") {
-					row = strings.TrimRight(line, " \n")
+					row = strings.TrimRight(strings.TrimSuffix(strings.TrimRight(line, " \n"), "-"), " ") // without its probes
 				}
 			}
 			if want := map[bool]string{true: " 0 %", false: " -"}[c.moves]; !strings.HasSuffix(row, want) || !strings.Contains(row, " 100.0 % ") {

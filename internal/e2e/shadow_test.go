@@ -83,7 +83,7 @@ func TestShadowsOnARealEnvoy(t *testing.T) {
 		t.Errorf("the report of shadows:\n%s", out)
 	}
 	for _, mark := range []string{"1", "e30.e30", strings.Repeat("x", 300)} {
-		post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key, "x-signalbox-shadow: "+mark).want(t, 403, "x-signalbox-shadow")
+		post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key, "x-signalbox-own: "+mark).want(t, 403, "x-signalbox-own")
 	}
 	if len(b.Journal()) != n {
 		t.Error("a forged mark reached the shadow's target")

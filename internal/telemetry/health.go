@@ -9,7 +9,7 @@ import (
 // HealthMeters are what is known of targets, for decisions.
 type HealthMeters struct {
 	success, share, first, inFlight *family[prometheus.Gauge]
-	changes, least                  *family[prometheus.Counter]
+	changes, least, probes          *family[prometheus.Counter]
 	replicas, shared                prometheus.Gauge
 }
 
@@ -17,7 +17,7 @@ func newHealth(k *maker) HealthMeters {
 	return HealthMeters{
 		success: k.gaugeFamily("signalbox_target_success_ratio"), share: k.gaugeFamily("signalbox_target_share_ratio"),
 		first: k.gaugeFamily("signalbox_target_first_byte_seconds"), inFlight: k.gaugeFamily("signalbox_target_in_flight"),
-		changes: k.counterFamily("signalbox_breaker_changes_total"), least: k.counterFamily("signalbox_least_bad_total"),
+		changes: k.counterFamily("signalbox_breaker_changes_total"), least: k.counterFamily("signalbox_least_bad_total"), probes: k.counterFamily("signalbox_probes_total"),
 		replicas: k.gauge("signalbox_health_replicas"), shared: k.gauge("signalbox_health_shared"),
 	}
 }
@@ -44,6 +44,11 @@ func (h *HealthMeters) Target(provider, model string, s TargetHealth) {
 // Changed counts a change of a breaker: closed, open, half_open or closing.
 func (h *HealthMeters) Changed(provider, model, state string) {
 	h.changes.get(key{provider, model, state}).Inc()
+}
+
+// Probed counts a probe by what became of it, a word of probe.Result.
+func (h *HealthMeters) Probed(provider, model, result string) {
+	h.probes.get(key{provider, model, result}).Inc()
 }
 
 // LeastBad counts an exchange for which no target of its route was well.

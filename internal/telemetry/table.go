@@ -196,6 +196,7 @@ var table = slices.Concat(
 		gauge("signalbox_target_first_byte_seconds", "s", "Time to the first byte of a target's answers of late, that decisions go by. It is within 4.5 %.", "provider", "gen_ai_request_model", "quantile"),
 		gauge("signalbox_target_in_flight", "{attempt}", "Attempts at a target that have begun and not ended, of this process.", "provider", "gen_ai_request_model"),
 		counter("signalbox_breaker_changes_total", "{change}", "Changes of breakers, of all keys at a target.", "provider", "gen_ai_request_model", "state"),
+		counter("signalbox_probes_total", "{probe}", "Probes of targets, by what became of them. result: answered (a request that is refused is answered, too), failed (by the target's fault), and of what was not sent or not learnt: spent (their budget of the day is), unpriced (it is not known what the model costs), refused (by the gateway itself), unsent (Envoy was not reached), elsewhere (another process has learnt of it).", "provider", "gen_ai_request_model", "result"),
 		counter("signalbox_least_bad_total", "{exchange}", "Exchanges for which no target of their route was well: the least bad was tried.", "route"),
 		gauge("signalbox_health_replicas", "{replica}", "Replicas that tell each other of health, this one among them; 0: it is not shared."),
 		gauge("signalbox_health_shared", "1", "1 while replicas can tell each other."),

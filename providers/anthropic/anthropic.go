@@ -35,6 +35,7 @@ func Kind() providers.Kind {
 					{Op: llm.OpCount, Codec: codec, Path: "/messages/count_tokens"},
 					{Op: llm.OpFiles, Codec: files},
 					{Op: llm.OpBatches, Codec: files},
+					providers.Listing(),
 				},
 				Auth:   auth,
 				Models: func(model string) catalog.Facts { return catalog.FactsOf("anthropic", model) },

@@ -104,6 +104,11 @@ func (e *Endpoints) made(base string, q openaichat.Quirks) []providers.Endpoint 
 			out = append(out, providers.Endpoint{Op: r.op, Codec: r.codec(e, q), Path: below(base, r.path), Only: e.only(r.name)})
 		}
 	}
+	if beside, ok := strings.CutSuffix(e.Chat, "/chat/completions"); ok { // as OpenAI has it; who has none there says 404
+		list := providers.Listing()
+		list.Path = below(base, beside+list.Path)
+		out = append(out, list)
+	}
 	return out
 }
 

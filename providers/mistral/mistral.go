@@ -31,6 +31,7 @@ func Kind() providers.Kind {
 					{Op: llm.OpChat, Codec: openaichat.NewUpstream(quirks()), Path: "/chat/completions"},
 					{Op: llm.OpEmbed, Codec: openaiembeddings.NewForm(openaiembeddings.Mistral()), Path: "/embeddings"},
 					{Op: llm.OpTranscribe, Codec: passing.Audio(), Path: "/audio/transcriptions"},
+					providers.Listing(),
 				}, providers.Moderations()),
 				Auth:   providers.Bearer,
 				Models: func(model string) catalog.Facts { return catalog.FactsOf("mistral", model) },

@@ -35,7 +35,7 @@ func Kind() providers.Kind {
 				Base: env.BaseURL.EscapedPath(),
 				Endpoints: slices.Concat(talk, []providers.Endpoint{
 					{Op: llm.OpEmbed, Codec: openaiembeddings.New(), Path: "/embeddings"},
-				}, providers.Moderations(), providers.Media(), providers.Objects(), providers.Realtime()),
+				}, providers.Moderations(), providers.Media(), providers.Objects(), providers.Realtime(), []providers.Endpoint{providers.Listing()}),
 				Auth:   providers.Bearer,
 				Models: func(model string) catalog.Facts { return catalog.FactsOf("openai", model) },
 			}, nil

@@ -9,10 +9,8 @@ package shadow
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -22,9 +20,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/auth/pass"
 )
-
-// Header is where a copy shows its pass.
-const Header = "x-signalbox-shadow"
 
 // Copy is a copy of a request for one arm.
 type Copy struct {
@@ -59,7 +54,6 @@ const (
 	workers  = 64       // copies that are under way
 	rest     = 30 * time.Second
 	longest  = 30 * time.Minute // until an answer is complete
-	fresh    = time.Minute      // how long a pass is good
 )
 
 // Params of a Sender.
@@ -75,7 +69,7 @@ type Params struct {
 // Sender is safe for concurrent use. A nil Sender admits nothing.
 type Sender struct {
 	p      Params
-	client *http.Client
+	client *pass.Client
 	queue  chan *Copy
 	held   atomic.Int64
 	rests  sync.Map // by arm: time.Time until which nothing is sent to it
@@ -89,31 +83,7 @@ func New(p Params) *Sender {
 	if p.Held == nil {
 		p.Held = func(int64) {}
 	}
-	var d net.Dialer
-	return &Sender{p: p, queue: make(chan *Copy, queued), client: &http.Client{
-		Transport: &http.Transport{
-			DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", p.Socket) },
-			MaxIdleConnsPerHost: workers, IdleConnTimeout: time.Minute, DisableCompression: true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-}
-
-// Check returns on whose behalf a copy is sent that shows a pass, and what it is.
-func (s *Sender) Check(mark string, now time.Time) (who auth.Identity, a About, err error) {
-	var passes *pass.Issuer
-	if s != nil {
-		passes = s.p.Passes
-	}
-	who, about, err := passes.Check(mark, now)
-	if err != nil {
-		return who, a, err
-	}
-	a, ok := ReadAbout(about)
-	if !ok {
-		return auth.Identity{}, a, errors.New("the pass is for something else")
-	}
-	return who, a, nil
+	return &Sender{p: p, queue: make(chan *Copy, queued), client: pass.NewClient(p.Socket, p.Passes, workers)}
 }
 
 // Admit reports whether a body of a length can be sent to an arm now. What cannot is counted.
@@ -192,7 +162,7 @@ func (s *Sender) Run(ctx context.Context) {
 	if s == nil {
 		return
 	}
-	defer s.client.CloseIdleConnections()
+	defer s.client.Close()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	room := make(chan struct{}, workers)
@@ -225,19 +195,14 @@ func (s *Sender) send(ctx context.Context, c *Copy) Result {
 	}
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	mark, err := s.p.Passes.Issue(c.Who, About{c.Arm, c.Exchange}.String(), s.p.Now().Add(fresh))
-	if err != nil {
-		return s.failed(c, err)
-	}
-	req, err := http.NewRequestWithContext(ctx, c.Method, "http://signalbox"+c.Path, bytes.NewReader(c.Body))
+	req, err := http.NewRequestWithContext(ctx, c.Method, c.Path, bytes.NewReader(c.Body))
 	if err != nil {
 		return s.failed(c, err)
 	}
 	if c.Header != nil {
 		req.Header = c.Header
 	}
-	req.Header.Set(Header, mark)
-	res, err := s.client.Do(req)
+	res, err := s.client.Do(req, c.Who, About{c.Arm, c.Exchange}.String(), s.p.Now())
 	if err != nil {
 		return s.failed(c, err)
 	}
@@ -275,5 +240,8 @@ func (a About) String() string { return a.Arm + "\n" + a.Exchange }
 // ReadAbout reads what a pass says; ok is false where it is about something else.
 func ReadAbout(s string) (a About, ok bool) {
 	a.Arm, a.Exchange, ok = strings.Cut(s, "\n")
-	return a, ok && strings.Contains(a.Arm, "/")
+	if !ok || !strings.Contains(a.Arm, "/") {
+		return About{}, false
+	}
+	return a, true
 }

@@ -111,7 +111,7 @@ func TestACopyIsSentAsItWas(t *testing.T) {
 	got := make(chan string, 1)
 	r = newRig(t, func(w http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
-		who, about, err := r.passes.Check(req.Header.Get(shadow.Header), r.now)
+		who, about, err := r.passes.Check(req.Header.Get(pass.Header), r.now)
 		a, ok := shadow.ReadAbout(about)
 		got <- fmt.Sprintln(req.Method, req.RequestURI, req.Header.Get("content-type"), string(body), who.Name(), a, ok, err)
 	})

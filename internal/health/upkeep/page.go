@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,6 +34,15 @@ type PageTarget struct {
 	RoomRequests float64    `json:"room_requests"`
 	RoomTokens   float64    `json:"room_tokens"`
 	Keys         []PageKey  `json:"keys,omitzero"`
+	Probe        *PageProbe `json:"probe,omitzero"` // the last; nil: none of late
+}
+
+// PageProbe is a probe that ended.
+type PageProbe struct {
+	Key    string  `json:"key"`
+	Ago    float64 `json:"ago"`
+	Result string  `json:"result"` // ok, or the class of its error
+	Harm   bool    `json:"harm"`   // that was by the target's fault
 }
 
 // PageKey is a key whose breaker is not closed.
@@ -62,6 +72,9 @@ func (u *Upkeep) page(now time.Time) Page {
 		for _, k := range s.Keys {
 			t.Keys = append(t.Keys, PageKey{k.Key, k.State.String(), k.Share, max(0, k.Until.Sub(now).Seconds())})
 		}
+		if x := s.Probed; !x.At.IsZero() {
+			t.Probe = &PageProbe{x.Key, max(0, now.Sub(x.At).Seconds()), cmp.Or(x.What, "ok"), x.Harm}
+		}
 		p.Targets = append(p.Targets, t)
 	}
 	for _, r := range u.p.Known.Rests.All(now) {
@@ -88,14 +101,14 @@ func WriteTable(w io.Writer, data []byte) error {
 		return fmt.Errorf("the page of targets: %w", err)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "TARGET\tSTATE\tSUCCESS\tOF\tFIRST P50\tP95\tTOKEN\tIN FLIGHT\tROOM")
+	fmt.Fprintln(t, "TARGET\tSTATE\tSUCCESS\tOF\tFIRST P50\tP95\tTOKEN\tIN FLIGHT\tROOM\tPROBED")
 	for i := range p.Targets {
 		x := &p.Targets[i]
 		room := x.RoomRequests
 		if room < 0 || x.RoomTokens >= 0 && x.RoomTokens < room {
 			room = x.RoomTokens
 		}
-		fmt.Fprintf(t, "%s/%s\t%s\t%.1f %%\t%.0f\t%s\t%s\t%s\t%d\t%s\n", x.Provider, x.Model, x.state(), 100*x.Success, x.Weight, seconds(x.First[0]), seconds(x.First[1]), seconds(x.PerToken), x.InFlight, percent(room))
+		fmt.Fprintf(t, "%s/%s\t%s\t%.1f %%\t%.0f\t%s\t%s\t%s\t%d\t%s\t%s\n", x.Provider, x.Model, x.state(), 100*x.Success, x.Weight, seconds(x.First[0]), seconds(x.First[1]), seconds(x.PerToken), x.InFlight, percent(room), x.Probe)
 	}
 	for _, r := range p.Rests {
 		model := r.Model
@@ -127,6 +140,14 @@ func (x *PageTarget) state() string {
 		return "closed"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// String says what came of it and when, in a few words.
+func (p *PageProbe) String() string {
+	if p == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%s %s ago", p.Result, time.Duration(p.Ago*float64(time.Second)).Round(time.Second))
 }
 
 func name(key string) string {

@@ -2,7 +2,9 @@ package upkeep
 
 import (
 	"errors"
+	"reflect"
 
+	"github.com/signalbox-ai/signalbox/internal/health/probe"
 	"github.com/signalbox-ai/signalbox/internal/redis"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 )
@@ -16,6 +18,8 @@ type Settings struct {
 	Cert       string     `yaml:"cert" form:"file" doc:"File of the certificate (PEM) that is shown to it."`
 	Key        string     `yaml:"cert_key" form:"file" doc:"File of its private key (PEM)."`
 	ServerName string     `yaml:"server_name" zero:"the host in the address" doc:"The name that its certificate must have."`
+
+	Probe probe.Settings `yaml:"probe" doc:"Requests of Signalbox's own to targets, to learn whether they answer."`
 }
 
 // Values of Share that are no address.
@@ -25,7 +29,9 @@ const (
 )
 
 // Preset returns what holds where the file says nothing.
-func Preset() Settings { return Settings{State: "run/health.json", Share: withQuota} }
+func Preset() Settings {
+	return Settings{State: "run/health.json", Share: withQuota, Probe: probe.Preset()}
+}
 
 // Form checks a value of Share.
 func Form(s string) error {
@@ -51,6 +57,13 @@ func (s *Settings) Check(fail func(field, message string)) {
 			fail(f.name, "is for the Redis that share names, and it names none")
 		}
 	}
+}
+
+// Same reports whether other settings differ in nothing that takes a restart.
+func (s *Settings) Same(other *Settings) bool {
+	a, b := *s, *other
+	a.Probe, b.Probe = probe.Settings{}, probe.Settings{}
+	return reflect.DeepEqual(a, b)
 }
 
 // Files lists the files whose change is a change of the configuration.

@@ -41,6 +41,14 @@ type Upkeep struct {
 	last   string        // what the file holds
 }
 
+// Turn is how replicas take turns at what only one of them is to do; nil: there is nothing that they could do so by.
+func (u *Upkeep) Turn() func(ctx context.Context, what string, d time.Duration) (mine bool, left time.Duration, err error) {
+	if u.gossip == nil {
+		return nil
+	}
+	return u.gossip.Turn
+}
+
 // Times of Run.
 const (
 	saveEvery = 15 * time.Second

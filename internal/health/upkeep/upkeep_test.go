@@ -175,8 +175,12 @@ func TestTheTable(t *testing.T) {
 	}
 	end("well", "k", 20, llm.CodeNone)
 	k.Targets.Of("p", "well").Limits(health.Room{Requests: 0.5, Tokens: -1, Reset: time.Minute}, now)
-	end("down", "", 5, llm.CodeConnect)
-	end("half", "good", 5, llm.CodeNone)
+	end("down", "", 4, llm.CodeConnect)
+	k.Targets.Of("p", "down").Begin("", now)
+	k.Targets.Of("p", "down").End(health.Attempt{Code: llm.CodeConnect, Probe: true}, now)
+	end("half", "good", 4, llm.CodeNone)
+	k.Targets.Of("p", "half").Begin("good", now)
+	k.Targets.Of("p", "half").End(health.Attempt{Key: "good", Probe: true}, now)
 	end("half", "bad", 5, llm.CodeCredential)
 	k.Rests.Cool(health.Subject{Provider: "p", Key: "bad"}, now, 5*time.Minute)
 	w := httptest.NewRecorder()
@@ -185,10 +189,10 @@ func TestTheTable(t *testing.T) {
 	if err := WriteTable(&b, w.Body.Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	want := `TARGET  STATE             SUCCESS  OF  FIRST P50  P95    TOKEN  IN FLIGHT  ROOM
-p/down  open for 4 s      0.0 %    5   -          -      -      0          -
-p/half  bad open for 4 s  50.0 %   10  196ms      196ms  -      0          -
-p/well  closed            100.0 %  20  196ms      196ms  -      0          50 %
+	want := `TARGET  STATE             SUCCESS  OF  FIRST P50  P95    TOKEN  IN FLIGHT  ROOM  PROBED
+p/down  open for 4 s      0.0 %    5   -          -      -      0          -     connect 1s ago
+p/half  bad open for 4 s  50.0 %   10  196ms      196ms  -      0          -     ok 1s ago
+p/well  closed            100.0 %  20  196ms      196ms  -      0          50 %  -
 p/*     key bad rests for 299 s
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {

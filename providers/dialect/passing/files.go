@@ -42,6 +42,10 @@ func AnthropicFiles(w Words) *Marked {
 // stay as they are.
 func Stored() *Objects { return &Objects{Codec: Codec{dialect.OpenAIStored}} }
 
+// Listing is the codec of lists of models. What asks for one is the gateway itself, which does not read it: it stands for a
+// request in the gateway's own words, and has the name of openai-chat.
+func Listing() *Objects { return &Objects{Codec: Codec{dialect.OpenAIChat}} }
+
 // WriteError returns the status and the whole body of an error answer.
 func (c *Objects) WriteError(e *llm.Error, requestID string) (status int, body []byte) {
 	if c.words == nil {
