@@ -343,7 +343,7 @@ func (s reports) RerateUsage(ctx context.Context, r *v1.RerateUsageRequest) (*v1
 		return res, nil
 	}
 	return res, s.store.Change(ctx, store.Actor{Name: who.Name, From: who.From}, func(tx *store.Tx) error {
-		return tx.Note("rerate", kindLedger, "records", map[string]string{
+		return tx.Note("rerate", kindLedger, "records", nil, map[string]string{
 			"from": q.From.Format(time.RFC3339), "until": q.Until.Format(time.RFC3339), "corrected": strconv.Itoa(rep.Corrected), "was": rep.Was.String(), "is": rep.Is.String(),
 		})
 	})

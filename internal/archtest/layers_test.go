@@ -74,6 +74,7 @@ var layers = []string{
 		internal/guard
 		internal/alert
 		internal/health/upkeep
+		internal/evals/stored
 		internal/template
 		internal/ledger/sqlite
 		internal/ledger/postgres`,

@@ -33,6 +33,9 @@ type Book struct{ Dir string }
 // runName is what a run may be called: it becomes the name of a file.
 var runName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 
+// NameOK reports whether a run may have a name.
+func NameOK(name string) bool { return runName.MatchString(name) }
+
 // Hash identifies a set by what it holds.
 func Hash(set []Case) string {
 	h := sha256.New()
@@ -53,7 +56,7 @@ type Page struct {
 
 // Open begins a run, or goes on with the one of its name, which must be of the same set.
 func (b Book) Open(run Run) (*Page, error) {
-	if !runName.MatchString(run.Name) {
+	if !NameOK(run.Name) {
 		return nil, fmt.Errorf("name: %q is no name of a run: letters, digits, dots, dashes and underscores, at most 64", run.Name)
 	}
 	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
@@ -119,7 +122,7 @@ func (b Book) path(name string) string { return filepath.Join(b.Dir, name+".json
 
 // Read returns a run and its outcomes, the last of each case and target.
 func (b Book) Read(name string) (Run, []Outcome, error) {
-	if !runName.MatchString(name) {
+	if !NameOK(name) {
 		return Run{}, nil, fmt.Errorf("name: %q is no name of a run", name)
 	}
 	run, all, _, err := read(b.path(name))

@@ -35,9 +35,10 @@ func (t *Tx) log(action string, kind Kind, object string, before, after any) err
 	return err
 }
 
-// Note writes down what was done beside the store, as JSON without secrets.
-func (t *Tx) Note(action string, kind Kind, object string, what any) error {
-	return t.log(action, kind, object, nil, what)
+// Note writes down what was done beside the tables of this package, as JSON without secrets; nil: there was nothing, or is
+// nothing any more.
+func (t *Tx) Note(action string, kind Kind, object string, before, after any) error {
+	return t.log(action, kind, object, before, after)
 }
 
 // AuditFilter says which entries are listed; what is "" or 0 does not count.

@@ -1,5 +1,6 @@
 // Package store keeps what the admin API manages: organizations, teams, projects, issued keys, budgets, teams' own
-// provider keys, prompt templates, how experiments stand, and the audit log of every change to them.
+// provider keys, prompt templates, how experiments stand, and the audit log of every change to them. Its schema also has the
+// tables of internal/evals/stored.
 //
 //	Change(actor, func(*Tx)) ─► rows + audit log, in one transaction ─► Follower ─► indexes in memory, on every replica
 //
@@ -159,6 +160,22 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
+
+// Query reads rows of a table that another package fills. Placeholders are ?, on every engine.
+func (s *Store) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return s.db.QueryContext(ctx, s.engine.bind(query), args...)
+}
+
+// Query is Store.Query within a change.
+func (t *Tx) Query(query string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(t.ctx, t.s.engine.bind(query), args...)
+}
+
+// Exec writes a table that another package fills, and returns how many rows it wrote. Placeholders are ?, on every engine.
+func (t *Tx) Exec(query string, args ...any) (int64, error) { return t.exec(query, args...) }
+
+// By returns who makes the change, and when.
+func (t *Tx) By() (Actor, time.Time) { return t.actor, t.now }
 
 func (t *Tx) exec(query string, args ...any) (int64, error) {
 	r, err := t.tx.ExecContext(t.ctx, t.s.engine.bind(query), args...)
