@@ -120,7 +120,7 @@ func TestTheSumIsTheTruth(t *testing.T) {
 func TestRefusalsAreWrittenDownForThoseWhoWereLetIn(t *testing.T) {
 	var got pile
 	b := books.New(&got, "v", budget)
-	t1 := &ticket.Ticket{ID: "x", Who: "ci", Route: "r", Asked: ticket.Asked{Op: llm.OpChat, Model: "m", Waited: 1500}}
+	t1 := &ticket.Ticket{ID: "x", Who: "ci", Route: "r", Version: "c-3", Asked: ticket.Asked{Op: llm.OpChat, Model: "m", Waited: 1500}}
 	b.Refused(exchange.Refusal{Ticket: t1, Code: llm.CodeRateLimited, Status: 429, Began: day})
 	b.Refused(exchange.Refusal{Ticket: t1, Code: llm.CodeNone, Status: 200, Began: day})
 	b.Refused(exchange.Refusal{Ticket: &ticket.Ticket{}, Code: llm.CodeUnauthenticated, Status: 401, Began: day})
@@ -135,7 +135,7 @@ func TestRefusalsAreWrittenDownForThoseWhoWereLetIn(t *testing.T) {
 		}
 		got = got[:1]
 	}
-	if len(got) != 1 || got[0].Result.Status != ledger.Refused || got[0].Result.Why != "rate_limited" || got[0].Result.Waited != 1500 || got[0].Who.Key != "ci" || got[0].Organization != "default" || got[0].ID == "" {
+	if len(got) != 1 || got[0].Result.Status != ledger.Refused || got[0].Result.Why != "rate_limited" || got[0].Result.Waited != 1500 || got[0].Who.Key != "ci" || got[0].Organization != "default" || got[0].ID == "" || got[0].Asked.Model != "m" || got[0].Asked.Config != "c" {
 		t.Errorf("got %+v", got)
 	}
 }

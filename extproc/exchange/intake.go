@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/signalbox-ai/signalbox/extproc/feedback"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
@@ -39,7 +41,7 @@ func (x *Exchange) Head(ctx context.Context, h Header, end bool) Reply {
 		in.row, found = dialect.Path{Name: dialect.OpenAIChat}, false
 		in.server = x.snap.Servers[in.row.Name]
 	}
-	x.Dialect, x.Op, x.Path = in.row.Name, in.row.Op, strings.Clone(path)
+	x.Dialect, x.Op, x.Path, x.Version = in.row.Name, in.row.Op, strings.Clone(path), x.snap.Version
 	if query := passing(in.path); query != "" {
 		x.Path += "?" + query // the ticket holds no credential
 	}
@@ -174,6 +176,7 @@ func (x *Exchange) peek(in *dialect.Inbound) (*dialect.Head, *llm.Error) {
 	if err != nil {
 		return nil, asError(err)
 	}
+	x.Model, x.Stream = head.Model, head.Stream
 	x.tag(cmp.Or(sent, head.Doc))
 	return head, x.endUser(head)
 }
@@ -355,16 +358,39 @@ func (x *Exchange) refuse(e *llm.Error, extra ...providers.Header) Reply {
 	x.release()
 	a := answer(x.in.server, e, x.ID)
 	took := x.answered(e.Code, a.Status)
-	x.core.log.Debug("exchange refused", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "key", x.Who, "code", e.Code.String(), "error", e.Error(), "took", took)
+	x.core.log.Debug("exchange refused", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "model", x.Model, "key", x.Who, "code", e.Code.String(), "error", e.Error(), "took", took)
 	a.Header = append(a.Header, extra...)
 	return Reply{To: to, Answer: a, Done: true}
 }
 
 // answered tells the observer of an exchange that ends in the plan stage.
 func (x *Exchange) answered(code llm.Code, status int) time.Duration {
+	if x.Model == "" && !x.Op.Objects() {
+		x.Model = x.in.piece
+	}
+	x.Model = plainly(x.Model)
 	took := x.core.now().Sub(x.in.began)
 	x.core.seen.Refused(Refusal{Ticket: &x.Ticket, Code: code, Status: status, Denied: x.in.denied, Began: x.in.began, Took: took})
 	return took
+}
+
+// plainly is a model's name as it is kept of a request that was refused, which may be any text: printable, and of 128 bytes
+// at most. It holds nothing else of the request.
+func plainly(model string) string {
+	const most, cut = 128, "…"
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
+	if len(model) > most {
+		model = strings.ToValidUTF8(model[:most-len(cut)], "") + cut
+	}
+	if !utf8.ValidString(model) || strings.ContainsFunc(model, odd) {
+		model = strings.Map(func(r rune) rune {
+			if odd(r) || r == utf8.RuneError {
+				return '?'
+			}
+			return r
+		}, model)
+	}
+	return strings.Clone(model)
 }
 
 // timeout reads a client's wish for the total deadline. It may only shorten it.

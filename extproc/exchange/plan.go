@@ -268,6 +268,7 @@ func (x *Exchange) cluster(provider string) string {
 // admit writes the ticket but for its steps.
 func (x *Exchange) admit(head *dialect.Head, r *routing.Route, arm string) *llm.Error {
 	d := r.Deadlines
+	x.Route = r.Name
 	if r.Client.Timeout {
 		var err *llm.Error
 		if d.Total, err = timeout(x.in.head, d.Total); err != nil {
@@ -276,7 +277,7 @@ func (x *Exchange) admit(head *dialect.Head, r *routing.Route, arm string) *llm.
 	}
 	x.V = ticket.Version
 	x.Model, x.Stream, x.Usage = head.Model, head.Stream, head.Usage
-	x.Route, x.Began, x.Version = r.Name, x.in.began.UnixMilli(), x.snap.Version
+	x.Began = x.in.began.UnixMilli()
 	x.Keep = x.in.head.Keep()
 	x.Rules = ticket.Rules{First: ticket.Ms(d.FirstToken), Between: ticket.Ms(d.BetweenTokens), Total: ticket.Ms(d.Total), Lossy: r.Lossy, Mode: r.Usage, Show: r.Show, Hold: r.Failover.FirstToken, Judge: r.Failover.ErrorBodies || r.Failover.On.Judges(), Arm: arm}
 	if !head.Stream {

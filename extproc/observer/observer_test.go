@@ -115,6 +115,39 @@ func TestWhatIsDoneBesideTheNextTargetIsCounted(t *testing.T) {
 	}
 }
 
+// TestModelsThatNoRouteTookAreNoLabels: clients name them as they like.
+func TestModelsThatNoRouteTookAreNoLabels(t *testing.T) {
+	m, spans := telemetry.New(prometheus.NewRegistry(), telemetry.Options{}), &sink{}
+	o := New(Options{Metrics: m, Spans: spans})
+	refuse := func(i int) {
+		k := traced("1")
+		k.Route, k.Model, k.Tags, k.Rules.Arm, k.Steps = "", fmt.Sprint("made-up-", i), nil, "", nil
+		o.Refused(exchange.Refusal{Ticket: k, Code: llm.CodeNotFound, Status: 404, Began: time.Now()})
+	}
+	refuse(0)
+	before := strings.Count(page(m), "\n")
+	for i := range 100 {
+		refuse(i)
+	}
+	after := page(m)
+	if n := strings.Count(after, "\n"); n != before || strings.Contains(after, "made-up") {
+		t.Errorf("%d lines of metrics became %d", before, n)
+	}
+	if !strings.Contains(after, `signalbox_exchanges_total{dialect="openai-chat",outcome="refused",route="none"} 101`) {
+		t.Error("they are not counted")
+	}
+	names := map[string]bool{}
+	for _, s := range spans.spans {
+		names[s.Span().GetName()] = true
+		if got, _ := collector.Attributes(s.Span().GetAttributes())["gen_ai.request.model"].(string); !strings.HasPrefix(got, "made-up-") {
+			t.Errorf("the span is of the model %q", got)
+		}
+	}
+	if d := cmp.Diff(map[string]bool{"chat": true}, names); d != "" {
+		t.Errorf("names of spans (-want +got):\n%s", d)
+	}
+}
+
 func TestAttributesOfAnExchange(t *testing.T) {
 	k := traced("1")
 	n := llm.Tokens

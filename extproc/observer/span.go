@@ -66,7 +66,9 @@ func begin(t *ticket.Ticket, began time.Time, took time.Duration) *spanv1.Span {
 		s.Flags |= sampled
 	}
 	what := operation(t.Op, t.Dialect)
-	s.Name = strings.TrimSpace(what + " " + t.Model)
+	if s.Name = what; t.Route != "" { // a model that no route takes may be any text, and names are few
+		s.Name = strings.TrimSpace(what + " " + t.Model)
+	}
 	s.Attributes = append(s.Attributes,
 		otlp.Text("gen_ai.operation.name", what),
 		otlp.Text("http.request.method", cmp.Or(t.Method, http.MethodPost)),

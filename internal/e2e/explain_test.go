@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -80,6 +81,23 @@ func TestAnExchangeOnARealEnvoyIsExplained(t *testing.T) {
 	if len(seen) < 2 {
 		t.Errorf("all went to the same target, which proves nothing: %v", seen)
 	}
+	post(t, s.Base+chatPath, chat("nobody-takes-this", false), "authorization: Bearer "+key).want(t, 404, "nobody-takes-this")
+	stack.Eventually(t, 10*time.Second, "what was refused is explained", func() error {
+		for _, r := range records(t, filepath.Join(s.Dir, "run/ledger.db")) {
+			if r.Result.Why != "not_found" {
+				continue
+			}
+			got, err := api.ExplainExchange(t.Context(), &v1.ExplainExchangeRequest{Id: r.ID})
+			if err != nil {
+				return err
+			}
+			if r.Asked.Model != "nobody-takes-this" || !strings.Contains(got.String(), "no route takes the model nobody-takes-this") || got.ConfigThen != got.ConfigNow || got.ConfigThen == "" {
+				t.Errorf("of the model %q: %v", r.Asked.Model, got)
+			}
+			return nil
+		}
+		return errors.New("there is no record")
+	})
 	if _, err := api.ExplainExchange(t.Context(), &v1.ExplainExchangeRequest{Id: "nothing"}); connect.CodeOf(err) != connect.CodeNotFound {
 		t.Errorf("got %v", err)
 	}

@@ -50,6 +50,9 @@ func Past(s *exchange.Snapshot, rec *ledger.Record, now time.Time) *Report {
 	}
 	if route, lacks := s.Table.Find(&p.view, p.may); route == nil {
 		why := "no route takes the model " + rec.Asked.Model
+		if rec.Asked.Model == "" {
+			why = "its record names no model: the request was refused before one was read"
+		}
 		if lacks != "" {
 			why = "no route takes the request: the last that takes the model asks for other " + lacks
 		}

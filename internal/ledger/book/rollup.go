@@ -40,7 +40,7 @@ func (p Period) Length() time.Duration {
 func (p Period) Start(t time.Time) time.Time { return t.UTC().Truncate(p.Length()) }
 
 // Series is what rollups are kept apart by: who used what, where. Model and Provider are those of an attempt; of
-// an exchange without one, Model is what was asked for.
+// an exchange without one, Model is what was asked for, and other where no route took that: it may be any text.
 type Series struct {
 	Organization, Team, Project, Key, User string
 	Route, Provider, Model, Region         string
@@ -57,6 +57,9 @@ func (s *Series) ID() int64 {
 	sum := sha256.Sum256(buf)
 	return int64(binary.BigEndian.Uint64(sum[:8]) >> 1)
 }
+
+// other stands for the models that no route took.
+const other = "other"
 
 // Sums are what rollups add up. Tokens are those of all attempts, exchanges count once, at their last one.
 type Sums struct {
@@ -109,6 +112,9 @@ func Parts(r *ledger.Record) []Part {
 	base := Series{
 		Organization: r.Organization, Team: r.Who.Team, Project: r.Who.Project, Key: r.Who.Key, User: r.Who.User, Route: r.Asked.Route,
 		Model: r.Asked.Model, Tags: ledger.Canonical(r.Tags),
+	}
+	if r.Result.Status == ledger.Refused && r.Asked.Route == "" && base.Model != "" {
+		base.Model = other
 	}
 	whole := Sums{}
 	if r.Sequence == 0 {
