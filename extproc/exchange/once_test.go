@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/idempotency"
 	"github.com/signalbox-ai/signalbox/internal/idempotency/memory"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -103,6 +104,25 @@ func TestWhatIsGivenAgainIsWhatTheClientGot(t *testing.T) {
 			if diff := cmp.Diff(got.String(), string(again.Answer.Body)); diff != "" {
 				t.Fatalf("%s\n%s", target, diff)
 			}
+		}
+	}
+}
+
+func TestALeaseThatLooksLikeACredentialIsNone(t *testing.T) {
+	secrets := map[string]string{"sk-openai-1": "gpt"}
+	for _, c := range []struct {
+		name string
+		t    ticket.Ticket
+		want bool
+	}{
+		{"a lease of any letters", ticket.Ticket{Asked: ticket.Asked{Lease: "9sk-Q3"}}, false},
+		{"a credential in a lease", ticket.Ticket{Asked: ticket.Asked{Lease: "sk-openai-1"}}, true},
+		{"one that nobody knows, in a header that is kept", ticket.Ticket{Keep: map[string]string{"x": "sk-of-a-client"}}, true},
+		{"one in a step", ticket.Ticket{Steps: []ticket.Leg{{Key: "sk-openai-1"}}}, true},
+		{"none", ticket.Ticket{ID: "request-1"}, false},
+	} {
+		if got := holdsCredential(&c.t, secrets); got != c.want {
+			t.Errorf("%s: got %t", c.name, got)
 		}
 	}
 }
