@@ -1,5 +1,5 @@
-// Package admin serves the admin API: organizations, teams, projects, keys and budgets, experiments and prompt templates, what was
-// changed of them, and what was used.
+// Package admin serves the admin API: organizations, teams, projects, keys and budgets, experiments, prompt templates and runs of
+// evaluations, what was changed of them, and what was used.
 //
 //	request ─► who asks (token, key, OIDC, local socket) ─► may it? ─► store.Change, once per idempotency key ─► answer
 //
@@ -17,6 +17,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/signalbox-ai/signalbox/internal/admin/openapi"
 	"github.com/signalbox-ai/signalbox/internal/store"
 	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
 	"github.com/signalbox-ai/signalbox/routing"
@@ -35,12 +36,13 @@ type Server struct {
 	who     *authenticator
 	keys    Issuer
 	prompts Prompts
+	evals   Evals
 	log     *slog.Logger
 }
 
 // New makes a server.
 func New(o Options) *Server {
-	return &Server{store: o.Store, ledger: o.Ledger, rerate: o.Rerate, why: o.Explain, tried: o.Routes, who: newAuthenticator(&o), keys: o.Keys, prompts: o.Prompts, log: o.Log}
+	return &Server{store: o.Store, ledger: o.Ledger, rerate: o.Rerate, why: o.Explain, tried: o.Routes, who: newAuthenticator(&o), keys: o.Keys, prompts: o.Prompts, evals: o.Evals, log: o.Log}
 }
 
 // Handler returns what serves the API, at the paths of its methods, and its OpenAPI document at /openapi.json.
@@ -61,12 +63,13 @@ func (s *Server) Handler() http.Handler {
 		func() (string, http.Handler) { return adminv1connect.NewUsageServiceHandler(reports{s}, opts...) },
 		func() (string, http.Handler) { return adminv1connect.NewExperimentServiceHandler(trials{s}, opts...) },
 		func() (string, http.Handler) { return adminv1connect.NewTemplateServiceHandler(prompts{s}, opts...) },
+		func() (string, http.Handler) { return adminv1connect.NewEvalServiceHandler(runs{s}, opts...) },
 	} {
 		m.Handle(mount())
 	}
 	m.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("content-type", "application/json")
-		_, _ = w.Write(OpenAPI())
+		_, _ = w.Write(openapi.Document(maxOnce))
 	})
 	return s.who.mark(m)
 }

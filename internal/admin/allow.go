@@ -3,19 +3,21 @@ package admin
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"connectrpc.com/connect"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/evals/stored"
 	"github.com/signalbox-ai/signalbox/internal/store"
 )
 
 // Who may what, beside the administrator:
 //
 //	role      reads                 changes
-//	owner     its organization      teams, projects, keys, provider keys and budgets of it
+//	owner     its organization      teams, projects, keys, provider keys, budgets and runs of evaluations of it
 //	billing   its organization      budgets of it
-//	admin     its team              projects, keys and provider keys of it, and budgets of those projects and keys
+//	admin     its team              projects, keys, provider keys and runs of it, and budgets of those projects and keys
 //	member    its team              nothing
 //	viewer    its team              nothing
 //
@@ -114,6 +116,10 @@ func (s *Server) place(ctx context.Context, kind store.Kind, id string) (place, 
 	case store.KindProviderKey:
 		team, _, _ := cut(id)
 		return s.place(ctx, store.KindTeam, team)
+	case stored.Kind:
+		organization, name, _ := strings.Cut(id, "/")
+		r, err := stored.Get(ctx, s.store, organization, name)
+		return place{r.Organization, r.Team}, err
 	}
 	return place{}, missing(kind, id)
 }

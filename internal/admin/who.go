@@ -43,6 +43,7 @@ type Options struct {
 	Explain  Explain                 // nil: nothing is explained
 	Routes   func() []*routing.Route // of the configuration in use, for their experiments; nil: there are none
 	Prompts  Prompts
+	Evals    Evals
 	Keys     Issuer
 	Token    secret.Value      // of the administrator; empty: none lets in
 	Gate     func() *auth.Gate // of clients' keys, which let their owners in by their roles

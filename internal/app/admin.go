@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,11 +73,17 @@ func (a *App) WhenReady(f func()) {
 
 // api serves the admin API, nil: there is none.
 func (a *App) api() http.Handler {
-	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures, a.build.accounts.Ledger(), a.rerate, a.explain, a.routes)
+	return a.build.control.Handler(func() *auth.Gate { return a.core.Snapshot().Keys }, a.build.access.Failures, a.build.accounts.Ledger(), a.rerate, a.explain, a.routes, a.version)
 }
 
 // routes are those of the configuration in use.
 func (a *App) routes() []*routing.Route { return a.core.Snapshot().Table.Routes() }
+
+// version is that of the configuration in use, which is the same in every process that has it.
+func (a *App) version() string {
+	v, _, _ := strings.Cut(a.core.Snapshot().Version, "-")
+	return v
+}
 
 // explain decides an exchange of the ledger again by the configuration in use.
 func (a *App) explain(_ context.Context, records []*ledger.Record) *adminv1.ExplainExchangeResponse {

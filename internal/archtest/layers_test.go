@@ -75,6 +75,7 @@ var layers = []string{
 		internal/alert
 		internal/health/upkeep
 		internal/evals/stored
+		internal/evals/remote
 		internal/template
 		internal/ledger/sqlite
 		internal/ledger/postgres`,
@@ -118,6 +119,7 @@ var layers = []string{
 		internal/tokens`,
 	`internal/accounts
 		internal/explain
+		internal/admin/openapi
 		internal/backtest`,
 	"internal/admin",
 	"internal/control",

@@ -47,6 +47,9 @@ func describe(c *config.Config) string {
 	if c.Tags.Any() {
 		fmt.Fprintf(&b, "tags %+v\ntelemetry %+v\n", c.Tags, c.Telemetry)
 	}
+	if c.Evals.Content {
+		fmt.Fprintf(&b, "evals %+v, for %v\n", c.Evals, c.Evals.Keep())
+	}
 	if c.Alerts.On() {
 		fmt.Fprintf(&b, "alerts every=%v anomalies_from=%s expiry_days=%d\n", c.Alerts.Every, c.Alerts.Anomalies, c.Alerts.Expiry)
 		for _, s := range c.Alerts.Channels {

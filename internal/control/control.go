@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -236,11 +237,15 @@ func (c *Control) Use(cfg func() *config.Config, limits, templates func(context.
 	}
 }
 
-// Run keeps what is in memory as the store is, until the context ends.
+// Run keeps what is in memory as the store is, and lets runs of evaluations expire, until the context ends.
 func (c *Control) Run(ctx context.Context) {
-	if c != nil {
-		c.follow.Run(ctx)
+	if c == nil {
+		return
 	}
+	var wg sync.WaitGroup
+	wg.Go(func() { c.expire(ctx) })
+	c.follow.Run(ctx)
+	wg.Wait()
 }
 
 // Close closes the store.
@@ -251,8 +256,8 @@ func (c *Control) Close() {
 }
 
 // Handler returns what serves the admin API, nil: there is none. gate is that of the configuration in use; usage, nil where there
-// is no ledger, is what was used, and rerate prices it anew. routes are those of the configuration in use.
-func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage *book.Lazy, rerate admin.Rerate, explain admin.Explain, routes func() []*routing.Route) http.Handler {
+// is no ledger, is what was used, and rerate prices it anew. routes and version are those of the configuration in use.
+func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage *book.Lazy, rerate admin.Rerate, explain admin.Explain, routes func() []*routing.Route, version func() string) http.Handler {
 	if c == nil {
 		return nil
 	}
@@ -262,6 +267,7 @@ func (c *Control) Handler(gate func() *auth.Gate, failures *auth.Limiter, usage 
 		Read:  func(body string) (*template.File, error) { return c.config().ReadTemplate(body, c.kinds) },
 		Hides: func(name string) bool { return hides(c.config(), name) },
 	}
+	o.Evals = admin.Evals{Version: version, Content: func() bool { return c.config().Evals.Content }}
 	if usage != nil {
 		o.Ledger, o.Rerate, o.Explain = usage, rerate, explain
 	}

@@ -1,5 +1,5 @@
 // Package observe is the part of the configuration that says what is seen of exchanges: tags, traces, metrics and the
-// log. Its structs are decoded, documented and checked by internal/config, of which it is a part below.
+// log, and what is kept of evaluations. Its structs are decoded, documented and checked by internal/config, of which it is a part below.
 package observe
 
 import (
@@ -17,7 +17,17 @@ type Observation struct {
 	Tags      Tags      `yaml:"tags" doc:"Tags of exchanges: short texts by name that say what a request is for. They stand in traces, in the ledger, and in metrics where telemetry.metrics.tags names them."`
 	Telemetry Telemetry `yaml:"telemetry" doc:"Traces and metrics. Without an endpoint nothing is sent; the metrics page is always there."`
 	Log       Log       `yaml:"log" doc:"The program's own log."`
+	Evals     Evals     `yaml:"evals" doc:"Runs of evaluations that the store keeps. See [Evaluations](evals.md)."`
 }
+
+// Evals is what the store keeps of evaluations.
+type Evals struct {
+	Content   bool `yaml:"content" doc:"Lets runs keep what was answered, where signalbox eval is told to (--keep). Who may read a run reads it."`
+	Retention int  `yaml:"retention" max:"36500" doc:"Days that a run is kept after its last outcome; 0: for ever."`
+}
+
+// Keep returns how long runs are kept; 0: for ever.
+func (e *Evals) Keep() time.Duration { return time.Duration(e.Retention) * 24 * time.Hour }
 
 // MaxTags is how many tags an exchange has at most from its request, and how many from its key.
 const MaxTags = 16
@@ -86,6 +96,7 @@ type Log struct {
 // Preset fills in what holds where the file says nothing.
 func (o *Observation) Preset() {
 	o.Log = Log{Level: "info", Format: "text"}
+	o.Evals = Evals{Retention: 365}
 	o.Telemetry = Telemetry{
 		OTLP:    OTLP{Protocol: "grpc", Compress: true, Timeout: 10 * time.Second},
 		Traces:  Traces{Export: true, Sample: "100%", FollowParent: true, Errors: true, Queue: 8192},

@@ -6031,6 +6031,975 @@ func (x *RemoveTemplateLabelRequest) GetLabel() string {
 	return ""
 }
 
+// EvalRun is a run.
+type EvalRun struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Name         string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Organization string                 `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Empty: it is the organization's.
+	Team string `protobuf:"bytes,3,opt,name=team,proto3" json:"team,omitempty"`
+	// Checksum of the set: what is compared case by case has the same.
+	Set string `protobuf:"bytes,4,opt,name=set,proto3" json:"set,omitempty"`
+	// Cases of the set.
+	Cases int32 `protobuf:"varint,5,opt,name=cases,proto3" json:"cases,omitempty"`
+	// As they were asked for.
+	Targets []string `protobuf:"bytes,6,rep,name=targets,proto3" json:"targets,omitempty"`
+	// The model that judges, where a check names none.
+	Judge string `protobuf:"bytes,7,opt,name=judge,proto3" json:"judge,omitempty"`
+	// What was answered is kept.
+	Content bool `protobuf:"varint,8,opt,name=content,proto3" json:"content,omitempty"`
+	// Versions of the service's configuration that it met, the first first.
+	Configurations []string `protobuf:"bytes,9,rep,name=configurations,proto3" json:"configurations,omitempty"`
+	// Who began it.
+	Author   string                 `protobuf:"bytes,10,opt,name=author,proto3" json:"author,omitempty"`
+	Began    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=began,proto3" json:"began,omitempty"`
+	Outcomes int64                  `protobuf:"varint,12,opt,name=outcomes,proto3" json:"outcomes,omitempty"`
+	// Of its last change, which is its last outcome, if it has one.
+	Stamp         *Stamp `protobuf:"bytes,13,opt,name=stamp,proto3" json:"stamp,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvalRun) Reset() {
+	*x = EvalRun{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[86]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvalRun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvalRun) ProtoMessage() {}
+
+func (x *EvalRun) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[86]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvalRun.ProtoReflect.Descriptor instead.
+func (*EvalRun) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{86}
+}
+
+func (x *EvalRun) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *EvalRun) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *EvalRun) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *EvalRun) GetSet() string {
+	if x != nil {
+		return x.Set
+	}
+	return ""
+}
+
+func (x *EvalRun) GetCases() int32 {
+	if x != nil {
+		return x.Cases
+	}
+	return 0
+}
+
+func (x *EvalRun) GetTargets() []string {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+func (x *EvalRun) GetJudge() string {
+	if x != nil {
+		return x.Judge
+	}
+	return ""
+}
+
+func (x *EvalRun) GetContent() bool {
+	if x != nil {
+		return x.Content
+	}
+	return false
+}
+
+func (x *EvalRun) GetConfigurations() []string {
+	if x != nil {
+		return x.Configurations
+	}
+	return nil
+}
+
+func (x *EvalRun) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *EvalRun) GetBegan() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Began
+	}
+	return nil
+}
+
+func (x *EvalRun) GetOutcomes() int64 {
+	if x != nil {
+		return x.Outcomes
+	}
+	return 0
+}
+
+func (x *EvalRun) GetStamp() *Stamp {
+	if x != nil {
+		return x.Stamp
+	}
+	return nil
+}
+
+// EvalOutcome is what came of a case at a target.
+type EvalOutcome struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Case   string                 `protobuf:"bytes,1,opt,name=case,proto3" json:"case,omitempty"`
+	Target string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// All checks hold.
+	Pass bool `protobuf:"varint,3,opt,name=pass,proto3" json:"pass,omitempty"`
+	// Why no answer came. Then it passes nothing, and another outcome can take its place.
+	Error  string       `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	Checks []*EvalCheck `protobuf:"bytes,5,rep,name=checks,proto3" json:"checks,omitempty"`
+	// The answer, where the run keeps it, of at most 64 KiB.
+	Text         string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	PromptTokens int64  `protobuf:"varint,7,opt,name=prompt_tokens,json=promptTokens,proto3" json:"prompt_tokens,omitempty"`
+	OutputTokens int64  `protobuf:"varint,8,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	CachedTokens int64  `protobuf:"varint,9,opt,name=cached_tokens,json=cachedTokens,proto3" json:"cached_tokens,omitempty"`
+	// In billionths of a dollar, where it is priced.
+	CostNanoUsd int64 `protobuf:"varint,10,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
+	Priced      bool  `protobuf:"varint,11,opt,name=priced,proto3" json:"priced,omitempty"`
+	// What judges cost.
+	JudgeNanoUsd int64 `protobuf:"varint,12,opt,name=judge_nano_usd,json=judgeNanoUsd,proto3" json:"judge_nano_usd,omitempty"`
+	// To the first token; 0: it is not known.
+	FirstTokenMs float64 `protobuf:"fixed64,13,opt,name=first_token_ms,json=firstTokenMs,proto3" json:"first_token_ms,omitempty"`
+	TotalMs      float64 `protobuf:"fixed64,14,opt,name=total_ms,json=totalMs,proto3" json:"total_ms,omitempty"`
+	// The id of the exchange in the ledger.
+	Exchange      string `protobuf:"bytes,15,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvalOutcome) Reset() {
+	*x = EvalOutcome{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvalOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvalOutcome) ProtoMessage() {}
+
+func (x *EvalOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvalOutcome.ProtoReflect.Descriptor instead.
+func (*EvalOutcome) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *EvalOutcome) GetCase() string {
+	if x != nil {
+		return x.Case
+	}
+	return ""
+}
+
+func (x *EvalOutcome) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *EvalOutcome) GetPass() bool {
+	if x != nil {
+		return x.Pass
+	}
+	return false
+}
+
+func (x *EvalOutcome) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *EvalOutcome) GetChecks() []*EvalCheck {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+func (x *EvalOutcome) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *EvalOutcome) GetPromptTokens() int64 {
+	if x != nil {
+		return x.PromptTokens
+	}
+	return 0
+}
+
+func (x *EvalOutcome) GetOutputTokens() int64 {
+	if x != nil {
+		return x.OutputTokens
+	}
+	return 0
+}
+
+func (x *EvalOutcome) GetCachedTokens() int64 {
+	if x != nil {
+		return x.CachedTokens
+	}
+	return 0
+}
+
+func (x *EvalOutcome) GetCostNanoUsd() int64 {
+	if x != nil {
+		return x.CostNanoUsd
+	}
+	return 0
+}
+
+func (x *EvalOutcome) GetPriced() bool {
+	if x != nil {
+		return x.Priced
+	}
+	return false
+}
+
+func (x *EvalOutcome) GetJudgeNanoUsd() int64 {
+	if x != nil {
+		return x.JudgeNanoUsd
+	}
+	return 0
+}
+
+func (x *EvalOutcome) GetFirstTokenMs() float64 {
+	if x != nil {
+		return x.FirstTokenMs
+	}
+	return 0
+}
+
+func (x *EvalOutcome) GetTotalMs() float64 {
+	if x != nil {
+		return x.TotalMs
+	}
+	return 0
+}
+
+func (x *EvalOutcome) GetExchange() string {
+	if x != nil {
+		return x.Exchange
+	}
+	return ""
+}
+
+type EvalCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its kind, as exact.
+	Check string `protobuf:"bytes,1,opt,name=check,proto3" json:"check,omitempty"`
+	Pass  bool   `protobuf:"varint,2,opt,name=pass,proto3" json:"pass,omitempty"`
+	// Why it does not hold. It quotes the answer: only a run that keeps what was answered has it.
+	Why string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	// It could not be decided.
+	Undecided     bool `protobuf:"varint,4,opt,name=undecided,proto3" json:"undecided,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvalCheck) Reset() {
+	*x = EvalCheck{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvalCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvalCheck) ProtoMessage() {}
+
+func (x *EvalCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvalCheck.ProtoReflect.Descriptor instead.
+func (*EvalCheck) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *EvalCheck) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *EvalCheck) GetPass() bool {
+	if x != nil {
+		return x.Pass
+	}
+	return false
+}
+
+func (x *EvalCheck) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *EvalCheck) GetUndecided() bool {
+	if x != nil {
+		return x.Undecided
+	}
+	return false
+}
+
+type BeginEvalRunRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: one's own, or default.
+	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Empty: one's own, if any.
+	Team string `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"`
+	// Letters, digits, dots, dashes and underscores, at most 64.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// Checksum of the set, 16 digits of base 16.
+	Set string `protobuf:"bytes,4,opt,name=set,proto3" json:"set,omitempty"`
+	// Cases of the set, up to 50000.
+	Cases int32 `protobuf:"varint,5,opt,name=cases,proto3" json:"cases,omitempty"`
+	// Up to 50. Those that are new come to those that the run has.
+	Targets []string `protobuf:"bytes,6,rep,name=targets,proto3" json:"targets,omitempty"`
+	Judge   string   `protobuf:"bytes,7,opt,name=judge,proto3" json:"judge,omitempty"`
+	// Keeps what was answered, where the configuration allows it (evals.content).
+	Content       bool `protobuf:"varint,8,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginEvalRunRequest) Reset() {
+	*x = BeginEvalRunRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginEvalRunRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginEvalRunRequest) ProtoMessage() {}
+
+func (x *BeginEvalRunRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginEvalRunRequest.ProtoReflect.Descriptor instead.
+func (*BeginEvalRunRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *BeginEvalRunRequest) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *BeginEvalRunRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *BeginEvalRunRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BeginEvalRunRequest) GetSet() string {
+	if x != nil {
+		return x.Set
+	}
+	return ""
+}
+
+func (x *BeginEvalRunRequest) GetCases() int32 {
+	if x != nil {
+		return x.Cases
+	}
+	return 0
+}
+
+func (x *BeginEvalRunRequest) GetTargets() []string {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+func (x *BeginEvalRunRequest) GetJudge() string {
+	if x != nil {
+		return x.Judge
+	}
+	return ""
+}
+
+func (x *BeginEvalRunRequest) GetContent() bool {
+	if x != nil {
+		return x.Content
+	}
+	return false
+}
+
+type AddEvalOutcomesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: one's own, or default.
+	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	Run          string `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
+	// Up to 100.
+	Outcomes      []*EvalOutcome `protobuf:"bytes,3,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddEvalOutcomesRequest) Reset() {
+	*x = AddEvalOutcomesRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddEvalOutcomesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddEvalOutcomesRequest) ProtoMessage() {}
+
+func (x *AddEvalOutcomesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddEvalOutcomesRequest.ProtoReflect.Descriptor instead.
+func (*AddEvalOutcomesRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *AddEvalOutcomesRequest) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *AddEvalOutcomesRequest) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *AddEvalOutcomesRequest) GetOutcomes() []*EvalOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+// AddEvalOutcomesResponse says what came of the outcomes.
+type AddEvalOutcomesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Added int32                  `protobuf:"varint,1,opt,name=added,proto3" json:"added,omitempty"`
+	// That took the place of one without an answer.
+	Replaced int32 `protobuf:"varint,2,opt,name=replaced,proto3" json:"replaced,omitempty"`
+	// Of which the run has an answer already, which stays.
+	Kept          int32 `protobuf:"varint,3,opt,name=kept,proto3" json:"kept,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddEvalOutcomesResponse) Reset() {
+	*x = AddEvalOutcomesResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddEvalOutcomesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddEvalOutcomesResponse) ProtoMessage() {}
+
+func (x *AddEvalOutcomesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddEvalOutcomesResponse.ProtoReflect.Descriptor instead.
+func (*AddEvalOutcomesResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{91}
+}
+
+func (x *AddEvalOutcomesResponse) GetAdded() int32 {
+	if x != nil {
+		return x.Added
+	}
+	return 0
+}
+
+func (x *AddEvalOutcomesResponse) GetReplaced() int32 {
+	if x != nil {
+		return x.Replaced
+	}
+	return 0
+}
+
+func (x *AddEvalOutcomesResponse) GetKept() int32 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+type GetEvalRunRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: one's own, or default.
+	Organization  string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEvalRunRequest) Reset() {
+	*x = GetEvalRunRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[92]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEvalRunRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEvalRunRequest) ProtoMessage() {}
+
+func (x *GetEvalRunRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[92]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEvalRunRequest.ProtoReflect.Descriptor instead.
+func (*GetEvalRunRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{92}
+}
+
+func (x *GetEvalRunRequest) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *GetEvalRunRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type ListEvalRunsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Page  *Page                  `protobuf:"bytes,1,opt,name=page,proto3" json:"page,omitempty"`
+	// Empty: one's own, or default.
+	Organization string `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
+	// With those that are no team's; empty: all that one reaches.
+	Team          string `protobuf:"bytes,3,opt,name=team,proto3" json:"team,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEvalRunsRequest) Reset() {
+	*x = ListEvalRunsRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[93]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEvalRunsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEvalRunsRequest) ProtoMessage() {}
+
+func (x *ListEvalRunsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[93]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEvalRunsRequest.ProtoReflect.Descriptor instead.
+func (*ListEvalRunsRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{93}
+}
+
+func (x *ListEvalRunsRequest) GetPage() *Page {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+func (x *ListEvalRunsRequest) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *ListEvalRunsRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+type ListEvalRunsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Runs          []*EvalRun             `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	NextToken     string                 `protobuf:"bytes,2,opt,name=next_token,json=nextToken,proto3" json:"next_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEvalRunsResponse) Reset() {
+	*x = ListEvalRunsResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEvalRunsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEvalRunsResponse) ProtoMessage() {}
+
+func (x *ListEvalRunsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEvalRunsResponse.ProtoReflect.Descriptor instead.
+func (*ListEvalRunsResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{94}
+}
+
+func (x *ListEvalRunsResponse) GetRuns() []*EvalRun {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+func (x *ListEvalRunsResponse) GetNextToken() string {
+	if x != nil {
+		return x.NextToken
+	}
+	return ""
+}
+
+type ListEvalOutcomesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A page also ends where it grows large.
+	Page *Page `protobuf:"bytes,1,opt,name=page,proto3" json:"page,omitempty"`
+	// Empty: one's own, or default.
+	Organization string `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
+	Run          string `protobuf:"bytes,3,opt,name=run,proto3" json:"run,omitempty"`
+	// With what was answered, where it is kept.
+	Texts         bool `protobuf:"varint,4,opt,name=texts,proto3" json:"texts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEvalOutcomesRequest) Reset() {
+	*x = ListEvalOutcomesRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[95]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEvalOutcomesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEvalOutcomesRequest) ProtoMessage() {}
+
+func (x *ListEvalOutcomesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[95]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEvalOutcomesRequest.ProtoReflect.Descriptor instead.
+func (*ListEvalOutcomesRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{95}
+}
+
+func (x *ListEvalOutcomesRequest) GetPage() *Page {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+func (x *ListEvalOutcomesRequest) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *ListEvalOutcomesRequest) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *ListEvalOutcomesRequest) GetTexts() bool {
+	if x != nil {
+		return x.Texts
+	}
+	return false
+}
+
+type ListEvalOutcomesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Outcomes      []*EvalOutcome         `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	NextToken     string                 `protobuf:"bytes,2,opt,name=next_token,json=nextToken,proto3" json:"next_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEvalOutcomesResponse) Reset() {
+	*x = ListEvalOutcomesResponse{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEvalOutcomesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEvalOutcomesResponse) ProtoMessage() {}
+
+func (x *ListEvalOutcomesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEvalOutcomesResponse.ProtoReflect.Descriptor instead.
+func (*ListEvalOutcomesResponse) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *ListEvalOutcomesResponse) GetOutcomes() []*EvalOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+func (x *ListEvalOutcomesResponse) GetNextToken() string {
+	if x != nil {
+		return x.NextToken
+	}
+	return ""
+}
+
+type DeleteEvalRunRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: one's own, or default.
+	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	Name         string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The version that is meant; 0: any.
+	Version       int64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteEvalRunRequest) Reset() {
+	*x = DeleteEvalRunRequest{}
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[97]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteEvalRunRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteEvalRunRequest) ProtoMessage() {}
+
+func (x *DeleteEvalRunRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signalbox_admin_v1_admin_proto_msgTypes[97]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteEvalRunRequest.ProtoReflect.Descriptor instead.
+func (*DeleteEvalRunRequest) Descriptor() ([]byte, []int) {
+	return file_signalbox_admin_v1_admin_proto_rawDescGZIP(), []int{97}
+}
+
+func (x *DeleteEvalRunRequest) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *DeleteEvalRunRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeleteEvalRunRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 var File_signalbox_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
@@ -6495,7 +7464,85 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\x1aRemoveTemplateLabelRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x14\n" +
-	"\x05label\x18\x03 \x01(\tR\x05label2\x91\x04\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\"\x86\x03\n" +
+	"\aEvalRun\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\"\n" +
+	"\forganization\x18\x02 \x01(\tR\forganization\x12\x12\n" +
+	"\x04team\x18\x03 \x01(\tR\x04team\x12\x10\n" +
+	"\x03set\x18\x04 \x01(\tR\x03set\x12\x14\n" +
+	"\x05cases\x18\x05 \x01(\x05R\x05cases\x12\x18\n" +
+	"\atargets\x18\x06 \x03(\tR\atargets\x12\x14\n" +
+	"\x05judge\x18\a \x01(\tR\x05judge\x12\x18\n" +
+	"\acontent\x18\b \x01(\bR\acontent\x12&\n" +
+	"\x0econfigurations\x18\t \x03(\tR\x0econfigurations\x12\x16\n" +
+	"\x06author\x18\n" +
+	" \x01(\tR\x06author\x120\n" +
+	"\x05began\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12\x1a\n" +
+	"\boutcomes\x18\f \x01(\x03R\boutcomes\x12/\n" +
+	"\x05stamp\x18\r \x01(\v2\x19.signalbox.admin.v1.StampR\x05stamp\"\xdc\x03\n" +
+	"\vEvalOutcome\x12\x12\n" +
+	"\x04case\x18\x01 \x01(\tR\x04case\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x12\n" +
+	"\x04pass\x18\x03 \x01(\bR\x04pass\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\x125\n" +
+	"\x06checks\x18\x05 \x03(\v2\x1d.signalbox.admin.v1.EvalCheckR\x06checks\x12\x12\n" +
+	"\x04text\x18\x06 \x01(\tR\x04text\x12#\n" +
+	"\rprompt_tokens\x18\a \x01(\x03R\fpromptTokens\x12#\n" +
+	"\routput_tokens\x18\b \x01(\x03R\foutputTokens\x12#\n" +
+	"\rcached_tokens\x18\t \x01(\x03R\fcachedTokens\x12\"\n" +
+	"\rcost_nano_usd\x18\n" +
+	" \x01(\x03R\vcostNanoUsd\x12\x16\n" +
+	"\x06priced\x18\v \x01(\bR\x06priced\x12$\n" +
+	"\x0ejudge_nano_usd\x18\f \x01(\x03R\fjudgeNanoUsd\x12$\n" +
+	"\x0efirst_token_ms\x18\r \x01(\x01R\ffirstTokenMs\x12\x19\n" +
+	"\btotal_ms\x18\x0e \x01(\x01R\atotalMs\x12\x1a\n" +
+	"\bexchange\x18\x0f \x01(\tR\bexchange\"e\n" +
+	"\tEvalCheck\x12\x14\n" +
+	"\x05check\x18\x01 \x01(\tR\x05check\x12\x12\n" +
+	"\x04pass\x18\x02 \x01(\bR\x04pass\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\x12\x1c\n" +
+	"\tundecided\x18\x04 \x01(\bR\tundecided\"\xd3\x01\n" +
+	"\x13BeginEvalRunRequest\x12\"\n" +
+	"\forganization\x18\x01 \x01(\tR\forganization\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x10\n" +
+	"\x03set\x18\x04 \x01(\tR\x03set\x12\x14\n" +
+	"\x05cases\x18\x05 \x01(\x05R\x05cases\x12\x18\n" +
+	"\atargets\x18\x06 \x03(\tR\atargets\x12\x14\n" +
+	"\x05judge\x18\a \x01(\tR\x05judge\x12\x18\n" +
+	"\acontent\x18\b \x01(\bR\acontent\"\x8b\x01\n" +
+	"\x16AddEvalOutcomesRequest\x12\"\n" +
+	"\forganization\x18\x01 \x01(\tR\forganization\x12\x10\n" +
+	"\x03run\x18\x02 \x01(\tR\x03run\x12;\n" +
+	"\boutcomes\x18\x03 \x03(\v2\x1f.signalbox.admin.v1.EvalOutcomeR\boutcomes\"_\n" +
+	"\x17AddEvalOutcomesResponse\x12\x14\n" +
+	"\x05added\x18\x01 \x01(\x05R\x05added\x12\x1a\n" +
+	"\breplaced\x18\x02 \x01(\x05R\breplaced\x12\x12\n" +
+	"\x04kept\x18\x03 \x01(\x05R\x04kept\"K\n" +
+	"\x11GetEvalRunRequest\x12\"\n" +
+	"\forganization\x18\x01 \x01(\tR\forganization\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"{\n" +
+	"\x13ListEvalRunsRequest\x12,\n" +
+	"\x04page\x18\x01 \x01(\v2\x18.signalbox.admin.v1.PageR\x04page\x12\"\n" +
+	"\forganization\x18\x02 \x01(\tR\forganization\x12\x12\n" +
+	"\x04team\x18\x03 \x01(\tR\x04team\"f\n" +
+	"\x14ListEvalRunsResponse\x12/\n" +
+	"\x04runs\x18\x01 \x03(\v2\x1b.signalbox.admin.v1.EvalRunR\x04runs\x12\x1d\n" +
+	"\n" +
+	"next_token\x18\x02 \x01(\tR\tnextToken\"\x93\x01\n" +
+	"\x17ListEvalOutcomesRequest\x12,\n" +
+	"\x04page\x18\x01 \x01(\v2\x18.signalbox.admin.v1.PageR\x04page\x12\"\n" +
+	"\forganization\x18\x02 \x01(\tR\forganization\x12\x10\n" +
+	"\x03run\x18\x03 \x01(\tR\x03run\x12\x14\n" +
+	"\x05texts\x18\x04 \x01(\bR\x05texts\"v\n" +
+	"\x18ListEvalOutcomesResponse\x12;\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x1f.signalbox.admin.v1.EvalOutcomeR\boutcomes\x12\x1d\n" +
+	"\n" +
+	"next_token\x18\x02 \x01(\tR\tnextToken\"h\n" +
+	"\x14DeleteEvalRunRequest\x12\"\n" +
+	"\forganization\x18\x01 \x01(\tR\forganization\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x03R\aversion2\x91\x04\n" +
 	"\x13OrganizationService\x12e\n" +
 	"\x12CreateOrganization\x12-.signalbox.admin.v1.CreateOrganizationRequest\x1a .signalbox.admin.v1.Organization\x12X\n" +
 	"\x0fGetOrganization\x12\x1e.signalbox.admin.v1.GetRequest\x1a .signalbox.admin.v1.Organization\"\x03\x90\x02\x01\x12u\n" +
@@ -6563,7 +7610,15 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\x0fPromoteTemplate\x12*.signalbox.admin.v1.PromoteTemplateRequest\x1a\x1c.signalbox.admin.v1.Template\x12]\n" +
 	"\x10RollbackTemplate\x12+.signalbox.admin.v1.RollbackTemplateRequest\x1a\x1c.signalbox.admin.v1.Template\x12c\n" +
 	"\x13RemoveTemplateLabel\x12..signalbox.admin.v1.RemoveTemplateLabelRequest\x1a\x1c.signalbox.admin.v1.Template\x12W\n" +
-	"\x0eDeleteTemplate\x12!.signalbox.admin.v1.DeleteRequest\x1a\".signalbox.admin.v1.DeleteResponseBDZBgithub.com/signalbox-ai/signalbox/proto/signalbox/admin/v1;adminv1b\x06proto3"
+	"\x0eDeleteTemplate\x12!.signalbox.admin.v1.DeleteRequest\x1a\".signalbox.admin.v1.DeleteResponse2\xe1\x04\n" +
+	"\vEvalService\x12T\n" +
+	"\fBeginEvalRun\x12'.signalbox.admin.v1.BeginEvalRunRequest\x1a\x1b.signalbox.admin.v1.EvalRun\x12j\n" +
+	"\x0fAddEvalOutcomes\x12*.signalbox.admin.v1.AddEvalOutcomesRequest\x1a+.signalbox.admin.v1.AddEvalOutcomesResponse\x12U\n" +
+	"\n" +
+	"GetEvalRun\x12%.signalbox.admin.v1.GetEvalRunRequest\x1a\x1b.signalbox.admin.v1.EvalRun\"\x03\x90\x02\x01\x12f\n" +
+	"\fListEvalRuns\x12'.signalbox.admin.v1.ListEvalRunsRequest\x1a(.signalbox.admin.v1.ListEvalRunsResponse\"\x03\x90\x02\x01\x12r\n" +
+	"\x10ListEvalOutcomes\x12+.signalbox.admin.v1.ListEvalOutcomesRequest\x1a,.signalbox.admin.v1.ListEvalOutcomesResponse\"\x03\x90\x02\x01\x12]\n" +
+	"\rDeleteEvalRun\x12(.signalbox.admin.v1.DeleteEvalRunRequest\x1a\".signalbox.admin.v1.DeleteResponseBDZBgithub.com/signalbox-ai/signalbox/proto/signalbox/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_signalbox_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -6577,7 +7632,7 @@ func file_signalbox_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_signalbox_admin_v1_admin_proto_rawDescData
 }
 
-var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 87)
+var file_signalbox_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 99)
 var file_signalbox_admin_v1_admin_proto_goTypes = []any{
 	(*Stamp)(nil),                        // 0: signalbox.admin.v1.Stamp
 	(*Page)(nil),                         // 1: signalbox.admin.v1.Page
@@ -6665,15 +7720,27 @@ var file_signalbox_admin_v1_admin_proto_goTypes = []any{
 	(*PromoteTemplateRequest)(nil),       // 83: signalbox.admin.v1.PromoteTemplateRequest
 	(*RollbackTemplateRequest)(nil),      // 84: signalbox.admin.v1.RollbackTemplateRequest
 	(*RemoveTemplateLabelRequest)(nil),   // 85: signalbox.admin.v1.RemoveTemplateLabelRequest
-	nil,                                  // 86: signalbox.admin.v1.Template.LabelsEntry
-	(*timestamppb.Timestamp)(nil),        // 87: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 88: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),          // 89: google.protobuf.Duration
-	(*v1.Record)(nil),                    // 90: signalbox.usage.v1.Record
+	(*EvalRun)(nil),                      // 86: signalbox.admin.v1.EvalRun
+	(*EvalOutcome)(nil),                  // 87: signalbox.admin.v1.EvalOutcome
+	(*EvalCheck)(nil),                    // 88: signalbox.admin.v1.EvalCheck
+	(*BeginEvalRunRequest)(nil),          // 89: signalbox.admin.v1.BeginEvalRunRequest
+	(*AddEvalOutcomesRequest)(nil),       // 90: signalbox.admin.v1.AddEvalOutcomesRequest
+	(*AddEvalOutcomesResponse)(nil),      // 91: signalbox.admin.v1.AddEvalOutcomesResponse
+	(*GetEvalRunRequest)(nil),            // 92: signalbox.admin.v1.GetEvalRunRequest
+	(*ListEvalRunsRequest)(nil),          // 93: signalbox.admin.v1.ListEvalRunsRequest
+	(*ListEvalRunsResponse)(nil),         // 94: signalbox.admin.v1.ListEvalRunsResponse
+	(*ListEvalOutcomesRequest)(nil),      // 95: signalbox.admin.v1.ListEvalOutcomesRequest
+	(*ListEvalOutcomesResponse)(nil),     // 96: signalbox.admin.v1.ListEvalOutcomesResponse
+	(*DeleteEvalRunRequest)(nil),         // 97: signalbox.admin.v1.DeleteEvalRunRequest
+	nil,                                  // 98: signalbox.admin.v1.Template.LabelsEntry
+	(*timestamppb.Timestamp)(nil),        // 99: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 100: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),          // 101: google.protobuf.Duration
+	(*v1.Record)(nil),                    // 102: signalbox.usage.v1.Record
 }
 var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
-	87,  // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
-	87,  // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
+	99,  // 0: signalbox.admin.v1.Stamp.created:type_name -> google.protobuf.Timestamp
+	99,  // 1: signalbox.admin.v1.Stamp.changed:type_name -> google.protobuf.Timestamp
 	0,   // 2: signalbox.admin.v1.Organization.stamp:type_name -> signalbox.admin.v1.Stamp
 	1,   // 3: signalbox.admin.v1.ListOrganizationsRequest.page:type_name -> signalbox.admin.v1.Page
 	6,   // 4: signalbox.admin.v1.ListOrganizationsResponse.organizations:type_name -> signalbox.admin.v1.Organization
@@ -6687,58 +7754,58 @@ var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
 	1,   // 12: signalbox.admin.v1.ListProviderKeysRequest.page:type_name -> signalbox.admin.v1.Page
 	21,  // 13: signalbox.admin.v1.ListProviderKeysResponse.provider_keys:type_name -> signalbox.admin.v1.ProviderKey
 	26,  // 14: signalbox.admin.v1.Key.scope:type_name -> signalbox.admin.v1.Scope
-	87,  // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
+	99,  // 15: signalbox.admin.v1.Key.expires:type_name -> google.protobuf.Timestamp
 	27,  // 16: signalbox.admin.v1.Key.secrets:type_name -> signalbox.admin.v1.Secret
 	0,   // 17: signalbox.admin.v1.Key.stamp:type_name -> signalbox.admin.v1.Stamp
-	87,  // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
-	87,  // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
+	99,  // 18: signalbox.admin.v1.Secret.created:type_name -> google.protobuf.Timestamp
+	99,  // 19: signalbox.admin.v1.Secret.until:type_name -> google.protobuf.Timestamp
 	26,  // 20: signalbox.admin.v1.CreateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	87,  // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	99,  // 21: signalbox.admin.v1.CreateKeyRequest.expires:type_name -> google.protobuf.Timestamp
 	25,  // 22: signalbox.admin.v1.CreateKeyResponse.key:type_name -> signalbox.admin.v1.Key
 	1,   // 23: signalbox.admin.v1.ListKeysRequest.page:type_name -> signalbox.admin.v1.Page
 	25,  // 24: signalbox.admin.v1.ListKeysResponse.keys:type_name -> signalbox.admin.v1.Key
 	26,  // 25: signalbox.admin.v1.UpdateKeyRequest.scope:type_name -> signalbox.admin.v1.Scope
-	87,  // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
-	88,  // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	89,  // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	99,  // 26: signalbox.admin.v1.UpdateKeyRequest.expires:type_name -> google.protobuf.Timestamp
+	100, // 27: signalbox.admin.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	101, // 28: signalbox.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
 	0,   // 29: signalbox.admin.v1.Budget.stamp:type_name -> signalbox.admin.v1.Stamp
 	1,   // 30: signalbox.admin.v1.ListBudgetsRequest.page:type_name -> signalbox.admin.v1.Page
 	34,  // 31: signalbox.admin.v1.ListBudgetsResponse.budgets:type_name -> signalbox.admin.v1.Budget
-	88,  // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
-	87,  // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
+	100, // 32: signalbox.admin.v1.UpdateBudgetRequest.update_mask:type_name -> google.protobuf.FieldMask
+	99,  // 33: signalbox.admin.v1.Change.at:type_name -> google.protobuf.Timestamp
 	1,   // 34: signalbox.admin.v1.ListChangesRequest.page:type_name -> signalbox.admin.v1.Page
-	87,  // 35: signalbox.admin.v1.ListChangesRequest.from:type_name -> google.protobuf.Timestamp
-	87,  // 36: signalbox.admin.v1.ListChangesRequest.until:type_name -> google.protobuf.Timestamp
+	99,  // 35: signalbox.admin.v1.ListChangesRequest.from:type_name -> google.protobuf.Timestamp
+	99,  // 36: signalbox.admin.v1.ListChangesRequest.until:type_name -> google.protobuf.Timestamp
 	39,  // 37: signalbox.admin.v1.ListChangesResponse.changes:type_name -> signalbox.admin.v1.Change
-	87,  // 38: signalbox.admin.v1.UsageFilter.from:type_name -> google.protobuf.Timestamp
-	87,  // 39: signalbox.admin.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
+	99,  // 38: signalbox.admin.v1.UsageFilter.from:type_name -> google.protobuf.Timestamp
+	99,  // 39: signalbox.admin.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
 	43,  // 40: signalbox.admin.v1.UsageFilter.where:type_name -> signalbox.admin.v1.UsageCondition
 	42,  // 41: signalbox.admin.v1.ReportUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
 	46,  // 42: signalbox.admin.v1.ReportUsageResponse.rows:type_name -> signalbox.admin.v1.UsageRow
-	87,  // 43: signalbox.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
+	99,  // 43: signalbox.admin.v1.UsageRow.start:type_name -> google.protobuf.Timestamp
 	47,  // 44: signalbox.admin.v1.UsageRow.sums:type_name -> signalbox.admin.v1.UsageSums
 	1,   // 45: signalbox.admin.v1.ListRecordsRequest.page:type_name -> signalbox.admin.v1.Page
 	42,  // 46: signalbox.admin.v1.ListRecordsRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
-	90,  // 47: signalbox.admin.v1.ListRecordsResponse.records:type_name -> signalbox.usage.v1.Record
-	90,  // 48: signalbox.admin.v1.GetExchangeResponse.records:type_name -> signalbox.usage.v1.Record
+	102, // 47: signalbox.admin.v1.ListRecordsResponse.records:type_name -> signalbox.usage.v1.Record
+	102, // 48: signalbox.admin.v1.GetExchangeResponse.records:type_name -> signalbox.usage.v1.Record
 	54,  // 49: signalbox.admin.v1.ExplainExchangeResponse.routes:type_name -> signalbox.admin.v1.ExplainedRoute
 	55,  // 50: signalbox.admin.v1.ExplainExchangeResponse.targets:type_name -> signalbox.admin.v1.ExplainedTarget
 	56,  // 51: signalbox.admin.v1.ExplainExchangeResponse.policies:type_name -> signalbox.admin.v1.ExplainedPolicy
 	57,  // 52: signalbox.admin.v1.ExplainExchangeResponse.unusable:type_name -> signalbox.admin.v1.ExplainedReason
-	90,  // 53: signalbox.admin.v1.ExplainExchangeResponse.records:type_name -> signalbox.usage.v1.Record
+	102, // 53: signalbox.admin.v1.ExplainExchangeResponse.records:type_name -> signalbox.usage.v1.Record
 	57,  // 54: signalbox.admin.v1.ExplainedPolicy.dropped:type_name -> signalbox.admin.v1.ExplainedReason
 	57,  // 55: signalbox.admin.v1.ExplainedPolicy.scores:type_name -> signalbox.admin.v1.ExplainedReason
 	43,  // 56: signalbox.admin.v1.ForecastUsageRequest.where:type_name -> signalbox.admin.v1.UsageCondition
-	87,  // 57: signalbox.admin.v1.ForecastUsageRequest.at:type_name -> google.protobuf.Timestamp
+	99,  // 57: signalbox.admin.v1.ForecastUsageRequest.at:type_name -> google.protobuf.Timestamp
 	60,  // 58: signalbox.admin.v1.ForecastUsageResponse.rows:type_name -> signalbox.admin.v1.UsageForecast
-	87,  // 59: signalbox.admin.v1.UsageForecast.reached:type_name -> google.protobuf.Timestamp
-	87,  // 60: signalbox.admin.v1.UsageForecast.earliest:type_name -> google.protobuf.Timestamp
+	99,  // 59: signalbox.admin.v1.UsageForecast.reached:type_name -> google.protobuf.Timestamp
+	99,  // 60: signalbox.admin.v1.UsageForecast.earliest:type_name -> google.protobuf.Timestamp
 	42,  // 61: signalbox.admin.v1.RerateUsageRequest.filter:type_name -> signalbox.admin.v1.UsageFilter
 	65,  // 62: signalbox.admin.v1.ListExperimentsResponse.experiments:type_name -> signalbox.admin.v1.Experiment
 	66,  // 63: signalbox.admin.v1.Experiment.arms:type_name -> signalbox.admin.v1.ExperimentArm
 	0,   // 64: signalbox.admin.v1.Experiment.stamp:type_name -> signalbox.admin.v1.Stamp
-	87,  // 65: signalbox.admin.v1.GetExperimentRequest.from:type_name -> google.protobuf.Timestamp
-	87,  // 66: signalbox.admin.v1.GetExperimentRequest.until:type_name -> google.protobuf.Timestamp
+	99,  // 65: signalbox.admin.v1.GetExperimentRequest.from:type_name -> google.protobuf.Timestamp
+	99,  // 66: signalbox.admin.v1.GetExperimentRequest.until:type_name -> google.protobuf.Timestamp
 	65,  // 67: signalbox.admin.v1.GetExperimentResponse.experiment:type_name -> signalbox.admin.v1.Experiment
 	70,  // 68: signalbox.admin.v1.GetExperimentResponse.arms:type_name -> signalbox.admin.v1.ArmResult
 	71,  // 69: signalbox.admin.v1.GetExperimentResponse.comparisons:type_name -> signalbox.admin.v1.ArmComparison
@@ -6752,124 +7819,144 @@ var file_signalbox_admin_v1_admin_proto_depIdxs = []int32{
 	72,  // 77: signalbox.admin.v1.ArmComparison.took:type_name -> signalbox.admin.v1.Finding
 	72,  // 78: signalbox.admin.v1.ArmComparison.score:type_name -> signalbox.admin.v1.Finding
 	69,  // 79: signalbox.admin.v1.Finding.difference:type_name -> signalbox.admin.v1.Interval
-	86,  // 80: signalbox.admin.v1.Template.labels:type_name -> signalbox.admin.v1.Template.LabelsEntry
+	98,  // 80: signalbox.admin.v1.Template.labels:type_name -> signalbox.admin.v1.Template.LabelsEntry
 	0,   // 81: signalbox.admin.v1.Template.stamp:type_name -> signalbox.admin.v1.Stamp
-	87,  // 82: signalbox.admin.v1.TemplateVersion.created:type_name -> google.protobuf.Timestamp
+	99,  // 82: signalbox.admin.v1.TemplateVersion.created:type_name -> google.protobuf.Timestamp
 	1,   // 83: signalbox.admin.v1.ListTemplateVersionsRequest.page:type_name -> signalbox.admin.v1.Page
 	76,  // 84: signalbox.admin.v1.ListTemplateVersionsResponse.versions:type_name -> signalbox.admin.v1.TemplateVersion
 	1,   // 85: signalbox.admin.v1.ListTemplatesRequest.page:type_name -> signalbox.admin.v1.Page
 	75,  // 86: signalbox.admin.v1.ListTemplatesResponse.templates:type_name -> signalbox.admin.v1.Template
-	7,   // 87: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
-	2,   // 88: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
-	8,   // 89: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
-	10,  // 90: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
-	4,   // 91: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
-	12,  // 92: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
-	2,   // 93: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
-	13,  // 94: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
-	15,  // 95: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
-	4,   // 96: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
-	22,  // 97: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
-	23,  // 98: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
-	4,   // 99: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
-	17,  // 100: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
-	2,   // 101: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
-	18,  // 102: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
-	20,  // 103: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
-	4,   // 104: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
-	28,  // 105: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
-	2,   // 106: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
-	30,  // 107: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
-	32,  // 108: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
-	33,  // 109: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
-	3,   // 110: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,   // 111: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
-	3,   // 112: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
-	4,   // 113: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
-	35,  // 114: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
-	2,   // 115: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
-	36,  // 116: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
-	38,  // 117: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
-	4,   // 118: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
-	40,  // 119: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
-	44,  // 120: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
-	48,  // 121: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
-	50,  // 122: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
-	52,  // 123: signalbox.admin.v1.UsageService.ExplainExchange:input_type -> signalbox.admin.v1.ExplainExchangeRequest
-	58,  // 124: signalbox.admin.v1.UsageService.ForecastUsage:input_type -> signalbox.admin.v1.ForecastUsageRequest
-	61,  // 125: signalbox.admin.v1.UsageService.RerateUsage:input_type -> signalbox.admin.v1.RerateUsageRequest
-	63,  // 126: signalbox.admin.v1.ExperimentService.ListExperiments:input_type -> signalbox.admin.v1.ListExperimentsRequest
-	67,  // 127: signalbox.admin.v1.ExperimentService.GetExperiment:input_type -> signalbox.admin.v1.GetExperimentRequest
-	73,  // 128: signalbox.admin.v1.ExperimentService.StartExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
-	73,  // 129: signalbox.admin.v1.ExperimentService.StopExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
-	74,  // 130: signalbox.admin.v1.ExperimentService.PromoteExperiment:input_type -> signalbox.admin.v1.PromoteExperimentRequest
-	77,  // 131: signalbox.admin.v1.TemplateService.CreateTemplateVersion:input_type -> signalbox.admin.v1.CreateTemplateVersionRequest
-	78,  // 132: signalbox.admin.v1.TemplateService.GetTemplateVersion:input_type -> signalbox.admin.v1.GetTemplateVersionRequest
-	79,  // 133: signalbox.admin.v1.TemplateService.ListTemplateVersions:input_type -> signalbox.admin.v1.ListTemplateVersionsRequest
-	2,   // 134: signalbox.admin.v1.TemplateService.GetTemplate:input_type -> signalbox.admin.v1.GetRequest
-	81,  // 135: signalbox.admin.v1.TemplateService.ListTemplates:input_type -> signalbox.admin.v1.ListTemplatesRequest
-	83,  // 136: signalbox.admin.v1.TemplateService.PromoteTemplate:input_type -> signalbox.admin.v1.PromoteTemplateRequest
-	84,  // 137: signalbox.admin.v1.TemplateService.RollbackTemplate:input_type -> signalbox.admin.v1.RollbackTemplateRequest
-	85,  // 138: signalbox.admin.v1.TemplateService.RemoveTemplateLabel:input_type -> signalbox.admin.v1.RemoveTemplateLabelRequest
-	4,   // 139: signalbox.admin.v1.TemplateService.DeleteTemplate:input_type -> signalbox.admin.v1.DeleteRequest
-	6,   // 140: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
-	6,   // 141: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
-	9,   // 142: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
-	6,   // 143: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
-	5,   // 144: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
-	11,  // 145: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
-	11,  // 146: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
-	14,  // 147: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
-	11,  // 148: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
-	5,   // 149: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
-	21,  // 150: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
-	24,  // 151: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
-	5,   // 152: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
-	16,  // 153: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
-	16,  // 154: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
-	19,  // 155: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
-	16,  // 156: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
-	5,   // 157: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
-	29,  // 158: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25,  // 159: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
-	31,  // 160: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
-	25,  // 161: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
-	29,  // 162: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
-	25,  // 163: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
-	25,  // 164: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
-	25,  // 165: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
-	5,   // 166: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
-	34,  // 167: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
-	34,  // 168: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
-	37,  // 169: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
-	34,  // 170: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
-	5,   // 171: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
-	41,  // 172: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
-	45,  // 173: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
-	49,  // 174: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
-	51,  // 175: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
-	53,  // 176: signalbox.admin.v1.UsageService.ExplainExchange:output_type -> signalbox.admin.v1.ExplainExchangeResponse
-	59,  // 177: signalbox.admin.v1.UsageService.ForecastUsage:output_type -> signalbox.admin.v1.ForecastUsageResponse
-	62,  // 178: signalbox.admin.v1.UsageService.RerateUsage:output_type -> signalbox.admin.v1.RerateUsageResponse
-	64,  // 179: signalbox.admin.v1.ExperimentService.ListExperiments:output_type -> signalbox.admin.v1.ListExperimentsResponse
-	68,  // 180: signalbox.admin.v1.ExperimentService.GetExperiment:output_type -> signalbox.admin.v1.GetExperimentResponse
-	65,  // 181: signalbox.admin.v1.ExperimentService.StartExperiment:output_type -> signalbox.admin.v1.Experiment
-	65,  // 182: signalbox.admin.v1.ExperimentService.StopExperiment:output_type -> signalbox.admin.v1.Experiment
-	65,  // 183: signalbox.admin.v1.ExperimentService.PromoteExperiment:output_type -> signalbox.admin.v1.Experiment
-	76,  // 184: signalbox.admin.v1.TemplateService.CreateTemplateVersion:output_type -> signalbox.admin.v1.TemplateVersion
-	76,  // 185: signalbox.admin.v1.TemplateService.GetTemplateVersion:output_type -> signalbox.admin.v1.TemplateVersion
-	80,  // 186: signalbox.admin.v1.TemplateService.ListTemplateVersions:output_type -> signalbox.admin.v1.ListTemplateVersionsResponse
-	75,  // 187: signalbox.admin.v1.TemplateService.GetTemplate:output_type -> signalbox.admin.v1.Template
-	82,  // 188: signalbox.admin.v1.TemplateService.ListTemplates:output_type -> signalbox.admin.v1.ListTemplatesResponse
-	75,  // 189: signalbox.admin.v1.TemplateService.PromoteTemplate:output_type -> signalbox.admin.v1.Template
-	75,  // 190: signalbox.admin.v1.TemplateService.RollbackTemplate:output_type -> signalbox.admin.v1.Template
-	75,  // 191: signalbox.admin.v1.TemplateService.RemoveTemplateLabel:output_type -> signalbox.admin.v1.Template
-	5,   // 192: signalbox.admin.v1.TemplateService.DeleteTemplate:output_type -> signalbox.admin.v1.DeleteResponse
-	140, // [140:193] is the sub-list for method output_type
-	87,  // [87:140] is the sub-list for method input_type
-	87,  // [87:87] is the sub-list for extension type_name
-	87,  // [87:87] is the sub-list for extension extendee
-	0,   // [0:87] is the sub-list for field type_name
+	99,  // 87: signalbox.admin.v1.EvalRun.began:type_name -> google.protobuf.Timestamp
+	0,   // 88: signalbox.admin.v1.EvalRun.stamp:type_name -> signalbox.admin.v1.Stamp
+	88,  // 89: signalbox.admin.v1.EvalOutcome.checks:type_name -> signalbox.admin.v1.EvalCheck
+	87,  // 90: signalbox.admin.v1.AddEvalOutcomesRequest.outcomes:type_name -> signalbox.admin.v1.EvalOutcome
+	1,   // 91: signalbox.admin.v1.ListEvalRunsRequest.page:type_name -> signalbox.admin.v1.Page
+	86,  // 92: signalbox.admin.v1.ListEvalRunsResponse.runs:type_name -> signalbox.admin.v1.EvalRun
+	1,   // 93: signalbox.admin.v1.ListEvalOutcomesRequest.page:type_name -> signalbox.admin.v1.Page
+	87,  // 94: signalbox.admin.v1.ListEvalOutcomesResponse.outcomes:type_name -> signalbox.admin.v1.EvalOutcome
+	7,   // 95: signalbox.admin.v1.OrganizationService.CreateOrganization:input_type -> signalbox.admin.v1.CreateOrganizationRequest
+	2,   // 96: signalbox.admin.v1.OrganizationService.GetOrganization:input_type -> signalbox.admin.v1.GetRequest
+	8,   // 97: signalbox.admin.v1.OrganizationService.ListOrganizations:input_type -> signalbox.admin.v1.ListOrganizationsRequest
+	10,  // 98: signalbox.admin.v1.OrganizationService.UpdateOrganization:input_type -> signalbox.admin.v1.UpdateOrganizationRequest
+	4,   // 99: signalbox.admin.v1.OrganizationService.DeleteOrganization:input_type -> signalbox.admin.v1.DeleteRequest
+	12,  // 100: signalbox.admin.v1.TeamService.CreateTeam:input_type -> signalbox.admin.v1.CreateTeamRequest
+	2,   // 101: signalbox.admin.v1.TeamService.GetTeam:input_type -> signalbox.admin.v1.GetRequest
+	13,  // 102: signalbox.admin.v1.TeamService.ListTeams:input_type -> signalbox.admin.v1.ListTeamsRequest
+	15,  // 103: signalbox.admin.v1.TeamService.UpdateTeam:input_type -> signalbox.admin.v1.UpdateTeamRequest
+	4,   // 104: signalbox.admin.v1.TeamService.DeleteTeam:input_type -> signalbox.admin.v1.DeleteRequest
+	22,  // 105: signalbox.admin.v1.TeamService.SetProviderKey:input_type -> signalbox.admin.v1.SetProviderKeyRequest
+	23,  // 106: signalbox.admin.v1.TeamService.ListProviderKeys:input_type -> signalbox.admin.v1.ListProviderKeysRequest
+	4,   // 107: signalbox.admin.v1.TeamService.DeleteProviderKey:input_type -> signalbox.admin.v1.DeleteRequest
+	17,  // 108: signalbox.admin.v1.ProjectService.CreateProject:input_type -> signalbox.admin.v1.CreateProjectRequest
+	2,   // 109: signalbox.admin.v1.ProjectService.GetProject:input_type -> signalbox.admin.v1.GetRequest
+	18,  // 110: signalbox.admin.v1.ProjectService.ListProjects:input_type -> signalbox.admin.v1.ListProjectsRequest
+	20,  // 111: signalbox.admin.v1.ProjectService.UpdateProject:input_type -> signalbox.admin.v1.UpdateProjectRequest
+	4,   // 112: signalbox.admin.v1.ProjectService.DeleteProject:input_type -> signalbox.admin.v1.DeleteRequest
+	28,  // 113: signalbox.admin.v1.KeyService.CreateKey:input_type -> signalbox.admin.v1.CreateKeyRequest
+	2,   // 114: signalbox.admin.v1.KeyService.GetKey:input_type -> signalbox.admin.v1.GetRequest
+	30,  // 115: signalbox.admin.v1.KeyService.ListKeys:input_type -> signalbox.admin.v1.ListKeysRequest
+	32,  // 116: signalbox.admin.v1.KeyService.UpdateKey:input_type -> signalbox.admin.v1.UpdateKeyRequest
+	33,  // 117: signalbox.admin.v1.KeyService.RotateKey:input_type -> signalbox.admin.v1.RotateKeyRequest
+	3,   // 118: signalbox.admin.v1.KeyService.DisableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,   // 119: signalbox.admin.v1.KeyService.EnableKey:input_type -> signalbox.admin.v1.ChangeRequest
+	3,   // 120: signalbox.admin.v1.KeyService.RevokeKey:input_type -> signalbox.admin.v1.ChangeRequest
+	4,   // 121: signalbox.admin.v1.KeyService.DeleteKey:input_type -> signalbox.admin.v1.DeleteRequest
+	35,  // 122: signalbox.admin.v1.BudgetService.CreateBudget:input_type -> signalbox.admin.v1.CreateBudgetRequest
+	2,   // 123: signalbox.admin.v1.BudgetService.GetBudget:input_type -> signalbox.admin.v1.GetRequest
+	36,  // 124: signalbox.admin.v1.BudgetService.ListBudgets:input_type -> signalbox.admin.v1.ListBudgetsRequest
+	38,  // 125: signalbox.admin.v1.BudgetService.UpdateBudget:input_type -> signalbox.admin.v1.UpdateBudgetRequest
+	4,   // 126: signalbox.admin.v1.BudgetService.DeleteBudget:input_type -> signalbox.admin.v1.DeleteRequest
+	40,  // 127: signalbox.admin.v1.AuditService.ListChanges:input_type -> signalbox.admin.v1.ListChangesRequest
+	44,  // 128: signalbox.admin.v1.UsageService.ReportUsage:input_type -> signalbox.admin.v1.ReportUsageRequest
+	48,  // 129: signalbox.admin.v1.UsageService.ListRecords:input_type -> signalbox.admin.v1.ListRecordsRequest
+	50,  // 130: signalbox.admin.v1.UsageService.GetExchange:input_type -> signalbox.admin.v1.GetExchangeRequest
+	52,  // 131: signalbox.admin.v1.UsageService.ExplainExchange:input_type -> signalbox.admin.v1.ExplainExchangeRequest
+	58,  // 132: signalbox.admin.v1.UsageService.ForecastUsage:input_type -> signalbox.admin.v1.ForecastUsageRequest
+	61,  // 133: signalbox.admin.v1.UsageService.RerateUsage:input_type -> signalbox.admin.v1.RerateUsageRequest
+	63,  // 134: signalbox.admin.v1.ExperimentService.ListExperiments:input_type -> signalbox.admin.v1.ListExperimentsRequest
+	67,  // 135: signalbox.admin.v1.ExperimentService.GetExperiment:input_type -> signalbox.admin.v1.GetExperimentRequest
+	73,  // 136: signalbox.admin.v1.ExperimentService.StartExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
+	73,  // 137: signalbox.admin.v1.ExperimentService.StopExperiment:input_type -> signalbox.admin.v1.ChangeExperimentRequest
+	74,  // 138: signalbox.admin.v1.ExperimentService.PromoteExperiment:input_type -> signalbox.admin.v1.PromoteExperimentRequest
+	77,  // 139: signalbox.admin.v1.TemplateService.CreateTemplateVersion:input_type -> signalbox.admin.v1.CreateTemplateVersionRequest
+	78,  // 140: signalbox.admin.v1.TemplateService.GetTemplateVersion:input_type -> signalbox.admin.v1.GetTemplateVersionRequest
+	79,  // 141: signalbox.admin.v1.TemplateService.ListTemplateVersions:input_type -> signalbox.admin.v1.ListTemplateVersionsRequest
+	2,   // 142: signalbox.admin.v1.TemplateService.GetTemplate:input_type -> signalbox.admin.v1.GetRequest
+	81,  // 143: signalbox.admin.v1.TemplateService.ListTemplates:input_type -> signalbox.admin.v1.ListTemplatesRequest
+	83,  // 144: signalbox.admin.v1.TemplateService.PromoteTemplate:input_type -> signalbox.admin.v1.PromoteTemplateRequest
+	84,  // 145: signalbox.admin.v1.TemplateService.RollbackTemplate:input_type -> signalbox.admin.v1.RollbackTemplateRequest
+	85,  // 146: signalbox.admin.v1.TemplateService.RemoveTemplateLabel:input_type -> signalbox.admin.v1.RemoveTemplateLabelRequest
+	4,   // 147: signalbox.admin.v1.TemplateService.DeleteTemplate:input_type -> signalbox.admin.v1.DeleteRequest
+	89,  // 148: signalbox.admin.v1.EvalService.BeginEvalRun:input_type -> signalbox.admin.v1.BeginEvalRunRequest
+	90,  // 149: signalbox.admin.v1.EvalService.AddEvalOutcomes:input_type -> signalbox.admin.v1.AddEvalOutcomesRequest
+	92,  // 150: signalbox.admin.v1.EvalService.GetEvalRun:input_type -> signalbox.admin.v1.GetEvalRunRequest
+	93,  // 151: signalbox.admin.v1.EvalService.ListEvalRuns:input_type -> signalbox.admin.v1.ListEvalRunsRequest
+	95,  // 152: signalbox.admin.v1.EvalService.ListEvalOutcomes:input_type -> signalbox.admin.v1.ListEvalOutcomesRequest
+	97,  // 153: signalbox.admin.v1.EvalService.DeleteEvalRun:input_type -> signalbox.admin.v1.DeleteEvalRunRequest
+	6,   // 154: signalbox.admin.v1.OrganizationService.CreateOrganization:output_type -> signalbox.admin.v1.Organization
+	6,   // 155: signalbox.admin.v1.OrganizationService.GetOrganization:output_type -> signalbox.admin.v1.Organization
+	9,   // 156: signalbox.admin.v1.OrganizationService.ListOrganizations:output_type -> signalbox.admin.v1.ListOrganizationsResponse
+	6,   // 157: signalbox.admin.v1.OrganizationService.UpdateOrganization:output_type -> signalbox.admin.v1.Organization
+	5,   // 158: signalbox.admin.v1.OrganizationService.DeleteOrganization:output_type -> signalbox.admin.v1.DeleteResponse
+	11,  // 159: signalbox.admin.v1.TeamService.CreateTeam:output_type -> signalbox.admin.v1.Team
+	11,  // 160: signalbox.admin.v1.TeamService.GetTeam:output_type -> signalbox.admin.v1.Team
+	14,  // 161: signalbox.admin.v1.TeamService.ListTeams:output_type -> signalbox.admin.v1.ListTeamsResponse
+	11,  // 162: signalbox.admin.v1.TeamService.UpdateTeam:output_type -> signalbox.admin.v1.Team
+	5,   // 163: signalbox.admin.v1.TeamService.DeleteTeam:output_type -> signalbox.admin.v1.DeleteResponse
+	21,  // 164: signalbox.admin.v1.TeamService.SetProviderKey:output_type -> signalbox.admin.v1.ProviderKey
+	24,  // 165: signalbox.admin.v1.TeamService.ListProviderKeys:output_type -> signalbox.admin.v1.ListProviderKeysResponse
+	5,   // 166: signalbox.admin.v1.TeamService.DeleteProviderKey:output_type -> signalbox.admin.v1.DeleteResponse
+	16,  // 167: signalbox.admin.v1.ProjectService.CreateProject:output_type -> signalbox.admin.v1.Project
+	16,  // 168: signalbox.admin.v1.ProjectService.GetProject:output_type -> signalbox.admin.v1.Project
+	19,  // 169: signalbox.admin.v1.ProjectService.ListProjects:output_type -> signalbox.admin.v1.ListProjectsResponse
+	16,  // 170: signalbox.admin.v1.ProjectService.UpdateProject:output_type -> signalbox.admin.v1.Project
+	5,   // 171: signalbox.admin.v1.ProjectService.DeleteProject:output_type -> signalbox.admin.v1.DeleteResponse
+	29,  // 172: signalbox.admin.v1.KeyService.CreateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25,  // 173: signalbox.admin.v1.KeyService.GetKey:output_type -> signalbox.admin.v1.Key
+	31,  // 174: signalbox.admin.v1.KeyService.ListKeys:output_type -> signalbox.admin.v1.ListKeysResponse
+	25,  // 175: signalbox.admin.v1.KeyService.UpdateKey:output_type -> signalbox.admin.v1.Key
+	29,  // 176: signalbox.admin.v1.KeyService.RotateKey:output_type -> signalbox.admin.v1.CreateKeyResponse
+	25,  // 177: signalbox.admin.v1.KeyService.DisableKey:output_type -> signalbox.admin.v1.Key
+	25,  // 178: signalbox.admin.v1.KeyService.EnableKey:output_type -> signalbox.admin.v1.Key
+	25,  // 179: signalbox.admin.v1.KeyService.RevokeKey:output_type -> signalbox.admin.v1.Key
+	5,   // 180: signalbox.admin.v1.KeyService.DeleteKey:output_type -> signalbox.admin.v1.DeleteResponse
+	34,  // 181: signalbox.admin.v1.BudgetService.CreateBudget:output_type -> signalbox.admin.v1.Budget
+	34,  // 182: signalbox.admin.v1.BudgetService.GetBudget:output_type -> signalbox.admin.v1.Budget
+	37,  // 183: signalbox.admin.v1.BudgetService.ListBudgets:output_type -> signalbox.admin.v1.ListBudgetsResponse
+	34,  // 184: signalbox.admin.v1.BudgetService.UpdateBudget:output_type -> signalbox.admin.v1.Budget
+	5,   // 185: signalbox.admin.v1.BudgetService.DeleteBudget:output_type -> signalbox.admin.v1.DeleteResponse
+	41,  // 186: signalbox.admin.v1.AuditService.ListChanges:output_type -> signalbox.admin.v1.ListChangesResponse
+	45,  // 187: signalbox.admin.v1.UsageService.ReportUsage:output_type -> signalbox.admin.v1.ReportUsageResponse
+	49,  // 188: signalbox.admin.v1.UsageService.ListRecords:output_type -> signalbox.admin.v1.ListRecordsResponse
+	51,  // 189: signalbox.admin.v1.UsageService.GetExchange:output_type -> signalbox.admin.v1.GetExchangeResponse
+	53,  // 190: signalbox.admin.v1.UsageService.ExplainExchange:output_type -> signalbox.admin.v1.ExplainExchangeResponse
+	59,  // 191: signalbox.admin.v1.UsageService.ForecastUsage:output_type -> signalbox.admin.v1.ForecastUsageResponse
+	62,  // 192: signalbox.admin.v1.UsageService.RerateUsage:output_type -> signalbox.admin.v1.RerateUsageResponse
+	64,  // 193: signalbox.admin.v1.ExperimentService.ListExperiments:output_type -> signalbox.admin.v1.ListExperimentsResponse
+	68,  // 194: signalbox.admin.v1.ExperimentService.GetExperiment:output_type -> signalbox.admin.v1.GetExperimentResponse
+	65,  // 195: signalbox.admin.v1.ExperimentService.StartExperiment:output_type -> signalbox.admin.v1.Experiment
+	65,  // 196: signalbox.admin.v1.ExperimentService.StopExperiment:output_type -> signalbox.admin.v1.Experiment
+	65,  // 197: signalbox.admin.v1.ExperimentService.PromoteExperiment:output_type -> signalbox.admin.v1.Experiment
+	76,  // 198: signalbox.admin.v1.TemplateService.CreateTemplateVersion:output_type -> signalbox.admin.v1.TemplateVersion
+	76,  // 199: signalbox.admin.v1.TemplateService.GetTemplateVersion:output_type -> signalbox.admin.v1.TemplateVersion
+	80,  // 200: signalbox.admin.v1.TemplateService.ListTemplateVersions:output_type -> signalbox.admin.v1.ListTemplateVersionsResponse
+	75,  // 201: signalbox.admin.v1.TemplateService.GetTemplate:output_type -> signalbox.admin.v1.Template
+	82,  // 202: signalbox.admin.v1.TemplateService.ListTemplates:output_type -> signalbox.admin.v1.ListTemplatesResponse
+	75,  // 203: signalbox.admin.v1.TemplateService.PromoteTemplate:output_type -> signalbox.admin.v1.Template
+	75,  // 204: signalbox.admin.v1.TemplateService.RollbackTemplate:output_type -> signalbox.admin.v1.Template
+	75,  // 205: signalbox.admin.v1.TemplateService.RemoveTemplateLabel:output_type -> signalbox.admin.v1.Template
+	5,   // 206: signalbox.admin.v1.TemplateService.DeleteTemplate:output_type -> signalbox.admin.v1.DeleteResponse
+	86,  // 207: signalbox.admin.v1.EvalService.BeginEvalRun:output_type -> signalbox.admin.v1.EvalRun
+	91,  // 208: signalbox.admin.v1.EvalService.AddEvalOutcomes:output_type -> signalbox.admin.v1.AddEvalOutcomesResponse
+	86,  // 209: signalbox.admin.v1.EvalService.GetEvalRun:output_type -> signalbox.admin.v1.EvalRun
+	94,  // 210: signalbox.admin.v1.EvalService.ListEvalRuns:output_type -> signalbox.admin.v1.ListEvalRunsResponse
+	96,  // 211: signalbox.admin.v1.EvalService.ListEvalOutcomes:output_type -> signalbox.admin.v1.ListEvalOutcomesResponse
+	5,   // 212: signalbox.admin.v1.EvalService.DeleteEvalRun:output_type -> signalbox.admin.v1.DeleteResponse
+	154, // [154:213] is the sub-list for method output_type
+	95,  // [95:154] is the sub-list for method input_type
+	95,  // [95:95] is the sub-list for extension type_name
+	95,  // [95:95] is the sub-list for extension extendee
+	0,   // [0:95] is the sub-list for field type_name
 }
 
 func init() { file_signalbox_admin_v1_admin_proto_init() }
@@ -6885,9 +7972,9 @@ func file_signalbox_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signalbox_admin_v1_admin_proto_rawDesc), len(file_signalbox_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   87,
+			NumMessages:   99,
 			NumExtensions: 0,
-			NumServices:   9,
+			NumServices:   10,
 		},
 		GoTypes:           file_signalbox_admin_v1_admin_proto_goTypes,
 		DependencyIndexes: file_signalbox_admin_v1_admin_proto_depIdxs,

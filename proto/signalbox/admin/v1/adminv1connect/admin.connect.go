@@ -45,6 +45,8 @@ const (
 	ExperimentServiceName = "signalbox.admin.v1.ExperimentService"
 	// TemplateServiceName is the fully-qualified name of the TemplateService service.
 	TemplateServiceName = "signalbox.admin.v1.TemplateService"
+	// EvalServiceName is the fully-qualified name of the EvalService service.
+	EvalServiceName = "signalbox.admin.v1.EvalService"
 )
 
 // These constants are the fully-qualified names of the RPCs defined in this package. They're
@@ -199,6 +201,23 @@ const (
 	// TemplateServiceDeleteTemplateProcedure is the fully-qualified name of the TemplateService's
 	// DeleteTemplate RPC.
 	TemplateServiceDeleteTemplateProcedure = "/signalbox.admin.v1.TemplateService/DeleteTemplate"
+	// EvalServiceBeginEvalRunProcedure is the fully-qualified name of the EvalService's BeginEvalRun
+	// RPC.
+	EvalServiceBeginEvalRunProcedure = "/signalbox.admin.v1.EvalService/BeginEvalRun"
+	// EvalServiceAddEvalOutcomesProcedure is the fully-qualified name of the EvalService's
+	// AddEvalOutcomes RPC.
+	EvalServiceAddEvalOutcomesProcedure = "/signalbox.admin.v1.EvalService/AddEvalOutcomes"
+	// EvalServiceGetEvalRunProcedure is the fully-qualified name of the EvalService's GetEvalRun RPC.
+	EvalServiceGetEvalRunProcedure = "/signalbox.admin.v1.EvalService/GetEvalRun"
+	// EvalServiceListEvalRunsProcedure is the fully-qualified name of the EvalService's ListEvalRuns
+	// RPC.
+	EvalServiceListEvalRunsProcedure = "/signalbox.admin.v1.EvalService/ListEvalRuns"
+	// EvalServiceListEvalOutcomesProcedure is the fully-qualified name of the EvalService's
+	// ListEvalOutcomes RPC.
+	EvalServiceListEvalOutcomesProcedure = "/signalbox.admin.v1.EvalService/ListEvalOutcomes"
+	// EvalServiceDeleteEvalRunProcedure is the fully-qualified name of the EvalService's DeleteEvalRun
+	// RPC.
+	EvalServiceDeleteEvalRunProcedure = "/signalbox.admin.v1.EvalService/DeleteEvalRun"
 )
 
 // OrganizationServiceClient is a client for the signalbox.admin.v1.OrganizationService service.
@@ -2347,4 +2366,246 @@ func (UnimplementedTemplateServiceHandler) RemoveTemplateLabel(context.Context, 
 
 func (UnimplementedTemplateServiceHandler) DeleteTemplate(context.Context, *v1.DeleteRequest) (*v1.DeleteResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.TemplateService.DeleteTemplate is not implemented"))
+}
+
+// EvalServiceClient is a client for the signalbox.admin.v1.EvalService service.
+type EvalServiceClient interface {
+	// Begins a run, or goes on with the one of its name, which must be of the same set.
+	BeginEvalRun(context.Context, *v1.BeginEvalRunRequest) (*v1.EvalRun, error)
+	// Adds outcomes. One of a case and target that has an answer already changes nothing, so that a request can be made again.
+	AddEvalOutcomes(context.Context, *v1.AddEvalOutcomesRequest) (*v1.AddEvalOutcomesResponse, error)
+	// Reads a run.
+	GetEvalRun(context.Context, *v1.GetEvalRunRequest) (*v1.EvalRun, error)
+	// Reads a page of them, by name.
+	ListEvalRuns(context.Context, *v1.ListEvalRunsRequest) (*v1.ListEvalRunsResponse, error)
+	// Reads a page of a run's outcomes, in the order in which their cases were first asked.
+	ListEvalOutcomes(context.Context, *v1.ListEvalOutcomesRequest) (*v1.ListEvalOutcomesResponse, error)
+	// Deletes a run with its outcomes.
+	DeleteEvalRun(context.Context, *v1.DeleteEvalRunRequest) (*v1.DeleteResponse, error)
+}
+
+// NewEvalServiceClient constructs a client for the signalbox.admin.v1.EvalService service. By
+// default, it uses the Connect protocol with the binary Protobuf Codec, asks for gzipped responses,
+// and sends uncompressed requests. To use the gRPC or gRPC-Web protocols, supply the
+// connect.WithGRPC() or connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewEvalServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) EvalServiceClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	evalServiceMethods := v1.File_signalbox_admin_v1_admin_proto.Services().ByName("EvalService").Methods()
+	return &evalServiceClient{
+		beginEvalRun: connect.NewClient[v1.BeginEvalRunRequest, v1.EvalRun](
+			httpClient,
+			baseURL+EvalServiceBeginEvalRunProcedure,
+			connect.WithSchema(evalServiceMethods.ByName("BeginEvalRun")),
+			connect.WithClientOptions(opts...),
+		),
+		addEvalOutcomes: connect.NewClient[v1.AddEvalOutcomesRequest, v1.AddEvalOutcomesResponse](
+			httpClient,
+			baseURL+EvalServiceAddEvalOutcomesProcedure,
+			connect.WithSchema(evalServiceMethods.ByName("AddEvalOutcomes")),
+			connect.WithClientOptions(opts...),
+		),
+		getEvalRun: connect.NewClient[v1.GetEvalRunRequest, v1.EvalRun](
+			httpClient,
+			baseURL+EvalServiceGetEvalRunProcedure,
+			connect.WithSchema(evalServiceMethods.ByName("GetEvalRun")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listEvalRuns: connect.NewClient[v1.ListEvalRunsRequest, v1.ListEvalRunsResponse](
+			httpClient,
+			baseURL+EvalServiceListEvalRunsProcedure,
+			connect.WithSchema(evalServiceMethods.ByName("ListEvalRuns")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listEvalOutcomes: connect.NewClient[v1.ListEvalOutcomesRequest, v1.ListEvalOutcomesResponse](
+			httpClient,
+			baseURL+EvalServiceListEvalOutcomesProcedure,
+			connect.WithSchema(evalServiceMethods.ByName("ListEvalOutcomes")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		deleteEvalRun: connect.NewClient[v1.DeleteEvalRunRequest, v1.DeleteResponse](
+			httpClient,
+			baseURL+EvalServiceDeleteEvalRunProcedure,
+			connect.WithSchema(evalServiceMethods.ByName("DeleteEvalRun")),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// evalServiceClient implements EvalServiceClient.
+type evalServiceClient struct {
+	beginEvalRun     *connect.Client[v1.BeginEvalRunRequest, v1.EvalRun]
+	addEvalOutcomes  *connect.Client[v1.AddEvalOutcomesRequest, v1.AddEvalOutcomesResponse]
+	getEvalRun       *connect.Client[v1.GetEvalRunRequest, v1.EvalRun]
+	listEvalRuns     *connect.Client[v1.ListEvalRunsRequest, v1.ListEvalRunsResponse]
+	listEvalOutcomes *connect.Client[v1.ListEvalOutcomesRequest, v1.ListEvalOutcomesResponse]
+	deleteEvalRun    *connect.Client[v1.DeleteEvalRunRequest, v1.DeleteResponse]
+}
+
+// BeginEvalRun calls signalbox.admin.v1.EvalService.BeginEvalRun.
+func (c *evalServiceClient) BeginEvalRun(ctx context.Context, req *v1.BeginEvalRunRequest) (*v1.EvalRun, error) {
+	response, err := c.beginEvalRun.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// AddEvalOutcomes calls signalbox.admin.v1.EvalService.AddEvalOutcomes.
+func (c *evalServiceClient) AddEvalOutcomes(ctx context.Context, req *v1.AddEvalOutcomesRequest) (*v1.AddEvalOutcomesResponse, error) {
+	response, err := c.addEvalOutcomes.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetEvalRun calls signalbox.admin.v1.EvalService.GetEvalRun.
+func (c *evalServiceClient) GetEvalRun(ctx context.Context, req *v1.GetEvalRunRequest) (*v1.EvalRun, error) {
+	response, err := c.getEvalRun.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListEvalRuns calls signalbox.admin.v1.EvalService.ListEvalRuns.
+func (c *evalServiceClient) ListEvalRuns(ctx context.Context, req *v1.ListEvalRunsRequest) (*v1.ListEvalRunsResponse, error) {
+	response, err := c.listEvalRuns.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListEvalOutcomes calls signalbox.admin.v1.EvalService.ListEvalOutcomes.
+func (c *evalServiceClient) ListEvalOutcomes(ctx context.Context, req *v1.ListEvalOutcomesRequest) (*v1.ListEvalOutcomesResponse, error) {
+	response, err := c.listEvalOutcomes.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DeleteEvalRun calls signalbox.admin.v1.EvalService.DeleteEvalRun.
+func (c *evalServiceClient) DeleteEvalRun(ctx context.Context, req *v1.DeleteEvalRunRequest) (*v1.DeleteResponse, error) {
+	response, err := c.deleteEvalRun.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// EvalServiceHandler is an implementation of the signalbox.admin.v1.EvalService service.
+type EvalServiceHandler interface {
+	// Begins a run, or goes on with the one of its name, which must be of the same set.
+	BeginEvalRun(context.Context, *v1.BeginEvalRunRequest) (*v1.EvalRun, error)
+	// Adds outcomes. One of a case and target that has an answer already changes nothing, so that a request can be made again.
+	AddEvalOutcomes(context.Context, *v1.AddEvalOutcomesRequest) (*v1.AddEvalOutcomesResponse, error)
+	// Reads a run.
+	GetEvalRun(context.Context, *v1.GetEvalRunRequest) (*v1.EvalRun, error)
+	// Reads a page of them, by name.
+	ListEvalRuns(context.Context, *v1.ListEvalRunsRequest) (*v1.ListEvalRunsResponse, error)
+	// Reads a page of a run's outcomes, in the order in which their cases were first asked.
+	ListEvalOutcomes(context.Context, *v1.ListEvalOutcomesRequest) (*v1.ListEvalOutcomesResponse, error)
+	// Deletes a run with its outcomes.
+	DeleteEvalRun(context.Context, *v1.DeleteEvalRunRequest) (*v1.DeleteResponse, error)
+}
+
+// NewEvalServiceHandler builds an HTTP handler from the service implementation. It returns the path
+// on which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewEvalServiceHandler(svc EvalServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	evalServiceMethods := v1.File_signalbox_admin_v1_admin_proto.Services().ByName("EvalService").Methods()
+	evalServiceBeginEvalRunHandler := connect.NewUnaryHandlerSimple(
+		EvalServiceBeginEvalRunProcedure,
+		svc.BeginEvalRun,
+		connect.WithSchema(evalServiceMethods.ByName("BeginEvalRun")),
+		connect.WithHandlerOptions(opts...),
+	)
+	evalServiceAddEvalOutcomesHandler := connect.NewUnaryHandlerSimple(
+		EvalServiceAddEvalOutcomesProcedure,
+		svc.AddEvalOutcomes,
+		connect.WithSchema(evalServiceMethods.ByName("AddEvalOutcomes")),
+		connect.WithHandlerOptions(opts...),
+	)
+	evalServiceGetEvalRunHandler := connect.NewUnaryHandlerSimple(
+		EvalServiceGetEvalRunProcedure,
+		svc.GetEvalRun,
+		connect.WithSchema(evalServiceMethods.ByName("GetEvalRun")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	evalServiceListEvalRunsHandler := connect.NewUnaryHandlerSimple(
+		EvalServiceListEvalRunsProcedure,
+		svc.ListEvalRuns,
+		connect.WithSchema(evalServiceMethods.ByName("ListEvalRuns")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	evalServiceListEvalOutcomesHandler := connect.NewUnaryHandlerSimple(
+		EvalServiceListEvalOutcomesProcedure,
+		svc.ListEvalOutcomes,
+		connect.WithSchema(evalServiceMethods.ByName("ListEvalOutcomes")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	evalServiceDeleteEvalRunHandler := connect.NewUnaryHandlerSimple(
+		EvalServiceDeleteEvalRunProcedure,
+		svc.DeleteEvalRun,
+		connect.WithSchema(evalServiceMethods.ByName("DeleteEvalRun")),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/signalbox.admin.v1.EvalService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case EvalServiceBeginEvalRunProcedure:
+			evalServiceBeginEvalRunHandler.ServeHTTP(w, r)
+		case EvalServiceAddEvalOutcomesProcedure:
+			evalServiceAddEvalOutcomesHandler.ServeHTTP(w, r)
+		case EvalServiceGetEvalRunProcedure:
+			evalServiceGetEvalRunHandler.ServeHTTP(w, r)
+		case EvalServiceListEvalRunsProcedure:
+			evalServiceListEvalRunsHandler.ServeHTTP(w, r)
+		case EvalServiceListEvalOutcomesProcedure:
+			evalServiceListEvalOutcomesHandler.ServeHTTP(w, r)
+		case EvalServiceDeleteEvalRunProcedure:
+			evalServiceDeleteEvalRunHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedEvalServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedEvalServiceHandler struct{}
+
+func (UnimplementedEvalServiceHandler) BeginEvalRun(context.Context, *v1.BeginEvalRunRequest) (*v1.EvalRun, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.EvalService.BeginEvalRun is not implemented"))
+}
+
+func (UnimplementedEvalServiceHandler) AddEvalOutcomes(context.Context, *v1.AddEvalOutcomesRequest) (*v1.AddEvalOutcomesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.EvalService.AddEvalOutcomes is not implemented"))
+}
+
+func (UnimplementedEvalServiceHandler) GetEvalRun(context.Context, *v1.GetEvalRunRequest) (*v1.EvalRun, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.EvalService.GetEvalRun is not implemented"))
+}
+
+func (UnimplementedEvalServiceHandler) ListEvalRuns(context.Context, *v1.ListEvalRunsRequest) (*v1.ListEvalRunsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.EvalService.ListEvalRuns is not implemented"))
+}
+
+func (UnimplementedEvalServiceHandler) ListEvalOutcomes(context.Context, *v1.ListEvalOutcomesRequest) (*v1.ListEvalOutcomesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.EvalService.ListEvalOutcomes is not implemented"))
+}
+
+func (UnimplementedEvalServiceHandler) DeleteEvalRun(context.Context, *v1.DeleteEvalRunRequest) (*v1.DeleteResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("signalbox.admin.v1.EvalService.DeleteEvalRun is not implemented"))
 }

@@ -1,4 +1,6 @@
-package admin
+// Package openapi describes the admin API in its JSON form, from the protos that it is made of. It
+// serves nothing.
+package openapi
 
 import (
 	"slices"
@@ -13,9 +15,9 @@ import (
 // object is a JSON object of the document. Its members are written in the order of their names.
 type object = map[string]any
 
-// OpenAPI returns the document of the API's JSON form (OpenAPI 3.1), made of the protos' descriptors.
-func OpenAPI() []byte {
-	d := document{schemas: object{}}
+// Document returns the document of the API (OpenAPI 3.1). once is the most bytes of an idempotency key.
+func Document(once int) []byte {
+	d := document{schemas: object{}, once: once}
 	file := v1.File_signalbox_admin_v1_admin_proto
 	paths, tags := object{}, []any{}
 	for i := range file.Services().Len() {
@@ -39,12 +41,15 @@ func OpenAPI() []byte {
 		"components": object{"schemas": d.schemas, "securitySchemes": object{"bearer": object{"type": "http", "scheme": "bearer", "description": "The admin token, a key whose role may, or an OIDC token."}}},
 	})
 	if err != nil {
-		panic("admin: " + err.Error()) // it is made of texts alone
+		panic("openapi: " + err.Error()) // it is made of texts alone
 	}
 	return b
 }
 
-type document struct{ schemas object }
+type document struct {
+	schemas object
+	once    int // the most bytes of an idempotency key
+}
 
 func (d *document) method(s protoreflect.ServiceDescriptor, m protoreflect.MethodDescriptor) object {
 	body := func(md protoreflect.MessageDescriptor) object {
@@ -59,7 +64,7 @@ func (d *document) method(s protoreflect.ServiceDescriptor, m protoreflect.Metho
 	}
 	if o, ok := m.Options().(*descriptorpb.MethodOptions); !ok || o.GetIdempotencyLevel() != descriptorpb.MethodOptions_NO_SIDE_EFFECTS {
 		op["parameters"] = []any{object{
-			"name": "idempotency-key", "in": "header", "schema": object{"type": "string", "maxLength": maxOnce},
+			"name": "idempotency-key", "in": "header", "schema": object{"type": "string", "maxLength": d.once},
 			"description": "A repeated request with the same key gets the first one's answer, for a day.",
 		}}
 	}
@@ -98,6 +103,8 @@ func (d *document) field(f protoreflect.FieldDescriptor) object {
 		one = d.ref(f.Message())
 	case protoreflect.BoolKind:
 		one = object{"type": "boolean"}
+	case protoreflect.DoubleKind:
+		one = object{"type": []any{"number", "string"}, "description": "A number; NaN, Infinity and -Infinity are texts."}
 	case protoreflect.Int32Kind:
 		one = object{"type": "integer", "format": "int32"}
 	case protoreflect.Int64Kind, protoreflect.Sint64Kind:
