@@ -20,6 +20,9 @@ type Trial struct {
 	*experiment.Experiment
 	Routes []*Route // of the arms: the route with what the arm has in its place
 	Labels []string // of the arms: EXPERIMENT/ARM
+	// Template is the name of the prompt template of which arms have versions of their own. Requests that do not name it, or choose a
+	// version themselves, take no part. "": there is none.
+	Template string
 }
 
 // Assigned returns the route that a request gets and the arm that this is, as EXPERIMENT/ARM: r itself and "" where it takes

@@ -100,10 +100,16 @@ type Core struct {
 	heal  *health.Targets
 	again health.Budgets
 	plans sync.Pool // of *routing.Decision
-	board *experiment.Board
+	trials
 	twice *shadow.Sender
 
 	passes *pass.Issuer
+}
+
+// trials are what a process knows of experiments beside their configuration.
+type trials struct {
+	board  *experiment.Board
+	strays func(arm, template string)
 }
 
 // Options of a Core. Zero fields get what a running service uses.
@@ -118,16 +124,20 @@ type Options struct {
 	Board    *experiment.Board                                                          // how experiments stand; nil: all run
 	Shadows  *shadow.Sender                                                             // nil: no request is copied
 	Passes   *pass.Issuer                                                               // of what the gateway sends by itself; nil: nothing is let in as that
+	Strays   func(arm, template string)                                                 // called where an arm's version of a template cannot be made for a request, which is answered without the arm; nil: nobody asks
 }
 
 // New makes a Core with its first snapshot.
 func New(s *Snapshot, o Options) *Core {
-	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, draws: o.Seed != nil, heal: o.Health, burn: o.Burn, board: o.Board, twice: o.Shadows, passes: o.Passes}
+	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, draws: o.Seed != nil, heal: o.Health, burn: o.Burn, trials: trials{o.Board, o.Strays}, twice: o.Shadows, passes: o.Passes}
 	if c.rests == nil {
 		c.rests = health.NewCooldowns()
 	}
 	if c.seen == nil {
 		c.seen = nobody{}
+	}
+	if c.strays == nil {
+		c.strays = func(string, string) {}
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

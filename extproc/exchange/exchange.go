@@ -91,9 +91,9 @@ type intake struct {
 	began  time.Time
 	asker
 
-	made    *template.Version // what it is made of; nil: of no template
-	repeats bool              // it has an idempotency key
-	waited  time.Duration     // for another request with that, and for room at a provider
+	made    *template.Use // what it is made of; nil: of no template
+	repeats bool          // it has an idempotency key
+	waited  time.Duration // for another request with that, and for room at a provider
 	queueing
 }
 

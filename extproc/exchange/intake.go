@@ -204,11 +204,47 @@ func (x *Exchange) template(in *dialect.Inbound) (sent *jsonx.Doc, e *llm.Error)
 	if e != nil {
 		return nil, e
 	}
-	x.in.made, in.Body = use.Version, made.Body
+	x.in.made, in.Body = use, made.Body
 	if in.Model != "" {
 		in.Model = made.Model
 	}
 	return doc, nil
+}
+
+// version makes the request of another version of its template, for a route.
+func (p *planner) version(version string, r *routing.Route) *llm.Error {
+	x, was := p.x, p.x.in.made
+	if was == nil {
+		return &llm.Error{Code: llm.CodeNotFound, Reason: "template_not_found", Message: "the template that the arm has a version of is not there"}
+	}
+	u := x.snap.Templates.As(was, version)
+	if u == nil {
+		return &llm.Error{Code: llm.CodeNotFound, Reason: "template_version_not_found", Message: "the template " + was.Name + " has no version " + strconv.Quote(version) + " that the arm could have"}
+	}
+	made, e := u.Render(x.snap.MaxBody)
+	if e != nil {
+		return e
+	}
+	in := p.in
+	if in.Body = made.Body; in.Model != "" {
+		in.Model = made.Model
+	}
+	head, err := x.in.server.Peek(in)
+	if err != nil {
+		return asError(err)
+	}
+	resolved, scope := x.snap.Table.Resolve(head.Model), x.in.who.Scope()
+	x.in.made = u
+	if !scope.Model(head.Model, resolved) && !x.in.named(scope) || passesOn(r) && !plainName(resolved) {
+		x.in.made = was
+		return x.unknownModel(head.Model)
+	}
+	x.Tags = maps.Clone(x.Tags)
+	x.Tags[template.Tag] = u.String()
+	p.in = in
+	p.view.Asked, p.view.Model, p.view.Tags = head.Model, resolved, x.Tags
+	p.takes(head)
+	return nil
 }
 
 // tag gives the exchange its tags. doc is the body as it was sent.

@@ -42,6 +42,9 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 		return x.refuse(rerr)
 	}
 	route, arm := x.assigned(p, route)
+	if rerr = p.change(route); rerr != nil {
+		return x.refuse(rerr)
+	}
 	if rerr = x.admit(p.head, route, arm); rerr != nil {
 		return x.refuse(rerr)
 	}
@@ -50,9 +53,6 @@ func (x *Exchange) Body(ctx context.Context, body []byte) Reply {
 	}
 	if r, done := x.once(ctx, p, route); done {
 		return r
-	}
-	if rerr = p.change(route); rerr != nil {
-		return x.refuse(rerr)
 	}
 	if rerr = p.limit(route); rerr != nil {
 		return x.refuse(rerr)

@@ -38,7 +38,7 @@ type sight struct {
 	spends bool // the share of money that is left was asked for
 	hosted bool // the provider may run tools of its own, which it bills
 	charge string
-	arm    []llm.Loss // parameters of the arm that the client's dialect has no place for
+	unset  []llm.Loss // parameters of the arm that the client's dialect has no place for
 	copies []string   // arms of an experiment to which a copy of the request is sent
 }
 
@@ -171,44 +171,73 @@ func (x *Exchange) assigned(p *planner, r *routing.Route) (*routing.Route, strin
 	if x.By.Own() {
 		return r, x.Rules.Arm
 	}
-	if t := r.Trial; t.Shadowed(x.ID, x.core.board) {
+	if t := r.Trial; t.Shadowed(x.ID, x.core.board) && x.takesPart(t) {
 		p.copies = x.core.twice.Admitted(t.Labels[1:], len(p.came), x.Type == "" && shadowing.Repeatable(x.Op, p.head.Doc))
 		if len(p.copies) == 0 {
 			return r, ""
 		}
 		return r, t.Labels[0]
 	}
-	return r.Assigned(&p.view, x.core.board)
+	return p.arm(r)
+}
+
+// takesPart reports whether a request can have arms that differ in versions of a template.
+func (x *Exchange) takesPart(t *routing.Trial) bool {
+	return t.Template == "" || x.in.made != nil && x.in.made.Name == t.Template && !x.in.made.Chosen()
+}
+
+// arm is the route that a request gets, and the arm of an experiment that this is. The request is made of the arm's version of its
+// template, where the arm has one; one for which that cannot be made gets the route as it is.
+func (p *planner) arm(r *routing.Route) (*routing.Route, string) {
+	x, t := p.x, r.Trial
+	if t == nil || !x.takesPart(t) {
+		return r, ""
+	}
+	route, arm := r.Assigned(&p.view, x.core.board)
+	if c := route.Change; c != nil && c.Version != "" {
+		if e := p.version(c.Version, route); e != nil {
+			label, named := t.Labels[slices.Index(t.Routes, route)], t.Template+"@"+c.Version
+			x.core.log.Debug("a request is answered without its arm", "exchange", x.ID, "trace_id", x.Trace.ID(), "arm", label, "template", named, "error", e.Error())
+			x.core.strays(label, named)
+			return r, ""
+		}
+	}
+	return route, arm
 }
 
 // change puts what an arm says in place of what the client says of it.
 func (p *planner) change(r *routing.Route) *llm.Error {
 	x, c := p.x, r.Change
+	if c != nil && c.Version != "" && x.By.Shadows != "" { // of others it was made when they got the arm
+		if e := p.version(c.Version, r); e != nil {
+			return e
+		}
+	}
 	if c == nil || c.Parameters == nil || x.Op != llm.OpChat && x.Op != llm.OpComplete || p.head.Doc == nil {
 		return nil
 	}
 	edits, losses := override.Apply(c.Parameters, override.Request{Dialect: x.Dialect, Doc: p.head.Doc, Facts: x.facts(r.Targets, p.view.Model)})
-	p.arm = losses
+	p.unset = losses
 	if len(losses) > 0 {
 		x.core.seen.Lost(x.Dialect, x.Dialect, len(losses))
-		x.core.log.Debug("an arm's parameters have no place in the dialect", "exchange", x.ID, "trace_id", x.Trace.ID(), "arm", x.Rules.Arm, "losses", lossPaths(losses))
+		x.core.log.Debug("an arm's parameters have no place in the dialect", "exchange", x.ID, "trace_id", x.Trace.ID(), "route", r.Name, "losses", lossPaths(losses))
 	}
 	if len(edits) == 0 {
 		return nil
 	}
 	p.in.Body = jsonx.Splice(nil, p.in.Body, edits...)
-	return p.again()
-}
-
-// again reads a body that is not the client's any more.
-func (p *planner) again() *llm.Error {
-	head, err := p.x.in.server.Peek(p.in)
+	head, err := x.in.server.Peek(p.in)
 	if err != nil {
 		return asError(err)
 	}
+	p.takes(head)
+	return nil
+}
+
+// takes puts the head of a body that is not the client's any more in place.
+func (p *planner) takes(head *dialect.Head) {
 	p.head, p.req, p.readErr, p.prompts, p.looked = head, nil, nil, nil, false
 	p.view.Bytes, p.view.Output = int64(len(p.in.Body)), head.MaxTokens
-	return nil
 }
 
 // facts are what is known of the first of the targets that speaks the client's dialect; of another, a codec finds its words.
@@ -312,15 +341,15 @@ func (x *Exchange) explain(e *decided.Decided, body []byte) *llm.Error {
 	if rerr != nil {
 		return rerr
 	}
-	route, arm := route.Assigned(&p.view, x.core.board)
+	route, arm := p.arm(route)
 	e.Route, e.Arm = route, arm
-	if rerr = x.admit(p.head, route, arm); rerr != nil {
-		return rerr
-	}
 	if rerr = p.change(route); rerr != nil {
 		return rerr
 	}
-	e.View, e.Unset = p.view, p.arm
+	e.View, e.Unset = p.view, p.unset
+	if rerr = x.admit(p.head, route, arm); rerr != nil {
+		return rerr
+	}
 	if rerr = p.limit(route); rerr != nil {
 		return rerr
 	}

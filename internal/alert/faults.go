@@ -70,6 +70,9 @@ func faults() map[trouble.Kind]fault {
 		trouble.Lost: {"critical", hourly, nil, func(s *trouble.Seen, _ *limit) string {
 			return fmt.Sprintf("%d records of the ledger are %s", s.Amount, s.Subject)
 		}, "What they are of is in no report, and in no counter that is rebuilt."},
+		trouble.Armless: {"warning", daily, nil, func(s *trouble.Seen, _ *limit) string {
+			return "requests are answered without the arm " + s.Subject
+		}, "The version of the template that the arm has is not there, or cannot be made of what requests say, as where it has a variable that they lack. They get the route as it is, and count for no arm."},
 		trouble.Overdue: {"warning", daily, nil, func(s *trouble.Seen, _ *limit) string {
 			return fmt.Sprintf("the ledger lacks %d records of exchanges that ended over five minutes ago", s.Amount)
 		}, "They are in the journal, and are written once the ledger's database takes them."},

@@ -31,6 +31,7 @@ func TestWhatMustNotHappenIsSaidWithoutAThreshold(t *testing.T) {
 	log.Note(trouble.What{Kind: trouble.Disk, Subject: "full"}, 1)
 	log.Note(trouble.What{Kind: trouble.Lost, Subject: "lost"}, 12)
 	log.Stand(trouble.What{Kind: trouble.Overdue}, 4)
+	log.Note(trouble.What{Kind: trouble.Armless, Subject: "better/new: support@7"}, 1)
 	for range 2 { // which may be learnt from
 		log.Note(trouble.What{Kind: trouble.Usage, Subject: "eu/odd"}, 1)
 	}
@@ -45,6 +46,7 @@ func TestWhatMustNotHappenIsSaidWithoutAThreshold(t *testing.T) {
 		`fault critical: 2.00 USD were charged beyond what was reserved of team "core"'s limit of 500.00 USD per month`,
 		`fault critical: the journal cannot be written: full`,
 		`fault warning: no price is known for eu/new: its use is not in the costs`,
+		`fault warning: requests are answered without the arm better/new: support@7`,
 		`fault warning: requests were admitted by local while the store of quotas was away`,
 		`fault warning: the counter of team "core"'s limit of 500.00 USD per month has 2.00 USD less than the ledger`,
 		`fault warning: the counter of the limit gone has 3 more than the ledger`,
@@ -78,7 +80,7 @@ func TestWhatMustNotHappenIsSaidWithoutAThreshold(t *testing.T) {
 func TestEveryKindOfTroubleIsTold(t *testing.T) {
 	known := faults()
 	for _, k := range []trouble.Kind{
-		trouble.Overrun, trouble.Drift, trouble.Expired, trouble.Unpriced, trouble.Usage, trouble.Epoch, trouble.Degraded, trouble.Slow, trouble.Disk, trouble.Lost, trouble.Overdue,
+		trouble.Overrun, trouble.Drift, trouble.Expired, trouble.Unpriced, trouble.Usage, trouble.Epoch, trouble.Degraded, trouble.Slow, trouble.Disk, trouble.Lost, trouble.Overdue, trouble.Armless,
 	} {
 		if f, ok := known[k]; !ok || f.text == "" || severity(f.severity) < 0 || f.often <= 0 || f.say(&trouble.Seen{What: trouble.What{Kind: k, Subject: "x"}}, nil) == "" {
 			t.Errorf("%s is %+v", k, known[k])

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/internal/alert"
 	"github.com/signalbox-ai/signalbox/internal/alert/channel"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/slo"
 	"github.com/signalbox-ai/signalbox/internal/slo/keeper"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
 
@@ -46,6 +48,36 @@ func (a *App) openObjectives(cfg *config.Config) {
 func (a *App) off(provider, model string) {
 	a.metrics.UsageOff(provider, model)
 	a.build.trouble.Note(trouble.What{Kind: trouble.Usage, Subject: provider + "/" + model}, 1)
+}
+
+// armless notes that a request is answered without an arm, whose version of a template cannot be made.
+func (a *App) armless(arm, version string) {
+	a.build.trouble.Note(trouble.What{Kind: trouble.Armless, Subject: arm + ": " + version}, 1)
+}
+
+// arms says which arms of experiments have versions of templates that are not there: those in the store come and go while the
+// program runs.
+func (a *App) arms(s *exchange.Snapshot) {
+	for _, r := range s.Table.Routes() {
+		if r.Trial == nil || r.Trial.Template == "" {
+			continue
+		}
+		for i, arm := range r.Trial.Routes {
+			c := arm.Change
+			if c == nil || c.Version == "" {
+				continue
+			}
+			var v *template.Version
+			if s.Templates.Has(r.Trial.Template) {
+				v, _ = s.Templates.Find(r.Trial.Template, c.Version)
+			}
+			if v == nil {
+				named := r.Trial.Template + "@" + c.Version
+				a.log.Warn("an arm of an experiment gets no requests: its version of the template is not there", "arm", r.Trial.Labels[i], "template", named)
+				a.armless(r.Trial.Labels[i], named)
+			}
+		}
+	}
 }
 
 // probeAlerts fetches the secrets of channels: a fault should show now, and not when an alert is due.

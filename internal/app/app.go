@@ -130,9 +130,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	seen := &observer.Objectives{Tracker: a.build.slo.Tracker, Observer: observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors})}
-	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Burn: a.build.slo.Tracker.Burn, Board: a.build.control.Board(), Shadows: a.build.own.shadows, Passes: a.build.own.passes, Observer: a.build.accounts.Watch(seen)})
-	a.build.queueing(cfg, a.core)
-	a.build.probing(cfg, a.core)
+	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Burn: a.build.slo.Tracker.Burn, Board: a.build.control.Board(), Shadows: a.build.own.shadows, Passes: a.build.own.passes, Strays: a.armless, Observer: a.build.accounts.Watch(seen)})
+	a.follow(cfg, snap)
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
 	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)
@@ -203,11 +202,17 @@ func (a *App) reload(ctx context.Context) error {
 	}
 	a.build.slo.Set(cfg.Objectives(), time.Now())
 	a.core.Swap(snap)
-	a.build.queueing(cfg, a.core)
-	a.build.probing(cfg, a.core)
+	a.follow(cfg, snap)
 	time.AfterFunc(linger(a.cfg), a.creds.lease.Release) // running exchanges keep the old snapshot
 	a.cfg, a.creds.lease = cfg, lease
 	return nil
+}
+
+// follow has what lives longer than a configuration go by one that is in use.
+func (a *App) follow(cfg *config.Config, snap *exchange.Snapshot) {
+	a.build.queueing(cfg, a.core)
+	a.build.probing(cfg, a.core)
+	a.arms(snap)
 }
 
 // warn says what a configuration may have and its user should know.

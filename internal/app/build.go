@@ -360,5 +360,6 @@ func (a *App) retemplate(context.Context) error {
 	s.Templates = a.build.control.Prompts(a.cfg)
 	s.Templates.Bind(s.Servers)
 	a.core.Swap(&s)
+	a.arms(&s)
 	return nil
 }

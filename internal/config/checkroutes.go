@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -192,6 +193,44 @@ func (d *decoder) checkParameters(p *template.Parameters, at string) {
 	default:
 		fail("tool_choice", "tool_choice: must be auto, none or required: which tools there are is the client's to say")
 	}
+}
+
+// checkVersions checks the versions of templates that arms have. Those of a store are known when the program runs.
+func (d *decoder) checkVersions(c *Config) {
+	for i := range c.Experiments {
+		first := ""
+		for j := range c.Experiments[i].Arms {
+			a, at := &c.Experiments[i].Arms[j], fmt.Sprintf("experiments[%d].arms[%d].template", i, j)
+			if a.Template == "" || d.bad[at] {
+				continue
+			}
+			name, version, _ := strings.Cut(a.Template, "@")
+			_, number := strconv.Atoi(version)
+			switch {
+			case version == "" || strings.ContainsAny(a.Template, "*?") || number != nil && !template.LabelOK(version):
+				d.fail(at, "template: must be NAME@VERSION, or NAME@LABEL")
+				continue
+			case first != "" && first != name:
+				d.fail(at, "template: another arm has a version of %s, and all must be of one template", d.src.quote(first))
+				continue
+			}
+			first = name
+			switch v, known := c.find(name, version); {
+			case known && v == nil:
+				d.fail(at, "template: %s has no version %s; there are %s", d.src.quote(name), d.src.quote(version), c.templates.Possible(name, nil))
+			case !known && !c.Stores():
+				d.fail(at, "template: there is no template %s%s", d.src.quote(name), d.near(name, c.templates.Names()))
+			}
+		}
+	}
+}
+
+// find returns a version of a template of the folder.
+func (c *Config) find(name, version string) (v *template.Version, known bool) {
+	if c.templates == nil {
+		return nil, false
+	}
+	return c.templates.Find(name, version)
 }
 
 // checkRamp checks how a canary is let in.

@@ -353,6 +353,9 @@ func Parse(name string, data []byte, kinds *providers.Registry) (*Config, error)
 	d.value(root, reflect.ValueOf(c).Elem(), "", "")
 	d.check(c)
 	beside := d.templates(c)
+	if len(beside) == 0 && !d.bad["templates"] {
+		d.checkVersions(c)
+	}
 	if len(d.errs)+len(beside) > 0 {
 		errs := append(d.errs.finish(src), beside...)
 		return nil, errs[:min(len(errs), mostErrors)]

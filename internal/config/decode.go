@@ -255,7 +255,11 @@ func (d *decoder) open(n *node, form string) {
 		d.src.show(n.value)
 		return
 	}
-	if form == "hash" || strings.ContainsAny(n.value, "@?#&=") {
+	value := n.value
+	if name, version, _ := strings.Cut(value, "@"); form == "template" && named.MatchString(name) && named.MatchString(version) { // whose @ is no address' either
+		value = name + version
+	}
+	if form == "hash" || strings.ContainsAny(value, "@?#&=") {
 		return
 	}
 	d.src.show(n.value)

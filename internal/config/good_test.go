@@ -14,6 +14,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/override"
 	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
@@ -113,19 +114,23 @@ func describe(c *config.Config) string {
 				fmt.Fprintf(&b, "    ramp %+v\n", *ramp)
 			}
 			fmt.Fprintf(&b, "    arm %s weight=%d policies=%v targets=%v\n", r.Trial.Labels[i], r.Trial.Arms[i].Weight, names(a.Policies), a.Targets)
-			if c := a.Change; c != nil && c.Parameters != nil {
-				p := *c.Parameters
-				fmt.Fprintf(&b, "      temperature=%v top_p=%v %+v\n", *p.Temperature, *p.TopP, struct {
-					Max            int
-					Stop           []string
-					Choice, Effort string
-					Format, Schema string
-				}{p.MaxTokens, p.Stop, p.ToolChoice, p.Effort, p.Format.Type, string(p.Format.Schema)})
-			}
+			describeChange(&b, r.Trial.Template, a.Change)
 		}
 	}
 	describeTemplates(&b, c)
 	return b.String()
+}
+
+// describeChange writes what an arm changes of requests.
+func describeChange(b *strings.Builder, name string, c *override.Change) {
+	if c != nil && c.Version != "" {
+		fmt.Fprintf(b, "      template %s@%s\n", name, c.Version)
+	}
+	if c != nil && c.Parameters != nil {
+		p := *c.Parameters
+		fmt.Fprintf(b, "      temperature=%v top_p=%v max_tokens=%d stop=%q tool_choice=%q reasoning_effort=%q response_format=%q %s\n",
+			*p.Temperature, *p.TopP, p.MaxTokens, p.Stop, p.ToolChoice, p.Effort, p.Format.Type, p.Format.Schema)
+	}
 }
 
 // describeTemplates writes the templates of the folder.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/config/objectives"
@@ -225,6 +226,7 @@ func (d *decoder) checkShadow(c *Config, e *Experiment, path string) {
 			own(at+".targets", "targets")
 			own(at+".policy", "policy")
 			own(at+".parameters", "parameters")
+			own(at+".template", "template")
 		}
 	}
 	switch {
@@ -318,15 +320,21 @@ type Arm struct {
 	Targets []Target `yaml:"targets" max:"64" zero:"those of the route" doc:"Targets in place of the route's."`
 	Policy  []Policy `yaml:"policy" max:"32" zero:"that of the route" doc:"Policies in place of the route's."`
 
+	Template   string              `yaml:"template" form:"template" zero:"as requests name it" doc:"NAME@VERSION, or NAME@LABEL: the version of the prompt template that requests get which name it and leave the version to the gateway. Others take no part in the experiment. See [Experiments](experiments.md#templates)."`
 	Parameters template.Parameters `yaml:"parameters" doc:"Parameters in place of what clients say. What is not named here is theirs. See [Experiments](experiments.md#parameters)."`
 }
 
 // change is what the arm changes of requests; nil: nothing.
 func (a *Arm) change() *override.Change {
-	if a.Parameters.Empty() {
+	_, version, _ := strings.Cut(a.Template, "@")
+	if a.Parameters.Empty() && version == "" {
 		return nil
 	}
-	return &override.Change{Parameters: &a.Parameters}
+	c := &override.Change{Version: version}
+	if !a.Parameters.Empty() {
+		c.Parameters = &a.Parameters
+	}
+	return c
 }
 
 // trial gives the route its experiment. Each arm is the route with what the arm has in its place.
@@ -344,6 +352,9 @@ func (e *Experiment) trial(r *Route) *routing.Trial {
 		x.Arms = append(x.Arms, experiment.Arm{Name: a.Name, Weight: a.Weight})
 		r := own.route()
 		r.Change = a.change()
+		if name, _, of := strings.Cut(a.Template, "@"); of {
+			t.Template = name
+		}
 		t.Routes, t.Labels = append(t.Routes, r), append(t.Labels, e.Name+"/"+a.Name)
 	}
 	return t

@@ -24,6 +24,7 @@ type Parameters = template.Parameters
 // Change is what an arm changes of the requests that it gets.
 type Change struct {
 	Parameters *Parameters // in place of what clients say; nil: none
+	Version    string      // of the template that they name, in place of the one in production: a number or a label; "": that one
 }
 
 // Request is what is changed.

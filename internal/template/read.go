@@ -29,6 +29,22 @@ type Use struct {
 	variables []byte // an object, nil where there is none
 	loose     bool   // what is no string may be written as one
 	shapes    []byte // of images, by variable; nil: there are none
+	chosen    bool   // the request says which version it wants, other than the one in production
+}
+
+// Chosen reports whether the request says which version of the template it wants, other than the one in production.
+func (u *Use) Chosen() bool { return u.chosen }
+
+// As returns the use of another version of the template, by its number or a label, with all that the request says; nil: there is no
+// such version here that its sender may use.
+func (s *Set) As(u *Use, version string) *Use {
+	v, _ := s.Find(u.Name, version)
+	if v == nil || !Allowed(u.req.May, v) {
+		return nil
+	}
+	other := *u
+	other.Version, other.shapes = v, nil
+	return &other
 }
 
 // Members of a request that name templates.
@@ -182,7 +198,7 @@ func (s *Set) pick(u *Use, name, version, nameAt, versionAt string) *llm.Error {
 		e.Reason = "template_version_not_found"
 		return e
 	}
-	u.Version = v
+	u.Version, u.chosen = v, version != "" && version != Production
 	return nil
 }
 

@@ -28,6 +28,7 @@ const (
 	Slow     Kind = "slow"     // of the syncs of the journal: took longer than it should
 	Disk     Kind = "disk"     // the journal's disk fails; subject: why
 	Lost     Kind = "lost"     // records of the ledger are lost, or refused by its store
+	Armless  Kind = "armless"  // requests were answered without an arm whose version of a template could not be made; subject: the arm, and the version
 	Overdue  Kind = "overdue"  // the ledger lacks records of what ended long ago; amount: how many
 )
 
