@@ -129,8 +129,8 @@ func (s *scene) play(t *testing.T, seed uint64, to map[string]*tally) {
 }
 
 // TestEstimatesAreAsGoodAsTheySay plays scenes often, and counts how often each figure lies in its interval. By default it plays a
-// few, and with few seeds: a method that holds the truth in 85 of 100 passes for each figure about one time in three, and for
-// all nine of them hardly ever. With -seeds N it plays all of them N times.
+// few of them, with few seeds: of methods that hold the truth in 85 of 100, two of three fail for each figure of those where policies
+// learn, and of those that hold it in 95, one in a hundred. With -seeds N it plays all of them N times.
 func TestEstimatesAreAsGoodAsTheySay(t *testing.T) {
 	known, learnt := map[string]*tally{}, map[string]*tally{}
 	for _, s := range scenes(t) {
@@ -140,9 +140,9 @@ func TestEstimatesAreAsGoodAsTheySay(t *testing.T) {
 		case !s.always:
 			continue
 		case s.learns:
-			runs = 12
+			runs = 10
 		default:
-			runs = 5
+			runs = 4
 		}
 		t.Run(s.name, func(t *testing.T) {
 			of := map[string]*tally{}
@@ -169,7 +169,7 @@ func TestEstimatesAreAsGoodAsTheySay(t *testing.T) {
 		for _, f := range all() {
 			got := group[f.name]
 			t.Logf("%s, %s: %s", name, f.name, got)
-			if missed := got.played - got.well; missed > 3 && float64(missed) > 0.117*float64(got.played) {
+			if missed := got.played - got.well; missed > 3 && float64(missed) > 0.12*float64(got.played) {
 				t.Errorf("%s, %s: %s", name, f.name, got)
 			}
 		}

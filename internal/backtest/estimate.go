@@ -6,7 +6,8 @@ import "math"
 // that may be off: each is a day as it may have been, with outcomes, choices and what was learnt from them of its own, and with other evidence to
 // draw from. So the interval is one of prediction, of Student's distribution as the runs are few. Where the two kinds do not
 // agree on the middle, as what is drawn is not quite like what was, or few failures sway what is learnt, nobody knows which of
-// them is right: it reaches as far about the one as about the other.
+// them is right: it reaches as far below the one as above the other. And where runs are farther off on one side, as a share that
+// is nearly all has more room below, it reaches farther on that side.
 func combine(kept, drawn []points, was points) []Interval {
 	if len(drawn) < 2 {
 		drawn = kept
@@ -17,26 +18,36 @@ func combine(kept, drawn []points, was points) []Interval {
 	}
 	out := make([]Interval, n)
 	for i := range out {
-		middle, _ := moments(kept, i)
-		other, between := moments(drawn, i)
-		half := student(len(drawn)-1) * math.Sqrt(between*(1+1/float64(len(drawn))))
-		out[i] = Interval{Old: at(was, i), New: middle, Low: max(min(middle, other)-half, 0), High: max(middle, other) + half}
+		k, d := spreadOf(kept, i), spreadOf(drawn, i)
+		reach := func(side float64) float64 {
+			return student(len(drawn)-1) * math.Sqrt(max(side, d.both)*(1+1/float64(len(drawn)))+k.both/float64(len(kept)))
+		}
+		out[i] = Interval{Old: at(was, i), New: k.mean, Low: max(min(k.mean, d.mean)-reach(d.below), 0), High: max(k.mean, d.mean) + reach(d.above)}
 	}
 	return out
 }
 
-// moments are the mean of a figure, and its variance; 0: of one run nobody knows it.
-func moments(runs []points, i int) (mean, variance float64) {
+// spread is how far runs are apart: the variance of a figure about its mean, and what that would be were all as far off as those below
+// and those above.
+type spread struct{ mean, both, below, above float64 }
+
+func spreadOf(runs []points, i int) (s spread) {
 	for _, r := range runs {
-		mean += at(r, i) / float64(len(runs))
+		s.mean += at(r, i) / float64(len(runs))
 	}
 	if len(runs) < 2 {
-		return mean, 0
+		return s
 	}
 	for _, r := range runs {
-		variance += (at(r, i) - mean) * (at(r, i) - mean) / float64(len(runs)-1)
+		d := at(r, i) - s.mean
+		if d < 0 {
+			s.below += 2 * d * d / float64(len(runs)-1)
+		} else {
+			s.above += 2 * d * d / float64(len(runs)-1)
+		}
 	}
-	return mean, variance
+	s.both = (s.below + s.above) / 2
+	return s
 }
 
 // student is the 97.5th percentile of Student's distribution: of few runs nobody knows well how far they are apart.

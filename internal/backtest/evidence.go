@@ -24,9 +24,9 @@ func (r *replay) draw(target int32) (from int32, of stretch, far bool) {
 	high := min(max(at+near/2, of.low+near), of.high)
 	for range tries {
 		u := r.next()
-		n := all[low+int(u%uint64(high-low))]
-		if !r.resamples || unit(routing.Mix(u))*heaviest < r.weight(target, r.attempts[n].began) {
-			return n, of, far
+		i := low + int(u%uint64(high-low))
+		if !r.resamples || unit(routing.Mix(u))*heaviest < r.weight(target, i/t.piece) {
+			return all[i], of, far
 		}
 	}
 	return all[low+int(r.next()%uint64(high-low))], of, far
@@ -77,7 +77,7 @@ const (
 	heaviest = 6.0
 )
 
-// weight is that of a piece of evidence in this run: exponential, as in the bootstrap.
-func (r *replay) weight(target int32, began int64) float64 {
-	return -math.Log(positive(r.mix(target, began/r.piece, 0)))
+// weight is that of a piece of evidence in this run: exponential, as in the Bayesian bootstrap (Rubin 1981).
+func (r *replay) weight(target int32, piece int) float64 {
+	return -math.Log(positive(r.mix(target, int64(piece), 0)))
 }

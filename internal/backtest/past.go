@@ -28,7 +28,6 @@ type past struct {
 	tags   map[string]int32
 	tagged []map[string]string
 	ways   *Ways
-	piece  int64 // milliseconds of evidence that are weighed together
 }
 
 // exchange is one exchange of the past.
@@ -68,6 +67,7 @@ func (n named) compare(o named) int {
 type target struct {
 	named
 	attempts []int32
+	piece    int            // attempts that are weighed together
 	pause    int64          // milliseconds without an attempt that are long for it
 	cuts     [views][]int32 // those of attempts that begin a stretch in which it was another than before
 }
@@ -116,10 +116,18 @@ func load(ctx context.Context, s Reader, q book.Filter, ways *Ways, most int) (*
 	return p, err
 }
 
-// Evidence is weighed in pieces: attempts at a target within some time, as what goes wrong may hit them together.
+// Evidence is weighed in pieces: attempts at a target that follow each other, as what goes wrong may hit them together. There are many pieces in
+// what is drawn from for one exchange: of few weights nobody learns how far others would be apart.
 const (
-	longestPiece = 5 * 60 * 1000 // milliseconds
-	leastPieces  = 48            // of the whole time: of a few weights nobody learns how far others would be apart
+	longestPiece = 8  // attempts
+	leastPieces  = 48 // of all attempts at a target
+)
+
+// A target was not asked for a while if the last attempt and the next are farther away than that, and than its attempts usually are.
+const (
+	longestPause = 5 * 60 * 1000 // milliseconds
+	leastPauses  = 48            // that the whole time holds
+	longPause    = 10            // times the usual
 )
 
 // settle works out what holds for all runs.
@@ -128,10 +136,10 @@ func (p *past) settle() {
 	if n := len(p.exchanges); n > 0 {
 		all = p.exchanges[n-1].at - p.exchanges[0].at
 	}
-	p.piece = min(max(all/leastPieces, 1), longestPiece)
 	for i := range p.targets {
 		t := &p.targets[i]
-		t.pause = max(p.piece, 10*all/int64(max(len(t.attempts), 1)))
+		t.pause = max(min(all/leastPauses, longestPause), longPause*all/int64(max(len(t.attempts), 1)))
+		t.piece = min(max(len(t.attempts)/leastPieces, 1), longestPiece)
 		for v := range t.cuts {
 			t.cuts[v] = p.changes(t.attempts, changeCosts[v])
 		}
