@@ -281,21 +281,30 @@ func (f *placeFlags) server(patience time.Duration) (l remote.Ledger, err error)
 		return l, errors.New("--server and --ledger are two ledgers: name one")
 	}
 	api := apiFlags{Server: f.Server, TokenFile: f.TokenFile, CA: f.CA}
-	h, base, err := api.client()
+	h, base, proof, err := api.proven()
 	if err != nil {
 		return l, err
 	}
 	h.Timeout = patience
-	token, err := api.token()
+	return remote.Ledger{API: adminv1connect.NewUsageServiceClient(h, base, proof), Word: api.refused}, nil
+}
+
+// proven returns what connections are made with, the base URL, and what proves who asks.
+func (f *apiFlags) proven() (*http.Client, string, connect.ClientOption, error) {
+	h, base, err := f.client()
 	if err != nil {
-		return l, err
+		return nil, "", nil, err
 	}
-	return remote.Ledger{API: adminv1connect.NewUsageServiceClient(h, base, connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
+	token, err := f.token()
+	if err != nil {
+		return nil, "", nil, err
+	}
+	return h, base, connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
 		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 			if token != "" {
 				req.Header().Set("authorization", "Bearer "+token)
 			}
 			return next(ctx, req)
 		}
-	}))), Word: api.refused}, nil
+	})), nil
 }

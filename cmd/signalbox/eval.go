@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/app"
@@ -25,11 +23,8 @@ type evalCmd struct {
 	List evalListCmd `cmd:"" help:"List the runs that are kept."`
 	Show evalShowCmd `cmd:"" help:"Show a run again: its table, or each case."`
 	Diff evalDiffCmd `cmd:"" help:"Compare two runs of the same set, case by case."`
-}
 
-// evalDir is where runs are kept.
-type evalDir struct {
-	Dir string `placeholder:"DIR" default:"run/evals" help:"Folder of the results, a file of JSON lines each."`
+	Delete evalDeleteCmd `cmd:"" help:"Delete runs."`
 }
 
 // evalForm is how a comparison is written.
@@ -38,22 +33,28 @@ type evalForm struct {
 	CSV  bool `name:"csv" help:"Write the scores as CSV."`
 }
 
+// evalPatience is what happens while the gateway is busy.
+type evalPatience struct {
+	Tries   int           `default:"6" help:"How often a question is asked of a gateway that is busy."`
+	MaxWait time.Duration `name:"max-wait" default:"2m" help:"The longest to wait because the gateway asks for it."`
+}
+
 type evalRunCmd struct {
-	evalDir
+	evalAt
 	evalForm
-	Targets  []string      `placeholder:"NAME" required:"" help:"The targets, by commas: models as clients may name them, such as openai/gpt-5.1."`
-	BaseURL  string        `name:"base-url" placeholder:"URL" default:"http://127.0.0.1:8080/v1" help:"The gateway."`
-	Key      string        `placeholder:"REF" env:"SIGNALBOX_KEY_REF" help:"The client's key by reference: env:NAME or file:PATH."`
-	Judge    string        `placeholder:"MODEL" help:"The model that judges, where a check names none."`
-	Parallel int           `default:"4" help:"How many questions are under way at a time."`
-	MaxCost  string        `name:"max-cost" placeholder:"USD" help:"End the run when it has cost so much, judges included, such as 5 or 0.50; of what has a known price."`
-	Tries    int           `default:"6" help:"How often a question is asked of a gateway that is busy."`
-	MaxWait  time.Duration `name:"max-wait" default:"2m" help:"The longest to wait because the gateway asks for it."`
-	Stream   bool          `default:"true" negatable:"" help:"Ask for streams, to learn the time to the first token."`
-	Keep     bool          `help:"Keep what was answered."`
-	Name     string        `placeholder:"NAME" help:"Name of the run; one that was cut short goes on. Else one is made of the time."`
-	Config   string        `short:"c" placeholder:"FILE" type:"existingfile" help:"Configuration whose prices count."`
-	Set      string        `arg:"" type:"existingfile" help:"The set: a JSON object a line."`
+	evalPatience
+	Targets  []string `placeholder:"NAME" required:"" help:"The targets, by commas: models as clients may name them, such as openai/gpt-5.1."`
+	BaseURL  string   `name:"base-url" placeholder:"URL" default:"http://127.0.0.1:8080/v1" help:"The gateway."`
+	Key      string   `placeholder:"REF" env:"SIGNALBOX_KEY_REF" help:"The client's key by reference: env:NAME or file:PATH."`
+	Judge    string   `placeholder:"MODEL" help:"The model that judges, where a check names none."`
+	Parallel int      `default:"4" help:"How many questions are under way at a time."`
+	MaxCost  string   `name:"max-cost" placeholder:"USD" help:"End the run when it has cost so much, judges included, such as 5 or 0.50; of what has a known price."`
+	Stream   bool     `default:"true" negatable:"" help:"Ask for streams, to learn the time to the first token."`
+	Keep     bool     `help:"Keep what was answered; in a store, where evals.content allows it."`
+	Team     string   `placeholder:"NAME" help:"In a store: the team that the run is for; the token's own, or none, if not said."`
+	Name     string   `placeholder:"NAME" help:"Name of the run; one that was cut short goes on. Else one is made of the time."`
+	Config   string   `short:"c" placeholder:"FILE" type:"existingfile" help:"Configuration whose prices count."`
+	Set      string   `arg:"" type:"existingfile" help:"The set: a JSON object a line."`
 }
 
 // Run runs the set.
@@ -66,28 +67,22 @@ func (c *evalRunCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	began := time.Now()
 	name := c.Name
 	if name == "" {
 		name = began.UTC().Format("20060102-150405")
 	}
-	page, err := evals.Book{Dir: c.Dir}.Open(evals.Run{Name: name, Set: evals.Hash(set), Targets: c.Targets, Judge: c.Judge, Began: began.UTC().Truncate(time.Second)})
+	page, err := c.open(ctx, evals.Run{Name: name, Set: evals.Hash(set), Cases: len(set), Targets: c.Targets, Judge: c.Judge, Began: began.UTC().Truncate(time.Second)}, set)
 	if err != nil {
 		return err
 	}
-	defer page.Close() // what was written is written
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	err = c.ask(ctx, r, set, page, s.err)
+	if e := page.Close(); e != nil && err == nil {
+		err = e
+	}
 	all := len(set) * len(c.Targets)
-	err = r.Run(ctx, set, page.Done, func(o evals.Outcome) error {
-		if err := page.Add(o); err != nil {
-			return err
-		}
-		if n := len(page.All()); !c.JSON && !c.CSV && (n%100 == 0 || n == all) {
-			fmt.Fprintf(s.err, "%d of %d\n", n, all)
-		}
-		return nil
-	})
 	if err != nil && !errors.Is(err, evals.ErrSpent) && ctx.Err() == nil {
 		return err
 	}
@@ -99,9 +94,23 @@ func (c *evalRunCmd) Run(s streams) error {
 		return fmt.Errorf("%d of %d are done: %w; go on with --name %s", len(page.All()), all, err, name)
 	}
 	if !c.JSON && !c.CSV {
-		fmt.Fprintf(s.out, "\nkept as %s in %s\n", name, c.Dir)
+		fmt.Fprintf(s.out, "\nkept as %s in %s\n", name, c.place())
 	}
 	return nil
+}
+
+// ask asks what is not done, and tells how far it is.
+func (c *evalRunCmd) ask(ctx context.Context, r *evals.Runner, set []evals.Case, page evalPage, tell io.Writer) error {
+	all := len(set) * len(c.Targets)
+	return r.Run(ctx, set, page.Done, func(o evals.Outcome) error {
+		if err := page.Add(o); err != nil {
+			return err
+		}
+		if n := len(page.All()); !c.JSON && !c.CSV && (n%100 == 0 || n == all) {
+			fmt.Fprintf(tell, "%d of %d\n", n, all)
+		}
+		return nil
+	})
 }
 
 // runner makes what asks.
@@ -196,72 +205,4 @@ func writeComparison(out io.Writer, c *evals.Comparison, asJSON, asCSV bool) err
 		return c.CSV(out)
 	}
 	return c.Text(out)
-}
-
-type evalListCmd struct{ evalDir }
-
-// Run lists the runs.
-func (c *evalListCmd) Run(s streams) error {
-	runs, err := evals.Book{Dir: c.Dir}.List()
-	if err != nil {
-		return err
-	}
-	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "RUN\tBEGAN\tSET\tTARGETS")
-	for _, r := range runs {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, r.Began.Format(time.DateTime), r.Set, strings.Join(r.Targets, ", "))
-	}
-	return w.Flush()
-}
-
-type evalShowCmd struct {
-	evalDir
-	evalForm
-	Cases bool   `help:"List each case that does not pass, and why."`
-	Name  string `arg:"" help:"The run."`
-}
-
-// Run shows a run.
-func (c *evalShowCmd) Run(s streams) error {
-	run, all, err := evals.Book{Dir: c.Dir}.Read(c.Name)
-	if err != nil {
-		return err
-	}
-	if !c.Cases {
-		cmp := evals.Compare(run.Name, run.Targets, all)
-		return writeComparison(s.out, &cmp, c.JSON, c.CSV)
-	}
-	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CASE\tTARGET\tWHY")
-	for i := range all {
-		if o := &all[i]; !o.Pass {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", o.Case, o.Target, o.Why())
-		}
-	}
-	return w.Flush()
-}
-
-type evalDiffCmd struct {
-	evalDir
-	JSON bool   `name:"json" help:"Write the comparison as JSON."`
-	Old  string `arg:"" help:"The run before."`
-	New  string `arg:"" help:"The run after."`
-}
-
-// Run compares two runs.
-func (c *evalDiffCmd) Run(s streams) error {
-	book := evals.Book{Dir: c.Dir}
-	old, before, err := book.Read(c.Old)
-	if err != nil {
-		return err
-	}
-	now, after, err := book.Read(c.New)
-	if err != nil {
-		return err
-	}
-	if old.Set != now.Set {
-		return fmt.Errorf("the runs %s and %s are of different sets", c.Old, c.New)
-	}
-	cmp := evals.Diff(old, before, now, after)
-	return writeComparison(s.out, &cmp, c.JSON, false)
 }

@@ -21,11 +21,26 @@ import (
 // Run is a run as a book has it: the first line of its file. The others are outcomes.
 type Run struct {
 	Name    string    `json:"run"`
-	Set     string    `json:"set"` // hash of the set
+	Set     string    `json:"set"`            // hash of the set
+	Cases   int       `json:"cases,omitzero"` // of the set; 0: not known
 	Targets []string  `json:"targets"`
 	Judge   string    `json:"judge,omitzero"`
 	Began   time.Time `json:"began"`
+
+	// What a service knows that keeps the run in its store.
+	Organization string   `json:"organization,omitzero"`
+	Team         string   `json:"team,omitzero"`
+	Author       string   `json:"author,omitzero"`         // who began it
+	Configs      []string `json:"configurations,omitzero"` // versions of its configuration that the run met, the first first
 }
+
+// Bounds of what a store keeps.
+const (
+	MostText   = 64 << 10 // bytes of an answer's text
+	MostBatch  = 100      // outcomes that are added at once
+	MostName   = 256      // bytes of a case's or target's name
+	MostChecks = 100      // of a case
+)
 
 // Book is the results of runs, a file of JSON lines each. A run that was cut short goes on where it was.
 type Book struct{ Dir string }
@@ -130,6 +145,18 @@ func (b Book) Read(name string) (Run, []Outcome, error) {
 		return Run{}, nil, fmt.Errorf("there is no run %s in %s", name, b.Dir)
 	}
 	return run, last(all), err
+}
+
+// Delete deletes a run.
+func (b Book) Delete(name string) error {
+	if !NameOK(name) {
+		return fmt.Errorf("name: %q is no name of a run", name)
+	}
+	err := os.Remove(b.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no run %s in %s", name, b.Dir)
+	}
+	return err
 }
 
 // last keeps the last outcome of each case and target.

@@ -298,7 +298,11 @@ func (o *Outcome) Why() string {
 	var why []string
 	for _, f := range o.Checks {
 		if !f.Pass {
-			why = append(why, f.Check+": "+f.Why)
+			say := f.Check
+			if f.Why != "" { // else it is not kept
+				say += ": " + f.Why
+			}
+			why = append(why, say)
 		}
 	}
 	return strings.Join(why, "; ")

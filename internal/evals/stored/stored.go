@@ -28,13 +28,9 @@ const Kind store.Kind = "eval"
 
 // Bounds.
 const (
-	MostText    = 64 << 10 // bytes of an answer's text
-	MostBatch   = 100      // outcomes that are added at once
 	mostCases   = 50_000
 	mostTargets = 50
-	mostName    = 256 // bytes of a case's or target's name
 	mostWhy     = 2 << 10
-	mostChecks  = 100
 	mostBytes   = 256 << 20 // of a run's outcomes
 	mostRuns    = 10_000    // of an organization
 	mostConfigs = 20
@@ -62,11 +58,6 @@ type Run struct {
 // Object is what the audit log calls a run.
 func Object(organization, name string) string { return organization + "/" + name }
 
-// Evals returns the run as package evals has it.
-func (r *Run) Evals() evals.Run {
-	return evals.Run{Name: r.Name, Set: r.Set, Targets: r.Targets, Judge: r.Judge, Began: r.Began}
-}
-
 func fault(reason store.Reason, field, format string, args ...any) error {
 	return &store.Fault{Reason: reason, Field: field, Message: field + ": " + fmt.Sprintf(format, args...)}
 }
@@ -89,12 +80,12 @@ func (r *Run) check() error {
 		return invalid("cases", "from 1 to %d", mostCases)
 	case len(r.Targets) == 0 || len(r.Targets) > mostTargets:
 		return invalid("targets", "from 1 to %d", mostTargets)
-	case !short(r.Judge, mostName):
-		return invalid("judge", "at most %d bytes", mostName)
+	case !short(r.Judge, evals.MostName):
+		return invalid("judge", "at most %d bytes", evals.MostName)
 	}
 	for i, t := range r.Targets {
-		if t == "" || !short(t, mostName) || slices.Contains(r.Targets[:i], t) {
-			return invalid(fmt.Sprintf("targets[%d]", i), "must be another name than those before, of 1 to %d bytes", mostName)
+		if t == "" || !short(t, evals.MostName) || slices.Contains(r.Targets[:i], t) {
+			return invalid(fmt.Sprintf("targets[%d]", i), "must be another name than those before, of 1 to %d bytes", evals.MostName)
 		}
 	}
 	return nil

@@ -12,13 +12,10 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/store"
 )
 
-// lock reads a run that is to be changed, and keeps others from changing it until the transaction ends.
+// lock reads a run that is to be changed, and keeps others from changing it until the transaction ends. It is one statement:
+// what a second one found could be a run that was made after the first, and is not locked.
 func lock(tx *store.Tx, organization, name string) (Run, error) {
-	id := Object(organization, name)
-	if _, err := tx.Exec("UPDATE eval_runs SET version = version WHERE id = ?", id); err != nil {
-		return Run{}, err
-	}
-	rows, err := tx.Query("SELECT "+runColumns+" FROM eval_runs WHERE id = ?", id)
+	rows, err := tx.Query("UPDATE eval_runs SET version = version WHERE id = ? RETURNING "+runColumns, Object(organization, name))
 	all, err := read(rows, err, scanRun)
 	return one(all, err, name)
 }
@@ -138,8 +135,8 @@ type Added struct {
 
 // Add adds outcomes to a run. config is the version of the configuration that they met, as far as is known.
 func Add(tx *store.Tx, organization, name, config string, all []evals.Outcome) (Added, error) {
-	if len(all) > MostBatch {
-		return Added{}, invalid("outcomes", "at most %d at once", MostBatch)
+	if len(all) > evals.MostBatch {
+		return Added{}, invalid("outcomes", "at most %d at once", evals.MostBatch)
 	}
 	r, err := lock(tx, organization, name)
 	if err != nil {
@@ -172,20 +169,20 @@ func Add(tx *store.Tx, organization, name, config string, all []evals.Outcome) (
 // fits says what is wrong with an outcome at a place of the request.
 func (r *Run) fits(o *evals.Outcome, at string) error {
 	switch {
-	case o.Case == "" || !short(o.Case, mostName):
-		return invalid(at+".case", "from 1 to %d bytes", mostName)
+	case o.Case == "" || !short(o.Case, evals.MostName):
+		return invalid(at+".case", "from 1 to %d bytes", evals.MostName)
 	case !slices.Contains(r.Targets, o.Target):
 		return invalid(at+".target", "the run has no target %q", o.Target)
 	case !short(o.Error, mostWhy):
 		return invalid(at+".error", "at most %d bytes", mostWhy)
-	case !short(o.Exchange, mostName):
-		return invalid(at+".exchange", "at most %d bytes", mostName)
-	case len(o.Checks) > mostChecks:
-		return invalid(at+".checks", "at most %d", mostChecks)
+	case !short(o.Exchange, evals.MostName):
+		return invalid(at+".exchange", "at most %d bytes", evals.MostName)
+	case len(o.Checks) > evals.MostChecks:
+		return invalid(at+".checks", "at most %d", evals.MostChecks)
 	case o.Text != "" && !r.Content:
 		return invalid(at+".text", "the run keeps nothing of what was answered")
-	case len(o.Text) > MostText:
-		return invalid(at+".text", "at most %d bytes", MostText)
+	case len(o.Text) > evals.MostText:
+		return invalid(at+".text", "at most %d bytes", evals.MostText)
 	}
 	for _, n := range []int64{o.Prompt, o.Output, o.Cached, o.Cost, o.Judging} {
 		if n < 0 {
@@ -198,8 +195,8 @@ func (r *Run) fits(o *evals.Outcome, at string) error {
 	for i := range o.Checks {
 		f, at := &o.Checks[i], fmt.Sprintf("%s.checks[%d]", at, i)
 		switch {
-		case !short(f.Check, mostName):
-			return invalid(at+".check", "at most %d bytes", mostName)
+		case !short(f.Check, evals.MostName):
+			return invalid(at+".check", "at most %d bytes", evals.MostName)
 		case f.Why != "" && !r.Content:
 			return invalid(at+".why", "it quotes what was answered, of which the run keeps nothing")
 		case len(f.Why) > mostWhy:
