@@ -211,6 +211,7 @@ func read(path string) (run Run, all []Outcome, whole int64, err error) {
 		}
 		if n == 1 {
 			err = jsonx.Decode([]byte(line), &run)
+			run.Name = strings.TrimSuffix(filepath.Base(path), ".jsonl") // also of a copy
 		} else {
 			var o Outcome
 			if err = jsonx.Decode([]byte(line), &o); err == nil {
