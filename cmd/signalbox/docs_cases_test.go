@@ -375,6 +375,27 @@ func evaluates(t *testing.T, p *place, b block) {
 	}
 }
 
+// storesEvaluations runs the set of the page beside a service with a store.
+func storesEvaluations(t *testing.T, p *place, b block) {
+	for _, made := range blocks(t) {
+		if lines, ok := strings.CutPrefix(made.text, "cat > greetings.jsonl <<'END'\n"); ok {
+			lines, _, _ = strings.Cut(lines, "END\n")
+			must(t, os.WriteFile(filepath.Join(p.dir, "greetings.jsonl"), []byte(lines), 0o600))
+		}
+	}
+	b.text = "export KEY=$key\n" + strings.ReplaceAll(b.text, "--name noon", "--name noon --base-url http://127.0.0.1:8080/v1")
+	out := withStore(t, p, b)
+	for _, want := range []string{`mock/echo  3/3 `, `kept as noon in the store of unix:run/control.sock\n`, `(?m)^noon  store  20\S+ \S+  local:\d+ +[0-9a-f]{16}  [0-9a-f]{8} +mock/echo, mock/text$`,
+		`of 3 cases, configuration [0-9a-f]{8}, begun by local:\d+ on`, `noon is deleted from the store of unix:run/control.sock\n`} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("%s is not in\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "run/evals") {
+		t.Errorf("it is in a file, too:\n%s", out)
+	}
+}
+
 // knowsCommands asks the program for help on each command of a block that needs more than a place has.
 func knowsCommands(t *testing.T, p *place, b block) {
 	for line := range strings.Lines(b.text) {
