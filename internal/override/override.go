@@ -37,6 +37,9 @@ type Request struct {
 // Apply returns the edits of a body, which have all of the parameters that its dialect has, and what it lacks by the names of the
 // parameters. Of a dialect that is no chat's there are none.
 func Apply(p *Parameters, r Request) (edits []jsonx.Edit, losses []llm.Loss) {
+	if len(r.Doc.Members) == 0 { // it is no request
+		return nil, nil
+	}
 	w := &writer{Request: r}
 	switch r.Dialect {
 	case dialect.OpenAIChat:
