@@ -75,6 +75,11 @@ func (c *experimentShow) Run(s streams) error {
 // showResult shows what came of an experiment.
 func showResult(w io.Writer, r *v1.GetExperimentResponse) {
 	showExperiment(w, r.Experiment)
+	for _, a := range r.Experiment.Arms {
+		if says := strings.TrimSpace(a.Template + " " + strings.Join(a.Parameters, " ")); says != "" {
+			fmt.Fprintf(w, "%s: %s\n", a.Name, says)
+		}
+	}
 	fmt.Fprintln(w)
 	var rows [][]string
 	for _, a := range r.Arms {

@@ -89,6 +89,14 @@ func form(r *routing.Route, now store.Experiment) *v1.Experiment {
 		for _, t := range r.Trial.Routes[i].Targets {
 			arm.Targets = append(arm.Targets, t.String())
 		}
+		if c := r.Trial.Routes[i].Change; c != nil {
+			if c.Version != "" {
+				arm.Template = r.Trial.Template + "@" + c.Version
+			}
+			if c.Parameters != nil {
+				arm.Parameters = c.Parameters.Said()
+			}
+		}
 		out.Arms = append(out.Arms, arm)
 	}
 	return out

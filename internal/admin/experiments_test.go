@@ -7,6 +7,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/override"
 	"github.com/signalbox-ai/signalbox/internal/testkit/ledgertest"
 	"github.com/signalbox-ai/signalbox/routing"
 )
@@ -18,6 +19,8 @@ func tried() []*routing.Route {
 	for _, m := range []string{"gpt-5.1", "gpt-5-mini"} {
 		t.Routes = append(t.Routes, &routing.Route{Name: "support", Targets: []routing.Target{{Provider: "openai", Model: m}}})
 	}
+	hot := 0.25
+	t.Template, t.Routes[1].Change = "reply", &override.Change{Version: "next", Parameters: &override.Parameters{Temperature: &hot, MaxTokens: 300, Stop: []string{"END"}}}
 	support := &routing.Route{Name: "support"}
 	support.Trial = t
 	return []*routing.Route{{Name: "other"}, support}
@@ -26,7 +29,7 @@ func tried() []*routing.Route {
 func TestExperimentsAreChangedByTheAdministrator(t *testing.T) {
 	r := newRig(t)
 	const service = "ExperimentService/"
-	r.want(root, service+"ListExperiments", `{}`, 200, `"name":"smaller"`, `"state":"running"`, `"weight":9`, `"openai/gpt-5-mini"`)
+	r.want(root, service+"ListExperiments", `{}`, 200, `"name":"smaller"`, `"state":"running"`, `"weight":9`, `"openai/gpt-5-mini"`, `"template":"reply@next"`, `"parameters":["temperature=0.25"`, `"max_tokens=300"`, `"stop=[\"END\"]"]`)
 	for _, key := range r.keys {
 		for _, method := range []string{"ListExperiments", "GetExperiment", "StartExperiment", "StopExperiment", "PromoteExperiment"} {
 			r.want(key, service+method, `{}`, 403, "only the administrator")

@@ -118,6 +118,9 @@ func TestArmsOfATemplateOnARealEnvoy(t *testing.T) {
 		}
 		return nil
 	})
+	if out := stack.Output(t, stack.Binary(t), "experiments", "show", "words", "--server", "unix:"+s.Dir+"/c.sock"); !strings.Contains(out, "next: support@next temperature=0.25 max_tokens=77") {
+		t.Errorf("signalbox experiments show prints\n%s", out)
+	}
 	if got := get(t, s.Admin+"/metrics"); !strings.Contains(got.body, fmt.Sprintf(`signalbox_tagged_exchanges_total{outcome="ok",tag="template",value="support@2"} %d`, n)) {
 		t.Errorf("the metrics lack the arm's version: %s", linesWith(got.body, "signalbox_tagged_exchanges_total"))
 	}

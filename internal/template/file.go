@@ -158,6 +158,29 @@ func (p *Parameters) Empty() bool {
 	return p.Temperature == nil && p.TopP == nil && p.MaxTokens == 0 && len(p.Stop) == 0 && p.ToolChoice == "" && p.Effort == "" && p.Format.Type == ""
 }
 
+// Said lists what is set, as temperature=0.2.
+func (p *Parameters) Said() (all []string) {
+	say := func(name, value string, is bool) {
+		if is {
+			all = append(all, name+"="+value)
+		}
+	}
+	number := func(f *float64) string {
+		if f == nil {
+			return ""
+		}
+		return strconv.FormatFloat(*f, 'g', -1, 64)
+	}
+	say("temperature", number(p.Temperature), p.Temperature != nil)
+	say("top_p", number(p.TopP), p.TopP != nil)
+	say("max_tokens", strconv.Itoa(p.MaxTokens), p.MaxTokens > 0)
+	say("stop", fmt.Sprintf("%q", p.Stop), len(p.Stop) > 0)
+	say("tool_choice", p.ToolChoice, p.ToolChoice != "")
+	say("reasoning_effort", p.Effort, p.Effort != "")
+	say("response_format", p.Format.Type, p.Format.Type != "")
+	return all
+}
+
 // Check reports what is wrong beyond single fields, but for the choice of a tool, by paths such as response_format.schema.
 func (p *Parameters) Check(fail func(path, message string)) {
 	if t := p.Temperature; t != nil && (*t < 0 || *t > 2) {

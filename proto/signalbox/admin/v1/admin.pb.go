@@ -4654,7 +4654,11 @@ type ExperimentArm struct {
 	// Its share of what is assigned now.
 	Weight int32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
 	// As PROVIDER/MODEL.
-	Targets       []string `protobuf:"bytes,3,rep,name=targets,proto3" json:"targets,omitempty"`
+	Targets []string `protobuf:"bytes,3,rep,name=targets,proto3" json:"targets,omitempty"`
+	// The version of the template that its requests get, as NAME@VERSION or NAME@LABEL; empty: the one in production.
+	Template string `protobuf:"bytes,4,opt,name=template,proto3" json:"template,omitempty"`
+	// What it puts in place of what clients say, as temperature=0.2.
+	Parameters    []string `protobuf:"bytes,5,rep,name=parameters,proto3" json:"parameters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4706,6 +4710,20 @@ func (x *ExperimentArm) GetWeight() int32 {
 func (x *ExperimentArm) GetTargets() []string {
 	if x != nil {
 		return x.Targets
+	}
+	return nil
+}
+
+func (x *ExperimentArm) GetTemplate() string {
+	if x != nil {
+		return x.Template
+	}
+	return ""
+}
+
+func (x *ExperimentArm) GetParameters() []string {
+	if x != nil {
+		return x.Parameters
 	}
 	return nil
 }
@@ -7353,11 +7371,15 @@ const file_signalbox_admin_v1_admin_proto_rawDesc = "" +
 	"\x03arm\x18\x05 \x01(\tR\x03arm\x125\n" +
 	"\x04arms\x18\x06 \x03(\v2!.signalbox.admin.v1.ExperimentArmR\x04arms\x12\x10\n" +
 	"\x03why\x18\a \x01(\tR\x03why\x12/\n" +
-	"\x05stamp\x18\b \x01(\v2\x19.signalbox.admin.v1.StampR\x05stamp\"U\n" +
+	"\x05stamp\x18\b \x01(\v2\x19.signalbox.admin.v1.StampR\x05stamp\"\x91\x01\n" +
 	"\rExperimentArm\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\x05R\x06weight\x12\x18\n" +
-	"\atargets\x18\x03 \x03(\tR\atargets\"\x8c\x01\n" +
+	"\atargets\x18\x03 \x03(\tR\atargets\x12\x1a\n" +
+	"\btemplate\x18\x04 \x01(\tR\btemplate\x12\x1e\n" +
+	"\n" +
+	"parameters\x18\x05 \x03(\tR\n" +
+	"parameters\"\x8c\x01\n" +
 	"\x14GetExperimentRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
