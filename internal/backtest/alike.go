@@ -8,14 +8,14 @@ import (
 
 // Bounds of the search for changes.
 const (
-	mostParts = 1024 // that the attempts at a target are taken in: finding where it changes takes the square of it
+	mostParts = 2048 // that the attempts at a target are taken in: finding where it changes takes the square of it
 	slowShare = 0.2  // of answers that count as slow
 )
 
 // changeCosts are what a change has to explain before it is believed, times the logarithm of the number of parts: half of it for each
 // share that becomes another, and once for where. Whether a few failures that came together were an outage nobody knows: each run has
 // one of these views, the first without resampling the one in the middle.
-var changeCosts = [views]float64{1, 1.5, 2.5}
+var changeCosts = [views]float64{0.8, 1.2, 2}
 
 const (
 	views     = 3

@@ -7,8 +7,9 @@ import (
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
-// near is how many attempts at about the same time one is drawn from.
-const near = 256
+// near is how many attempts at about the same time one is drawn from. Of fewer, each failure that was luck would be one that comes
+// often for a while, and policies that learn would go by it; of more, a target that changes slowly would never change.
+const near = 1024
 
 // draw chooses an attempt at a target at about the time of the exchange, of the stretch in which the target was alike; -1: there is
 // none at all. far: there is none at about the time.
