@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -73,10 +74,17 @@ func following(t *testing.T, at func(store.Options) *rig) {
 			t.Fatal("a revoked key is let in after a second")
 		}
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if want := []string{"key", "key", "key"}; !cmp.Equal(seen, want) {
-		t.Errorf("told of %v, want %v", seen, want)
+	told := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(seen)
+	}
+	want := []string{"key", "key", "key"}
+	for begin := time.Now(); len(told()) < len(want) && time.Since(begin) < time.Second; { // it is told after the keys have changed
+		time.Sleep(5 * time.Millisecond)
+	}
+	if got := told(); !cmp.Equal(got, want) {
+		t.Errorf("told of %v, want %v", got, want)
 	}
 }
 

@@ -3,9 +3,9 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -90,7 +90,34 @@ func (s *Store) migrate(ctx context.Context) error {
 	return tx.Commit()
 }
 
-func (s *Store) applied(ctx context.Context, tx *sql.Tx) ([]migration, error) {
+// current verifies that the schema is the one of this program, and changes nothing.
+func (s *Store) current(ctx context.Context) error {
+	all, err := steps(s.engine.name())
+	if err != nil {
+		return err
+	}
+	known := "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'signalbox_schema'"
+	if s.engine.name() == "postgres" {
+		known = "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('signalbox_schema')"
+	}
+	var n int
+	if err := s.db.QueryRowContext(ctx, known).Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 {
+		return errors.New("no service has used the database yet")
+	}
+	done, err := s.applied(ctx, s.db)
+	if err == nil {
+		err = verify(all, done)
+	}
+	if err == nil && len(done) < len(all) {
+		err = fmt.Errorf("the database has %d steps of the %d that this program knows; a service of this version brings it up", len(done), len(all))
+	}
+	return err
+}
+
+func (s *Store) applied(ctx context.Context, tx querier) ([]migration, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT version, name, checksum FROM signalbox_schema ORDER BY version")
 	if err != nil {
 		return nil, err

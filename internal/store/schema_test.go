@@ -3,6 +3,9 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 
@@ -35,6 +38,46 @@ func raw(t *testing.T, address string) *sql.DB {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	return db
+}
+
+// onlyRead looks at a database beside the store that writes it: what is not there is not made, and nothing is written.
+func onlyRead(t *testing.T, at func(store.Options) *rig) {
+	r, ctx := at(store.Options{}), context.Background()
+	look := func() (*store.Store, error) { return store.Open(ctx, r.address, store.Options{ReadOnly: true}) }
+	s, err := look()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r.owners()
+	if _, err := s.Team(ctx, "core"); err != nil {
+		t.Errorf("what was written beside it: %v", err)
+	}
+	if err := s.Change(ctx, admin, func(tx *store.Tx) error { return tx.CreateOrganization(&store.Organization{Name: "other"}) }); err == nil || !strings.Contains(err.Error(), "reading only") {
+		t.Errorf("a change: %v", err)
+	}
+	if _, err := r.Organization(ctx, "other"); err == nil {
+		t.Error("it has written")
+	}
+	db := raw(t, r.address)
+	for _, c := range []struct{ query, says string }{
+		{"DELETE FROM signalbox_schema WHERE version > 1", "brings it up"},
+		{"UPDATE signalbox_schema SET checksum = 'other'", "changed by hand"},
+		{"DROP TABLE signalbox_schema", "no service has used"},
+	} {
+		if _, err := db.ExecContext(ctx, c.query); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := look(); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("after %s: %v, %v", c.query, s, err)
+		}
+	}
+	if path, ok := strings.CutPrefix(r.address, "sqlite:"); ok {
+		_, err := store.Open(ctx, r.address+".none", store.Options{ReadOnly: true})
+		if _, gone := os.Stat(path + ".none"); !errors.Is(err, fs.ErrNotExist) || gone == nil {
+			t.Errorf("a file that is not there: %v; %v", err, gone)
+		}
+	}
 }
 
 // schema opens what is there again, and refuses what it does not know.

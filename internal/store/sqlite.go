@@ -29,8 +29,14 @@ func (c connector) Connect(context.Context) (driver.Conn, error) { return c.driv
 func (c connector) Driver() driver.Driver { return c.driver }
 
 // openSQLite opens a file, which only its owner may read. WAL lets reads go on beside a write; writers take the lock at
-// their begin, so that none fails half-way.
-func openSQLite(path string) (*sql.DB, engine, error) {
+// their begin, so that none fails half-way. What is only read must be there.
+func openSQLite(path string, reads bool) (*sql.DB, engine, error) {
+	if reads {
+		if _, err := os.Stat(path); err != nil {
+			return nil, nil, err
+		}
+		return connectSQLite(path, "?mode=rw&_pragma=busy_timeout(5000)&_pragma=query_only(1)") // rw, for the files of the WAL, which nobody may have made
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, nil, err
 	}
@@ -41,8 +47,11 @@ func openSQLite(path string) (*sql.DB, engine, error) {
 	if err := f.Close(); err != nil {
 		return nil, nil, err
 	}
-	dsn := "file:" + path + "?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
-	db := sql.OpenDB(connector{&sqlite.Driver{}, dsn})
+	return connectSQLite(path, "?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)")
+}
+
+func connectSQLite(path, options string) (*sql.DB, engine, error) {
+	db := sql.OpenDB(connector{&sqlite.Driver{}, "file:" + path + options})
 	db.SetMaxOpenConns(4)
 	if err := db.Ping(); err != nil {
 		_ = db.Close()

@@ -26,6 +26,7 @@ type Store struct {
 	engine engine
 	now    func() time.Time
 	sealer *Sealer
+	reads  bool // and writes nothing
 }
 
 // engine is what differs between databases.
@@ -50,24 +51,34 @@ const (
 type Options struct {
 	Now    func() time.Time
 	Sealer *Sealer // nil: provider keys cannot be kept
+	// ReadOnly is for who looks at the store of a service beside it: nothing is written, a file that is not there is not made,
+	// and a schema that is not the one of this program is refused.
+	ReadOnly bool
 }
+
+// errReadOnly is what Change returns of a store that is only read.
+var errReadOnly = errors.New("the store is open for reading only")
 
 // Open opens the database at sqlite:PATH or postgres://…, brings its schema up and verifies it.
 func Open(ctx context.Context, address string, o Options) (*Store, error) {
-	s := &Store{now: o.Now, sealer: o.Sealer}
+	s := &Store{now: o.Now, sealer: o.Sealer, reads: o.ReadOnly}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	var err error
 	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
-		s.db, s.engine, err = openSQLite(path)
+		s.db, s.engine, err = openSQLite(path, o.ReadOnly)
 	} else {
 		s.db, s.engine, err = openPostgres(address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	if err := s.migrate(ctx); err != nil {
+	bring := s.migrate
+	if o.ReadOnly {
+		bring = s.current
+	}
+	if err := bring(ctx); err != nil {
 		_ = s.db.Close()
 		return nil, fmt.Errorf("the store's schema: %w", err)
 	}
@@ -125,6 +136,9 @@ const tries = 5
 // Change runs f in a transaction, which is committed if f returns nil. f may run several times: it must have no effect
 // but through the Tx.
 func (s *Store) Change(ctx context.Context, by Actor, f func(*Tx) error) error {
+	if s.reads {
+		return errReadOnly
+	}
 	var err error
 	for n := range tries {
 		if err = s.try(ctx, by, f); err == nil || s.engine.judge(err) != disturbed {

@@ -107,6 +107,7 @@ func TestContract(t *testing.T) {
 		"not taken up":     notTakenUp,
 		"at once":          atOnce,
 		"schema":           schema,
+		"only read":        onlyRead,
 		"nothing half way": nothingHalfWay,
 	}
 	t.Run("sqlite", func(t *testing.T) {
