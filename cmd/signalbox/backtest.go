@@ -40,7 +40,7 @@ func (c *backtestCmd) Run(s streams) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	open, err := app.Ways(ctx, c.Config)
+	open, err := app.Ways(ctx, c.Config, s.err)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ type explainCmd struct {
 	Dialect string            `placeholder:"DIALECT" help:"The dialect of the body, as anthropic-messages. Without it and --path, it is told by its form."`
 	Path    string            `placeholder:"PATH" help:"The path that the request is sent to, as /v1/messages."`
 	Model   string            `placeholder:"NAME" help:"The model, for dialects that name it in the path."`
-	Key     string            `placeholder:"NAME" help:"The client's key, by its name in the configuration."`
+	Key     string            `placeholder:"NAME" help:"The client's key, by its name, in the configuration or its store, or by its id."`
 	Header  map[string]string `placeholder:"NAME=VALUE" help:"A header of the request; may be given again."`
 	At      string            `placeholder:"TIME" help:"When it comes: 2026-08-01, 2026-08-01T12:00:00Z, or 7d, 12h, 30m ago. Now, if not said."`
 	Seed    uint64            `default:"1" help:"Seed of everything that is drawn."`
@@ -103,7 +104,7 @@ func (c *explainCmd) Run(s streams) error {
 		return errors.New("--path: must begin with a slash")
 	}
 	ctx := context.Background()
-	core, err := app.Deciding(ctx, c.path(), now, c.Seed)
+	core, err := app.Deciding(ctx, c.path(), now, c.Seed, s.err)
 	if err != nil {
 		return err
 	}
@@ -133,6 +134,20 @@ func (c *explainCmd) body(in io.Reader) ([]byte, error) {
 	return b, nil
 }
 
+// names are the first of those of the keys that there are.
+func names(gate *auth.Gate) string {
+	all := gate.Names()
+	for _, k := range gate.Issued.All() {
+		all = append(all, k.Name)
+	}
+	slices.Sort(all)
+	const most = 20
+	if all = slices.Compact(all); len(all) > most {
+		all = append(all[:most], "…")
+	}
+	return strings.Join(all, ", ")
+}
+
 // who is whose request it is; nobody where a header proves it.
 func (c *explainCmd) who(core *exchange.Core) (auth.Identity, error) {
 	gate := core.Snapshot().Keys
@@ -143,7 +158,7 @@ func (c *explainCmd) who(core *exchange.Core) (auth.Identity, error) {
 	case c.Key == "" && len(c.Header) > 0:
 		return auth.Identity{}, nil // its headers may prove somebody
 	case c.Key == "":
-		return who, fmt.Errorf("the configuration asks for keys: name one with --key (%s)", strings.Join(gate.Names(), ", "))
+		return who, fmt.Errorf("the configuration asks for keys: name one with --key (%s)", names(gate))
 	}
-	return who, fmt.Errorf("--key %s: the configuration has no such key; it has: %s", c.Key, strings.Join(gate.Names(), ", "))
+	return who, fmt.Errorf("--key %s: there is no such key, or several organizations have one of this name: then give its id; there are: %s", c.Key, names(gate))
 }

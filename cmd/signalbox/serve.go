@@ -146,7 +146,7 @@ type checkCmd struct {
 
 // Run reads a file as the service would, its secrets too.
 func (c *checkCmd) Run(s streams) error {
-	cfg, idle, err := app.Check(context.Background(), c.File)
+	cfg, idle, err := app.Check(context.Background(), c.File, s.err)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -452,7 +453,7 @@ func TestWhatCannotBeBuiltIsSaidWithItsPlace(t *testing.T) {
 	if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Line != 3 || !strings.Contains(faults[0].Message, "env:SIGNALBOX_TEST_UNSET") {
 		t.Errorf("got %v", err)
 	}
-	if _, _, again := Check(t.Context(), file); again == nil || again.Error() != err.Error() {
+	if _, _, again := Check(t.Context(), file, io.Discard); again == nil || again.Error() != err.Error() {
 		t.Errorf("Check says %v", again)
 	}
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ func TestAnExchangeOfTheLedgerIsExplained(t *testing.T) {
 	if err := os.WriteFile(file, []byte(ways), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	core, err := Deciding(t.Context(), file, time.Unix(1_800_000_000, 0), 1)
+	core, err := Deciding(t.Context(), file, time.Unix(1_800_000_000, 0), 1, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

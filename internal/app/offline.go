@@ -3,7 +3,10 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -17,13 +20,17 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
 	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/config/access"
 	"github.com/signalbox-ai/signalbox/internal/config/idle"
+	"github.com/signalbox-ai/signalbox/internal/control"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
 	"github.com/signalbox-ai/signalbox/internal/ledger/stores"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/telemetry"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/internal/tokens"
 	"github.com/signalbox-ai/signalbox/internal/translate"
 	"github.com/signalbox-ai/signalbox/providers/all"
@@ -32,26 +39,56 @@ import (
 	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
+// look reads the store of a configuration, where it has one that can be reached; w is told what of it cannot be used. The
+// warnings say why it could not be read: who decides then decides as if it were empty.
+func look(ctx context.Context, cfg *config.Config, w io.Writer) (*control.Control, config.Warnings) {
+	const patience = 5 * time.Second
+	ctx, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	log, err := telemetry.NewLogger(w, "text", "warn")
+	if err != nil {
+		return nil, nil
+	}
+	c, err := control.Look(ctx, cfg, all.Kinds(), log)
+	if err != nil {
+		return nil, config.Warnings{cfg.Fault("store", "the store cannot be read here, and counts as empty: its keys, templates and budgets, and how experiments stand, are not known: "+err.Error())}
+	}
+	return c, nil
+}
+
+// fresh reports whether a store is a file that is not there yet.
+func fresh(address string) bool {
+	path, file := strings.CutPrefix(address, "sqlite:")
+	_, err := os.Stat(path)
+	return file && errors.Is(err, fs.ErrNotExist)
+}
+
 // Check does everything with a configuration that New does but serve: it reads it, fetches its secrets and
-// makes its providers. What no request or no target can meet is returned beside.
-func Check(ctx context.Context, path string) (*config.Config, config.Warnings, error) {
+// makes its providers, and reads the templates of its store. What no request or no target can meet is returned beside; w is told
+// what of the store cannot be used.
+func Check(ctx context.Context, path string, w io.Writer) (*config.Config, config.Warnings, error) {
 	cfg, err := Load(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := (&builder{kinds: all.Kinds(), mock: nowhere()}).snapshot(ctx, cfg, nil)
+	kept, unread := look(ctx, cfg, w)
+	defer kept.Close()
+	if at, _ := cfg.StoreAddress(ctx); fresh(at) {
+		unread = nil // the first start makes it
+	}
+	s, err := (&builder{kinds: all.Kinds(), mock: nowhere(), control: kept}).snapshot(ctx, cfg, nil)
 	if err != nil {
 		return cfg, nil, err
 	}
 	exchange.New(s, exchange.Options{}) // which finds what is known of targets
-	return cfg, idle.Find(cfg, idle.Facts{About: s.About, Speaks: func(t *routing.Target, op llm.Op) bool {
+	return cfg, append(unread, idle.Find(cfg, idle.Facts{About: s.About, Templates: s.Templates, Speaks: func(t *routing.Target, op llm.Op) bool {
 		for client := range s.Servers {
 			if s.Speaks(t, op, client) {
 				return true
 			}
 		}
 		return false
-	}}), nil
+	}})...), nil
 }
 
 // CheckTemplate says what is wrong with a version of a template that is not in the folder of a configuration yet.
@@ -63,9 +100,10 @@ func CheckTemplate(config, path string) error {
 	return cfg.CheckTemplate(path, all.Kinds())
 }
 
-// Deciding returns exchanges that decide by the configuration at path, as of a time and by a seed, and send nothing. No
-// secret is fetched, and nothing is known of the targets' health.
-func Deciding(ctx context.Context, path string, now time.Time, seed uint64) (*exchange.Core, error) {
+// Deciding returns exchanges that decide by the configuration at path and by what its store has, as of a time and by a seed, and
+// send nothing. No secret is fetched but where the store is, and nothing is known of the targets' health. w is told why the store
+// could not be read, and what of it cannot be used.
+func Deciding(ctx context.Context, path string, now time.Time, seed uint64, w io.Writer) (*exchange.Core, error) {
 	cfg, err := Load(path)
 	if err != nil {
 		return nil, err
@@ -74,27 +112,36 @@ func Deciding(ctx context.Context, path string, now time.Time, seed uint64) (*ex
 	if err != nil {
 		return nil, err
 	}
-	s, err := (&builder{kinds: all.Kinds(), mock: nowhere(), count: counting.New(set), dry: true}).snapshot(ctx, cfg, nil)
+	kept, unread := look(ctx, cfg, w)
+	defer kept.Close()
+	fmt.Fprint(w, unread.Report())
+	s, err := (&builder{kinds: all.Kinds(), mock: nowhere(), count: counting.New(set), dry: true, control: kept, access: access.Live{Issued: kept.Issued()}}).snapshot(ctx, cfg, nil)
 	if err != nil {
 		return nil, err
 	}
 	s.Version, _, _ = strings.Cut(s.Version, "-") // it is of no process
-	return exchange.New(s, exchange.Options{Now: func() time.Time { return now }, Seed: func() uint64 { return seed }}), nil
+	return exchange.New(s, exchange.Options{Now: func() time.Time { return now }, Seed: func() uint64 { return seed }, Board: kept.Board()}), nil
 }
 
-// Ways returns what makes the configuration at path ready for a backtest, each time with a health of targets of its own.
-func Ways(ctx context.Context, path string) (func() (*backtest.Ways, error), error) {
+// Ways returns what makes the configuration at path ready for a backtest, each time with a health of targets of its own. w is
+// told why its store could not be read.
+func Ways(ctx context.Context, path string, w io.Writer) (func() (*backtest.Ways, error), error) {
 	cfg, err := Load(path)
 	if err != nil {
 		return nil, err
 	}
+	kept, unread := look(ctx, cfg, w)
+	defer kept.Close()
+	fmt.Fprint(w, unread.Report())
+	prompts := kept.Prompts(cfg)
+	pinned := func(tags map[string]string) string { return prompts.Route(tags[template.Tag]) }
 	open := func() (*backtest.Ways, error) {
 		s, err := (&builder{kinds: all.Kinds(), mock: nowhere(), dry: true}).snapshot(ctx, cfg, nil)
 		if err != nil {
 			return nil, err
 		}
 		exchange.New(s, exchange.Options{}) // which binds the snapshot to a health of its own
-		return &backtest.Ways{Table: s.Table, About: s.About, Speaks: func(t *routing.Target, op llm.Op, client string) bool {
+		return &backtest.Ways{Table: s.Table, About: s.About, Pinned: pinned, Speaks: func(t *routing.Target, op llm.Op, client string) bool {
 			return s.Speaks(t, op, dialect.Name(client))
 		}}, nil
 	}

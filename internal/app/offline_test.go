@@ -1,7 +1,10 @@
 package app
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +17,8 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/store"
+	"github.com/signalbox-ai/signalbox/internal/testkit/servers"
 	"github.com/signalbox-ai/signalbox/providers"
 )
 
@@ -48,7 +53,7 @@ func TestWhatIsExplainedIsWhatIsDone(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for seed := range uint64(6) {
-		core, err := Deciding(t.Context(), file, time.Unix(1_800_000_000, 0), seed)
+		core, err := Deciding(t.Context(), file, time.Unix(1_800_000_000, 0), seed, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +116,7 @@ func TestReplicasNameTheirConfigurationAlike(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		core, err := Deciding(t.Context(), file, time.Unix(0, 0), 1)
+		core, err := Deciding(t.Context(), file, time.Unix(0, 0), 1, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,5 +128,107 @@ func TestReplicasNameTheirConfigurationAlike(t *testing.T) {
 	}
 	if a, b := version(text), version(strings.Replace(text, "5", "6", 1)); a == b {
 		t.Errorf("an option of a policy changes nothing: %s", a)
+	}
+}
+
+// fillStore makes a store that has a template that names a route, one with the name of an alias, a key bounded to that
+// route and one that is not, and a promoted experiment.
+func fillStore(t *testing.T, address string) {
+	t.Helper()
+	s, err := store.Open(t.Context(), address, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var secrets [2]string
+	for i := range secrets {
+		if secrets[i], err = auth.Generate("test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sealed := auth.NewDirectory()
+	const body = "messages: [ { role: user, content: Hi } ]\n"
+	if err := s.Change(t.Context(), store.Actor{Name: "test"}, func(tx *store.Tx) error {
+		_, one := tx.CreateTemplateVersion(&store.TemplateVersion{Name: "reply", Body: "route: aside\n" + body})
+		_, two := tx.CreateTemplateVersion(&store.TemplateVersion{Name: "smart", Body: "model: a\n" + body})
+		return errors.Join(one, two,
+			tx.CreateOrganization(&store.Organization{Name: "acme"}),
+			tx.CreateKey(&store.Key{Name: "issued", Organization: "acme", Scope: store.Scope{Routes: []string{"aside"}}}, secrets[0], sealed.Digest(secrets[0])),
+			tx.CreateKey(&store.Key{Name: "wide", Organization: "acme"}, secrets[1], sealed.Digest(secrets[1])),
+			tx.BeginExperiment(&store.Experiment{Name: "try", State: "promoted", Arm: "other"}),
+		)
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const beside = `
+providers: [ { name: mock, kind: mock } ]
+aliases: { smart: a }
+routes:
+  - { name: all, match: { models: [ a ] }, targets: [ mock/echo ] }
+  - { name: aside, match: { models: [ a ], headers: { x-kind: fine } }, targets: [ mock/text ] }
+experiments: [ { name: try, route: all, arms: [ { name: now, weight: 1 }, { name: other, weight: 1, targets: [ mock/json ] } ] } ]
+store: `
+
+// TestWhatTheStoreHasCounts decides without the service by what its store has, on both engines; nothing is written there.
+func TestWhatTheStoreHasCounts(t *testing.T) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			dir := t.TempDir()
+			address := "sqlite:" + filepath.Join(dir, "s.db")
+			if engine == "postgres" {
+				address = servers.StartPostgres(t).Database()
+			}
+			file := filepath.Join(dir, "signalbox.yaml")
+			if err := os.WriteFile(file, []byte(beside+address+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			decide := func(body, key string) (routed, said string) {
+				t.Helper()
+				var w bytes.Buffer
+				core, err := Deciding(t.Context(), file, time.Unix(1_800_000_000, 0), 1, &w)
+				if err != nil {
+					t.Fatal(err)
+				}
+				who, _ := core.Snapshot().Keys.Assume(key)
+				head := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/v1/chat/completions"}, {Name: "content-type", Value: "application/json"}}
+				return fmt.Sprint(explained(core.Explain(t.Context(), head, []byte(body), who))), w.String()
+			}
+			const named, plain = `{"model":"reply"}`, `{"model":"a","messages":[{"role":"user","content":"Hi"}]}`
+			if _, said := decide(plain, ""); !strings.Contains(said, "the store cannot be read here, and counts as empty") {
+				t.Errorf("of a store that is not there it says %q", said)
+			}
+			if _, warned, err := Check(t.Context(), file, io.Discard); err != nil || strings.Contains(warned.Report(), "the store cannot be read") != (engine == "postgres") || !strings.Contains(warned.Report(), "no request takes the route") {
+				t.Errorf("of a store that is not there it warns: %s, %v", warned.Report(), err)
+			}
+			fillStore(t, address)
+			routed, said := decide(named, "issued")
+			if !strings.HasPrefix(routed, "[aside mock/text ") || strings.Contains(said, "cannot be read") {
+				t.Errorf("it takes %s, and says %s", routed, said)
+			}
+			if !strings.Contains(said, "a template of the store is not used: the configuration has its name") {
+				t.Errorf("of a hidden template it says %q", said)
+			}
+			if routed, _ = decide(plain, "issued"); strings.HasPrefix(routed, "[all") {
+				t.Errorf("a key of the store takes a route beyond its scope: %s", routed)
+			}
+			if routed, _ = decide(plain, "wide"); !strings.HasPrefix(routed, "[all mock/json ") {
+				t.Errorf("the arm that is promoted does not count: %s", routed)
+			}
+			if routed, _ = decide(plain, ""); !strings.HasPrefix(routed, "[unauthenticated") {
+				t.Errorf("without a key: %s", routed)
+			}
+			if _, warned, err := Check(t.Context(), file, io.Discard); err != nil || len(warned) > 0 {
+				t.Errorf("a route that a template of the store names is said to be idle: %s, %v", warned.Report(), err)
+			}
+			open, err := Ways(t.Context(), file, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w, err := open(); err != nil || w.Pinned(map[string]string{"template": "reply@1"}) != "aside" || w.Pinned(map[string]string{"template": "reply@2"})+w.Pinned(nil) != "" {
+				t.Errorf("a backtest does not know the template's route: %v", err)
+			}
+		})
 	}
 }

@@ -77,7 +77,7 @@ type Request struct {
 }
 
 // Assume returns the identity of the client with a key of a name or id, as if it had presented it, to explain what would
-// become of its requests; where everybody is let in, it is everybody's. Keys of a store are not looked for.
+// become of its requests; where everybody is let in, it is everybody's. Of keys of a store that share a name, in several organizations, none is meant by it.
 func (g *Gate) Assume(name string) (Identity, bool) {
 	switch {
 	case g == nil:
@@ -90,7 +90,22 @@ func (g *Gate) Assume(name string) (Identity, bool) {
 			return Identity{key: k}, true
 		}
 	}
-	return Identity{}, false
+	if name == "" {
+		return Identity{}, false
+	}
+	var named []*Key
+	for _, k := range g.Issued.All() {
+		if k.ID == name {
+			return Identity{key: k}, true
+		}
+		if k.Name == name {
+			named = append(named, k)
+		}
+	}
+	if len(named) != 1 {
+		return Identity{}, false
+	}
+	return Identity{key: named[0]}, true
 }
 
 // Names returns the names of the keys that the gate was made with, in order.

@@ -28,6 +28,7 @@ type Ways struct {
 	Table  *routing.Table
 	About  func(provider, model, like string) *routing.About
 	Speaks func(t *routing.Target, op llm.Op, dialect string) bool // whether the target can do such a request at all
+	Pinned func(tags map[string]string) string                     // the route that the template of an exchange takes, by its tags; "" or a nil Pinned: the one that it matches
 }
 
 // Options of a backtest. Zero fields get what is usual.

@@ -198,16 +198,25 @@ func (r *replay) moves() bool {
 	return false
 }
 
+// route returns the route that takes the exchange at hand, or why none does.
+func (r *replay) route() (found *routing.Route, lacks string) {
+	if r.ways.Pinned != nil {
+		if name := r.ways.Pinned(r.view.Tags); name != "" {
+			return r.ways.Table.Route(name), "there is no route " + name + ", which a template names"
+		}
+	}
+	found, lacks = r.ways.Table.Find(&r.view, nil)
+	if lacks == "" {
+		return found, "no route takes the model " + r.view.Asked
+	}
+	return found, "no route takes the request: the last asks for other " + lacks
+}
+
 // one decides an exchange, and finds what came of it.
 func (r *replay) one() outcome {
 	r.see()
-	route, lacks := r.ways.Table.Find(&r.view, nil)
+	route, lacks := r.route()
 	if route == nil {
-		if lacks == "" {
-			lacks = "no route takes the model " + r.view.Asked
-		} else {
-			lacks = "no route takes the request: the last asks for other " + lacks
-		}
 		return r.none(lacks)
 	}
 	route, _ = route.Assigned(&r.view, nil)

@@ -86,6 +86,29 @@ func Open(ctx context.Context, cfg *config.Config, kinds *providers.Registry, lo
 	return c, nil
 }
 
+// Look reads the store that the configuration names beside the service that works with it, for who decides without one: its
+// keys, which nobody can prove here, its templates, budgets, and how experiments stand. Nothing is written, and no secret fetched but where the store is. nil: there is
+// no store. It cannot be run, and serves nothing.
+func Look(ctx context.Context, cfg *config.Config, kinds *providers.Registry, log *slog.Logger) (*Control, error) {
+	if !cfg.Stores() {
+		return nil, nil
+	}
+	c := &Control{log: log, prompts: prompts{kinds: kinds}, config: func() *config.Config { return cfg }, issued: auth.NewDirectory()}
+	address, err := cfg.StoreAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.store, err = store.Open(ctx, address, store.Options{ReadOnly: true}); err != nil {
+		return nil, err
+	}
+	c.follow = &store.Follower{Store: c.store, Issued: c.issued, Log: log}
+	if err := errors.Join(c.follow.Load(ctx), c.stand(ctx), c.stock(ctx, cfg)); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
 // fault places an error in the file.
 func fault(cfg *config.Config, path string, err error) error {
 	return config.Errors{cfg.Fault(path, err.Error())}

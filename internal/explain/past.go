@@ -13,6 +13,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog/ability"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/routing/match"
@@ -45,6 +46,11 @@ func Past(s *exchange.Snapshot, rec *ledger.Record, now time.Time) *Report {
 	}
 	p.see(op)
 	r.Request = p.request()
+	if pinned := s.Templates.Route(rec.Tags[template.Tag]); pinned != "" {
+		p.pinned(r, pinned)
+		p.compare(r)
+		return r
+	}
 	for route, why := range s.Table.Explain(&p.view, p.may) {
 		r.Routes = append(r.Routes, Route{route.Name, why == "", why})
 	}
@@ -62,6 +68,17 @@ func Past(s *exchange.Snapshot, rec *ledger.Record, now time.Time) *Report {
 	}
 	p.compare(r)
 	return r
+}
+
+// pinned decides with the route that the template of the exchange names.
+func (p *past) pinned(r *Report, name string) {
+	route := p.snap.Table.Route(name)
+	if route == nil || p.may != nil && !p.may(route) {
+		r.Refused = &Fault{Code: llm.CodeNotFound.String(), Message: "the route " + name + " of its template does not exist, or its key may not use it", Param: "model"}
+		return
+	}
+	r.Routes = append(r.Routes, Route{Name: name, Takes: true})
+	p.plan(r, route)
 }
 
 // past is what a record tells a decision.
@@ -98,10 +115,10 @@ func (p *past) see(op llm.Op) {
 	if r.Who.Key == "" {
 		return
 	}
-	if who, ok := p.snap.Keys.Assume(r.Who.Key); ok {
+	if who, ok := p.snap.Keys.Assume(cmp.Or(r.Who.KeyID, r.Who.Key)); ok {
 		p.may = func(to *routing.Route) bool { return who.Scope().Route(to.Name) }
 	} else {
-		p.lacks("the scope of its key, which is not one of the configuration")
+		p.lacks("the scope of its key, which is not there any more")
 	}
 }
 

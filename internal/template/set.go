@@ -166,6 +166,19 @@ func (s *Set) Find(name, version string) (v *Version, known bool) {
 	return e.find(n), true
 }
 
+// Route returns the route that a version, as NAME@NUMBER, takes in place of what its model matches; "": it names none, or there is
+// no such version.
+func (s *Set) Route(version string) string {
+	name, number, _ := strings.Cut(version, "@")
+	if !s.Has(name) || number == "" {
+		return ""
+	}
+	if v, _ := s.Find(name, number); v != nil {
+		return v.Route
+	}
+	return ""
+}
+
 // Pinned returns the labels that were set, by template: not those that hold by themselves. They are the caller's own.
 func (s *Set) Pinned() map[string]Labels {
 	out := map[string]Labels{}

@@ -20,10 +20,11 @@ import (
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
-// Facts are what is known of targets.
+// Facts are what is known beside the configuration.
 type Facts struct {
-	About  func(provider, model, like string) *routing.About
-	Speaks func(t *routing.Target, op llm.Op) bool // whether it has an endpoint for an operation, in any dialect
+	About     func(provider, model, like string) *routing.About
+	Speaks    func(t *routing.Target, op llm.Op) bool // whether it has an endpoint for an operation, in any dialect
+	Templates *template.Set                           // that requests can name; nil: there are none
 }
 
 // finder looks through a configuration.
@@ -108,7 +109,7 @@ func (f *finder) experiments() {
 // shadows returns the routes before the i-th that together take every request that it could take; none: it takes some.
 func (f *finder) shadows(i int) (by []string) {
 	r := &f.Routes[i]
-	if r.ClientHeaders.Route || slices.ContainsFunc(f.Prompts().Versions(), func(v *template.Version) bool { return v.Route == r.Name }) {
+	if r.ClientHeaders.Route || slices.ContainsFunc(f.Facts.Templates.Versions(), func(v *template.Version) bool { return v.Route == r.Name }) {
 		return nil // it is taken by its name, too
 	}
 	for _, m := range names(&r.Match) {
