@@ -9,13 +9,17 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/auth/pass"
+	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/experiment/shadow"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/override"
+	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/memory"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -77,11 +81,9 @@ func planned(t *testing.T, c *exchange.Core, path, body string, more ...provider
 	return body, k
 }
 
-func hot(v float64) *float64 { return &v }
-
 // TestAnArmsParametersCount: in every dialect, on the path that the request takes anyway.
 func TestAnArmsParametersCount(t *testing.T) {
-	p := &override.Parameters{Temperature: hot(0.2), MaxTokens: 500, Stop: []string{"END"}}
+	p := &override.Parameters{Temperature: new(0.2), MaxTokens: 500, Stop: []string{"END"}}
 	for _, c := range []struct {
 		kind, model, path string
 		body, want        string // members that are sent
@@ -129,7 +131,7 @@ func TestWhatDecidesSeesAnArmsParameters(t *testing.T) {
 // TestCopiesHaveTheirArmsParameters, and what is copied has not.
 func TestCopiesHaveTheirArmsParameters(t *testing.T) {
 	passes := pass.New(secret.Value{})
-	core := changing(t, "openai", "gpt-4.1", &override.Change{Parameters: &override.Parameters{Temperature: hot(0.2)}}, exchange.Options{Passes: passes, Shadows: shadow.New(shadow.Params{Passes: passes, Count: func(string, shadow.Result) {}})})
+	core := changing(t, "openai", "gpt-4.1", &override.Change{Parameters: &override.Parameters{Temperature: new(0.2)}}, exchange.Options{Passes: passes, Shadows: shadow.New(shadow.Params{Passes: passes, Count: func(string, shadow.Result) {}})})
 	const body = `{"model":"smart","messages":[]}`
 	if got, k := planned(t, core, "/v1/chat/completions", strings.Replace(body, "[]", `[{"role":"user","content":"x"}]`, 1)); strings.Contains(got, "temperature") || k.Rules.Arm != "x/control" {
 		t.Errorf("the arm %s sends %s", k.Rules.Arm, got)
@@ -158,7 +160,7 @@ func worded(t *testing.T, may ...string) func(*exchange.Snapshot, *routing.Trial
 			return f
 		}
 		warm := file("Warm.")
-		warm.Parameters.Temperature = hot(1)
+		warm.Parameters.Temperature = new(1.0)
 		s.Templates = template.NewSet([]template.Source{
 			{Name: "support", Number: 1, File: file("First.")}, {Name: "support", Number: 2, File: warm}, {Name: "support", Number: 3, File: file("Third, {{name}}.", "name")}, {Name: "other", Number: 1, File: file("Other.")},
 		}, map[string]template.Labels{"support": {"production": 1, "next": 2}})
@@ -189,9 +191,9 @@ func TestAnArmHasAVersionOfATemplate(t *testing.T) {
 		"by label":                       {override.Change{Version: "next"}, nil, ask("support"), `"temperature":1`, "x/new", "support@2", ""},
 		"by the label that a name means": {override.Change{Version: "2"}, nil, ask("support@production"), "Warm.", "x/new", "support@2", ""},
 		"named by a member":              {override.Change{Version: "2"}, nil, `{"model":"smart","template":"support","messages":[{"role":"user","content":"x"}]}`, "Warm.", "x/new", "support@2", ""},
-		"with parameters, which go before the version": {override.Change{Version: "2", Parameters: &override.Parameters{Temperature: hot(0.5)}}, nil, ask("support"), `"temperature":0.5`, "x/new", "support@2", ""},
+		"with parameters, which go before the version": {override.Change{Version: "2", Parameters: &override.Parameters{Temperature: new(0.5)}}, nil, ask("support"), `"temperature":0.5`, "x/new", "support@2", ""},
 		"the version that it is anyway":                {override.Change{Version: "1"}, nil, ask("support"), "First.", "x/new", "support@1", ""},
-		"parameters alone":                             {override.Change{Parameters: &override.Parameters{Temperature: hot(0.5)}}, nil, ask("support"), `"temperature":0.5`, "x/new", "support@1", ""},
+		"parameters alone":                             {override.Change{Parameters: &override.Parameters{Temperature: new(0.5)}}, nil, ask("support"), `"temperature":0.5`, "x/new", "support@1", ""},
 		"a request that chooses its version":           {override.Change{Version: "2"}, nil, ask("support@1"), "First.", "", "support@1", ""},
 		"a request that chooses its label":             {override.Change{Version: "1"}, nil, ask("support@next"), "Warm.", "", "support@2", ""},
 		"a request of another template":                {override.Change{Version: "2"}, nil, ask("other"), "Other.", "", "other@1", ""},
@@ -259,5 +261,25 @@ func TestAnArmIsExplained(t *testing.T) {
 	d := core.Explain(t.Context(), h, []byte(`{"model":"support","messages":[{"role":"user","content":"x"}]}`), auth.Identity{})
 	if d.Arm != "x/new" || d.Tags[template.Tag] != "support@2" || d.Refused != nil {
 		t.Errorf("arm %q, tags %v, %v", d.Arm, d.Tags, d.Refused)
+	}
+}
+
+// TestLimitsGoByAnArmsParameters: what is reserved is what the arm's answer can have, whatever the client allows.
+func TestLimitsGoByAnArmsParameters(t *testing.T) {
+	money := &quota.Budget{ID: "money", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.Money, Limit: 1_000_000_000, Window: life()}
+	store := memory.New(memory.Params{})
+	core := changing(t, "openai", "gpt-4o", &override.Change{Parameters: &override.Parameters{MaxTokens: 500}}, exchange.Options{}, func(s *exchange.Snapshot, _ *routing.Trial) {
+		s.Providers["there"].Models = catalog.NewDeployment("openai", nil)
+		s.Meter, s.Limits = metering.New(metering.Params{Store: store}), everybody{money}
+	})
+	for n, said := range []string{"", `"max_tokens":16000,`, `"max_completion_tokens":3,`} {
+		got, _ := planned(t, core, "/v1/chat/completions", `{`+said+`"model":"smart","messages":[{"role":"user","content":"x"}]}`)
+		if !strings.Contains(got, `_tokens":500`) {
+			t.Errorf("%s: it sends %s", said, got)
+		}
+		each := int64(500 * 10_000) // nano-USD of what gpt-4o may answer, after a prompt of some bytes
+		if c := counters(t, store, money); c.Reserved < each*int64(n+1) || c.Reserved > each*int64(n+1)*11/10 {
+			t.Errorf("%s: %d nano-USD are reserved for %d requests", said, c.Reserved, n+1)
+		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // chat is https://platform.openai.com/docs/api-reference/chat/create.
 func (w *writer) chat(p *Parameters) {
-	w.sampling(p, w.set, "temperature", "top_p", 2)
+	w.sampling(p, w.set, "top_p", 2)
 	most := "max_completion_tokens"
 	if old, _ := w.get("max_tokens"); old != nil { // deprecated; what the client names is what its provider knows
 		if current, _ := w.get(most); current != nil && p.MaxTokens > 0 {
@@ -53,14 +53,14 @@ func schema(p *Parameters, bare bool) []byte {
 
 // completions is https://platform.openai.com/docs/api-reference/completions/create.
 func (w *writer) completions(p *Parameters) {
-	w.sampling(p, w.set, "temperature", "top_p", 2)
+	w.sampling(p, w.set, "top_p", 2)
 	limit(p, w.set, "max_tokens", "stop")
 	w.lacks(p, "tool_choice", "reasoning_effort", "response_format")
 }
 
 // responses is https://platform.openai.com/docs/api-reference/responses/create.
 func (w *writer) responses(p *Parameters) {
-	w.sampling(p, w.set, "temperature", "top_p", 2)
+	w.sampling(p, w.set, "top_p", 2)
 	limit(p, w.set, "max_output_tokens", "")
 	w.lacks(p, "stop")
 	if p.Effort != "" {
@@ -100,7 +100,7 @@ func effortOf(word string) effort {
 
 // messages is https://docs.claude.com/en/api/messages.
 func (w *writer) messages(p *Parameters) {
-	w.sampling(p, w.set, "temperature", "top_p", 1)
+	w.sampling(p, w.set, "top_p", 1)
 	limit(p, w.set, "max_tokens", "stop_sequences")
 	w.claude(p)
 	switch w.choice(p) {
@@ -156,7 +156,7 @@ func (w *writer) claude(p *Parameters) {
 func (w *writer) gemini(p *Parameters) {
 	const at = "generationConfig"
 	put := func(name string, raw []byte) { w.in(at, name, raw) }
-	w.sampling(p, put, "temperature", "topP", 2)
+	w.sampling(p, put, "topP", 2)
 	limit(p, put, "maxOutputTokens", "stopSequences")
 	if p.Effort != "" {
 		w.thinking(p)
@@ -226,7 +226,7 @@ func (w *writer) thinking(p *Parameters) {
 // converse is https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html.
 func (w *writer) converse(p *Parameters) {
 	put := func(name string, raw []byte) { w.in("inferenceConfig", name, raw) }
-	w.sampling(p, put, "temperature", "topP", 1)
+	w.sampling(p, put, "topP", 1)
 	limit(p, put, "maxTokens", "stopSequences")
 	w.lacks(p, "reasoning_effort") // each family of models has its own
 	tools, _ := w.get("toolConfig")
@@ -253,7 +253,7 @@ func (w *writer) converse(p *Parameters) {
 
 // cohere is https://docs.cohere.com/reference/chat.
 func (w *writer) cohere(p *Parameters) {
-	w.sampling(p, w.set, "temperature", "p", 1)
+	w.sampling(p, w.set, "p", 1)
 	limit(p, w.set, "max_tokens", "stop_sequences")
 	switch {
 	case p.Effort == "":

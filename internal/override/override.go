@@ -187,12 +187,12 @@ func list(all []string) []byte {
 }
 
 // sampling sets temperature and top_p by way of put. most is the highest temperature of the dialect.
-func (w *writer) sampling(p *Parameters, put func(name string, raw []byte), temperature, top string, most float64) {
+func (w *writer) sampling(p *Parameters, put func(name string, raw []byte), top string, most float64) {
 	if t := p.Temperature; t != nil {
 		if *t > most {
 			w.lose("temperature", "the highest here is "+string(number(most))+", which is sent")
 		}
-		put(temperature, number(min(*t, most)))
+		put("temperature", number(min(*t, most)))
 	}
 	if p.TopP != nil {
 		put(top, number(*p.TopP))

@@ -17,8 +17,6 @@ import (
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
-func hot(v float64) *float64 { return &v }
-
 // apply changes a body, and returns it with the names of what was lost.
 func apply(t interface{ Fatalf(string, ...any) }, p *override.Parameters, d dialect.Name, body string, facts catalog.Facts) (changed string, lost []string) {
 	doc, err := jsonx.Scan([]byte(body))
@@ -37,7 +35,7 @@ func apply(t interface{ Fatalf(string, ...any) }, p *override.Parameters, d dial
 }
 
 func TestParametersStandInTheClientsDialect(t *testing.T) {
-	sampled := override.Parameters{Temperature: hot(0.2), TopP: hot(0.9), MaxTokens: 300, Stop: []string{"END"}}
+	sampled := override.Parameters{Temperature: new(0.2), TopP: new(0.9), MaxTokens: 300, Stop: []string{"END"}}
 	strict := true
 	schema := override.Parameters{Format: template.Format{Type: "schema", Schema: template.JSON(`{"type":"object"}`), Strict: &strict}}
 	typed := func(kind string) override.Parameters { return override.Parameters{Format: template.Format{Type: kind}} }
@@ -72,7 +70,7 @@ func TestParametersStandInTheClientsDialect(t *testing.T) {
 		{"schema beside a verbosity", dialect.OpenAIResponses, schema, dull, `{"text":{"verbosity":"low"}}`, `{"text":{"verbosity":"low","format":{"type":"json_schema","name":"answer","schema":{"type":"object"},"strict":true}}}`, ""},
 
 		{"in place", dialect.AnthropicMessages, sampled, dull, `{"model":"m","max_tokens":5}`, `{"model":"m","max_tokens":300,"temperature":0.2,"top_p":0.9,"stop_sequences":["END"]}`, ""},
-		{"too hot", dialect.AnthropicMessages, override.Parameters{Temperature: hot(1.5)}, dull, `{"model":"m"}`, `{"model":"m","temperature":1}`, "temperature"},
+		{"too hot", dialect.AnthropicMessages, override.Parameters{Temperature: new(1.5)}, dull, `{"model":"m"}`, `{"model":"m","temperature":1}`, "temperature"},
 		{"effort of a model that nobody knows", dialect.AnthropicMessages, effort("minimal"), catalog.Facts{}, `{"max_tokens":5}`, `{"max_tokens":5,"output_config":{"effort":"low"}}`, ""},
 		{"effort of one that does not reason", dialect.AnthropicMessages, effort("low"), dull, `{"max_tokens":5}`, `{"max_tokens":5}`, "reasoning_effort"},
 		{"effort within a budget", dialect.AnthropicMessages, effort("medium"), budgets, `{"max_tokens":20000,"thinking":{"type":"enabled","budget_tokens":1024}}`, `{"max_tokens":20000,"thinking":{"type":"enabled","budget_tokens":8192}}`, ""},
@@ -137,10 +135,10 @@ func TestARequestSaysWhatIsSetAndElseWhatItSaid(t *testing.T) {
 		body := bodies[d][rapid.IntRange(0, 1).Draw(t, "body")]
 		var p override.Parameters
 		if rapid.Bool().Draw(t, "temperature") {
-			p.Temperature = hot(float64(rapid.IntRange(0, 10).Draw(t, "t")) / 10)
+			p.Temperature = new(float64(rapid.IntRange(0, 10).Draw(t, "t")) / 10)
 		}
 		if rapid.Bool().Draw(t, "top_p") {
-			p.TopP = hot(float64(rapid.IntRange(1, 9).Draw(t, "p")) / 10)
+			p.TopP = new(float64(rapid.IntRange(1, 9).Draw(t, "p")) / 10)
 		}
 		if rapid.Bool().Draw(t, "max_tokens") {
 			p.MaxTokens = rapid.IntRange(1, 1000).Draw(t, "n")
@@ -198,7 +196,7 @@ func FuzzApply(f *testing.F) {
 	f.Add("openai-responses", `{"reasoning":[],"text":"x"}`)
 	strict := false
 	all := []override.Parameters{
-		{Temperature: hot(1.5), TopP: hot(0.1), MaxTokens: 9, Stop: []string{"\u2028\"", "b"}, ToolChoice: "required", Effort: "high", Format: template.Format{Type: "schema", Schema: template.JSON(`{"a":1}`), Strict: &strict}},
+		{Temperature: new(1.5), TopP: new(0.1), MaxTokens: 9, Stop: []string{"\u2028\"", "b"}, ToolChoice: "required", Effort: "high", Format: template.Format{Type: "schema", Schema: template.JSON(`{"a":1}`), Strict: &strict}},
 		{ToolChoice: "auto", Effort: "none", Format: template.Format{Type: "text"}},
 		{ToolChoice: "none", Effort: "max", Format: template.Format{Type: "json"}},
 	}
