@@ -115,7 +115,8 @@ type Prober struct {
 	other  func(provider, model string) (Target, bool)
 	states map[health.Subject]*state
 	under  int
-	turn   int // that of the targets which is looked at first
+	turn   int       // that of the targets which is looked at first
+	began  time.Time // since when it is known what to probe: what was not asked before is quiet since then
 }
 
 // state is that of a key at a target, or with the key anyKey of the target.
@@ -140,7 +141,7 @@ func New(p Params) *Prober {
 func (p *Prober) Set(r Rules, targets []Target, other func(provider, model string) (Target, bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rules, p.all, p.other = r, targets, other
+	p.rules, p.all, p.other, p.began = r, targets, other, time.Now()
 	for s, st := range p.states {
 		if st.blocked, st.said = (time.Time{}), ""; !st.busy {
 			delete(p.states, s)
@@ -154,14 +155,13 @@ func (p *Prober) Run(ctx context.Context) {
 	defer wg.Wait()
 	t := time.NewTicker(tick)
 	defer t.Stop()
-	began := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		for _, x := range p.due(began, time.Now()) {
+		for _, x := range p.due(time.Now()) {
 			wg.Go(func() { p.probe(ctx, x) })
 		}
 	}
@@ -178,7 +178,7 @@ type job struct {
 }
 
 // due looks at all targets, keeps the trials of those that it probes, and returns what is to be sent now.
-func (p *Prober) due(began, now time.Time) (out []job) {
+func (p *Prober) due(now time.Time) (out []job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.rules.When == Never {
@@ -200,19 +200,19 @@ func (p *Prober) due(began, now time.Time) (out []job) {
 		var well []string
 		for _, key := range t.Keys {
 			at := health.Subject{Provider: t.Provider, Model: t.Model, Key: key}
-			if _, cools := p.p.Known.Rests.Cooling(at, now); cools { // the provider asks for it
-				continue
-			}
+			cools, asked := p.p.Known.Rests.Cooling(at, now) // the provider asks for it
 			switch s := h.Stand(key, now); s.State {
 			case health.Closed, health.Closing:
-				well = append(well, key)
+				if !asked {
+					well = append(well, key)
+				}
 			default:
-				if p.tries(at, h, s, now) {
+				if p.tries(at, h, s, cools, now) {
 					out = append(out, p.begin(job{Target: *t, key: key, at: at, of: h, trial: true}))
 				}
 			}
 		}
-		if key, ok := p.quiet(t, h, well, began, now); ok {
+		if key, ok := p.quiet(t, h, well, now); ok {
 			out = append(out, p.begin(job{Target: *t, key: key, at: health.Subject{Provider: t.Provider, Model: t.Model, Key: anyKey}, of: h}))
 		}
 	}
@@ -221,15 +221,16 @@ func (p *Prober) due(began, now time.Time) (out []job) {
 
 func (p *Prober) known() *health.Targets { return p.p.Known.Targets }
 
-// tries reports whether a key that rests is to be tried now, and keeps its trials while that is for probes.
-func (p *Prober) tries(at health.Subject, h *health.Target, s health.Stand, now time.Time) bool {
+// tries reports whether a key that rests is to be tried now, and keeps its trials while that is for probes. cools is until when
+// the provider asks for rest.
+func (p *Prober) tries(at health.Subject, h *health.Target, s health.Stand, cools, now time.Time) bool {
 	st := p.of(at)
 	switch {
 	case now.Before(st.blocked):
 		h.Keep(at.Key, time.Time{}, now)
 		return false
-	case s.State == health.Open:
-		h.Keep(at.Key, s.Until.Add(grace), now)
+	case s.State == health.Open, cools.After(now):
+		h.Keep(at.Key, slices.MaxFunc([]time.Time{s.Until, cools, now}, time.Time.Compare).Add(grace), now)
 		return false
 	}
 	h.Keep(at.Key, now.Add(grace), now)
@@ -237,7 +238,7 @@ func (p *Prober) tries(at health.Subject, h *health.Target, s health.Stand, now 
 }
 
 // quiet reports whether a target is to be asked though it does not rest, and with which of its keys.
-func (p *Prober) quiet(t *Target, h *health.Target, keys []string, began, now time.Time) (key string, due bool) {
+func (p *Prober) quiet(t *Target, h *health.Target, keys []string, now time.Time) (key string, due bool) {
 	if p.rules.When < Idle || len(keys) == 0 || p.under >= Most {
 		return "", false
 	}
@@ -245,8 +246,8 @@ func (p *Prober) quiet(t *Target, h *health.Target, keys []string, began, now ti
 	if p.rules.When == Always {
 		since = last.At
 	}
-	if since.Before(began) {
-		since = began
+	if since.Before(p.began) {
+		since = p.began
 	}
 	st := p.of(health.Subject{Provider: t.Provider, Model: t.Model, Key: anyKey})
 	if now.Sub(since) < p.rules.Every || st.busy || now.Before(st.blocked) {

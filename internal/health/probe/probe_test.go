@@ -237,6 +237,27 @@ func TestKeysTakeTurns(t *testing.T) {
 	})
 }
 
+// TestWhatTheProviderAsksForIsKept has a breaker whose rest is over long before that which the provider asks for.
+func TestWhatTheProviderAsksForIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway()
+		g.breaks("k")
+		g.known.Rests.Cool(health.Subject{Provider: "p", Key: "k", Model: "m"}, time.Now(), 20*time.Second)
+		h := g.known.Targets.Of("p", "m")
+		g.run(t, Rules{When: Resting, Every: time.Hour, Timeout: time.Second}, 4*time.Second, func(*Prober) {
+			for range 201 {
+				time.Sleep(100 * time.Millisecond)
+				if _, rests := h.Rests("k", 0, time.Now()); !rests {
+					t.Errorf("after %v clients are the trials", time.Since(g.began))
+				}
+			}
+		}, one)
+		if len(g.sent) != 3 || g.at[0] < 20*time.Second {
+			t.Errorf("probes at %v", g.at)
+		}
+	})
+}
+
 func TestOthersHaveTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGateway()
@@ -252,6 +273,21 @@ func TestOthersHaveTheirTurn(t *testing.T) {
 		g.run(t, Rules{When: Resting, Every: time.Hour, Timeout: time.Second}, 5*time.Second, nil, one)
 		if len(g.sent) != 3 {
 			t.Errorf("while nobody says whose turn it is there are probes at %v", g.at)
+		}
+	})
+}
+
+// TestWhatIsNewHasItsTime has a configuration that is read again long after the process began.
+func TestWhatIsNewHasItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway()
+		rules := Rules{When: Idle, Every: 10 * time.Second, Timeout: time.Second}
+		g.run(t, rules, 13*time.Second, func(p *Prober) {
+			time.Sleep(time.Minute)
+			p.Set(rules, []Target{one}, nil)
+		})
+		if len(g.at) != 1 || g.at[0] < 70*time.Second {
+			t.Errorf("probes at %v", g.at)
 		}
 	})
 }
