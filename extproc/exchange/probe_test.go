@@ -93,7 +93,7 @@ func TestAProbeIsTheTrialOfAKey(t *testing.T) {
 	if s := h.Signals(time.Now()); s.Total.P50 != 0 || s.Output != 0 || s.Weight < 2 {
 		t.Errorf("of probes was learnt %+v", s)
 	}
-	if _, last := h.Quiet(time.Now()); last.Key != "two" || last.What != "" {
+	if _, last := h.Quiet(); last.Key != "two" || last.What != "" {
 		t.Errorf("the last probe is %+v", last)
 	}
 }

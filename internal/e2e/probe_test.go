@@ -7,8 +7,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +28,7 @@ type patient struct {
 	clients int    // requests of clients that came
 	harmed  int    // of these, that were not answered
 	probes  int
+	slow    time.Duration  // before a probe is answered
 	asked   []string       // by probes
 	keys    map[string]int // probes, by key
 	headers []string       // that it should not see
@@ -60,7 +63,11 @@ func (p *patient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p.harmed++
 		}
 	}
+	slow := p.slow
 	p.mu.Unlock()
+	if strings.Contains(string(body), `"ping"`) {
+		time.Sleep(slow)
+	}
 	w.Header().Set("content-type", "application/json")
 	if down {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -315,6 +322,60 @@ func TestAListOfModelsIsAsked(t *testing.T) {
 		if a != "GET /v1/models" {
 			t.Errorf("a probe asks %s", a)
 		}
+	}
+}
+
+// TestProbesAreSwitchedByAReload switches them on, which takes a listener that Envoy has not had, and off again. In between
+// Envoy is killed while a probe is under way: the next has the same socket.
+func TestProbesAreSwitchedByAReload(t *testing.T) {
+	t.Parallel()
+	first, second := newPatient(t), newPatient(t)
+	first.slow = 500 * time.Millisecond
+	s := stack.Up(t, probing(first, second, "", ""))
+	probed := func(more int) func() error {
+		_, _, before := first.seen()
+		return func() error {
+			if _, _, n := first.seen(); n < before+more {
+				return fmt.Errorf("%d probes", n-before)
+			}
+			return nil
+		}
+	}
+	s.Rewrite(probing(first, second, "probe: { every: 1s }", ""))
+	stack.Eventually(t, 20*time.Second, "probes", probed(2))
+	kill(t, s)
+	stack.Eventually(t, 30*time.Second, "probes by another Envoy", probed(2))
+	if _, err := os.Stat(s.Dir + "/run/own.sock"); err != nil {
+		t.Error(err)
+	}
+	s.Rewrite(probing(first, second, "probe: none", ""))
+	stack.Eventually(t, 20*time.Second, "they end", func() error {
+		more := probed(1)
+		if time.Sleep(2500 * time.Millisecond); more() == nil {
+			return fmt.Errorf("they go on")
+		}
+		return nil
+	})
+	if got := askR(t, s); got != "first/m 1" {
+		t.Errorf("a client's request: %s", got)
+	}
+}
+
+// kill ends the Envoy that a service runs.
+func kill(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	pid := 0
+	for line := range strings.Lines(s.Log()) {
+		if _, after, ok := strings.Cut(line, "msg=\"envoy runs\""); ok {
+			_, after, _ = strings.Cut(after, "pid=")
+			pid, _ = strconv.Atoi(strings.TrimSpace(after))
+		}
+	}
+	if pid == 0 {
+		t.Fatal("the log names no Envoy")
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -113,6 +113,43 @@ func TestAShadowIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+// TestCopiesGoOnWhenEnvoyIsStartedAgain kills Envoy while copies are under way: they fail, and those that follow reach the next
+// one by the same socket.
+func TestCopiesGoOnWhenEnvoyIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	a, b := newProvider(t, "a"), newProvider(t, "b")
+	yaml := fmt.Sprintf(shadowed, a.url, b.url, t.TempDir(), "20 USD")
+	s := stack.Up(t, strings.Replace(yaml, "targets: [ b/echo ]", "targets: [ b/hang ]", 1))
+	_, key := administer(t, s)
+	awaitKey(t, s.Base, key)
+	for range 3 {
+		post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key).want(t, 200, "Hello")
+	}
+	stack.Eventually(t, 10*time.Second, "all copies are under way", func() error {
+		if n := len(b.Journal()); n != 3 {
+			return fmt.Errorf("%d are", n)
+		}
+		return nil
+	})
+	kill(t, s)
+	stack.Eventually(t, 30*time.Second, "those that were under way have failed, and hold nothing", func() error {
+		if m := s.Metrics(); !strings.Contains(m, `signalbox_shadow_copies_total{arm="copy/next",result="failed"} 3`) || !strings.Contains(m, "signalbox_shadow_held_bytes 0\n") {
+			return fmt.Errorf("%s", linesWith(m, "shadow"))
+		}
+		return nil
+	})
+	s.Rewrite(yaml)
+	stack.Eventually(t, 30*time.Second, "a copy is answered", func() error {
+		if got, err := send(t.Context(), s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key); err != nil || got.status != 200 {
+			return fmt.Errorf("%d, %v", got.status, err)
+		}
+		if m := s.Metrics(); !strings.Contains(m, `signalbox_shadow_copies_total{arm="copy/next",result="answered"}`) {
+			return fmt.Errorf("%s", linesWith(m, "shadow"))
+		}
+		return nil
+	})
+}
+
 // TestShadowsHoldTheirBudget: what may cost more than is left is not sent, and its callers learn nothing of that.
 func TestShadowsHoldTheirBudget(t *testing.T) {
 	t.Parallel()

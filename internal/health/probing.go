@@ -50,25 +50,31 @@ func (t *Target) Keep(key string, until time.Time, now time.Time) {
 	}
 }
 
-// Quiet returns when the last attempt at the target ended, here or, as far as they tell, at another replica, and when the last
-// probe did. Of a target with attempts in flight it is now. Zero: none did.
-func (t *Target) Quiet(now time.Time) (since time.Time, probe Probed) {
+// Quiet returns when an attempt at the target last began or ended, here or, as far as they tell, at another replica, and the
+// last probe. Zero: none did. An attempt of which nothing more is heard is forgotten in time: it may be that the target is well,
+// and who asked is gone.
+func (t *Target) Quiet() (since time.Time, probe Probed) {
 	if t == nil {
 		return since, probe
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	since, probe = t.ended, t.probed
+	since, probe = t.last(), t.probed
 	if o := t.others; o != nil {
 		since = later(since, o.ended)
 		if o.probed.At.After(probe.At) {
 			probe = o.probed
 		}
 	}
-	if t.inFlight.Load() > 0 {
-		since = now
-	}
 	return since, probe
+}
+
+// last is when an attempt last began or ended here. The caller holds the lock.
+func (t *Target) last() time.Time {
+	if n := t.begun.Load(); n > 0 {
+		return later(t.ended, time.Unix(0, n))
+	}
+	return t.ended
 }
 
 // Ill returns the targets with a key that is not closed, by provider and model. Key is "".
@@ -107,7 +113,8 @@ type toldWell struct {
 
 // tellProbes adds what probes found, and when attempts ended. The caller holds the lock.
 func (t *Target) tellProbes(one *toldTarget, now time.Time) {
-	if age := now.Sub(t.ended); !t.ended.IsZero() && age < mostQuiet {
+	if at := t.last(); !at.IsZero() && now.Sub(at) < mostQuiet {
+		age := now.Sub(at)
 		one.Quiet = max(age.Milliseconds(), 1)
 	}
 	if p := &t.probed; !p.At.IsZero() && now.Sub(p.At) < mostQuiet {

@@ -104,7 +104,7 @@ func (t *Targets) All(now time.Time) []Seen {
 				}
 			}
 		}
-		_, s.Probed = h.Quiet(now)
+		_, s.Probed = h.Quiet()
 		slices.SortFunc(s.Keys, func(a, b KeySeen) int { return cmp.Compare(a.Key, b.Key) })
 		out = append(out, s)
 	}

@@ -41,6 +41,7 @@ type Target struct {
 	name
 	shown    atomic.Pointer[shown]
 	inFlight atomic.Int64
+	begun    atomic.Int64                  // when the last attempt began, in Unix nanoseconds; 0: none did
 	stale    atomic.Bool                   // more is learnt than shown
 	change   *atomic.Pointer[func(Change)] // the table's
 
@@ -177,6 +178,7 @@ func (t *Target) begin(key string, now time.Time, anyway bool) bool {
 	p := t.shown.Load()
 	if p == nil || p.closed && len(p.breakers) == 0 {
 		t.inFlight.Add(1)
+		t.begun.Store(now.UnixNano())
 		return true // nobody is at trial
 	}
 	t.mu.Lock()
@@ -192,6 +194,7 @@ func (t *Target) begin(key string, now time.Time, anyway bool) bool {
 		}
 	}
 	t.inFlight.Add(1)
+	t.begun.Store(now.UnixNano())
 	t.mu.Unlock()
 	if changed {
 		t.tell(key, Trying)

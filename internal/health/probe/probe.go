@@ -242,7 +242,7 @@ func (p *Prober) quiet(t *Target, h *health.Target, keys []string, now time.Time
 	if p.rules.When < Idle || len(keys) == 0 || p.under >= Most {
 		return "", false
 	}
-	since, last := h.Quiet(now)
+	since, last := h.Quiet()
 	if p.rules.When == Always {
 		since = last.At
 	}
@@ -325,12 +325,15 @@ func (p *Prober) ask(ctx context.Context, x *job) outcome {
 		return r
 	}
 	for end := time.Now().Add(hearing); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(tick / 10) {
-		if _, last := x.of.Quiet(time.Now()); last.Key == x.key && !last.At.Before(sent) {
+		if _, last := x.of.Quiet(); last.Key == x.key && !last.At.Before(sent) {
 			if last.Harm {
 				return outcome{Result: Failed, wait: tick}
 			}
 			return outcome{Result: Answered, wait: tick}
 		}
+	}
+	if r.Result == Elsewhere && !x.trial { // it is not known here that it is quiet no more
+		r.wait, r.block = x.rules.Every, 0
 	}
 	return r
 }

@@ -212,6 +212,18 @@ func TestWhatNobodyAsksIsProbed(t *testing.T) {
 	}
 }
 
+// TestWhatIsLearntElsewhereIsProbedAsOften has another process hear of all probes.
+func TestWhatIsLearntElsewhereIsProbedAsOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway()
+		g.deaf = true
+		g.run(t, Rules{When: Idle, Every: 10 * time.Second, Timeout: time.Second}, time.Minute, nil, one)
+		if n := len(g.sent); n < 3 || n > 6 || g.results[Elsewhere] != n {
+			t.Errorf("probes at %v: %v", g.at, g.results)
+		}
+	})
+}
+
 // TestKeysTakeTurns has a target of three keys, of which one rests and one is asked by its provider to wait.
 func TestKeysTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
