@@ -2,6 +2,7 @@ package results_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -160,4 +161,50 @@ func TestAnArmThatAlwaysFailsIsStoppedSoon(t *testing.T) {
 			t.Fatalf("%d failures of %d: %q", n, n, got)
 		}
 	})
+}
+
+// TestLooksTakenOftenStopHardlyAny plays canaries that are looked at twenty times: of those that keep the promise nearly as closely as
+// it allows hardly any is stopped, and of those that break it nearly all are.
+func TestLooksTakenOftenStopHardlyAny(t *testing.T) {
+	const canaries, exchanges, every = 60, 1000, 50
+	for name, c := range map[string]struct {
+		failing             float64 // of the second arm; 0.5 % may
+		burns, spends       int     // canaries that are stopped at once, or when their step is over, at most
+		burnsLow, spendsLow int     // and at least
+	}{
+		"as well as is promised": {0.004, 0, 1, 0, 0},
+		"just worse":             {0.006, 0, 4, 0, 0},
+		"16 times as bad":        {0.08, canaries, canaries, canaries * 9 / 10, canaries * 99 / 100},
+	} {
+		burns, spends := 0, 0
+		for i := range canaries {
+			rnd := rand.New(rand.NewPCG(7, uint64(i)))
+			tally := results.New(smaller)
+			tally.Promise(promises(), looked)
+			draw := func(arm string, failing float64) func(int, *ledger.Record) {
+				return func(n int, r *ledger.Record) {
+					r.Who.User = fmt.Sprint(arm, n)
+					if rnd.Float64() < failing {
+						fails(r)
+					}
+				}
+			}
+			own, control := burned("small", exchanges, time.Minute, draw("small", c.failing)), burned("control", exchanges, time.Minute, draw("control", 0.004))
+			stopped := false
+			for n := range exchanges {
+				tally.Add(own[n])
+				tally.Add(control[n])
+				stopped = stopped || (n+1)%every == 0 && tally.Ramp(time.Hour).Burns != ""
+			}
+			if stopped {
+				burns++
+			}
+			if tally.Ramp(time.Hour).Spends != "" {
+				spends++
+			}
+		}
+		if burns > c.burns || spends > c.spends || burns < c.burnsLow || spends < c.spendsLow {
+			t.Errorf("%s: of %d canaries %d are stopped at once, and %d when their step is over", name, canaries, burns, spends)
+		}
+	}
 }
