@@ -383,7 +383,14 @@ func storesEvaluations(t *testing.T, p *place, b block) {
 			must(t, os.WriteFile(filepath.Join(p.dir, "greetings.jsonl"), []byte(lines), 0o600))
 		}
 	}
-	b.text = "export KEY=$key\n" + strings.ReplaceAll(b.text, "--name noon", "--name noon --base-url http://127.0.0.1:8080/v1")
+	// Not the key of a team with a budget of money, which what has no price is not let in under.
+	b.text = `signalbox teams create asking >/dev/null
+export KEY=$(signalbox keys create asking --team asking | sed -n 's/^key: *//p')
+for i in $(seq 100); do
+  curl -s -f http://127.0.0.1:8080/v1/models -H "authorization: Bearer $KEY" >/dev/null && break
+  sleep 0.1
+done
+` + strings.ReplaceAll(b.text, "--name noon", "--name noon --base-url http://127.0.0.1:8080/v1")
 	out := withStore(t, p, b)
 	for _, want := range []string{`mock/echo  3/3 `, `kept as noon in the store of unix:run/control.sock\n`, `(?m)^noon  store  20\S+ \S+  local:\d+ +[0-9a-f]{16}  [0-9a-f]{8} +mock/echo, mock/text$`,
 		`of 3 cases, configuration [0-9a-f]{8}, begun by local:\d+ on`, `noon is deleted from the store of unix:run/control.sock\n`} {
