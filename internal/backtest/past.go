@@ -136,14 +136,14 @@ func (p *past) settle() {
 	if n := len(p.exchanges); n > 0 {
 		all = p.exchanges[n-1].at - p.exchanges[0].at
 	}
-	for i := range p.targets {
+	each(len(p.targets), func(i int) {
 		t := &p.targets[i]
 		t.pause = max(min(all/leastPauses, longestPause), longPause*all/int64(max(len(t.attempts), 1)))
 		t.piece = min(max(len(t.attempts)/leastPieces, 1), longestPiece)
 		for v := range t.cuts {
 			t.cuts[v] = p.changes(t.attempts, changeCosts[v])
 		}
-	}
+	})
 }
 
 // add takes a record up, if its exchange went to a provider by a choice.

@@ -26,28 +26,24 @@ func (p *past) runs(ctx context.Context, ways *Ways, o Options) (first *replay, 
 	all := make([]*replay, o.Runs)
 	all[0] = first
 	var (
-		workers sync.WaitGroup
 		opening sync.Mutex
-		next    atomic.Int64
 		failed  atomic.Bool
 		errs    = make([]error, o.Runs)
 	)
-	for range min(runtime.GOMAXPROCS(0), o.Runs-1) {
-		workers.Go(func() {
-			for n := int(next.Add(1)); n < o.Runs && !failed.Load(); n = int(next.Add(1)) {
-				opening.Lock()
-				w, err := o.Open()
-				opening.Unlock()
-				if err == nil {
-					all[n], err = p.run(ctx, w, o, n, moves && n%keeps != 0)
-				}
-				if errs[n] = err; err != nil {
-					failed.Store(true)
-				}
-			}
-		})
-	}
-	workers.Wait()
+	each(o.Runs-1, func(n int) {
+		if n++; failed.Load() {
+			return
+		}
+		opening.Lock()
+		w, err := o.Open()
+		opening.Unlock()
+		if err == nil {
+			all[n], err = p.run(ctx, w, o, n, moves && n%keeps != 0)
+		}
+		if errs[n] = err; err != nil {
+			failed.Store(true)
+		}
+	})
 	for _, err := range errs {
 		if err != nil {
 			return nil, nil, nil, err
@@ -89,4 +85,18 @@ func (p *past) meet(all []*replay) {
 			r.figures[figures+n] = own[int(r.strangers[name])-known]
 		}
 	}
+}
+
+// each does something for each of n numbers from 0, for as many at a time as there are processors.
+func each(n int, do func(int)) {
+	var workers sync.WaitGroup
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), n) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	workers.Wait()
 }
