@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/app"
@@ -24,7 +25,7 @@ type evalCmd struct {
 	Show evalShowCmd `cmd:"" help:"Show a run again: its table, or each case."`
 	Diff evalDiffCmd `cmd:"" help:"Compare two runs of the same set, case by case."`
 
-	Delete evalDeleteCmd `cmd:"" help:"Delete runs."`
+	Delete evalDeleteCmd `cmd:"" help:"Delete a run."`
 }
 
 // evalForm is how a comparison is written.
@@ -67,7 +68,7 @@ func (c *evalRunCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	began := time.Now()
 	name := c.Name
@@ -79,8 +80,8 @@ func (c *evalRunCmd) Run(s streams) error {
 		return err
 	}
 	err = c.ask(ctx, r, set, page, s.err)
-	if e := page.Close(); e != nil && err == nil {
-		err = e
+	if e := page.Close(); e != nil { // whatever else happened: what is not kept is asked again
+		return fmt.Errorf("%w; go on with --name %s", e, name)
 	}
 	all := len(set) * len(c.Targets)
 	if err != nil && !errors.Is(err, evals.ErrSpent) && ctx.Err() == nil {

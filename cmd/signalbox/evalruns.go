@@ -235,25 +235,22 @@ func (c *evalDiffCmd) Run(s streams) error {
 
 type evalDeleteCmd struct {
 	evalAt
-	Names []string `arg:"" name:"name" help:"The runs: of the store, where a service is named, else of the folder."`
+	Name string `arg:"" help:"The run: of the store, where a service is named, else of the folder."`
 }
 
-// Run deletes runs.
+// Run deletes a run.
 func (c *evalDeleteCmd) Run(s streams) error {
 	b, err := c.store()
+	switch {
+	case err != nil:
+	case b != nil:
+		err = b.Delete(context.Background(), c.Name)
+	default:
+		err = evals.Book{Dir: c.Dir}.Delete(c.Name)
+	}
 	if err != nil {
 		return err
 	}
-	for _, name := range c.Names {
-		if b != nil {
-			err = b.Delete(context.Background(), name)
-		} else {
-			err = evals.Book{Dir: c.Dir}.Delete(name)
-		}
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(s.out, "%s is deleted from %s\n", name, c.place())
-	}
-	return nil
+	_, err = fmt.Fprintf(s.out, "%s is deleted from %s\n", c.Name, c.place())
+	return err
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/explain"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
@@ -79,11 +79,8 @@ func (a *App) api() http.Handler {
 // routes are those of the configuration in use.
 func (a *App) routes() []*routing.Route { return a.core.Snapshot().Table.Routes() }
 
-// version is that of the configuration in use, which is the same in every process that has it.
-func (a *App) version() string {
-	v, _, _ := strings.Cut(a.core.Snapshot().Version, "-")
-	return v
-}
+// version is that of the configuration in use, as the ledger has it.
+func (a *App) version() string { return metering.ConfigOf(a.core.Snapshot().Version) }
 
 // explain decides an exchange of the ledger again by the configuration in use.
 func (a *App) explain(_ context.Context, records []*ledger.Record) *adminv1.ExplainExchangeResponse {

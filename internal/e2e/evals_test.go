@@ -9,10 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/testkit/servers"
 	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
 	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
 	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
@@ -162,5 +164,65 @@ func TestEvaluationsAreKeptInTheStore(t *testing.T) {
 	changes, err := adminv1connect.NewAuditServiceClient(h, "http://local").ListChanges(t.Context(), &v1.ListChangesRequest{Kind: "eval", Object: "default/night"})
 	if err != nil || len(changes.Changes) != 2 || changes.Changes[0].Action != "delete" || strings.Contains(fmt.Sprint(changes), "number") {
 		t.Errorf("the audit log has %v, %v", changes, err)
+	}
+}
+
+// TestARunGoesOnAtAnotherReplica has two processes on one PostgreSQL: what one keeps the other knows, and where both keep one run
+// at once, each outcome is there once.
+func TestARunGoesOnAtAnotherReplica(t *testing.T) {
+	t.Parallel()
+	a := newProvider(t, "a")
+	yaml := fmt.Sprintf("store: %s\nproviders: [ { name: a, kind: mock, base_url: %s } ]\n", servers.StartPostgres(t).Database(), a.url)
+	both := []*replica{newReplica(t, yaml), newReplica(t, yaml)}
+	made, err := both[0].keys.CreateKey(t.Context(), &v1.CreateKeyRequest{Name: "ci", Organization: "default", Role: "owner"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	rigs := make([]*evalRig, len(both))
+	for i, r := range both {
+		rigs[i] = &evalRig{Stack: r.Stack, t: t, dir: dir, env: []string{"SIGNALBOX_ADMIN=" + r.Admin, "SIGNALBOX_ADMIN_TOKEN_FILE=" + dir + "/key", "SIGNALBOX_KEY_REF=file:" + dir + "/key"}}
+		stack.Eventually(t, 20*time.Second, "the key is in effect", func() error {
+			if got := post(t, r.Base+chatPath, `{"model":"a/echo","messages":[]}`, "authorization: Bearer "+made.Secret); got.status == 401 {
+				return fmt.Errorf("%d", got.status)
+			}
+			return nil
+		})
+	}
+	rigs[0].write(dir+"/key", made.Secret)
+	var lines strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&lines, `{"id":"case-%d","prompt":"number %d","expect":{"number":{"value":%d}}}`+"\n", i, i, i)
+	}
+	rigs[0].write(dir+"/set.jsonl", lines.String())
+	eval := func(r *evalRig, name, targets string) *exec.Cmd {
+		return r.command("set.jsonl", "--targets", targets, "--base-url", r.Base+"/v1", "--name", name)
+	}
+
+	before := len(a.Journal())
+	for i, targets := range []string{"a/echo", "a/echo,a/text"} {
+		if out, err := eval(rigs[i], "one", targets).CombinedOutput(); err != nil || !strings.Contains(string(out), "a/echo  20/20") {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	if asked := len(a.Journal()) - before; asked != 40 {
+		t.Errorf("the provider was asked %d times, want 40", asked)
+	}
+	rigs[0].wants([]string{"show", "one"}, "a/echo  20/20", "a/text  0/20", "begun by "+made.Key.Id)
+
+	var wg sync.WaitGroup
+	for _, r := range rigs {
+		wg.Go(func() {
+			if out, err := eval(r, "two", "a/echo,a/slow:20ms+echo").CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	wg.Wait()
+	for _, r := range rigs {
+		if out := r.wants([]string{"show", "two", "--cases", "--json"}, `"case-19"`); strings.Count(out, "\n") != 41 {
+			t.Errorf("there are %d lines:\n%s", strings.Count(out, "\n"), out)
+		}
+		r.wants([]string{"show", "two"}, "a/echo            20/20", "a/slow:20ms+echo  20/20")
 	}
 }

@@ -33,6 +33,7 @@ const (
 	mostWhy     = 2 << 10
 	mostBytes   = 256 << 20 // of a run's outcomes
 	mostRuns    = 10_000    // of an organization
+	mostKept    = 4 << 30   // bytes of all of its runs: with more none begins
 	mostConfigs = 20
 )
 

@@ -21,14 +21,15 @@ import (
 // rig is a store on one of the engines, with an organization and a team.
 type rig struct {
 	*store.Store
-	t   *testing.T
-	now *time.Time
+	t       *testing.T
+	now     *time.Time
+	address string
 }
 
 func open(t *testing.T, address string) *rig {
 	t.Helper()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	r := &rig{t: t, now: &now}
+	r := &rig{t: t, now: &now, address: address}
 	var err error
 	if r.Store, err = store.Open(context.Background(), address, store.Options{Now: func() time.Time { return *r.now }}); err != nil {
 		t.Fatal(err)
@@ -116,6 +117,7 @@ func TestContract(t *testing.T) {
 		"runs are deleted and expire":        ends,
 		"runs are listed by who owns them":   lists,
 		"a run that is too large is bounded": bounded,
+		"a database of before goes up":       goesUp,
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		for name, f := range contract {
@@ -404,4 +406,38 @@ func bounded(t *testing.T, r *rig) {
 		more.Targets = append(more.Targets, fmt.Sprint("t", i))
 	}
 	r.refused(store.Invalid, "targets", func(tx *store.Tx) error { _, err := stored.Begin(tx, more); return err })
+	r.change(func(tx *store.Tx) error {
+		_, err := tx.Exec("UPDATE eval_runs SET bytes = ? WHERE name = 'night'", int64(5)<<30)
+		return err
+	})
+	run.Name = "other"
+	r.refused(store.InUse, "name", func(tx *store.Tx) error { _, err := stored.Begin(tx, run); return err })
+}
+
+// goesUp takes the tables away, as a program of before has left the database, and opens it again.
+func goesUp(t *testing.T, r *rig) {
+	r.change(func(tx *store.Tx) error {
+		for _, q := range []string{"DROP TABLE eval_outcomes", "DROP TABLE eval_runs", "DELETE FROM signalbox_schema WHERE name = 'evals'"} {
+			if _, err := tx.Exec(q); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if _, err := stored.Get(t.Context(), r.Store, "acme", "night"); err == nil {
+		t.Fatal("the tables are there")
+	}
+	again, err := store.Open(t.Context(), r.address, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	r.begin(night())
+	r.add("night", outcome("1", "a/x"))
+	if got, err := stored.Get(t.Context(), again, "acme", "night"); err != nil || got.Outcomes != 1 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := again.Team(t.Context(), "core"); err != nil { // what was there stays
+		t.Error(err)
+	}
 }

@@ -100,6 +100,12 @@ func insert(tx *store.Tx, r *Run) (bool, error) {
 	if n >= mostRuns {
 		return false, fault(store.InUse, "name", "the organization has %d runs, and cannot have more; delete some", n)
 	}
+	if n, err = count(tx, "SELECT coalesce(sum(bytes), 0) FROM eval_runs WHERE organization = ?", r.Organization); err != nil {
+		return false, err
+	}
+	if n >= mostKept {
+		return false, fault(store.InUse, "name", "the organization's runs take %d bytes, and none can begin; delete some", n)
+	}
 	by, now := tx.By()
 	r.Author, r.Began = by.Name, now
 	r.Stamp = store.Stamp{Created: now, Changed: now, Version: 1}
