@@ -93,6 +93,9 @@ func (t *Targets) Ill(now time.Time) (out []Subject) {
 	return out
 }
 
+// mostWord is the length of the name of an error's class at most.
+const mostWord = 32
+
 // mostQuiet is for how long it is told when a target was last asked.
 const mostQuiet = time.Hour
 
@@ -133,7 +136,7 @@ func (l *learnt) hearProbes(o *toldTarget, at time.Time) {
 	if o.Quiet > 0 && o.Quiet < oldest.Milliseconds() {
 		l.ended = later(l.ended, at.Add(-time.Duration(o.Quiet)*time.Millisecond))
 	}
-	if p := o.Probe; p != nil && p.Age >= 0 && p.Age < oldest.Milliseconds() {
+	if p := o.Probe; p != nil && len(p.What) <= mostWord && p.Age >= 0 && p.Age < oldest.Milliseconds() {
 		if when := at.Add(-time.Duration(p.Age) * time.Millisecond); when.After(l.probed.At) {
 			l.probed = Probed{At: when, Key: p.Key, What: p.What, Harm: p.Harm}
 		}
@@ -143,8 +146,8 @@ func (l *learnt) hearProbes(o *toldTarget, at time.Time) {
 // follow closes a breaker, slowly, that probes of another replica have closed, where the first of those began after it
 // opened.
 func (t *Target) follow(o toldWell, age time.Duration, now time.Time) {
-	closed := now.Add(-time.Duration(max(o.Closed, 0))*time.Millisecond - age)
-	if o.Tried < o.Closed || o.Tried > oldest.Milliseconds() || now.Sub(closed) >= rampTime {
+	closed := now.Add(-time.Duration(o.Closed)*time.Millisecond - age)
+	if o.Closed < 0 || o.Tried < o.Closed || o.Tried > oldest.Milliseconds() || now.Sub(closed) >= rampTime {
 		return
 	}
 	t.mu.Lock()

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -160,6 +161,27 @@ func TestWhatProbesCloseClosesEverywhere(t *testing.T) {
 	hear()
 	if s := o.Stand("k", now); s.State != Open {
 		t.Errorf("trials from before it opened close it: %+v", s)
+	}
+}
+
+// TestWhatCannotBeIsNotHeard has summaries of probes that no replica writes.
+func TestWhatCannotBeIsNotHeard(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	for _, one := range []string{
+		`"q":-5`, `"q":99999999999999`, `"x":{"k":"k","a":-1}`, `"x":{"k":"k","c":"` + strings.Repeat("x", 100) + `","a":1}`,
+		`"w":[{"k":"k","t":-1,"l":-2}]`, `"w":[{"k":"k","t":1,"l":2}]`, `"w":[{"k":"k","t":99999999999999,"l":1}]`, `"w":[{"k":"k","t":20000,"l":15000}]`, `"w":[{"k":"none","t":2,"l":1}]`,
+	} {
+		k := known()
+		h := k.Targets.Of("p", "m")
+		open(h, now.Add(-time.Minute))
+		before, _ := h.Quiet()
+		if err := k.Hear([]Heard{{[]byte(`{"v":1,"t":[{"p":"p","m":"m",` + one + `}]}`), time.Second}}, now); err != nil {
+			t.Fatal(err)
+		}
+		since, p := h.Quiet()
+		if s := h.Stand("k", now); s.State != Trying || !since.Equal(before) || !p.At.IsZero() {
+			t.Errorf("%s: it stands as %+v, was asked at %v, and probed %+v", one, s, since, p)
+		}
 	}
 }
 

@@ -190,7 +190,7 @@ func (p *Prober) due(now time.Time) (out []job) {
 			continue
 		}
 		if t, ok := p.other(s.Provider, s.Model); ok {
-			all = append(all[:len(all):len(all)], t)
+			all = append(slices.Clip(all), t)
 		}
 	}
 	p.turn++
