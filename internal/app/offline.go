@@ -81,7 +81,7 @@ func Check(ctx context.Context, path string, w io.Writer) (*config.Config, confi
 		return cfg, nil, err
 	}
 	exchange.New(s, exchange.Options{}) // which finds what is known of targets
-	return cfg, append(unread, idle.Find(cfg, idle.Facts{About: s.About, Templates: s.Templates, Speaks: func(t *routing.Target, op llm.Op) bool {
+	return cfg, append(unread, idle.Find(cfg, idle.Facts{About: s.About, Templates: s.Templates, Stored: kept != nil, Speaks: func(t *routing.Target, op llm.Op) bool {
 		for client := range s.Servers {
 			if s.Speaks(t, op, client) {
 				return true

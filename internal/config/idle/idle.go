@@ -25,6 +25,7 @@ type Facts struct {
 	About     func(provider, model, like string) *routing.About
 	Speaks    func(t *routing.Target, op llm.Op) bool // whether it has an endpoint for an operation, in any dialect
 	Templates *template.Set                           // that requests can name; nil: there are none
+	Stored    bool                                    // Templates has those of the store
 }
 
 // finder looks through a configuration.
@@ -83,6 +84,7 @@ func (f *finder) experiments() {
 		for j := range e.Arms {
 			a, own := &e.Arms[j], f.Routes[n]
 			path := fmt.Sprintf("experiments[%d].arms[%d]", i, j)
+			f.version(path, e.Name, a)
 			if a.Policy == nil && len(a.Targets) == 0 {
 				continue // it is as the route
 			}
@@ -104,6 +106,20 @@ func (f *finder) experiments() {
 			f.warn(path+at, "the arm %q has no target for any request of the route %q: %s", e.Name+"/"+a.Name, e.Route, why)
 		}
 	}
+}
+
+// version looks at the version of a template that an arm has: what files lack is an error, unless the store may have it.
+func (f *finder) version(path, experiment string, a *config.Arm) {
+	if a.Template == "" || !f.Stored {
+		return
+	}
+	name, version, _ := strings.Cut(a.Template, "@")
+	if f.Facts.Templates.Has(name) {
+		if v, _ := f.Facts.Templates.Find(name, version); v != nil {
+			return
+		}
+	}
+	f.warn(path+".template", "the arm %q has %s, which neither files nor the store have: requests are answered without the arm", experiment+"/"+a.Name, a.Template)
 }
 
 // shadows returns the routes before the i-th that together take every request that it could take; none: it takes some.
