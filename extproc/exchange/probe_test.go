@@ -15,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/health/probe"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/all"
@@ -120,6 +121,44 @@ func TestAProbeAsksForTheProvidersList(t *testing.T) {
 	x = c.Begin()
 	if r := x.Head(context.Background(), exchange.Header{{Name: ":method", Value: "GET"}, {Name: ":path", Value: "/v1/models"}}, true); r.Answer == nil || r.Answer.Status != 200 {
 		t.Errorf("a client's list: %+v", r)
+	}
+}
+
+// TestAProbeWaitsForNobody has a provider at its limit, once as its key is well and once as it rests.
+func TestAProbeWaitsForNobody(t *testing.T) {
+	for name, rests := range map[string]bool{"a key that is well": false, "a key that rests": true} {
+		passes := pass.New(secret.Value{})
+		c, targets := probed(t, passes, true)
+		s := *c.Snapshot()
+		s.Line = queue.New(nil, nil)
+		s.Line.Configure(queue.Settings{Most: 9, Bytes: 1 << 20, Waits: queue.Waits(time.Minute, time.Minute, time.Minute, time.Minute), Limits: map[string]queue.Limits{"here": {Parallel: 1}}})
+		c.Swap(&s)
+		began, h := time.Now().Add(-6*time.Second), targets.Of("here", "gpt-5.1")
+		for range 5 {
+			if rests {
+				h.Begin("two", began)
+				h.End(health.Attempt{Key: "two", Code: llm.CodeReset}, began)
+			}
+		}
+		h.Keep("two", time.Now().Add(time.Minute), time.Now())
+		client, status := asked(t, c, hello)
+		if client == nil {
+			t.Fatalf("%s: a client is refused: %d", name, status)
+		}
+		mark := showing(t, passes, probe.Who(), probe.About(health.Subject{Provider: "here", Model: "gpt-5.1", Key: "two"}))
+		if _, status := asked(t, c, ping, mark); status != 503 {
+			t.Errorf("%s: a probe of a provider at its limit: %d", name, status)
+		}
+		c.RequestLogged(exchange.Outcome{Ticket: client.Encode(), Status: 200, Tries: 1})
+		tk, status := asked(t, c, ping, mark)
+		if tk == nil {
+			t.Fatalf("%s: a probe of a provider with room is refused: %d", name, status)
+		}
+		x := c.Begin() // it has taken the room
+		x.Head(t.Context(), exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/v1/chat/completions"}, {Name: "content-type", Value: "application/json"}}, false)
+		if r := x.Body(t.Context(), []byte(hello)); !rests && r.Wait == 0 {
+			t.Errorf("%s: a client does not wait for a probe: %+v", name, r)
+		}
 	}
 }
 

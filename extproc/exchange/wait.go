@@ -332,6 +332,9 @@ func (p *planner) crowded(d *routing.Decision, plan *routing.Plan) (w queue.Want
 	if x.snap.Line == nil || x.in.bare {
 		return w, false
 	}
+	if x.in.probe != nil { // that it goes to what rests is its purpose
+		return w, !x.enters(&plan.Steps[0], p.uses(&plan.Steps[0]))
+	}
 	if plan.Flags&routing.LeastBad == 0 && !x.in.pass.Of(laneOf(&plan.Steps[0])) && x.enters(&plan.Steps[0], p.uses(&plan.Steps[0])) {
 		return w, false
 	}
