@@ -31,7 +31,7 @@ type Run struct {
 	Organization string   `json:"organization,omitzero"`
 	Team         string   `json:"team,omitzero"`
 	Author       string   `json:"author,omitzero"`         // who began it
-	Configs      []string `json:"configurations,omitzero"` // versions of its configuration that the run met, the first first
+	Configs      []string `json:"configurations,omitzero"` // versions of its configuration that the run met, in their order
 }
 
 // Bounds of what a store keeps.

@@ -239,12 +239,12 @@ func TestWhatIsNotTakenIsSentAgain(t *testing.T) {
 			if err = p.Add(outcome("a", "m", "")); err == nil {
 				err = p.Close()
 			}
-			if got := ""; err != nil {
-				if got = err.Error(); c.want == "" || !strings.HasPrefix(got, c.want) {
-					t.Errorf("%v, %d times: got %s, want %s", c.code, c.times, got, c.want)
-				}
-			} else if c.want != "" {
-				t.Errorf("%v, %d times: no error", c.code, c.times)
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if (err != nil) != (c.want != "") || !strings.HasPrefix(got, c.want) {
+				t.Errorf("%v, %d times: got %q, want %q", c.code, c.times, got, c.want)
 			}
 			if len(s.outcomes) != c.stored || time.Since(began) > time.Minute {
 				t.Errorf("%v, %d times: %d are kept after %v", c.code, c.times, len(s.outcomes), time.Since(began))

@@ -1,7 +1,7 @@
 // Package stored keeps runs of evaluations in the store's database, beside experiments, where all who may can read them. Files
 // of package evals do the same for one person.
 //
-//	Begin ─► Add, Add, … ─► Get, Outcomes ─► Delete, or Expire
+//	Begin ─► Add … ─► Get, Outcomes ─► Delete, or Expire
 //
 // A run belongs to an organization, and may belong to a team of it. An outcome is of a case at a target: it is kept once, and
 // one without an answer gives way to the next. So a run that was cut short, or whose last request got no answer, goes on by
@@ -47,7 +47,7 @@ type Run struct {
 	Targets      []string  `json:"targets"`
 	Judge        string    `json:"judge,omitzero"`
 	Content      bool      `json:"content,omitzero"` // what was answered is kept, where it was allowed and asked for
-	Configs      []string  `json:"configurations"`   // versions of the configuration that it met, the first first
+	Configs      []string  `json:"configurations"`   // versions of the configuration that it met, in their order
 	Author       string    `json:"author"`           // who began it
 	Began        time.Time `json:"began"`
 	store.Stamp            // Changed is when its last outcome came
