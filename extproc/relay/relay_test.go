@@ -157,7 +157,7 @@ func TestACommentIsNoNews(t *testing.T) {
 }
 
 // same is a strip that changes nothing.
-type same struct{ upper }
+type same struct{}
 
 func (same) Feed(dst, chunk []byte, _ bool) []byte { return append(dst, chunk...) }
 

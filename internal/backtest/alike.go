@@ -87,7 +87,8 @@ func (p *past) changes(all []int32, dear float64) []int32 {
 				left = append(left, s)
 			}
 		}
-		open = append(left, end)
+		left = append(left, end)
+		open = left
 	}
 	var out []int32
 	for s := from[m]; s > 0; s = from[s] {

@@ -1,6 +1,9 @@
 package backtest
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // combine makes intervals of runs. Those that keep what is known say what is to be expected. Those that draw everything anew say how far
 // that may be off: each is a day as it may have been, with outcomes, choices and what was learnt from them of its own, and with other evidence to
@@ -13,7 +16,7 @@ func combine(kept, drawn []points, was points) []Interval {
 		drawn = kept
 	}
 	n := len(was)
-	for _, r := range append(kept[:len(kept):len(kept)], drawn...) {
+	for _, r := range slices.Concat(kept, drawn) {
 		n = max(n, len(r)) // a run may ask targets that no run before did
 	}
 	out := make([]Interval, n)

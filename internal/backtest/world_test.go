@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -97,7 +98,7 @@ func ways(weights [3]int, policies ...routing.Named) func() (*Ways, error) {
 		}
 		weighted := weights != [3]int{}
 		if weighted {
-			r.Policies = append(r.Policies[:len(r.Policies):len(r.Policies)], routing.Named{Name: "weighted", Policy: routing.Weights{}})
+			r.Policies = append(slices.Clip(r.Policies), routing.Named{Name: "weighted", Policy: routing.Weights{}})
 		}
 		return &Ways{Table: routing.NewTable([]*routing.Route{r}, nil), About: func(p, _, _ string) *routing.About { return abouts[p] }}, nil
 	}
