@@ -291,6 +291,12 @@ func TestResponsesAreReadByTheGeneratedTypesAsTheyWrite(t *testing.T) {
 		if rapid.Bool().Draw(t, "plan") {
 			r.Plan = &exchange.Routed{Clusters: rapid.SliceOfN(name, 1, 9).Draw(t, "clusters"), Ticket: rapid.StringN(0, 400, 900).Draw(t, "ticket"), Dialect: "openai-chat"}
 		}
+		if r.Plan == nil && rapid.Bool().Draw(t, "steps") {
+			r.Steps = rapid.SliceOfN(name, 1, 9).Draw(t, "clusters")
+			for i := range r.Steps {
+				r.Order = append(r.Order, 2*i)
+			}
+		}
 		if rapid.Bool().Draw(t, "attempt") {
 			r.Attempt = &exchange.Prepared{Length: rapid.IntRange(0, 1<<30).Draw(t, "length"), Target: name.Draw(t, "target"), Number: rapid.IntRange(1, 2).Draw(t, "number"), Losses: rapid.SampledFrom([]string{"", "seed"}).Draw(t, "losses"), Tokens: rapid.SampledFrom([]string{"", "13;method=exact"}).Draw(t, "tokens")}
 		}

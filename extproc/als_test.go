@@ -8,8 +8,10 @@ import (
 	logv3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	aiv3 "github.com/envoyproxy/go-control-plane/envoy/data/ai/v3"
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/ai/v3"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -182,6 +184,37 @@ func TestOutcome(t *testing.T) {
 	foreign.CommonProperties.Metadata.TypedFilterMetadata = map[string]*anypb.Any{namespaceUsage: {TypeUrl: "type.googleapis.com/nothing", Value: []byte{1}}}
 	if diff := cmp.Diff(outcome(marshal(t, foreign)), base); diff != "" {
 		t.Errorf("metadata of another type (-got +want):\n%s", diff)
+	}
+}
+
+// TestTheLogSaysWhichStepsEnvoyTook puts into a log what a reply gave to Envoy, which copies it.
+func TestTheLogSaysWhichStepsEnvoyTook(t *testing.T) {
+	svc := exchange.ServiceCluster
+	for _, c := range []struct {
+		name  string
+		reply exchange.Reply
+		tries uint32
+		want  []int
+	}{
+		{"others than the plan's", exchange.Reply{To: exchange.ToAnswerHead, Steps: []string{"a", svc, "a", "b", svc}, Order: []int{0, 1, 2, 12, 14}}, 3, []int{0, 1, 2, 12, 14}},
+		{"the plan's own", exchange.Reply{To: exchange.ToRequestBody, Plan: &exchange.Routed{Clusters: []string{"a", "b", svc}, Ticket: "T"}}, 2, nil},
+		{"a plan of clusters with numbers for names", exchange.Reply{To: exchange.ToRequestBody, Plan: &exchange.Routed{Clusters: []string{"1", "2", svc}, Ticket: "T"}}, 2, nil},
+		{"some that go back", exchange.Reply{To: exchange.ToAnswerHead, Steps: []string{"a", "b", svc}, Order: []int{0, 0, 2}}, 2, nil},
+		{"more than there can be", exchange.Reply{To: exchange.ToAnswerHead, Steps: []string{"a", svc}, Order: []int{0, ticket.MaxLegs + 1}}, 2, nil},
+		{"none behind the first attempt", exchange.Reply{To: exchange.ToAnswerHead, Steps: []string{"a", svc}, Order: []int{0, 3}}, 1, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			said := new(extprocv3.ProcessingResponse)
+			if err := proto.Unmarshal(encode(&c.reply), said); err != nil {
+				t.Fatal(err)
+			}
+			e := requestEntry(t, "T", nil)
+			e.CommonProperties.UpstreamRequestAttemptCount = c.tries
+			e.CommonProperties.Metadata.TypedFilterMetadata = said.GetTypedDynamicMetadata()
+			if diff := cmp.Diff(outcome(marshal(t, e)).Order, c.want); diff != "" {
+				t.Errorf("(-got +want):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -1,10 +1,12 @@
 package extproc
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect/kept"
@@ -137,6 +139,9 @@ func outcome(m []byte) exchange.Outcome {
 	if held := entry(c.metadata, 1, namespaceKept); len(held) > 0 {
 		o.Kept = kept.Pieces{Head: string(find(member(held, "head"), 3)), Tail: string(find(member(held, "tail"), 3))}
 	}
+	if c.tries > 1 {
+		o.Order = order(find(entry(c.metadata, 2, NamespacePlan), 2))
+	}
 	typed := entry(c.metadata, 2, namespaceUsage)
 	if url := string(find(typed, 1)); url[strings.LastIndexByte(url, '/')+1:] == usageType {
 		said := find(typed, 2)
@@ -144,6 +149,22 @@ func outcome(m []byte) exchange.Outcome {
 		o.Model = string(find(said, 2))
 	}
 	return o
+}
+
+// order reads which steps of the plan Envoy's attempts were from a PriorityGroupsOverride as writer.plan writes it; nil: they
+// are the plan's own, or it is not one of ours.
+func order(m []byte) (steps []int) {
+	for {
+		f, rest, ok := next(m)
+		if !ok {
+			return steps
+		}
+		n, err := strconv.Atoi(string(find(f.data, 1)))
+		if err != nil || n < 0 || n > ticket.MaxLegs || len(steps) > 0 && n <= steps[len(steps)-1] {
+			return nil
+		}
+		steps, m = append(steps, n), rest
+	}
 }
 
 // timestamp reads a google.protobuf.Timestamp; zero where it is empty.

@@ -82,8 +82,12 @@ func typed(r *exchange.Reply) map[string]*anypb.Any {
 		return nil
 	}
 	groups := &priorityv3.PriorityGroupsOverride{}
-	for _, c := range clusters {
-		groups.PriorityGroups = append(groups.PriorityGroups, &priorityv3.PriorityGroup{Name: c, Clusters: []*priorityv3.ClusterWeight{{ClusterName: c, Weight: wrapperspb.UInt32(1)}}})
+	for i, c := range clusters {
+		name := c
+		if r.Order != nil {
+			name = strconv.Itoa(r.Order[i])
+		}
+		groups.PriorityGroups = append(groups.PriorityGroups, &priorityv3.PriorityGroup{Name: name, Clusters: []*priorityv3.ClusterWeight{{ClusterName: c, Weight: wrapperspb.UInt32(1)}}})
 	}
 	packed, err := anypb.New(groups)
 	if err != nil {

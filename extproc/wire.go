@@ -52,10 +52,10 @@ func (r *response) AppendTo(dst []byte) (out, tail []byte) {
 		w.close(0)
 	}
 	if r.Plan != nil {
-		w.plan(r.Plan.Clusters)
+		w.plan(r.Plan.Clusters, nil)
 	}
 	if len(r.Steps) > 0 {
-		w.plan(r.Steps)
+		w.plan(r.Steps, r.Order)
 	}
 	if r.Replace {
 		tail = r.Body
@@ -103,16 +103,21 @@ func (r *response) AppendTo(dst []byte) (out, tail []byte) {
 const steps = "type.googleapis.com/envoy.extensions.router.cluster_specifiers.priority_group.v3.PriorityGroupsOverride"
 
 // plan writes the typed metadata that carries the plan: a group of one cluster for each attempt. Envoy copies such metadata
-// three times on the way into its log, each time as bytes; of a Struct it copies every member.
-func (w *writer) plan(clusters []string) {
+// three times on the way into its log, each time as bytes; of a Struct it copies every member. Envoy does nothing with the
+// name of a group that has clusters: where they are not the plan's own, it is the number of the step, for the log.
+func (w *writer) plan(clusters []string, order []int) {
 	w.open(13)
 	w.text(1, NamespacePlan)
 	w.open(2) // Any
 	w.text(1, steps)
 	w.open(2)
-	for _, c := range clusters {
+	for i, c := range clusters {
 		w.open(1) // PriorityGroup
-		w.text(1, c)
+		if order == nil {
+			w.text(1, c)
+		} else {
+			w.text(1, strconv.Itoa(order[i]))
+		}
 		w.open(2) // ClusterWeight
 		w.text(1, c)
 		w.open(2) // UInt32Value

@@ -54,7 +54,7 @@ func TestRespond(t *testing.T) {
 		}},
 		{"attempt", exchange.Reply{To: exchange.ToRequestBody, Replace: true, Body: []byte("x"), Attempt: &exchange.Prepared{Length: 1}, Set: []providers.Header{{Name: "content-length", Value: "1"}}}},
 		{"retry", exchange.Reply{To: exchange.ToAnswerHead, Status: 503, Set: []providers.Header{{Name: "x-signalbox-retry", Value: "1"}}}},
-		{"retry-elsewhere", exchange.Reply{To: exchange.ToAnswerHead, Status: 503, Steps: []string{"a", "c", exchange.ServiceCluster}, Set: []providers.Header{{Name: "x-signalbox-retry", Value: "1"}}}},
+		{"retry-elsewhere", exchange.Reply{To: exchange.ToAnswerHead, Status: 503, Steps: []string{"a", "c", exchange.ServiceCluster}, Order: []int{0, 2, 3}, Set: []providers.Header{{Name: "x-signalbox-retry", Value: "1"}}}},
 		{"status-alone", exchange.Reply{To: exchange.ToAnswerHead, Status: 429}},
 		{"rewritten-head", exchange.Reply{To: exchange.ToAnswerHead, Remove: []string{"content-length"}, Set: []providers.Header{{Name: "content-type", Value: "text/event-stream"}}}},
 		{"rewritten-chunk", exchange.Reply{To: exchange.ToAnswerChunk, Replace: true, Body: []byte("data: x\n\n")}},

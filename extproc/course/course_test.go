@@ -1,11 +1,12 @@
 package course
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
@@ -245,33 +246,124 @@ func TestAWayOnlyGoesForward(t *testing.T) {
 	})
 }
 
-func TestAStepThatAnotherProcessChoseIsRevived(t *testing.T) {
-	at := func(p string) func(string) bool { return func(q string) bool { return p == q } }
+// stand is how each step of a course stands: what Envoy comes to, with what is known of it.
+func stand(c *Course) string {
+	var all []string
+	for i := range c.Steps {
+		a := &c.At[i]
+		if a.Under == Passed {
+			continue
+		}
+		s := name(&c.Steps[i])
+		if a.Err != nil {
+			s += "=" + cmp.Or(a.Err.Reason, a.Err.Code.String())
+		}
+		if a.Logged && a.Under != Turn {
+			s += "!"
+		}
+		all = append(all, s)
+	}
+	return strings.Join(all, " ")
+}
+
+func TestAStepThatAnotherProcessChoseIsFound(t *testing.T) {
+	connect, reset := failure.Rules{failure.Connect: failure.Same}, failure.Rules{failure.Reset: failure.Same}
+	both := failure.Rules{failure.Connect: failure.Same, failure.Reset: failure.Same}
 	for _, c := range []struct {
-		name, plan, cluster string
-		i                   int
-		want                bool
+		name, plan string
+		n          int
+		cluster    string
+		on         failure.Rules
+		step       string // "": there is none
+		want       string
 	}{
-		{"the same once more", "a . a+ b . b+", "a", 3, true},
-		{"a repair", "a a? b b?", "a", 2, true},
-		{"the repair of the last", "a a?", "a", 2, true},
-		{"not where the next step is meant", "a . a+ b . b+", "b", 3, false},
-		{"not where the step before was no hidden one", "a b c", "a", 1, false},
-		{"not before there is anything", "a b", "b", 0, false},
+		{"the first", "a b", 1, "a", connect, "a", "a b"},
+		{"the same once more, behind a turn", "a . a+ b . b+", 3, "a", connect, "a+", "a=connect! . a+ b ."},
+		{"after a reset", "a . a+ b . b+", 3, "a", reset, "a+", "a=reset! . a+ b ."},
+		{"after one of both", "a . a+ b . b+", 3, "a", both, "a+", "a! . a+ b ."},
+		{"the same once more, as the service saw the failure", "a . a+ b . b+", 2, "a", connect, "a+", "a=connect a+ b ."},
+		{"the next, behind a turn", "a . a+ b . b+", 3, "b", connect, "b", "a . b ."},
+		{"a repair", "a a? b b?", 2, "a", failure.Rules{}, "a?", "a=invalid_output a? b"},
+		{"the repair of the last", "a a?", 2, "a", failure.Rules{}, "a?", "a=invalid_output a?"},
+		{"one behind those that were passed over", "a b c", 2, "c", failure.Rules{}, "c", "a c"},
+		{"none goes back", "a b c", 3, "a", failure.Rules{}, "", "a b c"},
+		{"nor is there one behind the last", "a b", 3, "b", failure.Rules{}, "", "a b"},
+		{"nor before the first", "a b", 0, "a", failure.Rules{}, "", "a b"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			way := New(steps(c.plan))
-			if got := way.Revive(c.i, 0, at(c.cluster)); got != c.want {
-				t.Fatalf("got %t", got)
+			i := way.Come(c.n, &routing.Failover{On: c.on}, func(p string) bool { return p == c.cluster })
+			got := ""
+			if i < len(way.Steps) {
+				got = name(&way.Steps[i])
 			}
-			if none := way.At[max(c.i-1, 0)].Under == Passed; none == c.want && (way.Steps[max(c.i-1, 0)].Same || way.Steps[max(c.i-1, 0)].Spare) {
-				t.Errorf("the step is passed over: %t", none)
+			if got != c.step || stand(&way) != c.want {
+				t.Errorf("got %q of %s, want %q of %s", got, stand(&way), c.step, c.want)
 			}
-			if c.want && way.Revive(c.i, 0, at(c.cluster)) {
-				t.Error("it was revived twice")
+			if c.step != "" && way.Nth(c.n) != i {
+				t.Errorf("attempt %d is step %d afterwards, and was %d", c.n, way.Nth(c.n), i)
+			}
+			if again := way.Come(c.n, &routing.Failover{On: c.on}, func(p string) bool { return p == c.cluster }); again != i || stand(&way) != c.want {
+				t.Errorf("asked again it is step %d of %s", again, stand(&way))
 			}
 		})
 	}
+}
+
+func TestTheWayIsWhatTheLogSays(t *testing.T) {
+	connect := failure.Rules{failure.Connect: failure.Same}
+	for _, c := range []struct {
+		name, plan string
+		order      []int
+		want       string
+	}{
+		{"the plan's own", "a . a+ b", nil, "a . b"},
+		{"the same once more, behind a turn", "a . a+ b", []int{0, 1, 2, 3, 4}, "a=connect! . a+ b"},
+		{"the same once more, without one", "a . a+ b", []int{0, 2, 3, 4}, "a=connect a+ b"},
+		{"the next", "a . a+ b", []int{0, 1, 3, 4}, "a . b"},
+		{"some passed over", "a b c d", []int{0, 3, 4}, "a d"},
+		{"none follows", "a . a+ b", []int{0, 1, 4}, "a ."},
+		{"a repair in the place of the last", "a a? b", []int{0, 1, 3}, "a=invalid_output a?"},
+		{"a further round in part", "a b / a b", []int{0, 1, 2, 4, 5}, "a b . b"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			way := New(steps(c.plan))
+			way.Follow(c.order, &connect)
+			if got := stand(&way); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestAProcessThatAdoptsKnowsTheWayOfTheOther plays any failures, and has another course follow what Envoy was told.
+func TestAProcessThatAdoptsKnowsTheWayOfTheOther(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plan := rapid.SampledFrom([]string{"a . a+ b . b+", "a a? b b? c c?", "a b c / a b c", "a a? . a+ b b? . b+ / a b"}).Draw(t, "plan")
+		w := world{failover: routing.Failover{Rounds: failure.Rounds{N: 2, Base: 1, Max: 2}, On: failure.Rules{failure.Connect: failure.Same, failure.InvalidOutput: failure.Repair, failure.Overloaded: failure.Other}}, unsuited: map[string]bool{"b": rapid.Bool().Draw(t, "unsuited")}}
+		fails := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"connect", "(connect)", "busy", "(busy)", "form", "limited", "-", "ok"}), 20, 20).Draw(t, "failures"), " ")
+		one := New(steps(plan))
+		play(&one, &w, fails)
+		var order []int
+		for i := range one.Steps {
+			if one.At[i].Under != Passed {
+				order = append(order, i)
+			}
+		}
+		order = append(order, len(one.Steps))
+		two := New(steps(plan))
+		two.Follow(order, &w.failover.On)
+		for n := range len(one.Steps) + 2 {
+			if one.Nth(n) != two.Nth(n) {
+				t.Fatalf("attempt %d was step %d, and is taken for %d: %v", n, one.Nth(n), two.Nth(n), order)
+			}
+		}
+		before := stand(&one)
+		one.Follow(order, &w.failover.On) // it knows already
+		if after := stand(&one); after != before {
+			t.Fatalf("%s became %s", before, after)
+		}
+	})
 }
 
 func TestAPauseIsTheBackOffOrARest(t *testing.T) {
@@ -314,7 +406,7 @@ func TestWhatWasSeenStandsAgainstTheLog(t *testing.T) {
 		t.Error("it was known")
 	}
 	want := Attempted{Known: true, Logged: true, Status: 200, Err: errs["form"], Took: time.Second, First: time.Millisecond, Provider: "req", Under: UnderWay}
-	if diff := cmp.Diff(way.At[0], want, cmp.AllowUnexported(want.Pass)); diff != "" {
+	if diff := gocmp.Diff(way.At[0], want, gocmp.AllowUnexported(want.Pass)); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
 	if way.Note(3, Attempted{}) || way.Note(0, Attempted{}) {

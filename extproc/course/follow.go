@@ -1,6 +1,8 @@
 package course
 
 import (
+	"net/http"
+	"slices"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
@@ -137,16 +139,84 @@ func (c *Course) take(i, most int) {
 	}
 }
 
-// Revive makes an attempt of the hidden step before that at i, where Envoy came to its cluster and not to that of i: another
-// process, or this one in an earlier life, sent it there. goes reports whether the cluster is a provider's.
-func (c *Course) Revive(i, most int, goes func(provider string) bool) bool {
-	if i < 1 || i < len(c.Steps) && goes(c.Steps[i].Provider) {
-		return false
+// Come returns the step of Envoy's attempt n, which goes to a cluster; the number of steps where there is none. goes reports
+// whether the cluster is a provider's. Where it is not the cluster of the step that comes next, another process, or this one in
+// an earlier life, chose: then it is the hidden step before that, or one behind it. Envoy never goes back.
+func (c *Course) Come(n int, f *routing.Failover, goes func(provider string) bool) int {
+	i := c.Nth(n)
+	if i < 0 {
+		return len(c.Steps)
 	}
-	l := &c.Steps[i-1]
-	if !l.Spare && !l.Same || c.At[i-1].Under != Passed || !goes(l.Provider) {
-		return false
+	if i > 0 && (i == len(c.Steps) || !goes(c.Steps[i].Provider)) && c.hides(i-1) && goes(c.Steps[i-1].Provider) {
+		i--
 	}
-	c.take(i-1, most)
-	return true
+	from := i
+	for i < len(c.Steps) && !goes(c.Steps[i].Provider) {
+		i++
+	}
+	if i == len(c.Steps) {
+		return i
+	}
+	for j := from; j < i; j++ {
+		if a := &c.At[j]; a.Under == NotBegun || a.Under == Turn {
+			a.skip()
+		}
+	}
+	if c.hides(i) {
+		c.take(i, f.Attempts)
+		c.imply(i, &f.On)
+	}
+	return i
+}
+
+// hides reports whether the step at i is a spare one, or the same once more, and no attempt.
+func (c *Course) hides(i int) bool {
+	l := &c.Steps[i]
+	return (l.Spare || l.Same) && c.At[i].Under == Passed
+}
+
+// Follow makes the way what Envoy says that it was: the steps of its attempts, in order. Another process chose them, or this
+// one in an earlier life; where this one did, nothing changes. nil: the way was the plan's.
+func (c *Course) Follow(order []int, on *failure.Rules) {
+	if order == nil {
+		return
+	}
+	in := func(i int) bool {
+		_, found := slices.BinarySearch(order, i)
+		return found
+	}
+	for i := range c.Steps {
+		switch a := &c.At[i]; {
+		case in(i) && a.Under == Passed:
+			c.take(i, 0)
+			c.imply(i, on)
+		case !in(i) && (a.Under == NotBegun || a.Under == Turn):
+			a.skip()
+		}
+	}
+}
+
+// imply notes of the attempt before a hidden one that was made what the making of it tells, where nothing is known: its answer
+// was not of the form, or its connection failed, in the way in which the route tries the same again. Where that was found out
+// at a turn, its log entry had come to the process that did.
+func (c *Course) imply(i int, on *failure.Rules) {
+	was := i - 1
+	for was > 0 && c.At[was].None() {
+		was--
+	}
+	a := &c.At[was]
+	if c.Steps[i].Same && c.At[i-1].Under == Turn {
+		a.Logged = true
+	}
+	if a.Known {
+		return
+	}
+	switch connect, reset := on.On(failure.Connect) == failure.Same, on.On(failure.Reset) == failure.Same; {
+	case c.Steps[i].Spare:
+		a.Known, a.Status, a.Err = true, http.StatusOK, &llm.Error{Code: llm.CodeUpstream, Reason: failure.ReasonInvalidOutput}
+	case connect && !reset:
+		a.Known, a.Err = true, &llm.Error{Code: llm.CodeConnect}
+	case reset && !connect:
+		a.Known, a.Err = true, &llm.Error{Code: llm.CodeReset}
+	}
 }

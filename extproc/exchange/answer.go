@@ -33,8 +33,8 @@ const (
 // maxErrorBody bounds how much of an error's body is read.
 const maxErrorBody = 64 << 10
 
-// ErrDeadline ends an attempt whose answer has begun and came to a halt. The client sees its stream reset.
-var ErrDeadline = errors.New("deadline between tokens or in total missed")
+// errDeadline ends an attempt whose answer has begun and came to a halt. The client sees its stream reset.
+var errDeadline = errors.New("deadline between tokens or in total missed")
 
 // answering is the state of an attempt's answer.
 type answering struct {
@@ -384,7 +384,7 @@ func (a *Attempt) Deadline() (at time.Time, ok bool) {
 func (a *Attempt) Expire() ([]Reply, error) {
 	if a.ans.phase == phRelay {
 		a.broke(&llm.Error{Code: llm.CodeTimeout, Message: "no content in time"})
-		return nil, ErrDeadline
+		return nil, errDeadline
 	}
 	if t := a.x.Rules.Total.D(); t > 0 && a.x.core.now().Sub(a.x.began()) >= t { // no time is left for another target
 		e := &llm.Error{Code: llm.CodeTimeout, Message: "no answer within " + t.String() + " in all", Status: http.StatusGatewayTimeout}

@@ -40,14 +40,8 @@ func (c *Core) Try(held string, n int, cluster string, h Header) (*Attempt, *Ans
 	if err != nil {
 		return nil, c.fault(nil, h, err.Error())
 	}
-	i := x.nth(n)
-	if x.revive(i, cluster) {
-		i--
-	}
-	for i >= 0 && i < len(x.Steps) && x.cluster(x.Steps[i].Provider) != cluster {
-		i++ // Envoy may have passed over a step; it never goes back
-	}
-	if i < 0 || i >= len(x.Steps) {
+	i := x.come(n, cluster)
+	if i >= len(x.Steps) {
 		return nil, c.fault(x, h, "attempt "+strconv.Itoa(n)+" at "+cluster+" is not in the plan")
 	}
 	a := &Attempt{x: x, n: i + 1, leg: x.Steps[i], head: h, sent: c.now()}

@@ -78,10 +78,16 @@ type Outcome struct {
 	Usage   llm.Usage // as Envoy extracted it
 	Partial bool      // the extraction did not reach the end
 	Model   string    // that answered, as Envoy extracted it; "": not known
-	Kept    kept.Pieces
 	Tries   int
-	Try     Timing // of the last attempt
-	Header  Header // of the answer, as far as it is logged
+	Carried
+	Try    Timing // of the last attempt
+	Header Header // of the answer, as far as it is logged
+}
+
+// Carried is what Envoy kept for the service until the end.
+type Carried struct {
+	Kept  kept.Pieces
+	Order []int // Reply.Order, where it took the place of the plan's; nil: it did not, or it is not known
 }
 
 // Source says who read the usage.
@@ -279,6 +285,7 @@ func (x *Exchange) close(o Outcome) {
 	}
 	x.closed = x.core.now()
 	x.first = nil
+	x.course.Follow(o.Order, &x.failover().On)
 	usage, counted := x.usage, x.counted
 	n := x.course.Last(max(x.course.Nth(o.Tries)+1, x.tried, 1))
 	last, came := x.Steps[n-1], x.course.At[n-1]

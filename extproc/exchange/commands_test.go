@@ -286,6 +286,7 @@ func (r *rig) logged(c *command) {
 	}
 	var e exchange.AttemptEntry
 	o := exchange.Outcome{Ticket: r.envoy.ticket, Status: r.int(c.words[2])}
+	o.Order = r.envoy.order
 	r.details(c.words[3:], &e, &o)
 	o.Ending, o.Took, o.First = e.Ending, e.Took, e.First
 	r.core.RequestLogged(o)

@@ -26,6 +26,7 @@ type envoy struct {
 	ticket  string
 	header  exchange.Header
 	body    []byte
+	order   []int // of the steps, where they are not the plan's own
 	attempt *attempt
 }
 
@@ -341,6 +342,9 @@ func (r *rig) head(p *exchange.Reply) {
 		r.sayf("next target (%d)", p.Status)
 		if len(p.Steps) > 0 {
 			r.sayf("  plan %s", strings.Join(p.Steps, " "))
+			if r.envoy.order = p.Order; len(p.Order) != len(p.Steps) {
+				r.fatalf("%d clusters are the steps %v", len(p.Steps), p.Order)
+			}
 		}
 		return
 	case p.Status != 0:

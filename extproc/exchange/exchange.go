@@ -240,41 +240,47 @@ func (x *Exchange) verdict() *llm.Error {
 	return x.course.Verdict()
 }
 
-// pass passes over the steps between attempt n and the step that follows it, or all where none does. It returns the
-// clusters of all attempts where they are others since.
-func (x *Exchange) pass(n, next int) []string {
+// hops are Envoy's attempts as they are from now on: their clusters, and which steps of the plan they are.
+type hops struct {
+	clusters []string
+	order    []int
+}
+
+// pass passes over the steps between attempt n and the step that follows it, or all where none does. It returns Envoy's
+// attempts where they are others since.
+func (x *Exchange) pass(n, next int) (h hops) {
 	most := x.failover().Attempts
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if !x.course.Pass(n, next, most) {
-		return nil
+		return h
 	}
-	return x.clustersOf()
+	return x.hopsOf()
 }
 
-// clusters are those of Envoy's attempts, as it stands.
-func (x *Exchange) clusters() []string {
+// hops are Envoy's attempts, as it stands.
+func (x *Exchange) hops() hops {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.clustersOf()
+	return x.hopsOf()
 }
 
-// clustersOf does what clusters does. The caller holds the lock.
-func (x *Exchange) clustersOf() (all []string) {
+// hopsOf does what hops does. The caller holds the lock.
+func (x *Exchange) hopsOf() (h hops) {
 	for i := range x.Steps {
 		if x.course.At[i].Under != course.Passed {
-			all = append(all, x.cluster(x.Steps[i].Provider))
+			h.clusters, h.order = append(h.clusters, x.cluster(x.Steps[i].Provider)), append(h.order, i)
 		}
 	}
-	return append(all, ServiceCluster)
+	return hops{append(h.clusters, ServiceCluster), append(h.order, len(x.Steps))}
 }
 
-// revive makes an attempt of a hidden step before that at i, where Envoy comes to its cluster, as course.Revive does.
-func (x *Exchange) revive(i int, cluster string) bool {
-	most := x.failover().Attempts
+// come returns the step of Envoy's attempt n, which goes to a cluster, as course.Come does.
+func (x *Exchange) come(n int, cluster string) int {
+	f := x.failover()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.course.Revive(i, most, func(provider string) bool { return x.cluster(provider) == cluster })
+	return x.course.Come(n, f, func(provider string) bool { return x.cluster(provider) == cluster })
 }
 
 // Header is the header of a request or an answer.
@@ -323,6 +329,7 @@ type Reply struct {
 	Replace bool
 	Plan    *Routed  // request body of the plan stage
 	Steps   []string // answer head, to be tried again: the clusters of all attempts, in place of the plan's
+	Order   []int    // which steps of the plan they are; Envoy's log says so again
 	Attempt *Prepared
 	Limits  []providers.Header // that the client is told of its limits, whoever answers
 	Done    bool               // nothing more is wanted: the stream may be closed

@@ -58,13 +58,13 @@ func (a *Attempt) fail(e *llm.Error) []Reply {
 	x.core.cool(a.leg, e)
 	s.phase = phPassed
 	next := x.next(a.n, e)
-	steps := x.pass(a.n, next)
+	to := x.pass(a.n, next)
 	if all, _ := x.known(len(x.Steps)); next >= 0 || e.Code.Retryable() && !all { // the last attempt of all waits for what is not known
 		status := s.status
 		if status < 400 {
 			status = http.StatusServiceUnavailable
 		}
-		rs := []Reply{{To: ToAnswerHead, Steps: steps, Status: status, Set: []providers.Header{{Name: headerRetry, Value: "1"}}}}
+		rs := []Reply{{To: ToAnswerHead, Steps: to.clusters, Order: to.order, Status: status, Set: []providers.Header{{Name: headerRetry, Value: "1"}}}}
 		for range s.owed {
 			rs = append(rs, Reply{To: ToAnswerChunk})
 		}
@@ -319,7 +319,7 @@ func (c *Core) Turn(ctx context.Context, held string, n int, h Header) (*Attempt
 		return nil, answer(x.snap.Servers[x.Dialect], x.verdict(), x.ID)
 	}
 	x.pass(i+1, next)
-	return &Attempt{x: x, n: i + 1, head: h, sent: c.now(), turns: &turned{x.clusters()}}, nil
+	return &Attempt{x: x, n: i + 1, head: h, sent: c.now(), turns: &turned{x.hops()}}, nil
 }
 
 // rest waits before the round that begins at i. It reports whether the round may begin: not where all its targets rest for
@@ -347,7 +347,7 @@ func (x *Exchange) rest(ctx context.Context, i int) bool {
 }
 
 // turned is what the service says of how to go on, at a step that is no target.
-type turned struct{ clusters []string }
+type turned struct{ hops }
 
 // ask makes the request of an attempt that is none at a target: without a body and without credentials.
 func (t *turned) ask(x *Exchange) Reply {
@@ -359,5 +359,5 @@ func (t *turned) ask(x *Exchange) Reply {
 
 // answer is that another attempt is to be made.
 func (t *turned) answer() []Reply {
-	return []Reply{{To: ToAnswerHead, Done: true, Steps: t.clusters, Status: http.StatusServiceUnavailable, Set: []providers.Header{{Name: headerRetry, Value: "1"}}}}
+	return []Reply{{To: ToAnswerHead, Done: true, Steps: t.clusters, Order: t.order, Status: http.StatusServiceUnavailable, Set: []providers.Header{{Name: headerRetry, Value: "1"}}}}
 }

@@ -95,3 +95,42 @@ func TestTheLedgerSaysHowAttemptsCameToBe(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
+
+// TestTheSameOnceMoreIsChargedOnceAcrossARestart has the process end while the second attempt at a target is under way: the
+// next one charges that target, and what the connection that failed did not use.
+func TestTheSameOnceMoreIsChargedOnceAcrossARestart(t *testing.T) {
+	money := &quota.Budget{ID: "money", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.Money, Limit: 1 << 50, Window: life()}
+	r, store := limited(t, money)
+	r.route([]string{"same", "same", "->", "gpt/gpt-4o", "claude/claude-sonnet-4-5", "on=connect:same", "budget=100"})
+	r.stale = true
+	r.start()
+	ctx := context.Background()
+	x, reply := r.ask("request-1", `{"model":"same","max_tokens":50,"messages":[{"role":"user","content":"hi"}]}`)
+	if reply.Answer != nil {
+		t.Fatalf("refused: %s", reply.Answer.Body)
+	}
+	r.core.AttemptLogged(exchange.AttemptEntry{ID: x.ID, Cluster: "gpt", Ending: exchange.EndedConnect})
+	turn, _ := r.core.Turn(ctx, reply.Plan.Ticket, 2, nil)
+	if turn == nil {
+		t.Fatal("nothing follows")
+	}
+	rs := turn.AnswerHead(415, nil, true)
+	if a, answer := r.core.Try(reply.Plan.Ticket, 3, "gpt", nil); a == nil {
+		t.Fatalf("%+v", answer)
+	}
+
+	books := &kept{}
+	r.config.meter = metering.New(metering.Params{Store: store, Books: books})
+	next := exchange.New(r.snapshot(), exchange.Options{})
+	ended := exchange.Outcome{Ticket: reply.Plan.Ticket, Status: 200, Tries: 3, Sent: 100, Usage: llm.Usage{Input: llm.Tokens(8), Output: llm.Tokens(2)}}
+	ended.Order = rs[0].Order
+	for range 2 { // Envoy may say it again
+		next.RequestLogged(ended)
+		if c := counters(t, store, money); c.Reserved != 0 || c.Used != 8*2500+2*10_000 {
+			t.Errorf("after the end %+v", c)
+		}
+	}
+	if d := cmp.Diff([]string{"gpt connect [], gpt  [same]"}, books.ended); d != "" {
+		t.Errorf("the ledger (-want +got):\n%s", d)
+	}
+}

@@ -166,7 +166,7 @@ func TestAttemptsThatCannotBeAreNotNoted(t *testing.T) {
 // TestTheBeginningOfAnAnswerIsOneAttempts holds that what an attempt left which did not answer is not counted.
 func TestTheBeginningOfAnAnswerIsOneAttempts(t *testing.T) {
 	x := &Exchange{snap: &Snapshot{}}
-	o := Outcome{Kept: kept.Pieces{Head: "data: {}"}, Tries: 2, Usage: llm.Usage{Input: llm.Tokens(1)}}
+	o := Outcome{Carried: Carried{Kept: kept.Pieces{Head: "data: {}"}}, Tries: 2, Usage: llm.Usage{Input: llm.Tokens(1)}}
 	if u, partial := x.stated(o, ticket.Leg{}); u.Known() || partial {
 		t.Errorf("got %+v, partial: %v", u, partial)
 	}
