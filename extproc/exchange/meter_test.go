@@ -176,7 +176,7 @@ func TestAPromptIsBoundedByItsWindowWhereItNamesWhatItDoesNotHold(t *testing.T) 
 		if _, reply := r.ask("request-1", body); reply.Answer != nil {
 			t.Fatalf("%s: %s", messages, reply.Answer.Body)
 		}
-		if got := counters(t, store, in).Reserved; (got > int64(len(body))) != elsewhere {
+		if got := counters(t, store, in).Reserved; (got > 2*int64(len(body))) != elsewhere { // the first of two targets may be billed its prompt, too
 			t.Errorf("%s: %d tokens are reserved", messages, got)
 		}
 	}

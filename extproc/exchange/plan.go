@@ -19,6 +19,7 @@ import (
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
+	"github.com/signalbox-ai/signalbox/routing/failure"
 )
 
 // ServiceCluster is the cluster of the service itself. It stands behind the targets of every plan: when
@@ -77,6 +78,7 @@ func (x *Exchange) plan(ctx context.Context, p *planner, route *routing.Route) R
 	if want, full := p.crowded(d, plan); full {
 		return x.later(want, p, route)
 	}
+	x.form = p.form(plan.Route, len(plan.Steps))
 	if err := p.reserve(ctx, plan); err != nil {
 		x.giveBack()
 		r := x.refuse(asError(err))
@@ -336,11 +338,8 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 
 // legs makes the steps of the ticket, and returns their clusters.
 func (x *Exchange) legs(p *planner, plan *routing.Plan) []string {
-	x.form = p.form(plan.Route, len(plan.Steps))
-	repairs, rounds, again := x.repairs(), max(plan.Route.Failover.Rounds.N, 1), plan.Route.Failover.On.Again()
-	if x.Op == llm.OpRealtime { // what failed is over before a session begins, and nothing but a session goes by its clusters
-		rounds, again = 1, false
-	}
+	t := x.tries(plan.Route)
+	repairs, rounds, again := t.Repairs, t.Rounds, plan.Route.Failover.On.Again() && x.Op != llm.OpRealtime
 	clusters := make([]string, 0, len(plan.Steps)+1)
 	add := func(l ticket.Leg) {
 		x.Steps = append(x.Steps, l)
@@ -374,6 +373,18 @@ func (x *Exchange) legs(p *planner, plan *routing.Plan) []string {
 		}
 	}
 	return append(clusters, ServiceCluster)
+}
+
+// tries is what may be made of a plan on a route. What fails of a session is over before it begins, and nothing but a session goes
+// by its clusters.
+func (x *Exchange) tries(r *routing.Route) metering.Tries {
+	f := &r.Failover
+	t := metering.Tries{Rounds: 1, Repairs: x.repairs()}
+	t.Unwanted = t.Repairs || x.form != nil || f.On.On(failure.Refusal) != failure.Stop || f.On.On(failure.ContentFiltered) != failure.Stop
+	if x.Op != llm.OpRealtime {
+		t.Rounds, t.Again = max(f.Rounds.N, 1), f.On.On(failure.Reset) == failure.Same
+	}
+	return t
 }
 
 // keep keeps of the request what is needed when it is answered.

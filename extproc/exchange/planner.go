@@ -309,6 +309,7 @@ func (p *planner) reserve(ctx context.Context, plan *routing.Plan) error {
 	}
 	p.hosted = w.Wish.Hosted
 	if len(p.terms.Budgets) > 0 {
+		w.Tries = x.tries(plan.Route)
 		for _, s := range plan.Steps {
 			w.Steps = append(w.Steps, *x.step(ticket.Leg{Provider: s.Provider, Model: s.Model, Like: s.Like}))
 		}

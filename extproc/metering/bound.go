@@ -146,48 +146,55 @@ func (m *Meter) ask(w *Want, s *Step, card *price.Card, count bool) (a ask) {
 // claims says what the exchange claims of each budget. Its error is that of a step without a price, where a limit of money
 // holds.
 func (m *Meter) claims(w *Want, budgets []*quota.Budget, count bool) (claims []quota.Claim, all ask, unpriced *llm.Error) {
-	var money int64
-	if tokens, priced := needs(budgets); tokens || priced {
-		all, money, unpriced = m.steps(w, priced, count)
+	var most [quota.Money + 1]int64 // by unit
+	if tokens, sure, priced := needs(budgets); tokens || priced {
+		all, unpriced = m.steps(w, sure, priced, count, &most)
 	}
 	claims = make([]quota.Claim, 0, len(budgets))
 	for _, b := range budgets {
-		in, out := all.usualIn, all.usualOut
-		if strict(b) {
-			in, out = all.most.Input, all.most.Output
-		}
 		n := int64(1)
-		switch b.Unit {
-		case quota.TokensIn:
-			n = in
-		case quota.TokensOut:
-			n = out
-		case quota.Tokens:
-			n = in + out
+		switch sure := strict(b); b.Unit {
+		case quota.TokensIn, quota.TokensOut, quota.Tokens:
+			if n = most[b.Unit]; !sure {
+				n = all.usual(b.Unit)
+			}
 		case quota.Money:
-			n = money
+			n = most[quota.Money]
 		}
 		claims = append(claims, quota.Claim{Budget: b, Amount: min(n, quota.Max)})
 	}
 	return claims, all, unpriced
 }
 
-// needs reports whether any of the budgets counts tokens, or money.
-func needs(budgets []*quota.Budget) (tokens, money bool) {
+// usual is what an exchange usually uses of a unit.
+func (a *ask) usual(of quota.Unit) int64 {
+	switch of {
+	case quota.TokensIn:
+		return a.usualIn
+	case quota.TokensOut:
+		return a.usualOut
+	}
+	return a.usualIn + a.usualOut
+}
+
+// needs reports whether any of the budgets counts tokens, whether one of these must hold whatever comes, and whether any counts
+// money.
+func needs(budgets []*quota.Budget) (tokens, sure, money bool) {
 	for _, b := range budgets {
 		switch b.Unit {
 		case quota.TokensIn, quota.TokensOut, quota.Tokens:
-			tokens = true
+			tokens, sure = true, sure || strict(b)
 		case quota.Money:
 			money = true
 		}
 	}
-	return tokens, money
+	return tokens, sure, money
 }
 
-// steps returns the largest of what the steps of the plan can use and, where it is wanted, what they can cost together.
-func (m *Meter) steps(w *Want, priced, count bool) (all ask, money int64, none *llm.Error) {
-	bounds := make([]cost.Step, 0, len(w.Steps))
+// steps returns the largest of what the steps of the plan can use and, by unit, the most that all attempts can use together: of
+// tokens and of money where that is wanted.
+func (m *Meter) steps(w *Want, sure, priced, count bool, most *[quota.Money + 1]int64) (all ask, none *llm.Error) {
+	var shares [quota.Money + 1][]share
 	for i := range w.Steps {
 		s := &w.Steps[i]
 		var c *price.Card
@@ -200,18 +207,37 @@ func (m *Meter) steps(w *Want, priced, count bool) (all ask, money int64, none *
 			all.most.Fees[k] = max(all.most.Fees[k], n)
 		}
 		all.usualIn, all.usualOut = max(all.usualIn, a.usualIn), max(all.usualOut, a.usualOut)
+		var repair *ask
+		if w.Tries.Repairs {
+			r := a.repaired(w, s)
+			repair = &r
+		}
+		rules := ruleOf(s.Provider.Contract)
+		if sure {
+			for u := quota.TokensIn; u <= quota.Tokens; u++ {
+				shares[u] = append(shares[u], tokens(rules, a.most.Input, a.most.Output, repair, u))
+			}
+		}
 		if !priced {
 			continue
 		}
-		l := cost.Bound(c, a.most, terms(s.Provider.Contract.Terms(s.Model, w.Began), &w.Wish, nil, s.Provider))
+		t := terms(s.Provider.Contract.Terms(s.Model, w.Began), &w.Wish, nil, s.Provider)
+		l := cost.Bound(c, a.most, t)
 		if s.Provider.Contract.Denies(l.Flags) && none == nil {
 			if none = m.Priced(w.Op, s, w.Began); none == nil {
 				none = unpriced("no price is known for all that the request may use of " + s.Model + " at " + s.Provider.Name)
 			}
 		}
-		bounds = append(bounds, cost.Step{Full: l.Full, Cut: ruleOf(s.Provider.Contract).Cut(l)})
+		p := share{Step: cost.Step{Full: l.Full, Cut: rules.Cut(l)}}
+		if repair != nil {
+			p.repair = cost.Bound(c, repair.most, t).Full
+		}
+		shares[quota.Money] = append(shares[quota.Money], p)
 	}
-	return all, cost.Claim(bounds), none
+	for u := range shares {
+		most[u] = w.Tries.together(shares[u])
+	}
+	return all, none
 }
 
 // means are learnt numbers by target, each a mean of about the last hundred.

@@ -47,6 +47,7 @@ type Want struct {
 	Model  string // as the client named it
 	Op     llm.Op
 	Steps  []Step // of the plan, in order
+	Tries  Tries
 	Prompt Prompt
 	Wish   billing.Wish
 	Output int64 // tokens that the client's bound, or ours, leaves for one answer; 0: no bound

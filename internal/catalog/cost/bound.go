@@ -159,10 +159,21 @@ type Step struct {
 // Claim returns what has to be reserved for a plan, so that no failover needs money that it does not have: the
 // largest, over its steps, of a step's full cost and what every step before it may have cost.
 func Claim(steps []Step) int64 {
-	var most, before int64
+	var all Sum
 	for _, s := range steps {
-		most = max(most, add(before, s.Full))
-		before = add(before, s.Cut)
+		all.Add(s)
 	}
-	return most
+	return all.Most()
 }
+
+// Sum is what Claim returns, of steps that come one after the other. The zero value is of none.
+type Sum struct{ most, before int64 }
+
+// Add adds the next step.
+func (s *Sum) Add(step Step) {
+	s.most = max(s.most, add(s.before, step.Full))
+	s.before = add(s.before, step.Cut)
+}
+
+// Most is what has to be reserved.
+func (s *Sum) Most() int64 { return s.most }
