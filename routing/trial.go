@@ -7,6 +7,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/experiment"
 	"github.com/signalbox-ai/signalbox/internal/override"
+	"github.com/signalbox-ai/signalbox/routing/match"
 )
 
 // tried is what experiments have to do with a route.
@@ -77,7 +78,7 @@ func (t *Trial) unit(v *View) string {
 	if id == "" && t.By != experiment.ByKey {
 		kind, id = "user", o.EndUser
 	}
-	if id == "" {
+	if id == "" && o.Key != match.Anonymous {
 		kind, id = "key", o.Key
 	}
 	if id == "" {

@@ -62,6 +62,7 @@ func TestWhatKeepsItsArm(t *testing.T) {
 		"a user, where no session is said":  {"session", func(i int) *routing.View { return view(match.Owner{Key: fmt.Sprint(i), EndUser: "u"}, "") }, 1},
 		"nothing, where a request is drawn": {"request", func(int) *routing.View { return view(match.Owner{Key: "k", EndUser: "u"}, "s") }, 2},
 		"nothing, where nobody is known":    {"user", func(int) *routing.View { return view(match.Owner{}, "") }, 2},
+		"nothing, where there are no keys":  {"user", func(int) *routing.View { return view(match.Owner{Organization: "default", Key: "anonymous"}, "") }, 2},
 		"users of two organizations differ": {"user", func(i int) *routing.View { return view(match.Owner{Organization: fmt.Sprint(i), EndUser: "u"}, "") }, 2},
 	} {
 		if got := arms(tried(c.by), c.of); got != c.want {

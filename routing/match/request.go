@@ -24,6 +24,9 @@ type Request struct {
 	More    Inquiry // nil: nothing more is known
 }
 
+// Anonymous is the key of requests of nobody, where there are no keys.
+const Anonymous = "anonymous"
+
 // Owner is whose request it is.
 type Owner struct{ Organization, Team, Project, Key, EndUser string }
 
