@@ -45,8 +45,8 @@ type ledgerAt struct {
 	Organization string `placeholder:"NAME" help:"Of an exchange: its organization; the token's own or default, if not said."`
 }
 
-// exchangeID is the form of ids in the ledger.
-const exchangeID = `^[0-9a-v]{24}$`
+// exchangeID is the form of ids in the ledger, and of those that Envoy gives requests.
+const exchangeID = `^([0-9a-v]{24}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`
 
 // isExchange reports whether an exchange is meant, and no file.
 func (c *explainCmd) isExchange() bool {

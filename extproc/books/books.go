@@ -45,7 +45,7 @@ func (b *Books) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 		Who:  ledger.Who{Team: e.Party.Team, Project: e.Party.Project, Key: cmp.Or(e.KeyName, e.Party.Key), KeyID: e.Party.Key, User: e.Party.EndUser},
 		Tags: e.Tags,
 		Asked: ledger.Asked{
-			Op: e.Op.String(), Dialect: e.Dialect, Model: e.Model, Route: e.Route, Stream: e.Stream, Arm: e.Arm, Shadows: e.Shadows, Config: metering.ConfigOf(e.Config),
+			Op: e.Op.String(), Dialect: e.Dialect, Model: e.Model, Route: e.Route, Stream: e.Stream, Arm: e.Arm, Shadows: e.Shadows, Request: e.ID, Config: metering.ConfigOf(e.Config),
 		},
 		Result: ledger.Result{Status: status(e), HTTP: e.Status, Took: ledger.Ms(e.Took), First: ledger.Ms(e.First), Waited: ledger.Ms(e.Waited), Trace: e.Trace},
 	}
@@ -55,9 +55,6 @@ func (b *Books) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 	}
 	if e.Least {
 		r.Result.Flags = append(r.Result.Flags, leastBad)
-	}
-	if e.Arm != "" { // by which feedback finds it
-		r.Asked.Request = e.ID
 	}
 	b.money(r, c)
 	var began time.Duration
@@ -213,7 +210,7 @@ func (b *Books) Refused(r exchange.Refusal) {
 		At:     r.Began,
 		Who:    ledger.Who{Team: owner.Team, Project: owner.Project, Key: t.Who, KeyID: key, User: t.By.User},
 		Tags:   t.Tags,
-		Asked:  ledger.Asked{Op: t.Op.String(), Dialect: string(t.Dialect), Model: t.Model, Route: t.Route, Stream: t.Stream, Arm: t.Rules.Arm, Config: metering.ConfigOf(t.Version)},
+		Asked:  ledger.Asked{Op: t.Op.String(), Dialect: string(t.Dialect), Model: t.Model, Route: t.Route, Stream: t.Stream, Arm: t.Rules.Arm, Request: t.ID, Config: metering.ConfigOf(t.Version)},
 		Result: ledger.Result{Status: status, HTTP: r.Status, Took: ledger.Ms(r.Took), Waited: ledger.Ms(t.Waited.D()), Trace: t.Trace.ID(), Why: why},
 	})
 }

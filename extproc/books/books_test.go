@@ -76,7 +76,7 @@ func TestARecordSaysAllOfAnExchange(t *testing.T) {
 	want := pile{{
 		Key: ledger.Key{Organization: "acme", ID: "abc"}, At: day,
 		Who: ledger.Who{Team: "core", Key: "ci", KeyID: "k1", User: "u"}, Tags: map[string]string{"feature": "search"},
-		Asked:  ledger.Asked{Op: "chat", Dialect: "openai-chat", Model: "smart", Route: "r", Path: "worked", Stream: true},
+		Asked:  ledger.Asked{Op: "chat", Dialect: "openai-chat", Model: "smart", Route: "r", Path: "worked", Request: "client-id", Stream: true},
 		Result: ledger.Result{Status: ledger.OK, HTTP: 200, Took: 1020, First: 320, Waited: 15, Trace: "t"},
 		Money: ledger.Money{Reserved: 500, Cost: 70, List: 100, Saved: 3, Charges: []ledger.Charge{
 			{Budget: "team_money", Window: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Unix(), Unit: "money", Amount: 70},

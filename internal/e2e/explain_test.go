@@ -81,6 +81,23 @@ func TestAnExchangeOnARealEnvoyIsExplained(t *testing.T) {
 	if len(seen) < 2 {
 		t.Errorf("all went to the same target, which proves nothing: %v", seen)
 	}
+	request := post(t, s.Base+chatPath, chat("smart", false), "authorization: Bearer "+key).header.Get("x-request-id")
+	known := ""
+	stack.Eventually(t, 10*time.Second, "an exchange is known by the id that its client got", func() error {
+		got, err := api.ExplainExchange(t.Context(), &v1.ExplainExchangeRequest{Id: request})
+		if err == nil && (len(got.Records) != 1 || got.Records[0].Asked.RequestId != request) {
+			t.Fatalf("%s is explained as %v", request, got)
+		}
+		if err == nil {
+			known = got.Records[0].Id
+		}
+		return err
+	})
+	for _, command := range [][]string{{"explain"}, {"usage", "show"}} {
+		if out := stack.Output(t, stack.Binary(t), append(command, request, "--server", "unix:"+s.Dir+"/c.sock")...); !strings.Contains(out, known) {
+			t.Errorf("%v says %s", command, out)
+		}
+	}
 	post(t, s.Base+chatPath, chat("nobody-takes-this", false), "authorization: Bearer "+key).want(t, 404, "nobody-takes-this")
 	stack.Eventually(t, 10*time.Second, "what was refused is explained", func() error {
 		for _, r := range records(t, filepath.Join(s.Dir, "run/ledger.db")) {

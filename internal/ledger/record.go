@@ -69,7 +69,7 @@ type Asked struct {
 	Path    string `json:"path,omitzero"` // direct, watched, worked or listened
 	Stream  bool   `json:"stream,omitzero"`
 	Arm     string `json:"arm,omitzero"`        // of an experiment: EXPERIMENT/ARM
-	Request string `json:"request_id,omitzero"` // x-request-id, of exchanges of experiments and of feedback
+	Request string `json:"request_id,omitzero"` // x-request-id; of feedback, that of the answer
 	Config  string `json:"config,omitzero"`     // version of the configuration that decided it, the same on every replica
 	Shadows string `json:"shadows,omitzero"`    // the exchange that it is a copy of, as ORGANIZATION/ID; "": it is none
 }

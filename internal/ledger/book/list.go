@@ -11,7 +11,8 @@ type Lister interface {
 	// List returns at most n records that fit, behind one where that is given (of which only key and time count), in the
 	// order of ledger.Record.Compare, or against it.
 	List(ctx context.Context, q Filter, after *ledger.Record, newest bool, n int) ([]*ledger.Record, error)
-	// Find returns the records of an exchange by their sequence; none where it is not known.
+	// Find returns the records of an exchange by their sequence; none where it is not known. The id is the ledger's, or the exchange's
+	// x-request-id, by which one of the last days is found.
 	Find(ctx context.Context, organization, id string) ([]*ledger.Record, error)
 }
 

@@ -44,6 +44,8 @@ type Filter struct {
 	// Own takes what the gateway sent by itself, too, such as shadows. Otherwise it is left out, unless Where asks for
 	// organizations.
 	Own bool
+	// Request is the x-request-id of an exchange; "": any. Sums do not go by it.
+	Request string
 }
 
 // Where is one condition: a dimension has one of the values. "" is a value too: none of that kind.

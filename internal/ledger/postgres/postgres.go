@@ -269,6 +269,7 @@ func flavor() sqltext.Flavor {
 		Tag:         func(p string) string { return "(tags->>" + p + "::text) COLLATE \"C\"" },
 		TagArg:      func(name string) any { return name },
 		Sum:         func(c string) string { return "SUM(" + c + ")::bigint" },
+		InData:      func(p string) string { return "strpos(data," + p + "::text)>0" },
 	}
 }
 

@@ -172,6 +172,7 @@ func flavor() sqltext.Flavor {
 		Tag:         func(p string) string { return "json_extract(tags," + p + ")" },
 		TagArg:      func(name string) any { return `$."` + name + `"` },
 		Sum:         func(c string) string { return "SUM(" + c + ")" },
+		InData:      func(p string) string { return "instr(data," + p + ")>0" },
 	}
 }
 

@@ -18,6 +18,7 @@ type Flavor struct {
 	Tag         func(placeholder string) string // the value of the tag in column tags whose name is an argument
 	TagArg      func(name string) any           // that argument
 	Sum         func(column string) string      // a sum as a 64-bit integer
+	InData      func(placeholder string) string // whether column data holds the text that is an argument
 }
 
 // Statement is SQL with its arguments.
@@ -97,6 +98,10 @@ func (b *builder) records(q *book.Filter) {
 	b.text(" AND at<")
 	b.arg(q.Until.UnixMilli())
 	b.where(q)
+	if q.Request != "" { // within a text the quotes would be escaped
+		b.args = append(b.args, `"request_id":"`+q.Request+`"`)
+		b.text(" AND ", b.flavor.InData(b.flavor.Placeholder(len(b.args))))
+	}
 }
 
 // Usage selects the start of the period (0 where none is asked for), the group and the sums.

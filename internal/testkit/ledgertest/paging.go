@@ -58,4 +58,28 @@ func paging(t *testing.T, store book.Store) {
 	if _, err := s.List(t.Context(), book.Filter{}, nil, false, 5); err == nil {
 		t.Error("no time is a time")
 	}
+	requests(t, store)
+}
+
+// requests are found by the id that clients know.
+func requests(t *testing.T, s book.Store) {
+	asked := func(id, request string, ago time.Duration, more ...func(*ledger.Record)) *ledger.Record {
+		return Make(id, time.Now().Add(-ago).UTC().Truncate(time.Millisecond), append(more, func(r *ledger.Record) { r.Asked.Request = request })...)
+	}
+	Write(t, s,
+		asked("r1", "a-request-of-now", time.Second), asked("r2", "twice-used", time.Hour), asked("r3", "twice-used", 2*time.Hour),
+		asked("r4", "a-request-of-then", 6*24*time.Hour), asked("r5", "one-that-is-too-old", 8*24*time.Hour),
+		asked("r6", "ab_cd_ef", time.Minute), asked("r7", "abxcdxef", time.Second),
+		asked("r8", "of-another", time.Second, func(r *ledger.Record) { r.Organization = "another" }),
+		asked("feedback-1", "a-request-of-then", time.Second, func(r *ledger.Record) { r.Sequence, r.Cause = 7, "feedback" }),
+	)
+	for request, want := range map[string]string{
+		"a-request-of-now": "r1", "twice-used": "r2", "a-request-of-then": "r4", "ab_cd_ef": "r6",
+		"one-that-is-too-old": "", "of-another": "", "a-request-of": "", `","x":"`: "", "": "",
+	} {
+		got, err := s.(book.Lister).Find(t.Context(), "acme", request)
+		if err != nil || (len(got) > 0) != (want != "") || want != "" && got[0].ID != want {
+			t.Errorf("%q: %v, %v", request, got, err)
+		}
+	}
 }
