@@ -70,7 +70,7 @@ func TestRecordedMessagesAreAnsweredAlike(t *testing.T) {
 	now := time.Now()
 	var seen [2]log
 	options := func(i int) exchange.Options {
-		return exchange.Options{Now: func() time.Time { return now }, Observer: &seen[i]}
+		return exchange.Options{Now: func() time.Time { return now }, Observer: &seen[i], Hear: -1}
 	}
 	ours := connect(t, NewServer(newCore(t, options(0)), slog.New(slog.DiscardHandler)))
 	g := grpc.NewServer()

@@ -163,7 +163,7 @@ func (l *log) Closed(c exchange.Closed)       { l.closed = append(l.closed, c) }
 // newServer makes a server whose one route tries openai and then anthropic.
 func newServer(t testing.TB, seen exchange.Observer) *Server {
 	t.Helper()
-	return NewServer(newCore(t, exchange.Options{Observer: seen}), slog.New(slog.DiscardHandler))
+	return NewServer(newCore(t, exchange.Options{Observer: seen, Hear: -1}), slog.New(slog.DiscardHandler))
 }
 
 func newCore(t testing.TB, o exchange.Options) *exchange.Core {

@@ -261,7 +261,7 @@ func (c *Core) RequestLogged(o Outcome) {
 	}
 	if id, ok := jsonx.String(jsonx.Get([]byte(o.Ticket), "id")); ok { // of what is live, the id is enough
 		if x := c.live.Get(id); x != nil {
-			x.close(o)
+			x.end(o)
 			return
 		}
 		if c.live.Over(id) {
@@ -273,7 +273,7 @@ func (c *Core) RequestLogged(o Outcome) {
 		c.log.Error("log entry with a bad ticket", "error", err)
 		return
 	}
-	x.close(o)
+	x.end(o)
 }
 
 // close ends the exchange, once.
@@ -285,9 +285,8 @@ func (x *Exchange) close(o Outcome) {
 	}
 	x.closed = x.core.now()
 	x.first = nil
-	x.course.Follow(o.Order, &x.failover().On)
 	usage, counted := x.usage, x.counted
-	n := x.course.Last(max(x.course.Nth(o.Tries)+1, x.tried, 1))
+	n := x.last(&o)
 	last, came := x.Steps[n-1], x.course.At[n-1]
 	broke := came.Err != nil
 	x.mu.Unlock()

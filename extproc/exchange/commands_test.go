@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"testing/synctest"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
@@ -289,7 +290,13 @@ func (r *rig) logged(c *command) {
 	o.Order = r.envoy.order
 	r.details(c.words[3:], &e, &o)
 	o.Ending, o.Took, o.First = e.Ending, e.Took, e.First
+	live := r.core.Live()
 	r.core.RequestLogged(o)
+	synctest.Wait()
+	if r.core.Live() >= max(live, 1) { // it waits for the entries of its attempts
+		time.Sleep(300 * time.Millisecond)
+		synctest.Wait()
+	}
 }
 
 func (r *rig) details(words []string, e *exchange.AttemptEntry, o *exchange.Outcome) {

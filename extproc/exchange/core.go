@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -99,10 +100,15 @@ type Core struct {
 	burn  func(route string, tags map[string]string, provider, model string) float64
 	heal  *health.Targets
 	again health.Budgets
-	plans sync.Pool // of *routing.Decision
+	plans sync.Pool     // of *routing.Decision
+	hears time.Duration // how long is waited for what attempts came to; less than 0: the end of an exchange waits for nothing
 	trials
-	twice *shadow.Sender
+	own
+}
 
+// own is what the gateway sends by itself.
+type own struct {
+	twice  *shadow.Sender
 	passes *pass.Issuer
 }
 
@@ -124,12 +130,13 @@ type Options struct {
 	Board    *experiment.Board                                                          // how experiments stand; nil: all run
 	Shadows  *shadow.Sender                                                             // nil: no request is copied
 	Passes   *pass.Issuer                                                               // of what the gateway sends by itself; nil: nothing is let in as that
+	Hear     time.Duration                                                              // how long is waited for log entries of attempts that the service did not see; 0: 300 ms, less: exchanges end without them
 	Strays   func(arm, template string)                                                 // called where an arm's version of a template cannot be made for a request, which is answered without the arm; nil: nobody asks
 }
 
 // New makes a Core with its first snapshot.
 func New(s *Snapshot, o Options) *Core {
-	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, draws: o.Seed != nil, heal: o.Health, burn: o.Burn, trials: trials{o.Board, o.Strays}, twice: o.Shadows, passes: o.Passes}
+	c := &Core{rests: o.Rests, seen: o.Observer, log: o.Log, now: o.Now, seed: o.Seed, draws: o.Seed != nil, heal: o.Health, burn: o.Burn, hears: cmp.Or(o.Hear, verdictWait), trials: trials{o.Board, o.Strays}, own: own{o.Shadows, o.Passes}}
 	if c.rests == nil {
 		c.rests = health.NewCooldowns()
 	}
@@ -345,7 +352,7 @@ func (c *Core) Hears(held string, n int) bool {
 
 // hear waits for what the first n attempts came to.
 func (x *Exchange) hear(ctx context.Context, n int) {
-	late := time.NewTimer(verdictWait)
+	late := time.NewTimer(x.core.hears)
 	defer late.Stop()
 	for {
 		ok, news := x.known(n)
@@ -360,4 +367,32 @@ func (x *Exchange) hear(ctx context.Context, n int) {
 			return
 		}
 	}
+}
+
+// end closes the exchange when it is known what its attempts came to: Envoy tells of an attempt that the service did not see by another log, which
+// may come behind the request's. Until then nobody can tell whether the provider bills it.
+func (x *Exchange) end(o Outcome) {
+	x.mu.Lock()
+	before := x.last(&o) - 1
+	known := x.state == stClosed || x.core.hears < 0 || x.course.Known(before)
+	x.mu.Unlock()
+	if known {
+		x.close(o)
+		return
+	}
+	go x.closeLater(o, before)
+}
+
+// closeLater closes the exchange when its first n attempts are known, or nobody tells of them.
+func (x *Exchange) closeLater(o Outcome, n int) {
+	x.hear(context.Background(), n)
+	x.close(o)
+}
+
+// last is the last attempt that the log entry of the request tells of.
+func (x *Exchange) last(o *Outcome) int {
+	if o.Order != nil {
+		x.course.Follow(o.Order, &x.failover().On)
+	}
+	return x.course.Last(max(x.course.Nth(o.Tries)+1, x.tried, 1))
 }

@@ -88,7 +88,7 @@ func fuzzCore(t testing.TB, setup byte, c *clock, seen exchange.Observer) *excha
 	rt.Failover.FirstToken, rt.Failover.ErrorBodies = setup>>3&1 == 0, setup>>4&1 != 0
 	rt.Deadlines = routing.Deadlines{FirstToken: 5 * time.Second, Answer: 5 * time.Second, BetweenTokens: 3 * time.Second, Total: 30 * time.Second}
 	r.config.maxAnswer = 4096
-	return exchange.New(r.snapshot(), exchange.Options{Now: c.now, Observer: seen, Seed: func() uint64 { return 0 }})
+	return exchange.New(r.snapshot(), exchange.Options{Now: c.now, Observer: seen, Seed: func() uint64 { return 0 }, Hear: -1})
 }
 
 // FuzzAttempt plays answers on an attempt: heads, chunks, ends and missed deadlines in any order.

@@ -147,7 +147,7 @@ func TestEveryExchangeClosesOnce(t *testing.T) {
 	kinds := everyKind(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		c, seen := &clock{time.Unix(1e9, 0)}, &counter{}
-		core := kindsRoute(t, kinds[:2], exchange.Options{Now: c.now, Observer: seen})
+		core := kindsRoute(t, kinds[:2], exchange.Options{Now: c.now, Observer: seen, Hear: -1})
 		h := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/v1/chat/completions"}, {Name: "content-type", Value: "application/json"}, {Name: "x-request-id", Value: "request-1"}}
 		x := core.Begin()
 		x.Head(context.Background(), h, false)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,7 +34,8 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // rig is a process of ours with its configuration, and what Envoy keeps of the exchange at hand.
 type rig struct {
 	t   testing.TB
-	at  string   // file and line of the script
+	at  string // file and line of the script
+	mu  sync.Mutex
 	out []string // what the command at hand came to
 
 	config  config
@@ -74,7 +76,11 @@ func (r *rig) fatalf(format string, args ...any) {
 	r.t.Fatalf("%s: %s", r.at, fmt.Sprintf(format, args...))
 }
 
-func (r *rig) sayf(format string, args ...any) { r.out = append(r.out, fmt.Sprintf(format, args...)) }
+func (r *rig) sayf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.out = append(r.out, fmt.Sprintf(format, args...))
+}
 
 // servers are the front doors.
 func servers() map[dialect.Name]dialect.Server { return all.Servers() }

@@ -156,3 +156,34 @@ func TestALimitIsNotFreshAfterARestart(t *testing.T) {
 		})
 	}
 }
+
+// TestTheLedgerSaysHowAttemptsFailed: those that the service did not see, of which Envoy tells by another log than of requests. What a
+// provider refused costs nothing.
+func TestTheLedgerSaysHowAttemptsFailed(t *testing.T) {
+	t.Parallel()
+	yaml := "ledger: { store: \"sqlite:run/ledger.db\" }\nproviders: [ { name: m, kind: mock, models: [ "
+	routes := ""
+	for n := range 8 { // a target each, whose breaker stays closed
+		yaml += fmt.Sprintf(`{ name: "%d", price: { input: 1000000, output: 1 } }, `, 500+n)
+		routes += fmt.Sprintf("  - { name: r%[1]d, match: { models: [ r%[1]d ] }, targets: [ m/%[2]d, m/echo ], failover: { retry_budget: 100 } }\n", n, 500+n)
+	}
+	s := stack.Up(t, yaml+"{ name: echo, price: { input: 0, output: 0 } } ] } ]\nroutes:\n"+routes)
+	const each = 4
+	for range each {
+		for n := range 8 {
+			post(t, s.Base+chatPath, chat(fmt.Sprintf("r%d", n), false)).want(t, 200, "Hello")
+		}
+	}
+	var all []*ledger.Record
+	stack.Eventually(t, 10*time.Second, "all records", func() error {
+		if all = records(t, filepath.Join(s.Dir, "run/ledger.db")); len(all) != 8*each {
+			return fmt.Errorf("there are %d", len(all))
+		}
+		return nil
+	})
+	for _, r := range all {
+		if len(r.Attempts) != 2 || r.Asked.Path != "direct" || r.Attempts[0].Code == "" || fmt.Sprint(r.Attempts[0].HTTP) != r.Attempts[0].Model || r.Money.Cost != 0 {
+			t.Errorf("got %s", r.Encode())
+		}
+	}
+}
