@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -64,14 +63,20 @@ func TestBacktestReplaysALedger(t *testing.T) {
 	config, address := backtestPlace(t)
 	args := []string{"--config", config, "--ledger", address, "--from", "2026-08-20", "--to", "2026-08-22"}
 	out, _ := backtestRun(t, 0, args...)
-	for _, want := range []string{`200 exchanges from 2026-08-20T00:00:00Z until 2026-08-22T00:00:00Z`, `cost \$`, `openai/gpt-5\.1 +50\.00 % +(99\.\d\d|100\.00) %`, `claude/claude-sonnet-4-5 +50\.00 % +0\.`, `100 attempts`} {
-		if !regexp.MustCompile(want).MatchString(out) {
-			t.Errorf("%s is not in\n%s", want, out)
+	// 200 times 1,000 tokens at $1.25 a million, 500 of the cache's at $0.125 and 500 of answers at $10 are $1.2625. Of what moves, none is
+	// expected to fail, as none of the 100 attempts did; how often it may yet be is the interval's.
+	for _, want := range []string{
+		"200 exchanges from 2026-08-20T00:00:00Z until 2026-08-22T00:00:00Z", "cost $                        2.5000  1.2625    1.2501   1.2812  -49.5 %",
+		"openai/gpt-5.1            50.00 %  100.00 %  97.84 %  100.00 %  100 attempts",
+		"claude/claude-sonnet-4-5  50.00 %  0.00 %    0.00 %   2.16 %    100 attempts",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
 		}
 	}
 	object, _ := backtestRun(t, 0, append(args, "--json")...)
 	first := jsonx.Get([]byte(object), "targets")
-	if again, _ := backtestRun(t, 0, append(args, "--json")...); again != object || !regexp.MustCompile(`^\[{"target":"openai/gpt-5\.1","share":{"old":0\.5,"new":(0\.99|1,)`).Match(first) {
+	if again, _ := backtestRun(t, 0, append(args, "--json")...); again != object || !strings.HasPrefix(string(first), `[{"target":"openai/gpt-5.1","share":{"old":0.5,"new":1,"low":0.97839572`) {
 		t.Errorf("got %s, then %s", object, again)
 	}
 	if none, _ := backtestRun(t, 0, append(args, "--where", "team=nobody")...); !strings.HasPrefix(none, "0 exchanges ") {
