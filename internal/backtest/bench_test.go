@@ -15,7 +15,7 @@ import (
 
 var (
 	count = flag.Int("exchanges", 50_000, "of the ledger that BenchmarkRun replays")
-	seeds = flag.Int("seeds", 0, "how often each scene of the estimates is played; 0: a few of them a few times")
+	seeds = flag.Int("seeds", 0, "how often each scene of the estimates is played; 0: some of them, some times")
 	from  = flag.Uint64("from", 1000, "the first seed of the scenes")
 )
 

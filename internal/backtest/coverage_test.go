@@ -36,14 +36,21 @@ func all() []figure {
 	return out
 }
 
+// How many seeds a scene is played with where -seeds does not say it.
+const (
+	atLength = 0  // only with -seeds
+	pooled   = 20 // each figure is to lie in its interval often in all such scenes together
+	byItself = 30 // in nine of ten of the scene's own
+)
+
 // scene is a change from a configuration to another, in a climate.
 type scene struct {
 	name         string
 	weather      climate
 	before, then func() (*Ways, error)
-	learns       bool // the policies go by what happens
-	always       bool // it is played in every test, and not only at length
-	blind        bool // the ledger cannot know: it is played to say how much that matters
+	learns       bool   // the policies go by what happens
+	plays        uint64 // seeds, unless -seeds says how many
+	blind        bool   // the ledger cannot know: it is played to say how much that matters
 }
 
 func scenes(tb testing.TB) []scene {
@@ -64,26 +71,26 @@ func scenes(tb testing.TB) []scene {
 	reliable, fastest := by(&policy.Reliable{Within: 1}, &policy.Cheapest{}), by(&policy.Fastest{By: "total", Quantile: "p50", Explore: 2})
 	healthy, balanced := by(&policy.Healthy{Success: 90, Attempts: 10}, &policy.Cheapest{}), by(&policy.Balanced{Cost: 1, Latency: 1, Success: 1, By: "total", Explore: 2})
 	return []scene{
-		{"steady, the same", steady, before, before, false, true, false},
-		{"steady, other weights", steady, before, other, false, true, false},
-		{"steady, cheapest", steady, before, cheapest, false, true, false},
-		{"outages, other weights", outages, before, other, false, false, false},
-		{"drift, other weights", drift, before, other, false, false, false},
-		{"steady, reliable", steady, before, reliable, true, true, false},
-		{"steady, fastest", steady, before, fastest, true, true, false},
-		{"steady, healthy", steady, before, healthy, true, false, false},
-		{"steady, balanced", steady, before, balanced, true, false, false},
-		{"outages, reliable", outages, before, reliable, true, true, false},
-		{"outages, fastest", outages, before, fastest, true, false, false},
-		{"outages, healthy", outages, before, healthy, true, true, false},
-		{"outages, balanced", outages, before, balanced, true, false, false},
-		{"drift, reliable", drift, before, reliable, true, false, false},
-		{"drift, fastest", drift, before, fastest, true, false, false},
-		{"drift, healthy", drift, before, healthy, true, false, false},
-		{"drift, balanced", drift, before, balanced, true, true, false},
-		{"steady, a pause, reliable", steady, pause, reliable, true, false, false},
-		{"outages, a pause, reliable", outages, pause, reliable, true, false, true},
-		{"drift, a pause, reliable", drift, pause, reliable, true, false, true},
+		{"steady, the same", steady, before, before, false, byItself, false},
+		{"steady, other weights", steady, before, other, false, byItself, false},
+		{"steady, cheapest", steady, before, cheapest, false, byItself, false},
+		{"outages, other weights", outages, before, other, false, atLength, false},
+		{"drift, other weights", drift, before, other, false, atLength, false},
+		{"steady, reliable", steady, before, reliable, true, byItself, false},
+		{"steady, fastest", steady, before, fastest, true, byItself, false},
+		{"steady, healthy", steady, before, healthy, true, atLength, false},
+		{"steady, balanced", steady, before, balanced, true, atLength, false},
+		{"outages, reliable", outages, before, reliable, true, pooled, false},
+		{"outages, fastest", outages, before, fastest, true, atLength, false},
+		{"outages, healthy", outages, before, healthy, true, pooled, false},
+		{"outages, balanced", outages, before, balanced, true, atLength, false},
+		{"drift, reliable", drift, before, reliable, true, atLength, false},
+		{"drift, fastest", drift, before, fastest, true, atLength, false},
+		{"drift, healthy", drift, before, healthy, true, atLength, false},
+		{"drift, balanced", drift, before, balanced, true, pooled, false},
+		{"steady, a pause, reliable", steady, pause, reliable, true, atLength, false},
+		{"outages, a pause, reliable", outages, pause, reliable, true, atLength, true},
+		{"drift, a pause, reliable", drift, pause, reliable, true, atLength, true},
 	}
 }
 
@@ -128,21 +135,18 @@ func (s *scene) play(t *testing.T, seed uint64, to map[string]*tally) {
 	}
 }
 
-// TestEstimatesAreAsGoodAsTheySay plays scenes often, and counts how often each figure lies in its interval. By default it plays a
-// few of them, with few seeds: of methods that hold the truth in 85 of 100, two of three fail for each figure of those where policies
-// learn, and of those that hold it in 95, one in a hundred. With -seeds N it plays all of them N times.
+// TestEstimatesAreAsGoodAsTheySay plays scenes often, and counts how often each figure lies in its interval. By default it plays five
+// in which targets stay as they are, each figure of which is to lie there in nine of ten by itself, and a few of the others, whose figures are
+// counted together. With -seeds N it plays all of them N times.
 func TestEstimatesAreAsGoodAsTheySay(t *testing.T) {
 	known, learnt := map[string]*tally{}, map[string]*tally{}
 	for _, s := range scenes(t) {
-		runs := uint64(*seeds)
-		switch {
-		case runs > 0:
-		case !s.always:
+		runs := s.plays
+		if *seeds > 0 {
+			runs = uint64(*seeds)
+		}
+		if runs == 0 {
 			continue
-		case s.learns:
-			runs = 10
-		default:
-			runs = 4
 		}
 		t.Run(s.name, func(t *testing.T) {
 			of := map[string]*tally{}
@@ -152,26 +156,46 @@ func TestEstimatesAreAsGoodAsTheySay(t *testing.T) {
 			for _, f := range all() {
 				got := of[f.name]
 				t.Logf("%-18s %s", f.name, got)
-				if group := map[bool]map[string]*tally{false: known, true: learnt}[s.learns]; !s.blind {
-					if group[f.name] == nil {
-						group[f.name] = &tally{}
-					}
-					group[f.name].add(*got)
-				}
-				// of 200 that hold the truth in 90 of 100, 12 fewer are seen once in forty times
-				if *seeds > 0 && !s.blind && float64(got.well) < 0.9*float64(got.played)-2*math.Sqrt(0.09*float64(got.played)) {
+				if s.fails(got) {
 					t.Errorf("%s lies in its interval in %s", f.name, got)
 				}
+				if s.blind || *seeds == 0 && s.plays != pooled {
+					continue
+				}
+				group := known
+				if s.learns {
+					group = learnt
+				}
+				if group[f.name] == nil {
+					group[f.name] = &tally{}
+				}
+				group[f.name].add(*got)
 			}
 		})
 	}
 	for name, group := range map[string]map[string]*tally{"known beforehand": known, "learnt": learnt} {
 		for _, f := range all() {
 			got := group[f.name]
+			if got == nil {
+				continue
+			}
 			t.Logf("%s, %s: %s", name, f.name, got)
-			if missed := got.played - got.well; missed > 3 && float64(missed) > 0.12*float64(got.played) {
+			if missed := got.played - got.well; missed > 3 && float64(missed) > 0.117*float64(got.played) {
 				t.Errorf("%s, %s: %s", name, f.name, got)
 			}
 		}
 	}
+}
+
+// fails reports whether a figure lies in its interval too seldom in the scene by itself.
+func (s *scene) fails(got *tally) bool {
+	least := 0.9 * float64(got.played)
+	switch {
+	case s.plays == byItself:
+	case s.blind || *seeds == 0:
+		return false
+	default: // of 200 that hold the truth in 90 of 100, 12 fewer are seen once in forty times
+		least -= 2 * math.Sqrt(0.09*float64(got.played))
+	}
+	return float64(got.well) < least
 }
