@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/cpusched"
 )
 
 // Child says how to run an Envoy.
@@ -156,6 +158,9 @@ func (p *Process) start(ctx context.Context) (cmd *exec.Cmd, drained chan struct
 	if err != nil {
 		_ = r.Close()
 		return nil, nil, fmt.Errorf("starting Envoy: %w", err)
+	}
+	if err := cpusched.Normal(cmd.Process.Pid); err != nil { // it works all the same
+		p.c.Log.Debug("Envoy is scheduled as the service is", "error", err)
 	}
 	drained = make(chan struct{})
 	go func() {

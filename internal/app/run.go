@@ -15,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/catalog"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/control"
+	"github.com/signalbox-ai/signalbox/internal/cpusched"
 	"github.com/signalbox-ai/signalbox/internal/gctune"
 	"github.com/signalbox-ai/signalbox/routing"
 )
@@ -43,6 +44,9 @@ func (a *App) Run(ctx context.Context, withEnvoy bool) error {
 	g := &group{end: end}
 	defer g.Wait()
 	defer end(nil)
+	if err := cpusched.Batch(); err != nil { // it serves all the same
+		a.log.Debug("the service is scheduled as any process", "error", err)
+	}
 	g.start("garbage", func() error { gctune.Run(work); return nil })
 	page, err := a.serve(work, g)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // plain name wins over a pattern.
 var layers = []string{
 	"proto/signalbox/usage/v1",
-	"internal/llm internal/catalog/price proto/*/*/*",
+	"internal/llm internal/catalog/price internal/cpusched proto/*/*/*",
 	"proto/*/*/*/*",
 	`internal/jsonx
 		internal/gctune
