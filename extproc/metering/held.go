@@ -70,6 +70,16 @@ func appendWish(b []byte, w *billing.Wish, fees *cost.Units) []byte {
 	return b
 }
 
+// ID returns the id of the charge that a ticket's hold is of: it is unique, which the client's id of a request need not be.
+func ID(hold string) string {
+	version, rest, _ := strings.Cut(hold, "|")
+	if version != holdVersion && version != holdBefore {
+		return ""
+	}
+	id, _, _ := strings.Cut(rest, "|")
+	return id
+}
+
 // decode reads what encode wrote; ok is false for anything else.
 func decode(s string) (h held, ok bool) {
 	fields := strings.Split(s, "|")

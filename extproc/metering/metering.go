@@ -102,6 +102,7 @@ type Meter struct {
 	lefts   lefts
 	outputs means // tokens of answers
 	sizes   means // bytes of a stream for each of its tokens
+	cards   hashes
 	remote  bool
 	unknown atomic.Bool
 	queue   chan *due // nil: settled at once

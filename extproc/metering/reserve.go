@@ -133,12 +133,6 @@ func NewID() string {
 	return string(out[:])
 }
 
-// ID returns the id of the charge that a ticket's hold is of: it is unique, which the client's id of a request need not be.
-func ID(hold string) string {
-	h, _ := decode(hold)
-	return h.id
-}
-
 // Void gives back what was reserved for an exchange that was not sent.
 func (m *Meter) Void(ctx context.Context, g Granted) {
 	id := ID(g.Hold)

@@ -346,7 +346,7 @@ func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 	bill.Flags |= flags
 	l := Line{Units: units, Bill: bill, Reserved: reserved, Terms: at}
 	if card != nil {
-		l.Card = card.Hash()
+		l.Card = m.cards.get(card)
 	}
 	return l
 }
