@@ -60,8 +60,9 @@ func (p *Page) Add(o evals.Outcome) error {
 			c.Why = "" // it quotes the answer
 		}
 	}
-	m.Exchange = m.Exchange[:min(len(m.Exchange), evals.MostName)] // an id of another gateway may be anything
-	m.Error = strings.ReplaceAll(strings.ToValidUTF8(m.Error, "�"), "\x00", " ")
+	m.Exchange = column(m.Exchange)
+	m.Exchange = strings.ToValidUTF8(m.Exchange[:min(len(m.Exchange), evals.MostName)], "") // an id of another gateway may be anything
+	m.Error = column(m.Error)
 	p.mu.Lock()
 	p.queue = append(p.queue, m)
 	err := p.err
@@ -72,6 +73,9 @@ func (p *Page) Add(o evals.Outcome) error {
 	}
 	return err
 }
+
+// column makes a text one that the store has a place for.
+func column(s string) string { return strings.ReplaceAll(strings.ToValidUTF8(s, "�"), "\x00", " ") }
 
 // fit cuts a text to what is kept.
 func fit(s string) string {

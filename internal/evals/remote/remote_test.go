@@ -170,6 +170,31 @@ func TestNothingOfAnswersIsSentUnlessItIsKept(t *testing.T) {
 	}
 }
 
+func TestWhatOtherGatewaysSayIsMadeText(t *testing.T) {
+	s := &service{}
+	p, err := serve(t, s).Open(t.Context(), night, set(t, two), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"caf\xe9", strings.Repeat("x", evals.MostName-1) + "é", "a\x00b"} {
+		o := outcome("a", "m", "said "+id)
+		o.Exchange = id
+		if err := p.Add(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range s.outcomes {
+		got = append(got, o.Exchange)
+	}
+	if d := cmp.Diff([]string{"caf�", strings.Repeat("x", evals.MostName-1), "a b"}, got); d != "" {
+		t.Errorf("ids (-want +got):\n%s", d)
+	}
+}
+
 func TestLongTextsAreCutAndLargeBatchesParted(t *testing.T) {
 	s := &service{}
 	b := serve(t, s)
