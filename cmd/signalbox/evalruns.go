@@ -13,7 +13,6 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/evals"
 	"github.com/signalbox-ai/signalbox/internal/evals/remote"
-	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1/adminv1connect"
 )
 
@@ -130,7 +129,7 @@ func (c *evalListCmd) Run(s streams) error {
 func (c *evalListCmd) write(out io.Writer, runs []keptRun) error {
 	if c.JSON {
 		for i := range runs {
-			if err := writeLine(out, &runs[i]); err != nil {
+			if err := printJSON(out, &runs[i]); err != nil {
 				return err
 			}
 		}
@@ -142,16 +141,6 @@ func (c *evalListCmd) write(out io.Writer, runs []keptRun) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.In, r.Began.Format(time.DateTime), cmp.Or(r.Author, "-"), r.Set, cmp.Or(strings.Join(r.Configs, ", "), "-"), strings.Join(r.Targets, ", "))
 	}
 	return w.Flush()
-}
-
-// writeLine writes a value as a line of JSON.
-func writeLine(out io.Writer, v any) error {
-	b, err := jsonx.Encode(v)
-	if err != nil {
-		return err
-	}
-	_, err = out.Write(append(b, '\n'))
-	return err
 }
 
 type evalShowCmd struct {
@@ -189,11 +178,11 @@ func (c *evalShowCmd) Run(s streams) error {
 
 func (c *evalShowCmd) cases(out io.Writer, run *evals.Run, all []evals.Outcome) error {
 	if c.JSON {
-		if err := writeLine(out, run); err != nil {
+		if err := printJSON(out, run); err != nil {
 			return err
 		}
 		for i := range all {
-			if err := writeLine(out, &all[i]); err != nil {
+			if err := printJSON(out, &all[i]); err != nil {
 				return err
 			}
 		}
