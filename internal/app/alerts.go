@@ -13,7 +13,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/slo"
 	"github.com/signalbox-ai/signalbox/internal/slo/keeper"
-	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
 
@@ -67,11 +66,7 @@ func (a *App) arms(s *exchange.Snapshot) {
 			if c == nil || c.Version == "" {
 				continue
 			}
-			var v *template.Version
-			if s.Templates.Has(r.Trial.Template) {
-				v, _ = s.Templates.Find(r.Trial.Template, c.Version)
-			}
-			if v == nil {
+			if v, _ := s.Templates.Find(r.Trial.Template, c.Version); v == nil {
 				named := r.Trial.Template + "@" + c.Version
 				a.log.Warn("an arm of an experiment gets no requests: its version of the template is not there", "arm", r.Trial.Labels[i], "template", named)
 				a.armless(r.Trial.Labels[i], named)

@@ -215,7 +215,7 @@ func (d *decoder) checkVersions(c *Config) {
 				continue
 			}
 			first = name
-			switch v, known := c.find(name, version); {
+			switch v, known := c.templates.Find(name, version); {
 			case known && v == nil:
 				d.fail(at, "template: %s has no version %s; there are %s", d.src.quote(name), d.src.quote(version), c.templates.Possible(name, nil))
 			case !known && !c.Stores():
@@ -223,14 +223,6 @@ func (d *decoder) checkVersions(c *Config) {
 			}
 		}
 	}
-}
-
-// find returns a version of a template of the folder.
-func (c *Config) find(name, version string) (v *template.Version, known bool) {
-	if c.templates == nil {
-		return nil, false
-	}
-	return c.templates.Find(name, version)
 }
 
 // checkRamp checks how a canary is let in.

@@ -149,12 +149,12 @@ func (s *Set) Labels(name string) (labels []string, of Labels) {
 }
 
 // Find returns a version: by its number, by a label, or, where version is "", the one that the label production means.
-// known is whether there is a template of the name at all.
+// known is whether there is a template of the name at all; a nil Set has none.
 func (s *Set) Find(name, version string) (v *Version, known bool) {
-	e := s.names[name]
-	if e == nil {
+	if !s.Has(name) {
 		return nil, false
 	}
+	e := s.names[name]
 	version = cmp.Or(version, Production)
 	if n, ok := e.labels[version]; ok {
 		return e.find(n), true
@@ -170,13 +170,11 @@ func (s *Set) Find(name, version string) (v *Version, known bool) {
 // no such version.
 func (s *Set) Route(version string) string {
 	name, number, _ := strings.Cut(version, "@")
-	if !s.Has(name) || number == "" {
+	v, _ := s.Find(name, number)
+	if v == nil || number == "" {
 		return ""
 	}
-	if v, _ := s.Find(name, number); v != nil {
-		return v.Route
-	}
-	return ""
+	return v.Route
 }
 
 // Pinned returns the labels that were set, by template: not those that hold by themselves. They are the caller's own.

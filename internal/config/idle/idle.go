@@ -114,10 +114,8 @@ func (f *finder) version(path, experiment string, a *config.Arm) {
 		return
 	}
 	name, version, _ := strings.Cut(a.Template, "@")
-	if f.Facts.Templates.Has(name) {
-		if v, _ := f.Facts.Templates.Find(name, version); v != nil {
-			return
-		}
+	if v, _ := f.Facts.Templates.Find(name, version); v != nil {
+		return
 	}
 	f.warn(path+".template", "the arm %q has %s, which neither files nor the store have: requests are answered without the arm", experiment+"/"+a.Name, a.Template)
 }
