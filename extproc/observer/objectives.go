@@ -55,7 +55,7 @@ func (o *Objectives) Closed(c exchange.Closed) {
 		case exchange.EndedByClient.String():
 			e.Left = true
 		case "error":
-			e.Failed = faulty(c.Status) || c.Status < http.StatusBadRequest // one that broke in its middle
+			e.Failed = slo.Faulty(c.Status) || c.Status < http.StatusBadRequest // one that broke in its middle
 			e.Left = !e.Failed
 		default:
 			e.Failed = true
@@ -66,11 +66,6 @@ func (o *Objectives) Closed(c exchange.Closed) {
 		o.Tracker.Exchange(&e, o.now())
 	}
 	o.Observer.Closed(c)
-}
-
-// faulty reports whether an answer's status is no fault of the client's.
-func faulty(status int) bool {
-	return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
 }
 
 // spent counts what an exchange cost for what was promised of it.

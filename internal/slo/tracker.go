@@ -2,6 +2,7 @@ package slo
 
 import (
 	"maps"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,6 +119,11 @@ func (o *Objective) Judge(e *Event) (s Sum, counts bool) {
 		s.Bad = 1
 	}
 	return s, true
+}
+
+// Faulty reports whether an answer's status is no fault of the client's.
+func Faulty(status int) bool {
+	return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
 }
 
 // Exchange counts an exchange that ended at a time.

@@ -94,13 +94,12 @@ func event(r *ledger.Record) (e slo.Event, counts bool) {
 	ms := func(m ledger.Millis) time.Duration { return time.Duration(m) * time.Millisecond }
 	e = slo.Event{Route: r.Asked.Route, Tags: r.Tags, Stream: r.Asked.Stream, First: ms(r.Result.First), Total: ms(r.Result.Took)}
 	code := r.Result.HTTP
-	faulty := code >= http.StatusInternalServerError || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout
 	switch r.Result.Status {
 	case ledger.OK:
 	case ledger.ClientAbort:
 		e.Left = true
 	case ledger.UpstreamError: // one below 400 broke in its middle
-		e.Failed = faulty || code < http.StatusBadRequest
+		e.Failed = slo.Faulty(code) || code < http.StatusBadRequest
 		e.Left = !e.Failed
 	case ledger.Timeout:
 		e.Failed = true
