@@ -45,7 +45,7 @@ const (
 	Everything
 )
 
-// Cut returns what a step that fails may cost, for cost.Claim: the bound of what Early and Refused may bill.
+// Cut returns what a step that fails may cost, for cost.Sum: the bound of what Early and Refused may bill.
 func (r Rules) Cut(l cost.Limit) int64 {
 	early, refused := r.Early.or(PromptOnly), r.Refused.or(Nothing)
 	switch max(early, refused) {

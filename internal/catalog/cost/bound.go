@@ -156,17 +156,8 @@ type Step struct {
 	Cut  int64 // what its provider may bill where the attempt fails and the next step is taken (billing.Rules.Cut)
 }
 
-// Claim returns what has to be reserved for a plan, so that no failover needs money that it does not have: the
-// largest, over its steps, of a step's full cost and what every step before it may have cost.
-func Claim(steps []Step) int64 {
-	var all Sum
-	for _, s := range steps {
-		all.Add(s)
-	}
-	return all.Most()
-}
-
-// Sum is what Claim returns, of steps that come one after the other. The zero value is of none.
+// Sum is what has to be reserved for steps that come one after the other, so that no failover needs money that it does not
+// have: the largest, over them, of a step's full cost and what every step before it may have cost. The zero value is of none.
 type Sum struct{ most, before int64 }
 
 // Add adds the next step.
