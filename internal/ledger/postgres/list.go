@@ -25,20 +25,11 @@ func (s *Store) List(ctx context.Context, q book.Filter, after *ledger.Record, n
 
 // Find implements book.Lister.
 func (s *Store) Find(ctx context.Context, organization, id string) ([]*ledger.Record, error) {
-	all, err := s.find(ctx, organization, id)
-	if err != nil || len(all) > 0 {
-		return all, err
-	}
-	if id, err = sqltext.FindRequest(ctx, s, organization, id, time.Now()); err != nil || id == "" {
-		return nil, err
-	}
-	return s.find(ctx, organization, id)
-}
-
-func (s *Store) find(ctx context.Context, organization, id string) ([]*ledger.Record, error) {
-	lines, err := collect(ctx, s, sqltext.Find(flavor(), organization, id), sqltext.IDRow)
-	if err != nil {
-		return nil, err
-	}
-	return sqltext.Decode(lines)
+	return sqltext.FindEither(ctx, s, organization, id, time.Now(), func(id string) ([]*ledger.Record, error) {
+		lines, err := collect(ctx, s, sqltext.Find(flavor(), organization, id), sqltext.IDRow)
+		if err != nil {
+			return nil, err
+		}
+		return sqltext.Decode(lines)
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 )
 
@@ -24,9 +25,21 @@ func notInID(c rune) bool {
 	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_'
 }
 
-// FindRequest finds the last exchange of an organization with an x-request-id that was admitted before now, and returns its id in the
+// FindEither returns the records of an exchange by its id in the ledger, by which find has them, or else by its x-request-id.
+func FindEither(ctx context.Context, l book.Lister, organization, id string, now time.Time, find func(id string) ([]*ledger.Record, error)) ([]*ledger.Record, error) {
+	all, err := find(id)
+	if err != nil || len(all) > 0 {
+		return all, err
+	}
+	if id, err = findRequest(ctx, l, organization, id, now); err != nil || id == "" {
+		return nil, err
+	}
+	return find(id)
+}
+
+// findRequest finds the last exchange of an organization with an x-request-id that was admitted before now, and returns its id in the
 // ledger; "": there is none. The more recent the sooner.
-func FindRequest(ctx context.Context, l book.Lister, organization, request string, now time.Time) (id string, err error) {
+func findRequest(ctx context.Context, l book.Lister, organization, request string, now time.Time) (id string, err error) {
 	if strings.ContainsFunc(request, notInID) || len(request) < 8 {
 		return "", nil
 	}
