@@ -45,5 +45,10 @@ func (c *Client) Do(req *http.Request, who auth.Identity, about string, now time
 	return c.http.Do(req) //nolint:gosec // it dials one socket, whatever the URL says
 }
 
+// Spent reports whether an answer says that the budget of such traffic is spent: that it is no use to try again for a while.
+func Spent(res *http.Response) bool {
+	return (res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusPaymentRequired) && res.Header.Get("x-should-retry") == "false"
+}
+
 // Close closes the connections that are idle.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

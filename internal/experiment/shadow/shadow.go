@@ -211,7 +211,7 @@ func (s *Sender) send(ctx context.Context, c *Copy) Result {
 	switch {
 	case err != nil:
 		return s.failed(c, err)
-	case (res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusPaymentRequired) && res.Header.Get("x-should-retry") == "false":
+	case pass.Spent(res):
 		s.rests.Store(c.Arm, s.p.Now().Add(rest))
 		return Spent
 	case res.StatusCode >= http.StatusBadRequest:

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/auth/pass"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 )
@@ -365,7 +366,7 @@ func (p *Prober) send(ctx context.Context, x *job) outcome {
 	switch {
 	case code == "unknown_price":
 		return came(Unpriced, message)
-	case (res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusPaymentRequired) && res.Header.Get("x-should-retry") == "false":
+	case pass.Spent(res):
 		return came(Spent, message)
 	}
 	return came(Refused, cmp.Or(message, res.Status))
