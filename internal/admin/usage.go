@@ -239,7 +239,10 @@ func (s reports) find(ctx context.Context, organization, id string) ([]*ledger.R
 		return nil, missing(kind, id)
 	}
 	all, err := s.ledger.Find(ctx, organization, id)
-	if err != nil {
+	switch {
+	case errors.Is(err, book.ErrTooMany):
+		return nil, connect.NewError(connect.CodeDeadlineExceeded, book.ErrTooMany)
+	case err != nil:
 		return nil, s.away(ctx, err)
 	}
 	all = slices.DeleteFunc(all, func(rec *ledger.Record) bool { return at.team != "" && rec.Who.Team != at.team })

@@ -16,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/admin"
 	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
+	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/ledger/rerate"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/internal/testkit/ledgertest"
@@ -165,6 +166,22 @@ func TestALedgerThatIsAwayIsSaid(t *testing.T) {
 	r.want(root, "UsageService/ReportUsage", `{}`, 503, "the ledger does not answer")
 	if !strings.Contains(r.logs.String(), "closed") {
 		t.Errorf("the log says %s", r.logs)
+	}
+}
+
+// busy is a ledger in which nothing is found in time.
+type busy struct{ admin.Ledger }
+
+func (busy) Find(context.Context, string, string) ([]*ledger.Record, error) {
+	return nil, fmt.Errorf("looking: %w", book.ErrTooMany)
+}
+
+func TestTooManyRecordsToLookThroughAreNoLedgerThatIsAway(t *testing.T) {
+	h := httptest.NewServer(admin.New(admin.Options{Token: secret.New(root), Ledger: busy{}}).Handler())
+	defer h.Close()
+	r := &rig{t: t, url: h.URL}
+	for _, method := range []string{"GetExchange", "ExplainExchange"} {
+		r.want(root, "UsageService/"+method, `{"id":"0198c1d2-0000-7000-8000-000000000000"}`, 504, `"code":"deadline_exceeded"`, "usage records has the ledger's own ids")
 	}
 }
 

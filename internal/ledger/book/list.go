@@ -2,6 +2,7 @@ package book
 
 import (
 	"context"
+	"errors"
 
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 )
@@ -12,9 +13,12 @@ type Lister interface {
 	// order of ledger.Record.Compare, or against it.
 	List(ctx context.Context, q Filter, after *ledger.Record, newest bool, n int) ([]*ledger.Record, error)
 	// Find returns the records of an exchange by their sequence; none where it is not known. The id is the ledger's, or the exchange's
-	// x-request-id, by which one of the last days is found.
+	// x-request-id, by which one of the last days is found, or it is ErrTooMany.
 	Find(ctx context.Context, organization, id string) ([]*ledger.Record, error)
 }
+
+// ErrTooMany is that an exchange is not found by its x-request-id, as there are too many records to look through.
+var ErrTooMany = errors.New("there are too many records to find one by its x-request-id; usage records has the ledger's own ids, which are found at once")
 
 // List implements Lister.
 func (l *Lazy) List(ctx context.Context, q Filter, after *ledger.Record, newest bool, n int) ([]*ledger.Record, error) {

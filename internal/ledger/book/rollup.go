@@ -22,9 +22,6 @@ const (
 	Day    Period = 'd'
 )
 
-// Periods returns all periods, shortest first.
-func Periods() [3]Period { return [3]Period{Minute, Hour, Day} }
-
 // Length returns the period's length.
 func (p Period) Length() time.Duration {
 	switch p {

@@ -2,7 +2,6 @@ package sqltext
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -16,9 +15,6 @@ const back = 7 * 24 * time.Hour
 
 // patience is how long that may take.
 const patience = 10 * time.Second
-
-// errTooMany says that there are too many records to look for an exchange by its x-request-id.
-var errTooMany = errors.New("ledger: there are too many records to find one by its x-request-id; usage records has the ledger's own ids, which are found at once")
 
 // notInID reports what an x-request-id does not have where Signalbox keeps it.
 func notInID(c rune) bool {
@@ -51,7 +47,7 @@ func findRequest(ctx context.Context, l book.Lister, organization, request strin
 		const some = 100 // what was said of the answer is a record, too
 		all, err := l.List(short, q, nil, true, some)
 		if err != nil && short.Err() != nil && ctx.Err() == nil {
-			return "", errTooMany
+			return "", book.ErrTooMany
 		} else if err != nil {
 			return "", err
 		}
