@@ -185,13 +185,14 @@ func TestWhatCannotBeIsNotHeard(t *testing.T) {
 	}
 }
 
-// TestTrialsOfClientsAreEachReplicasOwn is what holds without probes.
+// TestTrialsOfClientsAreEachReplicasOwn is what holds without probes. One that was sent before it opened is no trial.
 func TestTrialsOfClientsAreEachReplicasOwn(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	one, two := known(), known()
 	open(one.Targets.Of("p", "m"), now)
 	open(two.Targets.Of("p", "m"), now)
 	now = now.Add(openFirst)
+	one.Targets.Of("p", "m").End(Attempt{Key: "k", Took: 2 * openFirst, Probe: true}, now)
 	for range probes {
 		one.Targets.Of("p", "m").Begin("k", now)
 		one.Targets.Of("p", "m").End(Attempt{Key: "k"}, now)

@@ -48,7 +48,7 @@ type toldTarget struct {
 	Cached   toldMean   `json:"c,omitzero"`
 	Room     *toldRoom  `json:"r,omitzero"`
 	Open     []toldOpen `json:"b,omitzero"`
-	Quiet    int64      `json:"q,omitzero"` // since the last attempt ended
+	Quiet    int64      `json:"q,omitzero"` // since an attempt last began or ended
 	Probe    *toldProbe `json:"x,omitzero"`
 	Well     []toldWell `json:"w,omitzero"`
 }

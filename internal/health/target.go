@@ -224,7 +224,7 @@ func (t *Target) End(a Attempt, now time.Time) {
 	t.mu.Lock()
 	harmed := a.Code.Harms()
 	b := t.breaker(a.Key, now)
-	tried := b.at(now) == Trying
+	passed := b.passed
 	changed := b.end(now.Add(-a.Took), now, harmed)
 	to := b.state
 	t.ended = later(t.ended, now)
@@ -233,7 +233,7 @@ func (t *Target) End(a Attempt, now time.Time) {
 		if a.Code != llm.CodeNone {
 			t.probed.What = a.Code.String()
 		}
-		b.proved = b.proved || tried && !harmed
+		b.proved = b.proved || b.passed > passed
 	}
 	well := 1.0
 	if harmed {
