@@ -18,7 +18,7 @@ type Edit struct {
 }
 
 // Set returns the edit that gives a top-level member a new raw value: in its place, or behind the last
-// member when it is absent. At most one edit of a set may add a member.
+// member when it is absent. Several edits may add members, in their order, unless there is none yet.
 func (d *Doc) Set(name string, raw []byte) Edit {
 	for i := range d.Members {
 		if m := &d.Members[i]; m.Name == name {
