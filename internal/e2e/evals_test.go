@@ -1,10 +1,7 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,9 +66,7 @@ func TestEvaluationsAreKeptInTheStore(t *testing.T) {
 	a := newProvider(t, "a")
 	config := fmt.Sprintf("store: sqlite:run/s.db\nproviders: [ { name: a, kind: mock, base_url: %s } ]\nteams: [ { name: core } ]\n", a.url)
 	r := &evalRig{Stack: stack.Up(t, config), t: t, dir: t.TempDir()}
-	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", r.Dir+"/c.sock")
-	}}}
+	h := r.Local()
 	made, err := adminv1connect.NewKeyServiceClient(h, "http://local").CreateKey(t.Context(), &v1.CreateKeyRequest{Name: "ci", Team: "core", Role: "admin"})
 	if err != nil {
 		t.Fatal(err)

@@ -3,8 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -30,9 +28,7 @@ experiments:
 // administer opens the admin API at its local socket, and has a key made.
 func administer(t *testing.T, s *stack.Stack) (adminv1connect.ExperimentServiceClient, string) {
 	t.Helper()
-	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
-	}}}
+	h := s.Local()
 	made, err := adminv1connect.NewKeyServiceClient(h, "http://local").CreateKey(t.Context(), &v1.CreateKeyRequest{Name: "app", Organization: "default"})
 	if err != nil {
 		t.Fatal(err)

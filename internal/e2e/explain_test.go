@@ -1,11 +1,8 @@
 package e2e
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,9 +56,7 @@ func TestAnExchangeOnARealEnvoyIsExplained(t *testing.T) {
 		}
 		return nil
 	})
-	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
-	}}}
+	h := s.Local()
 	api := adminv1connect.NewUsageServiceClient(h, "http://local")
 	seen := map[string]int{}
 	for _, r := range all {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,9 +23,7 @@ type replica struct {
 
 func newReplica(t *testing.T, yaml string) *replica {
 	s := stack.Up(t, yaml)
-	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
-	}}}
+	h := s.Local()
 	return &replica{s, adminv1connect.NewTemplateServiceClient(h, "http://local"), adminv1connect.NewKeyServiceClient(h, "http://local")}
 }
 

@@ -3,8 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,9 +33,7 @@ func TestIssuedKeysOnARealEnvoy(t *testing.T) {
 		}
 	}
 	s := stack.Up(t, fmt.Sprintf(stored, a.url, dir))
-	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
-	}}}
+	h := s.Local()
 	ctx := context.Background()
 	teams, keys, budgets := adminv1connect.NewTeamServiceClient(h, "http://local"), adminv1connect.NewKeyServiceClient(h, "http://local", connect.WithProtoJSON()), adminv1connect.NewBudgetServiceClient(h, "http://local")
 	must := func(err error) {

@@ -3,8 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,9 +33,7 @@ routes: [ { name: r, match: { models: [smart] }, targets: [ a/echo ] } ]
 templates: %[2]s/templates
 ledger: { store: "sqlite:run/ledger.db" }
 `, a.url, dir))
-	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
-	}}}
+	h := s.Local()
 	ctx := context.Background()
 	kept, keys := adminv1connect.NewTemplateServiceClient(h, "http://local"), adminv1connect.NewKeyServiceClient(h, "http://local")
 	issue := func(name string, templates ...string) string {

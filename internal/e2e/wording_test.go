@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -36,9 +34,7 @@ func TestArmsOfATemplateOnARealEnvoy(t *testing.T) {
 	s := stack.Up(t, fmt.Sprintf(wording, a.url, b.url, t.TempDir()))
 	ctx := context.Background()
 	api, key := administer(t, s)
-	local := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
-	}}}
+	local := s.Local()
 	awaitKey(t, s.Base, key)
 	templates := adminv1connect.NewTemplateServiceClient(local, "http://local")
 	for _, says := range []string{"Say the first.", "Say the second."} {

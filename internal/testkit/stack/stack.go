@@ -77,6 +77,13 @@ func (s *Stack) Service() *Process { return s.service }
 // Envoy returns the process of an Envoy that runs apart.
 func (s *Stack) Envoy() *Process { return s.envoy }
 
+// Local returns what connections to the admin API's local socket are made with, at whose http://local it is.
+func (s *Stack) Local() *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", s.Dir+"/c.sock")
+	}}}
+}
+
 // Rewrite replaces the configuration file as an editor would, by rename. The service reloads by itself.
 func (s *Stack) Rewrite(yaml string) {
 	s.t.Helper()
