@@ -137,14 +137,14 @@ func (l *load) saturate(d time.Duration) {
 	})
 }
 
-// streams runs n streams, as many at a time as there are connections. They begin evenly spread over the time
-// that one takes: started together they would stay in step, and each wait for all others.
-func (l *load) streams(n int) {
+// streams runs n streams, as many at a time as there are connections, which begin so far apart. Started together they
+// stay in step, so that what each of them costs is shared; evenly spread over the time that one takes, none waits for another.
+func (l *load) streams(n int, apart time.Duration) {
 	var left atomic.Int64
 	left.Store(int64(n))
 	var turn atomic.Int64
 	l.each(func(c *client) {
-		time.Sleep(time.Duration(turn.Add(1)-1) * pace * chunks / time.Duration(len(l.clients)))
+		time.Sleep(time.Duration(turn.Add(1)-1) * apart)
 		for left.Add(-1) >= 0 && l.do(c) {
 		}
 	})

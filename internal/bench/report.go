@@ -27,6 +27,7 @@ var columns = []column{
 	{"p50 µs, 1 conn.", cellOne, "%.0f", func(s sample) float64 { return s.P50 }},
 	{"p99 µs, 1 conn.", cellOne, "%.0f", func(s sample) float64 { return s.P99 }},
 	{"stream, CPU ms", cellStream, "%.2f", func(s sample) float64 { return s.cpu() / 1e3 }},
+	{"in step, CPU ms", cellStep, "%.2f", func(s sample) float64 { return s.cpu() / 1e3 }},
 	{"stream, first byte µs", cellStream, "%.0f", func(s sample) float64 { return s.First }},
 	{"RSS MB", cellStream, "%.0f", sample.memory},
 }
@@ -37,6 +38,7 @@ var services = []column{
 	{"service µs, 100 KB", cell100K, "%.0f", func(s sample) float64 { return s.Service }},
 	{"service µs, 1 MB", cell1M, "%.0f", func(s sample) float64 { return s.Service }},
 	{"service µs per stream", cellStream, "%.0f", func(s sample) float64 { return s.Service }},
+	{"in step", cellStep, "%.0f", func(s sample) float64 { return s.Service }},
 	{"service µs per chunk", cellStream, "%.1f", func(s sample) float64 { return s.Service / chunks }},
 	{"service's RSS MB", cellStream, "%.0f", func(s sample) float64 { return float64(s.RSS[1]) / (1 << 20) }},
 }
@@ -58,7 +60,7 @@ func report(w io.Writer, rows []*row, rec *record, o options) {
 		}
 		return text("%.2f×")(rec.against(r.name, "bare", c.cell, func(of, to sample) float64 { return c.value(of) / c.value(to) }))
 	})
-	fmt.Fprintf(w, "\nMedians of the rounds (CPU: Envoy + service, saturated; stream: %d chunks every %s, 8 at a time):\n\n", chunks, pace)
+	fmt.Fprintf(w, "\nMedians of the rounds (CPU: Envoy + service, saturated; stream: %d chunks every %s, %d at a time that begin apart, or in step):\n\n", chunks, pace, atOnce)
 	table(w, rows, columns, func(r *row, c column) string { return figure(rec, r, c) })
 	fmt.Fprintf(w, "\nOver the bare Envoy of the same round, medians:\n\n")
 	table(w, rows[min(1, len(rows)):], columns, func(r *row, c column) string {

@@ -72,6 +72,7 @@ const (
 	cellRate   = "200/s"
 	cellOne    = "one connection"
 	cellStream = "stream"
+	cellStep   = "streams in step"
 )
 
 // booked is more than the time that a record waits for others on its way into the ledger. Where there are a few hundred of
@@ -84,7 +85,15 @@ var cells = []cell{
 	{name: cell1M, size: 1 << 20, conns: 8, warm: 4, alone: true, drive: saturating(2 * time.Second)},
 	{name: cellRate, size: 1 << 10, conns: 32, warm: 2, keep: true, drive: func(l *load, scale float64) { l.rate(5*time.Millisecond, stretch(2*time.Second, scale)) }},
 	{name: cellOne, size: 1 << 10, conns: 1, warm: 50, keep: true, drive: saturating(1500 * time.Millisecond)},
-	{name: cellStream, size: 1 << 10, conns: 8, warm: 1, keep: true, stream: true, rest: booked, drive: func(l *load, scale float64) { l.streams(max(8, int(32*scale))) }},
+	{name: cellStream, size: 1 << 10, conns: atOnce, warm: 1, keep: true, stream: true, rest: booked, drive: streaming(pace * chunks / atOnce)},
+	{name: cellStep, size: 1 << 10, conns: atOnce, warm: 1, stream: true, rest: booked, drive: streaming(0)},
+}
+
+// atOnce is how many streams run at a time.
+const atOnce = 8
+
+func streaming(apart time.Duration) func(*load, float64) {
+	return func(l *load, scale float64) { l.streams(max(atOnce, int(32*scale)), apart) }
 }
 
 // measure takes the samples of a round.
