@@ -322,6 +322,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 		x.first = p.written[leg.Target()]
 		p.replace(&r, p.in.Body)
 	}
+	r.Set, r.Remove = x.in.head.Changes(r.Set, r.Remove)
 	x.keep(p)
 	x.course.At[0].Path, x.course.At[0].Under, x.course.At[0].Pass = leg.Path, course.UnderWay, x.passFor(plan.Steps[0])
 	x.copy(p)

@@ -111,6 +111,39 @@ func (h Header) Stripped(to dialect.Name) []string {
 	return names
 }
 
+// Unseen is the one header that Envoy does not tell us of: whether a request has it is not known.
+const Unseen = "cookie"
+
+// Changes returns what of these changes makes a difference to h: most requests have one credential of the many that are taken
+// out, and Envoy checks and makes each change that it is told. Removals come before what is set, which replaces all
+// values of its name. Both are changed in place.
+func (h Header) Changes(set []providers.Header, remove []string) ([]providers.Header, []string) {
+	remove = slices.DeleteFunc(remove, func(name string) bool {
+		return name != Unseen && !h.has(name) || Header(set).has(name)
+	})
+	// What is moved up meanwhile is not counted twice: a field that stays has another name than the one that is looked at, or
+	// is a second of it.
+	kept := slices.DeleteFunc(set, func(s providers.Header) bool { return h.once(s) && Header(set).once(s) })
+	return kept, remove
+}
+
+func (h Header) has(name string) bool {
+	return slices.ContainsFunc(h, func(f providers.Header) bool { return f.Name == name })
+}
+
+// once reports whether a name has this value, and no other.
+func (h Header) once(of providers.Header) bool {
+	n := 0
+	for i := range h {
+		if h[i].Name == of.Name {
+			if n++; h[i].Value != of.Value {
+				return false
+			}
+		}
+	}
+	return n == 1
+}
+
 func deniedName(n string) bool {
 	if slices.Contains(denied[:], n) || strings.HasPrefix(n, "anthropic-") || strings.HasPrefix(n, "openai-") {
 		return true
