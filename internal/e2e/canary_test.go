@@ -3,9 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -37,17 +34,9 @@ alerts: { every: 10s, channels: [ { name: hook, webhook: { url: "%[4]s" } } ], r
 // name; one beside a control that burns is not.
 func TestACanaryThatBreaksAPromiseOnARealEnvoy(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	var told []string
-	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		mu.Lock()
-		defer mu.Unlock()
-		told = append(told, string(b))
-	}))
-	t.Cleanup(hook.Close)
+	hook, told := newHook(t)
 	a, b := newProvider(t, "a"), newProvider(t, "b")
-	s := stack.Up(t, fmt.Sprintf(promised, a.url, b.url, t.TempDir(), hook.URL))
+	s := stack.Up(t, fmt.Sprintf(promised, a.url, b.url, t.TempDir(), hook))
 	ctx := context.Background()
 	api, key := administer(t, s)
 	n := 0
@@ -81,9 +70,7 @@ func TestACanaryThatBreaksAPromiseOnARealEnvoy(t *testing.T) {
 		}
 	}
 	stack.Eventually(t, 30*time.Second, "it is told", func() error {
-		mu.Lock()
-		defer mu.Unlock()
-		all := strings.Join(told, "\n")
+		all := strings.Join(told(), "\n")
 		for _, want := range []string{`"kind":"experiment","severity":"warning"`, "the canary fails was stopped: its own exchanges burn the error budget of failing (success)", "the canary dawdles was stopped", "the canary mends is over: every request gets the arm new"} {
 			if !strings.Contains(all, want) {
 				return fmt.Errorf("%q is not in %s", want, all)

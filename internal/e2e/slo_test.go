@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,18 +15,29 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/testkit/stack"
 )
 
-// A slow provider burns the budget: that is told, requests go elsewhere, and a restart forgets nothing of it.
-func TestASlowProviderBurnsTheBudgetAndIsPassedOver(t *testing.T) {
-	t.Parallel()
+// newHook takes what is sent to it, and returns its address and what that was.
+func newHook(t *testing.T) (url string, told func() []string) {
+	t.Helper()
 	var mu sync.Mutex
-	var told []string
-	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	var all []string
+	h := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		mu.Lock()
 		defer mu.Unlock()
-		told = append(told, string(b))
+		all = append(all, string(b))
 	}))
-	t.Cleanup(hook.Close)
+	t.Cleanup(h.Close)
+	return h.URL, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
+}
+
+// A slow provider burns the budget: that is told, requests go elsewhere, and a restart forgets nothing of it.
+func TestASlowProviderBurnsTheBudgetAndIsPassedOver(t *testing.T) {
+	t.Parallel()
+	hook, told := newHook(t)
 	slow, fast := newProvider(t, "slow"), newProvider(t, "fast")
 	s := stack.Apart(t, fmt.Sprintf(`
 providers:
@@ -41,7 +53,7 @@ routes:
     slo: { p95_first_token: 1500ms, p95_total: 1500ms, success: 99%% }
 slos: [ { name: search, tags: { feature: search }, success: 99%% } ]
 alerts: { every: 10s, channels: [ { name: hook, webhook: { url: "%s" } } ], rules: [ { on: [ slo ] } ] }
-`, slow.url, fast.url, hook.URL))
+`, slow.url, fast.url, hook))
 	for _, a := range atOnce(t, 12, 12, func(i int) (string, string) { return s.Base + chatPath, chat("smart", i%2 == 0) }) {
 		a.want(t, 200, "Hello")
 	}
@@ -56,9 +68,7 @@ alerts: { every: 10s, channels: [ { name: hook, webhook: { url: "%s" } } ], rule
 		return nil
 	})
 	stack.Eventually(t, 40*time.Second, "it is told", func() error {
-		mu.Lock()
-		defer mu.Unlock()
-		all := strings.Join(told, "\n")
+		all := strings.Join(told(), "\n")
 		if !strings.Contains(all, `"kind":"slo","severity":"critical"`) || !strings.Contains(all, "promise of an answer within 1.5s burns its error budget") {
 			return fmt.Errorf("what is told is %s", all)
 		}
@@ -87,13 +97,9 @@ alerts: { every: 10s, channels: [ { name: hook, webhook: { url: "%s" } } ], rule
 		}
 		return nil
 	})
-	mu.Lock()
-	n := len(told)
-	mu.Unlock()
+	n := len(told())
 	time.Sleep(12 * time.Second) // another look at it
-	mu.Lock()
-	defer mu.Unlock()
-	if len(told) != n {
-		t.Errorf("after the restart it is told again: %s", told[n:])
+	if all := told(); len(all) != n {
+		t.Errorf("after the restart it is told again: %s", all[n:])
 	}
 }
