@@ -132,6 +132,7 @@ func TestCopiesOfReplicasThatShareNothing(t *testing.T) {
 // TestAProbeArrivesAtAnotherReplica has two services behind one Envoy, which tell each other what they know by a Redis: a target
 // comes back at both by the probes of one of them, wherever these arrive.
 func TestAProbeArrivesAtAnotherReplica(t *testing.T) {
+	t.Parallel()
 	r := servers.StartRedis(t)
 	first, second := newPatient(t), newPatient(t)
 	secret := filepath.Join(t.TempDir(), "secret")

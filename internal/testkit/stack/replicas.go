@@ -47,6 +47,11 @@ func Replicas(t testing.TB, n int, yaml func(i int) string) []*Stack {
 		}
 		return get(front.Base + "/v1/models")
 	})
+	t.Cleanup(func() { // while Envoy can still tell them what has ended, for which they would wait to no end
+		for _, s := range all {
+			s.service.Stop()
+		}
+	})
 	return all
 }
 
