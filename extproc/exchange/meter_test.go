@@ -161,23 +161,49 @@ func TestSearchesOfTheWebAreBoundedOrRefused(t *testing.T) {
 	}
 }
 
-// TestAPromptIsBoundedByItsWindowWhereItNamesWhatItDoesNotHold: an address, not a word of the text or a tool's call.
+// TestAPromptIsBoundedByItsWindowWhereItNamesWhatItDoesNotHold: an address, not a word of the text or a tool's call. Each target of a
+// route may bill the prompt.
 func TestAPromptIsBoundedByItsWindowWhereItNamesWhatItDoesNotHold(t *testing.T) {
+	const (
+		itself       = 0  // as long as the request
+		never        = -1 // the target is not asked
+		gptWindow    = 128_000
+		claudeWindow = 200_000
+	)
 	in := &quota.Budget{ID: "in", Owner: quota.Owner{Level: "team", Name: "core"}, Unit: quota.TokensIn, Limit: 1 << 50, Away: quota.Deny, Window: life()}
-	for messages, elsewhere := range map[string]bool{
-		`[{"role":"user","content":"see http://example.com and file_id"}]`: false,
-		`[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"call_1","content":"b"}]`: false,
-		`[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="}}]}]`:                                                                                                  false,
-		`[{"role":"user","content":[{"type":"image_url","image_url":{"url": "https://example.com/a.png"}}]}]`:                                                                                                  true,
-		`[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}]`:                                                                                                                            true,
+	for messages, most := range map[string][2]int64{ // tokens at gpt and at claude
+		`[{"role":"user","content":"see http://example.com and file_id"}]`: {itself, itself},
+		`[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"call_1","content":"b"}]`: {itself, itself},
+		`[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="}}]}]`:                                                                                                  {itself, itself},
+		`[{"role":"user","content":[{"type":"image_url","image_url":{"url": "https://example.com/a.png"}}]}]`:                                                                                                  {gptWindow, claudeWindow},
+		`[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}]`:                                                                                                                            {gptWindow, never},
 	} {
-		r, store := limited(t, in)
-		body := `{"model":"gpt-4o","max_tokens":5,"messages":` + messages + `}`
-		if _, reply := r.ask("request-1", body); reply.Answer != nil {
-			t.Fatalf("%s: %s", messages, reply.Answer.Body)
-		}
-		if got := counters(t, store, in).Reserved; (got > 2*int64(len(body))) != elsewhere { // the first of two targets may be billed its prompt, too
-			t.Errorf("%s: %d tokens are reserved", messages, got)
+		for model, targets := range map[string][]int{"gpt": {0}, "claude": {1}, "both": {0, 1}} {
+			r, store := limited(t, in)
+			to := []string{"gpt/gpt-4o", "claude/claude-sonnet-4-5"}
+			route := []string{"by-itself", model, "->"}
+			body := `{"model":"` + model + `","max_tokens":5,"messages":` + messages + `}`
+			var want int64
+			for _, n := range targets {
+				route = append(route, to[n])
+				switch most[n] {
+				case never:
+				case itself:
+					want += int64(len(body))
+				default:
+					want += most[n]
+				}
+			}
+			r.route(route)
+			r.stale = true
+			r.start()
+			_, reply := r.ask("request-1", body)
+			if refused := reply.Answer != nil; refused != (want == 0) {
+				t.Fatalf("%s at %s: %+v", messages, model, reply.Answer)
+			}
+			if got := counters(t, store, in).Reserved; got != want {
+				t.Errorf("%s at %s: %d tokens are reserved, want %d", messages, model, got, want)
+			}
 		}
 	}
 }
