@@ -70,6 +70,9 @@ const leastBad ledger.Flag = "least_bad"
 
 // Keep implements metering.Books.
 func (b *Books) Keep(r *ledger.Record, c *metering.Charge) {
+	if c.Outcome.Over || c.Lost || c.Outcome.From == quota.Expired {
+		r.Line = ""
+	}
 	if c.Outcome.Over {
 		r.Result.Flags = append(r.Result.Flags, ledger.Overrun)
 	}

@@ -92,6 +92,31 @@ func TestARecordSaysAllOfAnExchange(t *testing.T) {
 	}
 }
 
+// TestWhatIsKeptIsWhatIsWritten: a record is encoded for the journal before it is known how its charge came out.
+func TestWhatIsKeptIsWhatIsWritten(t *testing.T) {
+	for name, o := range map[string]struct {
+		lost bool
+		out  quota.Outcome
+	}{"as it was": {}, "over a limit": {out: quota.Outcome{Over: true}}, "not charged yet": {lost: true}, "expired": {out: quota.Outcome{From: quota.Expired, To: quota.Settled}}} {
+		t.Run(name, func(t *testing.T) {
+			var got pile
+			b := books.New(&got, "v", budget)
+			e, c := ended()
+			r := b.Write(e, c)
+			r.Seal(new([]byte))
+			c.Lost, c.Outcome = o.lost, o.out
+			b.Keep(r, c)
+			back, err := ledger.Decode(got[0].Encode())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(got[0], back, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(ledger.Record{}, "Line")); diff != "" {
+				t.Errorf("-kept +written\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestTheSumIsTheTruth: what was charged when a reservation expired, and the truth that came late.
 func TestTheSumIsTheTruth(t *testing.T) {
 	var got pile

@@ -33,7 +33,7 @@ func encode(id, organization string, a *ask, wish *billing.Wish, claims []quota.
 	if whole {
 		in, out = a.most.Input, a.most.Output
 	}
-	b := make([]byte, 0, 64+32*len(claims))
+	b := make([]byte, 0, 64+64*len(claims))
 	b = append(append(append(b, holdVersion...), '|'), id...)
 	b = append(append(b, '|'), organization...)
 	for _, n := range [...]int64{in, out} {

@@ -187,15 +187,19 @@ func (m *Meter) settle(ctx context.Context, d *due) {
 // tell settles, with the record of the ledger in the journal until the ledger has it.
 func (m *Meter) tell(ctx context.Context, d *due) (quota.Outcome, error) {
 	if s, ok := m.store.(*journal.Store); ok && d.r != nil {
-		room, ok := m.rooms.Get().(*[]byte)
-		if !ok {
-			room = new([]byte)
-		}
+		room := m.room()
 		defer m.rooms.Put(room) // the journal copies it
-		*room = d.r.AppendTo((*room)[:0])
+		d.r.Seal(room)
 		return s.Use(ctx, &d.s, *room)
 	}
 	return m.store.Settle(ctx, &d.s)
+}
+
+func (m *Meter) room() *[]byte {
+	if room, ok := m.rooms.Get().(*[]byte); ok {
+		return room
+	}
+	return new([]byte)
 }
 
 // note puts the record of an exchange without limits into the journal.
@@ -203,7 +207,10 @@ func (m *Meter) note(d *due) {
 	if m.journal == nil || d.r == nil {
 		return
 	}
-	err := m.journal.Noted(&d.s, d.r.Encode())
+	room := m.room()
+	defer m.rooms.Put(room) // the journal copies it
+	d.r.Seal(room)
+	err := m.journal.Noted(&d.s, *room)
 	if err == nil {
 		err = m.journal.Settled(d.s.Organization, d.s.ID)
 	}

@@ -11,7 +11,7 @@ import (
 // Encode writes the ticket as JSON, member by member: every exchange pays for it, and most of them with cold caches.
 // Bytes that are no UTF-8 become U+FFFD.
 func (t *Ticket) Encode() string {
-	const usual = 512
+	const usual = 768
 	b := append(make([]byte, 0, usual), '{')
 	b = number(b, "v", int64(t.V))
 	b = jsonx.AppendText(b, "id", t.ID)

@@ -12,8 +12,19 @@ import (
 // holds it against the library.
 func (r *Record) Encode() []byte { return r.AppendTo(make([]byte, 0, 1<<10)) }
 
+// Seal normalizes a record and keeps its encoding, which the journal and the store both write. room is for what is needed
+// meanwhile, and holds the encoding too.
+func (r *Record) Seal(room *[]byte) {
+	r.Normalize()
+	*room = r.AppendTo((*room)[:0])
+	r.Line = string(*room)
+}
+
 // AppendTo appends what Encode returns.
 func (r *Record) AppendTo(dst []byte) []byte {
+	if r.Line != "" {
+		return append(dst, r.Line...)
+	}
 	w := lineWriter{b: append(dst, '{')}
 	w.always("organization", r.Organization)
 	w.always("id", r.ID)

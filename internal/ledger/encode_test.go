@@ -53,6 +53,33 @@ func TestALineIsWhatTheLibraryWouldWrite(t *testing.T) {
 	}
 }
 
+// TestASealedRecordIsEncodedAsItIs seals records with texts that stores do not take.
+func TestASealedRecordIsEncodedAsItIs(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	room := []byte("of the one before")
+	for n := range 500 {
+		r := ledgertest.Random(rnd, n, ledgertest.Noon().Add(time.Duration(rnd.Int64N(1e15))))
+		r.Asked.Model += "\x00\xff"
+		plain := *r
+		plain.Normalize()
+		r.Seal(&room)
+		want := plain.Encode()
+		if !bytes.Equal(want, room) || string(want) != r.Line || !bytes.Equal(want, r.Encode()) {
+			t.Fatalf("sealed  %s\nencoded %s\nroom    %s\nwant    %s", r.Line, r.Encode(), room, want)
+		}
+		r.Normalize()
+		r.Seal(&room)
+		if r.Line != string(want) {
+			t.Fatalf("sealed twice: %s", r.Line)
+		}
+	}
+	r := ledgertest.Make("x", ledgertest.Noon())
+	r.Seal(&room)
+	if n := testing.AllocsPerRun(100, func() { room = r.AppendTo(room[:0]) }); n > 0 {
+		t.Errorf("the encoding that is there takes %v allocations", n)
+	}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	r := ledgertest.Make("x", ledgertest.Noon())
 	b.ReportAllocs()

@@ -5,6 +5,9 @@ import "time"
 // Normalize makes a record as stores keep it: its time to the millisecond in UTC, and its texts fit for every
 // store. It must not be shared yet.
 func (r *Record) Normalize() {
+	if r.Line != "" {
+		return // it is
+	}
 	r.At = r.At.UTC().Truncate(time.Millisecond)
 	for _, s := range []*string{
 		&r.Organization, &r.ID, &r.Cause, &r.Who.Team, &r.Who.Project, &r.Who.Key, &r.Who.KeyID, &r.Who.User,

@@ -41,6 +41,7 @@ type Record struct {
 	Money    Money             `json:"money,omitzero"`
 	Attempts []Attempt         `json:"attempts,omitempty"`
 	Said     said              `json:"said,omitzero"`
+	Line     string            `json:"-"` // what Encode returns, where Seal has kept it; whoever changes a record makes it "" again
 }
 
 // said is what a client says of an answer. Its record has the cause feedback, a sequence above 0, and neither units nor costs; it

@@ -163,13 +163,17 @@ func RecordColumns() []string {
 // RecordValues returns the values of RecordColumns. Provider, model and region are those of the last attempt. room is
 // for what is needed meanwhile, to be given again.
 func RecordValues(dst []any, r *ledger.Record, room *[]byte) []any {
-	*room = r.AppendTo((*room)[:0])
+	line := r.Line
+	if line == "" {
+		*room = r.AppendTo((*room)[:0])
+		line = string(*room)
+	}
 	last := ledger.Target{Model: r.Asked.Model}
 	if n := len(r.Attempts); n > 0 {
 		last = r.Attempts[n-1].Target
 	}
 	return append(dst, r.At.UnixMilli(), r.Organization, r.ID, int64(r.Sequence), r.Who.Team, r.Who.Project, r.Who.Key, r.Who.User, r.Asked.Route,
-		last.Provider, last.Model, last.Region, string(r.Result.Status), Tags(ledger.Canonical(r.Tags)), int64(r.Money.Cost), string(*room))
+		last.Provider, last.Model, last.Region, string(r.Result.Status), Tags(ledger.Canonical(r.Tags)), int64(r.Money.Cost), line)
 }
 
 // SeriesColumns are the columns of ledger_series.
