@@ -31,12 +31,12 @@ func TestChangesComeToTheSame(t *testing.T) {
 		return providers.Header{Name: name.Draw(t, "name"), Value: value.Draw(t, "value")}
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		real := Header(rapid.SliceOfN(field, 0, 6).Draw(t, "header"))
+		given := Header(rapid.SliceOfN(field, 0, 6).Draw(t, "header"))
 		set, remove := rapid.SliceOfN(field, 0, 5).Draw(t, "set"), rapid.SliceOfN(name, 0, 4).Draw(t, "remove")
-		told := slices.DeleteFunc(slices.Clone(real), func(f providers.Header) bool { return f.Name == Unseen })
+		told := slices.DeleteFunc(slices.Clone(given), func(f providers.Header) bool { return f.Name == Unseen })
 		less, fewer := told.Changes(slices.Clone(set), slices.Clone(remove))
-		if want, got := after(real, set, remove), after(real, less, fewer); !cmp.Equal(want, got) {
-			t.Errorf("%v with %v and without %v is %v, and with %v and without %v %v", real, set, remove, want, less, fewer, got)
+		if want, got := after(given, set, remove), after(given, less, fewer); !cmp.Equal(want, got) {
+			t.Errorf("%v with %v and without %v is %v, and with %v and without %v %v", given, set, remove, want, less, fewer, got)
 		}
 	})
 }
