@@ -10,6 +10,7 @@ import (
 	"github.com/signalbox-ai/signalbox/envoy"
 	"github.com/signalbox-ai/signalbox/extproc"
 	"github.com/signalbox-ai/signalbox/extproc/grpcwire"
+	"github.com/signalbox-ai/signalbox/extproc/grpcwire/healthcheck"
 )
 
 // largest is the most that limits.body and limits.answer can be set to. The limits themselves are kept by
@@ -19,8 +20,8 @@ const largest = 1 << 30
 // slack is what a message may hold beside a body: headers, metadata, framing.
 const slack = 1 << 20
 
-// rpc serves Envoy on one socket: the filters and logs of every request below grpc-go, and what is called now
-// and then, health and configuration, by grpc-go.
+// rpc serves Envoy on one socket: the filters and logs of every request and checks of health below grpc-go, and what is called now
+// and then by grpc-go.
 type rpc struct {
 	*grpcwire.Server
 	rest *grpc.Server
@@ -30,7 +31,9 @@ func newRPC(e *extproc.Server, health *grpchealth.Server, xds *envoy.Server) *rp
 	g := grpc.NewServer()
 	healthv1.RegisterHealthServer(g, health)
 	xds.Register(g)
-	return &rpc{grpcwire.New(e.Methods(), grpcwire.Options{Rest: g, MaxMessage: largest + slack}), g}
+	methods := e.Methods()
+	methods[healthv1.Health_Check_FullMethodName] = healthcheck.Open(health)
+	return &rpc{grpcwire.New(methods, grpcwire.Options{Rest: g, MaxMessage: largest + slack}), g}
 }
 
 // stop ends everything at once: who waits for exchanges has done so before.

@@ -33,6 +33,7 @@ var layers = []string{
 		tokenizer/nfc
 		tokenizer/heap`,
 	`internal/catalog
+		extproc/grpcwire/*
 		internal/telemetry/*
 		internal/catalog/billing
 		internal/owner
