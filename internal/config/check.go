@@ -230,7 +230,7 @@ func (d *decoder) checkListen(c *Config) {
 		address Address
 	}{{"http", l.HTTP}, {"admin", l.Admin}} {
 		path := "listen." + a.name
-		if !d.bad[path] && !a.address.Loopback() && !c.Asks() && d.nodes["keys"] == nil && d.nodes["auth"] == nil && d.nodes["store"] == nil {
+		if !d.bad[path] && !a.address.Loopback() && !c.Asks() && !d.within("keys") && !d.within("auth") && !d.within("store") {
 			d.fail(path, "%s: listening beyond loopback needs keys; add keys, or listen on 127.0.0.1", a.name)
 		}
 	}
