@@ -36,6 +36,7 @@ func (d *decoder) check(c *Config) {
 	}
 	unique(d, "providers", "provider", c.Providers, func(p Provider) string { return p.Name })
 	unique(d, "routes", "route", c.Routes, func(r Route) string { return r.Name })
+	d.checkReserved(c)
 	d.checkAccess(c)
 	d.checkObservation(c)
 	d.checkHandling(&c.Defaults, "")
@@ -91,11 +92,6 @@ func (d *decoder) checkHealth(c *Config) {
 			if err := d.among(name, names); err != nil {
 				d.fail(p, "providers: %v", err)
 			}
-		}
-	}
-	for i := range c.Routes {
-		if c.Routes[i].Name == probe.Route {
-			d.fail(fmt.Sprintf("routes[%d].name", i), "name: %s is the route of probes", d.src.quote(probe.Route))
 		}
 	}
 	if s.On() && s.Ask == probe.AsksChat && !c.Ledger.On() && !d.within("ledger") && !d.within(at) {

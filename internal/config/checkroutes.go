@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/config/objectives"
+	"github.com/signalbox-ai/signalbox/internal/health/probe"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/routing/expr"
@@ -75,6 +76,24 @@ func (d *decoder) checkTarget(c *Config, t *Target, at string) {
 	}
 	if p := slices.Index(names, t.Provider); p >= 0 && !c.Providers[p].declares(t.Like) {
 		d.checkLike(t.Like, c.Providers[p].Kind, at+".like")
+	}
+}
+
+// checkReserved keeps the name of the route of probes for them, whether there are any or not: records of it are the gateway's own.
+func (d *decoder) checkReserved(c *Config) {
+	names := map[string]string{}
+	for i := range c.Routes {
+		names[fmt.Sprintf("routes[%d].name", i)] = c.Routes[i].Name
+	}
+	for i := range c.Providers {
+		if len(c.Routes) == 0 { // each provider has a route of its name
+			names[fmt.Sprintf("providers[%d].name", i)] = c.Providers[i].Name
+		}
+	}
+	for at, name := range names {
+		if name == probe.Route {
+			d.fail(at, "name: %s is the route of probes", d.src.quote(name))
+		}
 	}
 }
 
