@@ -20,7 +20,7 @@ import (
 
 // Settings say who is told what.
 type Settings struct {
-	Channels  []channel.Settings `yaml:"channels" max:"32" doc:"Where alerts go. Without any there are none."`
+	Channels  []channel.Settings `yaml:"channels" max:"32" doc:"Where alerts go. Due where there is the section."`
 	Rules     []Rule             `yaml:"rules" max:"100" zero:"everything goes to every channel" doc:"Which alerts go to which channels: to those of every rule that they fit."`
 	Every     time.Duration      `yaml:"every" doc:"How often the ledger is read."`
 	Anomalies string             `yaml:"anomalies_from" form:"money" doc:"What an hour of a key at a model has cost at least before it can be out of the ordinary."`

@@ -60,6 +60,7 @@ func (d *decoder) check(c *Config) {
 	d.checkHealth(c)
 	d.checkAlerts(c)
 	d.checkVocab(c.Tokenizer.Vocab)
+	d.checkBare(c)
 	if !c.Envoy.Admin.Loopback() && !d.bad["envoy.admin"] {
 		d.fail("envoy.admin", "admin: Envoy's admin interface must be a Unix socket or on loopback")
 	}
@@ -244,6 +245,8 @@ func (d *decoder) checkListen(c *Config) {
 	case d.bad["listen.tls.cert"] || d.bad["listen.tls.key"]:
 	case (t.Cert == "") != (t.Key == ""):
 		d.fail("listen.tls", "tls: cert and key belong together")
+	case t == (TLS{}) && d.sound("listen.tls"):
+		d.fail("listen.tls", "cert and key are missing: clients would be served without TLS")
 	case t.Cert == "" && t.ClientCA != "":
 		d.fail("listen.tls.client_ca", "client_ca: needs cert and key")
 	case t.Cert != "":
@@ -271,7 +274,7 @@ func (d *decoder) checkAccess(c *Config) {
 	unique(d, "keys", "key", c.Keys, func(k access.Key) string { return k.Name })
 	unique(d, "auth.jwt", "issuer", c.Auth.JWT, func(i access.Issuer) string { return i.Name })
 	unique(d, "auth.certificates", "certificate", c.Auth.Certificates, func(c access.Certificate) string { return c.Name })
-	c.Access.Check(access.Report{Fail: d.fail, Bad: func(path string) bool { return d.bad[path] }, Say: d.src.quote})
+	c.Access.Check(access.Report{Fail: d.fail, Bad: func(path string) bool { return d.bad[path] }, Say: d.src.quote, Sound: d.sound})
 }
 
 // checkObservation checks what is seen of exchanges.

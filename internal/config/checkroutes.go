@@ -97,6 +97,39 @@ func (d *decoder) checkReserved(c *Config) {
 	}
 }
 
+// checkBare refuses sections without what they cannot do without. Such a section would change nothing, and nobody would be told.
+// One whose other fields are wrong is told of those first.
+func (d *decoder) checkBare(c *Config) {
+	for _, s := range [...]struct{ section, field, means string }{
+		{"idempotency", "store", "where answers are kept, as memory or the address of a Redis; or none"},
+		{"ledger", "store", "where records are kept, as sqlite:run/ledger.db or postgres://USER@HOST/DATABASE; or none"},
+		{"queue", "wait", "how long a request may wait for room, as 30s"},
+		{"alerts", "channels", "whom to tell, as [ { name: ops, slack: { url: \"env:SLACK_URL\" } } ]"},
+		{"telemetry.otlp", "endpoint", "the collector's address, as http://127.0.0.1:4317"},
+	} {
+		if d.sound(s.section) && d.nodes[s.section+"."+s.field] == nil {
+			d.fail(s.section+"."+s.field, "%s is missing: %s", s.field, s.means)
+		}
+	}
+	for _, s := range [...]struct {
+		section string
+		bare    bool
+		message string
+	}{
+		{"evals", !c.Stores() && !d.within("store"), "evals: runs are kept in a store, and there is none; add one, as store: \"sqlite:run/signalbox.db\""},
+		{"tags", !c.Tags.Any(), "nothing becomes a tag: name headers or metadata"},
+		{"end_user", c.EndUser.Header == "" && len(c.EndUser.Body) == 0, "no end user is read: name a header or members of the body"},
+		{"telemetry.traces", c.Telemetry.Traces.Export && !c.Telemetry.Traced() && !d.within("telemetry"), "traces: are sent to a collector, and there is none; add one, as otlp: { endpoint: \"http://127.0.0.1:4317\" }"},
+	} {
+		if s.bare && d.sound(s.section) {
+			d.fail(s.section, "%s", s.message)
+		}
+	}
+}
+
+// sound reports whether the file has a section, and no error was found in it.
+func (d *decoder) sound(section string) bool { return d.nodes[section] != nil && !d.within(section) }
+
 // near asks whether the nearest of names was meant.
 func (d *decoder) near(name string, names []string) string {
 	if near := routing.Nearest(name, names); len(near) > 0 {
@@ -111,7 +144,9 @@ func (d *decoder) checkObjectives(c *Config) {
 	var names []string
 	for i := range c.Routes {
 		names = append(names, c.Routes[i].Name)
-		d.checkGoals(c, &c.Routes[i].SLO, fmt.Sprintf("routes[%d].slo", i))
+		path := fmt.Sprintf("routes[%d].slo", i)
+		d.checkGoals(c, &c.Routes[i].SLO, path)
+		d.checkPromised(&c.Routes[i].SLO, path)
 	}
 	for i := range c.SLOs {
 		l, path := &c.SLOs[i], fmt.Sprintf("slos[%d]", i)
@@ -123,10 +158,15 @@ func (d *decoder) checkObjectives(c *Config) {
 				d.fail(at, "there is no route %s%s", d.src.quote(r), d.near(r, names))
 			}
 		}
-		if l.Goals == (objectives.Goals{Window: l.Window}) && !d.within(path) {
-			d.fail(path, "nothing is promised: name p95_first_token, p95_total, success or cost_per_1k_tokens")
-		}
+		d.checkPromised(&l.Goals, path)
 		d.checkGoals(c, &l.Goals, path)
+	}
+}
+
+// checkPromised refuses a section that promises nothing.
+func (d *decoder) checkPromised(g *objectives.Goals, path string) {
+	if *g == (objectives.Goals{Window: g.Window}) && d.sound(path) {
+		d.fail(path, "nothing is promised: name p95_first_token, p95_total, success or cost_per_1k_tokens")
 	}
 }
 

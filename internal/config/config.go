@@ -163,7 +163,7 @@ type Accounting struct {
 
 // Idempotency is where answers are kept for requests that clients repeat.
 type Idempotency struct {
-	Store      string        `yaml:"store" form:"answers" doc:"none: idempotency keys mean nothing. memory: within the process. For several processes the address of a Redis, as in quota.store."`
+	Store      string        `yaml:"store" form:"answers" doc:"Due where there is the section. none: idempotency keys mean nothing. memory: within the process. For several processes the address of a Redis, as in quota.store."`
 	Password   secret.Ref    `yaml:"password" doc:"The password of Redis, by reference. One that changes is taken up by new connections."`
 	CA         string        `yaml:"ca" form:"file" doc:"File of the authorities (PEM) that Redis's certificate is verified with, in place of the system's."`
 	Cert       string        `yaml:"cert" form:"file" doc:"File of the certificate (PEM) that is shown to Redis."`
@@ -180,7 +180,7 @@ func (i *Idempotency) On() bool { return i.Store != "none" }
 
 // Ledger is where records of exchanges are kept.
 type Ledger struct {
-	Store     string     `yaml:"store" form:"ledger" doc:"sqlite:PATH, a file for one replica; postgres://USER@HOST/DATABASE, for many; or none."`
+	Store     string     `yaml:"store" form:"ledger" doc:"Due where there is the section. sqlite:PATH, a file for one replica; postgres://USER@HOST/DATABASE, for many; or none."`
 	Password  secret.Ref `yaml:"password" doc:"The password of PostgreSQL, by reference."`
 	Spool     string     `yaml:"spool" form:"path" doc:"Folder that keeps records while the database is away; none: they wait in memory."`
 	SpoolSize Size       `yaml:"spool_size" min:"1048576" max:"1099511627776" doc:"Most that the folder may hold. What has no room is lost, and counted."`

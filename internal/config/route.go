@@ -122,7 +122,7 @@ type Route struct {
 
 // queueing is where requests wait for room at providers.
 type queueing struct {
-	Wait     time.Duration `yaml:"wait" zero:"nobody waits" doc:"How long a request may wait when every target that could answer it is at a limit; up to 55 minutes. Then, or when it is clear before, it is refused with 429 and a retry-after."`
+	Wait     time.Duration `yaml:"wait" zero:"due where there is the section; without it nobody waits" doc:"How long a request may wait when every target that could answer it is at a limit; up to 55 minutes. Then, or when it is clear before, it is refused with 429 and a retry-after."`
 	Classes  queueWaits    `yaml:"classes" doc:"Another longest wait, by priority."`
 	Max      int           `yaml:"max" min:"1" max:"100000" doc:"Most requests that wait."`
 	MaxBytes Size          `yaml:"max_bytes" min:"65536" max:"1099511627776" doc:"Most that the bodies of those may take."`

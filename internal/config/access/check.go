@@ -12,6 +12,8 @@ type Report struct {
 	Fail func(path, format string, args ...any)
 	Bad  func(path string) bool // whether a path already has a fault
 	Say  func(value string) string
+
+	Sound func(path string) bool // whether the file has a section, and no fault in it
 }
 
 // Check finds what no single field shows. What is filled in by others' fields is.

@@ -73,5 +73,8 @@ func (a *Access) checkLimits(r Report) {
 				r.Fail(at, "%s", message)
 			}
 		})
+		if at, b := owner+".budget", &s.Budget; b.Day+b.Week+b.Month+b.Total == "" && r.Sound(at) {
+			r.Fail(at, "budget: bounds nothing; name day, week, month or total, as month: 20 USD")
+		}
 	})
 }
