@@ -190,7 +190,7 @@ func (c *usageShowCmd) Run(s streams) error {
 	if organization == "" && c.Server == "" {
 		organization = auth.DefaultOrganization
 	}
-	all, err := store.Find(ctx, organization, c.ID)
+	all, err := store.Find(ctx, organization, "", c.ID)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -238,15 +237,13 @@ func (s reports) find(ctx context.Context, organization, id string) ([]*ledger.R
 	if !ok {
 		return nil, missing(kind, id)
 	}
-	all, err := s.ledger.Find(ctx, organization, id)
+	all, err := s.ledger.Find(ctx, organization, at.team, id)
 	switch {
 	case errors.Is(err, book.ErrTooMany):
 		return nil, connect.NewError(connect.CodeDeadlineExceeded, book.ErrTooMany)
 	case err != nil:
 		return nil, s.away(ctx, err)
-	}
-	all = slices.DeleteFunc(all, func(rec *ledger.Record) bool { return at.team != "" && rec.Who.Team != at.team })
-	if len(all) == 0 {
+	case len(all) == 0:
 		return nil, missing(kind, id)
 	}
 	return all, nil

@@ -119,6 +119,22 @@ func TestExchangesAreExplainedToThoseWhoSeeThem(t *testing.T) {
 	r.want(root, method, `{"id":"old","organization":"acme"}`, 400, "its own record has expired")
 }
 
+func TestAnotherTeamsExchangeWithTheSameRequestIDHidesNone(t *testing.T) {
+	r := newRig(t)
+	for i, team := range []string{"core", "edge"} {
+		at := time.Now().Add(time.Duration(i-5) * time.Minute).UTC().Truncate(time.Millisecond)
+		ledgertest.Write(t, r.books, ledgertest.Make("of-"+team, at, func(rec *ledger.Record) {
+			rec.Organization, rec.Who.Team, rec.Asked.Request = "acme", team, "chosen-by-both"
+		}))
+	}
+	for _, method := range []string{"UsageService/GetExchange", "UsageService/ExplainExchange"} {
+		r.want(r.keys["member"], method, `{"id":"chosen-by-both"}`, 200, `"of-core"`)
+		r.want(r.keys["member"], method, `{"id":"of-edge"}`, 404)
+		r.want(r.keys["owner"], method, `{"id":"chosen-by-both"}`, 200, `"of-edge"`)
+		r.want(root, method, `{"id":"chosen-by-both","organization":"acme"}`, 200, `"of-edge"`)
+	}
+}
+
 func TestRecordsAreListedByPages(t *testing.T) {
 	r := newRig(t)
 	r.used()
@@ -172,7 +188,7 @@ func TestALedgerThatIsAwayIsSaid(t *testing.T) {
 // busy is a ledger in which nothing is found in time.
 type busy struct{ admin.Ledger }
 
-func (busy) Find(context.Context, string, string) ([]*ledger.Record, error) {
+func (busy) Find(context.Context, string, string, string) ([]*ledger.Record, error) {
 	return nil, fmt.Errorf("looking: %w", book.ErrTooMany)
 }
 

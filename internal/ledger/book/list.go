@@ -12,9 +12,10 @@ type Lister interface {
 	// List returns at most n records that fit, behind one where that is given (of which only key and time count), in the
 	// order of ledger.Record.Compare, or against it.
 	List(ctx context.Context, q Filter, after *ledger.Record, newest bool, n int) ([]*ledger.Record, error)
-	// Find returns the records of an exchange by their sequence; none where it is not known. The id is the ledger's, or the exchange's
-	// x-request-id, by which one of the last days is found, or it is ErrTooMany.
-	Find(ctx context.Context, organization, id string) ([]*ledger.Record, error)
+	// Find returns the records of an exchange of an organization, or of one of its teams alone, by their sequence; none where it is not
+	// known there. The id is the ledger's, or the exchange's x-request-id, by which the latest one of the last days is found, or it is
+	// ErrTooMany.
+	Find(ctx context.Context, organization, team, id string) ([]*ledger.Record, error)
 }
 
 // ErrTooMany is that an exchange is not found by its x-request-id, as there are too many records to look through.
@@ -30,10 +31,10 @@ func (l *Lazy) List(ctx context.Context, q Filter, after *ledger.Record, newest 
 }
 
 // Find implements Lister.
-func (l *Lazy) Find(ctx context.Context, organization, id string) ([]*ledger.Record, error) {
+func (l *Lazy) Find(ctx context.Context, organization, team, id string) ([]*ledger.Record, error) {
 	s, err := l.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return s.(Lister).Find(ctx, organization, id)
+	return s.(Lister).Find(ctx, organization, team, id)
 }

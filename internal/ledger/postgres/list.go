@@ -24,8 +24,8 @@ func (s *Store) List(ctx context.Context, q book.Filter, after *ledger.Record, n
 }
 
 // Find implements book.Lister.
-func (s *Store) Find(ctx context.Context, organization, id string) ([]*ledger.Record, error) {
-	return sqltext.FindEither(ctx, s, organization, id, time.Now(), func(id string) ([]*ledger.Record, error) {
+func (s *Store) Find(ctx context.Context, organization, team, id string) ([]*ledger.Record, error) {
+	return sqltext.FindEither(ctx, s, organization, team, id, time.Now(), func(id string) ([]*ledger.Record, error) {
 		lines, err := collect(ctx, s, sqltext.Find(flavor(), organization, id), sqltext.IDRow)
 		if err != nil {
 			return nil, err

@@ -139,8 +139,9 @@ func (l Ledger) List(ctx context.Context, q book.Filter, after *ledger.Record, n
 	return out, nil
 }
 
-// Find implements book.Lister. Without an organization it is the caller's own.
-func (l Ledger) Find(ctx context.Context, organization, id string) ([]*ledger.Record, error) {
+// Find implements book.Lister. Without an organization it is the caller's own. Which of several exchanges an x-request-id means, the
+// server says by what the caller may see; it is not asked for one of the team.
+func (l Ledger) Find(ctx context.Context, organization, team, id string) ([]*ledger.Record, error) {
 	res, err := l.API.GetExchange(ctx, &adminv1.GetExchangeRequest{Id: id, Organization: organization})
 	if err != nil {
 		return nil, l.Word(err)
@@ -151,7 +152,9 @@ func (l Ledger) Find(ctx context.Context, organization, id string) ([]*ledger.Re
 		if err != nil {
 			return nil, fmt.Errorf("the server's record %s: %w", m.Id, err)
 		}
-		out = append(out, r)
+		if team == "" || r.Who.Team == team {
+			out = append(out, r)
+		}
 	}
 	return out, nil
 }

@@ -95,8 +95,8 @@ func TestItAnswersAsTheStoreDoes(t *testing.T) {
 			same("List behind one", got, want, err, wantErr)
 		}
 	}
-	got, err := r.Find(t.Context(), "acme", all[0].ID)
-	want, wantErr := s.Find(t.Context(), "acme", all[0].ID)
+	got, err := r.Find(t.Context(), "acme", "", all[0].ID)
+	want, wantErr := s.Find(t.Context(), "acme", "", all[0].ID)
 	if same("Find", got, want, err, wantErr); len(got) != 2 {
 		t.Errorf("%d records are found", len(got))
 	}
@@ -111,7 +111,7 @@ func TestItsErrorsAreWorded(t *testing.T) {
 	q := book.Filter{From: ledgertest.Noon(), Until: ledgertest.Noon().Add(time.Hour)}
 	_, usage := r.Usage(t.Context(), book.Query{Filter: q})
 	_, list := r.List(t.Context(), q, nil, true, 5)
-	_, find := r.Find(t.Context(), "acme", "x")
+	_, find := r.Find(t.Context(), "acme", "", "x")
 	for _, err := range []error{usage, list, find, r.Records(t.Context(), q, func(*ledger.Record) error { return nil })} {
 		if err == nil || !strings.HasPrefix(err.Error(), "worded: ") || !strings.Contains(err.Error(), "there is no ledger") {
 			t.Errorf("got %v", err)

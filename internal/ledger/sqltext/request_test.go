@@ -33,7 +33,7 @@ func TestALongSearchEndsAndSaysWhy(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), c.patience)
 			defer cancel()
 			began := time.Now()
-			if _, err := sqltext.FindEither(ctx, slow{}, "acme", "a-request-id", began, none); err == nil || err.Error() != c.want || time.Since(began) != c.takes {
+			if _, err := sqltext.FindEither(ctx, slow{}, "acme", "", "a-request-id", began, none); err == nil || err.Error() != c.want || time.Since(began) != c.takes {
 				t.Errorf("%s: after %v: %v", name, time.Since(began), err)
 			}
 		})
