@@ -43,7 +43,9 @@ func (s *Server) Methods() map[string]grpcwire.Open {
 func (s *Server) process(st *grpcwire.Stream, h grpcwire.Head) grpcwire.Handler {
 	switch stage := h.Get(StageHeader); stage {
 	case StagePlan:
-		return &planStream{st: st, x: s.core.Begin()}
+		x := s.core.Begin()
+		x.CameBy(st.Context().Done())
+		return &planStream{st: st, x: x}
 	case StageWatch, StageWork, StageListen:
 		return &attemptStream{Server: s, st: st, work: stage != StageWatch}
 	default:

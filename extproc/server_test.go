@@ -122,6 +122,31 @@ func TestADeadlineExpiresOnTheStream(t *testing.T) {
 }
 
 // TestAStreamThatIsCancelled ends without an error, and leaves no goroutine (synctest would not end).
+// TestAnExchangeIsGivenUpWithItsEnvoy, and not before the connection that it came by has ended, too.
+func TestAnExchangeIsGivenUpWithItsEnvoy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := &log{}
+		s := newServer(t, seen)
+		l := connect(t, s)
+		if out, err := l.play(t, StagePlan, planHead(), requestBody(goodBody)); err != nil || len(out) != 2 {
+			t.Fatalf("%d replies, %v", len(out), err)
+		}
+		time.Sleep(time.Millisecond)
+		s.core.Died()
+		time.Sleep(2 * time.Second)
+		if n := s.core.Sweep(); n != 0 || s.core.Live() != 1 {
+			t.Errorf("%d were given up while their connection is open, and %d live", n, s.core.Live())
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := s.core.Sweep(); n != 1 || s.core.Live() != 0 || len(seen.closed) != 1 || seen.closed[0].Ending != exchange.EndedUnseen.String() {
+			t.Errorf("%d were given up, %d live, and %+v ended", n, s.core.Live(), seen.closed)
+		}
+	})
+}
+
 func TestAStreamThatIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, &log{})

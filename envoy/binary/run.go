@@ -27,6 +27,7 @@ type Child struct {
 	LogLevel    string // of Envoy; default "warning"
 	Grace       time.Duration
 	Log         *slog.Logger
+	Ended       func() // called when a process of it has ended, before another is started; nil: nobody asks
 }
 
 const (
@@ -210,8 +211,11 @@ func (p *Process) ended(err error) {
 		err = errors.New("it ended by itself")
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.pid, p.last = 0, err
+	p.mu.Unlock()
+	if p.c.Ended != nil {
+		p.c.Ended()
+	}
 }
 
 // logFormat makes Envoy's lines easy to take apart: level, logger, text.

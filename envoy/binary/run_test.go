@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -117,6 +118,29 @@ func TestAChildThatDiesIsStartedAgain(t *testing.T) {
 		b, _ := os.ReadFile(filepath.Join(dir, "starts"))
 		return len(b) == 8
 	})
+}
+
+func TestWhoAsksIsToldOfEachEnd(t *testing.T) {
+	dir := t.TempDir()
+	var ends atomic.Int32
+	starts := filepath.Join(dir, "starts")
+	p, err := Start(t.Context(), Child{
+		Path: script(t, filepath.Join(dir, "envoy"), "echo x >> "+starts+"; [ $(wc -l < "+starts+") -lt 2 ] && exit 7; exec sleep 100"), Dir: dir,
+		Ended: func() { ends.Add(1) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the second start", func() bool {
+		b, _ := os.ReadFile(starts)
+		return string(b) == "x\nx\n"
+	})
+	if n := ends.Load(); n != 1 {
+		t.Errorf("it was told %d times before the second start", n)
+	}
+	if p.Stop(); ends.Load() != 2 {
+		t.Errorf("it was told %d times in the end", ends.Load())
+	}
 }
 
 func TestAChildThatDoesNotListenIsKilled(t *testing.T) {

@@ -89,8 +89,8 @@ func (a *Attempt) MayWait() bool { return a.x.snap.waits }
 
 // Core is what all exchanges of a process share. Its methods are safe for concurrent use.
 type Core struct {
-	snap  atomic.Pointer[Snapshot]
-	live  *living.Table[Exchange]
+	snap atomic.Pointer[Snapshot]
+	underWay
 	rests *health.Cooldowns
 	seen  Observer
 	log   *slog.Logger
@@ -104,6 +104,12 @@ type Core struct {
 	hears time.Duration // how long is waited for what attempts came to; less than 0: the end of an exchange waits for nothing
 	trials
 	own
+}
+
+// underWay is what has begun, and what is known of who would tell of its end.
+type underWay struct {
+	live *living.Table[Exchange]
+	died atomic.Int64 // when the Envoy that this process runs ended last, in Unix nanoseconds; 0: it never did
 }
 
 // own is what the gateway sends by itself.
@@ -292,12 +298,33 @@ func (x *Exchange) usedRoom(n int, u *llm.Usage) {
 
 // Times of the sweep.
 const (
-	lateEntries = time.Second      // how long a closed exchange waits for its attempts' log entries
+	lateEntries = time.Second      // how long a closed exchange waits for its attempts' log entries, and all for those of an Envoy that has ended
 	sweepGrace  = 30 * time.Second // beyond the total deadline
 	sweepNoEnd  = 24 * time.Hour   // for exchanges without a total deadline
 )
 
-// Sweep closes exchanges whose log entry never came, and forgets those that closed a moment ago. Somebody
+// Died says that the Envoy which this process runs has ended, whether or not it is started again: of what was under way in
+// it, nobody tells any more. Another's Envoy that has lost its connection may only have lost that, and tells by the next.
+func (c *Core) Died() { c.died.Store(c.now().UnixNano()) }
+
+// orphaned reports whether the exchange was in the hands of an Envoy that has ended, and all that it sent has arrived.
+func (x *Exchange) orphaned(now time.Time) bool {
+	ns := x.core.died.Load()
+	died := time.Unix(0, ns)
+	if ns == 0 || x.by == nil || x.began().After(died) || now.Sub(died) < lateEntries {
+		return false
+	}
+	select {
+	case <-x.by:
+	default: // it is read still, or is another Envoy's
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return !x.told
+}
+
+// Sweep closes exchanges whose log entry never came, or cannot come any more, and forgets those that closed a moment ago. Somebody
 // calls it about once a second. It returns how many it had to close.
 func (c *Core) Sweep() int {
 	now := c.now()
@@ -317,9 +344,8 @@ func (c *Core) Sweep() int {
 		if x.Rules.Total > 0 {
 			due = x.Rules.Total.D() + sweepGrace
 		}
-		if now.Sub(x.began()) >= due {
-			x.close(Outcome{Ending: EndedUnseen})
-			c.live.Remove(x.ID)
+		if now.Sub(x.began()) >= due || x.orphaned(now) {
+			x.close(Outcome{Ending: EndedUnseen}) // and is there a while: an entry that comes now begins it anew otherwise
 			swept++
 		}
 	}
@@ -374,6 +400,7 @@ func (x *Exchange) hear(ctx context.Context, n int) {
 func (x *Exchange) end(o Outcome) {
 	x.mu.Lock()
 	before := x.last(&o) - 1
+	x.told = true
 	known := x.state == stClosed || x.core.hears < 0 || x.course.Known(before)
 	x.mu.Unlock()
 	if known {

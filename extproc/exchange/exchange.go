@@ -70,6 +70,13 @@ type Exchange struct {
 	closed  time.Time
 	first   *written // attempt 1's body, until it is taken
 	watched
+	link
+}
+
+// link is what joins the exchange with its Envoy.
+type link struct {
+	by   <-chan struct{} // closed when the connection that it came by has ended; nil: it is not known by which it came
+	told bool            // its log entry came
 }
 
 // watched is what is kept to be told of the answer.
@@ -117,6 +124,9 @@ type written struct {
 func (c *Core) Begin() *Exchange {
 	return &Exchange{core: c, snap: c.snap.Load(), news: make(chan struct{}), in: &intake{began: c.now()}}
 }
+
+// CameBy says, before Head, which connection the exchange comes by: gone is closed when that has ended.
+func (x *Exchange) CameBy(gone <-chan struct{}) { x.by = gone }
 
 // Keeps reports, after Body, whether the exchange still refers to the body's bytes: a request that was decoded
 // does until its attempt is made.

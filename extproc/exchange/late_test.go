@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,6 +51,86 @@ func TestAnExchangeEndsWhenItsAttemptsAreKnown(t *testing.T) {
 			synctest.Wait()
 			if d := cmp.Diff(c.want, books.ended); d != "" {
 				t.Errorf("%s (-want +got):\n%s", c.what, d)
+			}
+		})
+	}
+}
+
+// TestWhatAnEnvoyTookWithItEnds: of exchanges of an Envoy that has ended nobody tells any more, but for what it had sent before.
+// What came by a connection that is open, or by none that is known, may be told of.
+func TestWhatAnEnvoyTookWithItEnds(t *testing.T) {
+	gone, open := make(chan struct{}), make(chan struct{})
+	close(gone)
+	for _, c := range []struct {
+		what   string
+		by     <-chan struct{}
+		before bool // it began before the Envoy ended
+		dies   bool
+		told   time.Duration // when its entry comes, after the Envoy ended; 0: never
+		live   int           // after a second
+		ends   string        // "": it has not
+	}{
+		{what: "it began before", by: gone, before: true, dies: true, ends: "swept"},
+		{what: "its entry is on its way", by: gone, before: true, dies: true, told: 990 * time.Millisecond, ends: "ok"},
+		{what: "its entry came, and those of its attempts do not", by: gone, before: true, dies: true, told: 999 * time.Millisecond, live: 1, ends: "ok"},
+		{what: "it began in the next one", by: gone, dies: true, live: 1},
+		{what: "its connection is open", by: open, before: true, dies: true, live: 1},
+		{what: "it is another process's", before: true, dies: true, live: 1},
+		{what: "the connection alone has ended", by: gone, before: true, live: 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r, store := limited(t, &quota.Budget{ID: "n", Owner: quota.Owner{Level: "key", Name: "k"}, Unit: quota.Requests, Limit: 100, Window: life()})
+			n := r.config.limits.(everybody)[0]
+			if !c.before && c.dies {
+				r.core.Died()
+				time.Sleep(10 * time.Millisecond)
+			}
+			x := r.core.Begin()
+			x.CameBy(c.by)
+			h := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/v1/chat/completions"}, {Name: "content-type", Value: "application/json"}, {Name: "x-request-id", Value: "1"}}
+			x.Head(t.Context(), h, false)
+			reply := x.Body(t.Context(), []byte(`{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}`))
+			if reply.Plan == nil {
+				t.Fatalf("%s: %+v", c.what, reply.Answer)
+			}
+			time.Sleep(10 * time.Millisecond)
+			if c.before && c.dies {
+				r.core.Died()
+			}
+			if c.told > 0 {
+				time.Sleep(c.told)
+				tries := 1
+				if c.live > 0 {
+					tries = 2
+				}
+				r.core.RequestLogged(exchange.Outcome{Ticket: reply.Plan.Ticket, Status: 200, Tries: tries})
+			}
+			if time.Sleep(999*time.Millisecond - c.told); r.core.Sweep() > 0 {
+				t.Errorf("%s: it is not waited for", c.what)
+			}
+			time.Sleep(2 * time.Millisecond)
+			swept := r.core.Sweep()
+			if live := r.core.Live(); live != c.live || (swept > 0) != (c.ends == "swept") {
+				t.Errorf("%s: %d are live, want %d, and %d were swept", c.what, live, c.live, swept)
+			}
+			if c.ends == "swept" { // by another connection, say
+				r.core.RequestLogged(exchange.Outcome{Ticket: reply.Plan.Ticket, Status: 200, Tries: 1})
+			}
+			time.Sleep(300 * time.Millisecond)
+			synctest.Wait()
+			ends := ""
+			for _, line := range r.out {
+				if _, after, ok := strings.Cut(line, "closed "); ok && ends != "" {
+					t.Errorf("%s: it ended twice", c.what)
+				} else if ok {
+					ends = after
+				}
+			}
+			if !strings.Contains(ends, c.ends) || (c.ends == "") != (ends == "") {
+				t.Errorf("%s: it ended with %q, want %q", c.what, ends, c.ends)
+			}
+			if held := counters(t, store, n).Reserved; (held == 0) != (c.ends != "") {
+				t.Errorf("%s: %d are reserved", c.what, held)
 			}
 		})
 	}

@@ -53,7 +53,7 @@ func (a *App) startEnvoy(ctx context.Context, c *config.Config, spec envoy.Spec)
 	}
 	p, err := binary.Start(ctx, binary.Child{
 		Path: path, Bootstrap: bootstrap, Dir: dir, Admin: spec.Admin, Concurrency: c.Envoy.Concurrency,
-		LogLevel: c.Envoy.LogLevel, Grace: c.Drain, Log: a.log,
+		LogLevel: c.Envoy.LogLevel, Grace: c.Drain, Log: a.log, Ended: a.core.Died,
 	})
 	if err != nil {
 		_ = os.RemoveAll(dir)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -148,6 +149,16 @@ func TestCopiesGoOnWhenEnvoyIsStartedAgain(t *testing.T) {
 		}
 		return nil
 	})
+	s.Service().Signal(syscall.SIGTERM)
+	stack.Eventually(t, 10*time.Second, "the service ends, and waits for nothing of the Envoy that was killed", func() error {
+		if s.Service().Alive() == nil {
+			return fmt.Errorf("it waits")
+		}
+		return nil
+	})
+	if log := s.Log(); strings.Contains(log, "drain time is over") || strings.Count(log, "ending=swept") != 3 {
+		t.Errorf("of the copies that were under way nothing is known but that they ended:\n%s", log)
+	}
 }
 
 // TestShadowsHoldTheirBudget: what may cost more than is left is not sent, and its callers learn nothing of that.
