@@ -121,7 +121,6 @@ func TestADeadlineExpiresOnTheStream(t *testing.T) {
 	})
 }
 
-// TestAStreamThatIsCancelled ends without an error, and leaves no goroutine (synctest would not end).
 // TestAnExchangeIsGivenUpWithItsEnvoy, and not before the connection that it came by has ended, too.
 func TestAnExchangeIsGivenUpWithItsEnvoy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -147,6 +146,7 @@ func TestAnExchangeIsGivenUpWithItsEnvoy(t *testing.T) {
 	})
 }
 
+// TestAStreamThatIsCancelled ends without an error, and leaves no goroutine (synctest would not end).
 func TestAStreamThatIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, &log{})
