@@ -119,7 +119,7 @@ func (s *Settlement) checkDraws() error {
 		if !word(d.ID, "._:#-", 64) || d.ID == s.ID {
 			return fmt.Errorf("%w: the id of an exchange of a lease", ErrMisuse)
 		}
-		if len(d.Amounts) != len(s.Claims) || d.Over != nil && len(d.Over) != len(s.Claims) || d.Hold < 0 || d.Hold > maxHold {
+		if len(d.Amounts) != len(s.Claims) || d.Over != nil && len(d.Over) != len(s.Claims) || d.Hold > maxHold {
 			return fmt.Errorf("%w: exchange %s of a lease", ErrMisuse, d.ID)
 		}
 		for k, n := range d.Amounts {

@@ -150,7 +150,7 @@ type Settlement struct {
 type Draw struct {
 	ID      string
 	State   State         // Settled, Voided, or Pending: it still runs
-	Hold    time.Duration // of one that runs: until it expires
+	Hold    time.Duration // of one that runs: until it expires; below 0 where it is overdue by so much
 	Amounts []int64       // by claim: used, or of one that runs reserved
 	Over    []int64       // of these what was over the reservation; nil: nothing
 }

@@ -177,7 +177,7 @@ func (d *draw) tale(now time.Time) quota.Draw {
 	out := quota.Draw{ID: d.id, State: d.state, Amounts: make([]int64, len(d.claims)), Over: d.over}
 	claims := d.used
 	if d.state == quota.Pending {
-		claims, out.Hold = d.claims, max(0, d.until.Sub(now)).Truncate(time.Millisecond)
+		claims, out.Hold = d.claims, d.until.Sub(now).Truncate(time.Millisecond)
 	}
 	for i := range claims {
 		out.Amounts[i] = claims[i].Amount

@@ -96,6 +96,19 @@ var cases = []struct {
 		b.step(hold / 2)
 		b.want(b.reap(), "a")
 	}},
+	{"what is overdue is due when it was, though the clock steps back after a lease has ended", func(b *bench) {
+		b.want(b.reserve("a", "life 20"), "ok")
+		b.step(hold + time.Second)
+		b.want(b.reserve("b", "day 1"), "ok")
+		b.want(b.settle("b", "void"), "P to V") // where leases are taken, the next step ends that of a
+		b.step(-2 * time.Second)
+		b.want(b.reap(), "")
+		b.step(time.Second - time.Millisecond)
+		b.want(b.reap(), "")
+		b.step(time.Millisecond)
+		b.want(b.reap(), "a")
+		b.want(b.peek("life"), "used 20, reserved 0")
+	}},
 	{"a truth without a reservation is debited once", func(b *bench) {
 		b.want(b.settle("a", "day 70, sliding 4"), "N to S")
 		b.want(b.settle("a", "day 70, sliding 4"), "S to S")

@@ -2,6 +2,11 @@
 -- ARGV epoch id keep born, then for each budget: bid kind a b c over, then for each exchange: id state hold amount1..n
 -- ends a lease by what its exchanges used; those that still run (P) become reservations of their own. An exchange that is
 -- known already was told otherwise, and changes nothing.
+local function left(s) -- of the time of an exchange: a whole number, below 0 where it is overdue
+  if s:sub(1, 1) ~= '-' then return int(s) end
+  local v = int(s:sub(2))
+  return v and 0 - v
+end
 local meta, rsv, due, index = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, keep, born, n = ARGV[2], int(ARGV[3]), int(ARGV[4]), #KEYS - 4
 local e = stale(true)
@@ -37,7 +42,7 @@ end
 local records, dues, out, longest = {}, {}, {'OK', id, s, ''}, 0
 for j = 1, m do
   local p = first + (j - 1) * (3 + n)
-  local did, state, hold = ARGV[p + 1], ARGV[p + 2], int(ARGV[p + 3])
+  local did, state, hold = ARGV[p + 1], ARGV[p + 2], left(ARGV[p + 3])
   if not hold or #state ~= 1 or not ('SVP'):find(state, 1, true) then return {'ARG', id, 'x' .. fmt(j)} end
   local prev = redis.call('HGET', rsv, did)
   if records[did] then prev = '1' .. state end
