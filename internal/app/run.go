@@ -17,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/control"
 	"github.com/signalbox-ai/signalbox/internal/cpusched"
 	"github.com/signalbox-ai/signalbox/internal/gctune"
+	"github.com/signalbox-ai/signalbox/internal/mapped"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
@@ -71,7 +72,13 @@ func (a *App) Run(ctx context.Context, withEnvoy bool) error {
 	}
 	a.log.Info("signalbox serves", "version", a.opts.Version, "config", a.core.Snapshot().Version, "service", a.cfg.Listen.Service, "admin", a.cfg.Listen.Admin)
 	g.start("catalog", func() error { catalog.Find("", "any"); return nil }) // it is read once, and not while a request waits
-	g.start("readiness", func() error { a.awaitReady(work, c); return nil })
+	g.start("readiness", func() error {
+		a.awaitReady(work, c)
+		if err := mapped.Forget(); err != nil { // it takes a little more memory
+			a.log.Debug("what the start alone needed stays mapped", "error", err)
+		}
+		return nil
+	})
 	g.start("reload", func() error { a.watch(ctx); return nil })
 	select {
 	case <-ctx.Done():

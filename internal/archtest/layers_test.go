@@ -15,6 +15,7 @@ var layers = []string{
 	"proto/*/*/*/*",
 	`internal/jsonx
 		internal/gctune
+		internal/mapped
 		internal/safefile
 		internal/glob
 		internal/secret
