@@ -22,6 +22,8 @@ import (
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/signalbox-ai/signalbox/extproc/headers"
 )
 
 // Namespaces of dynamic metadata between the service and Envoy.
@@ -128,7 +130,7 @@ func processor(stage string) *extprocv3.ExternalProcessor {
 		FailureModeAllow: false, // failing open would send the client's key and body to a provider
 		StatusOnError:    &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable},
 		ForwardRules: &extprocv3.HeaderForwardingRules{
-			DisallowedHeaders: &matcherv3.ListStringMatcher{Patterns: []*matcherv3.StringMatcher{exactly("cookie")}},
+			DisallowedHeaders: &matcherv3.ListStringMatcher{Patterns: []*matcherv3.StringMatcher{exactly(headers.Unseen)}},
 		},
 		MutationRules: &rulesv3.HeaderMutationRules{AllowAllRouting: yes()},
 	}

@@ -47,8 +47,8 @@ func set(pid int, from, to uintptr) error {
 func change(tid int, from, to uintptr) (bool, error) {
 	now, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_GETSCHEDULER, uintptr(tid), 0, 0)
 	if errno == 0 && now == from {
-		var priority int32                                                                                                     // the only one of these policies; how nice the thread is stays
-		_, _, errno = syscall.RawSyscall(syscall.SYS_SCHED_SETSCHEDULER, uintptr(tid), to, uintptr(unsafe.Pointer(&priority))) //nolint:gosec // the kernel has read it when the call returns
+		// The priority is the only one that these policies have; how nice the thread is stays.
+		_, _, errno = syscall.RawSyscall(syscall.SYS_SCHED_SETSCHEDULER, uintptr(tid), to, uintptr(unsafe.Pointer(new(int32)))) //nolint:gosec // the kernel has read it when the call returns
 		if errno == 0 {
 			return true, nil
 		}
