@@ -169,14 +169,15 @@ func sample() *accesslogv3.AccessLogFilter {
 	}}}
 }
 
-// logBuffer is how many bytes of log entries each of Envoy's threads keeps for the service. Envoy drops what comes when
-// it is full and the service cannot be reached, such as while it is restarted; its default of 16 KiB holds a handful
-// of entries, and a drop is an exchange whose usage nobody learns.
-const logBuffer = 4 << 20
+// logBuffer has Envoy send each log entry at once, and keep those that it cannot send yet, such as until a service that was
+// restarted is connected, however many they are: it makes no difference between room and patience, and drops what comes beyond.
+// They are few, as a service that does not answer is disconnected within seconds, and what was sent to it is gone. Entries that
+// are gathered cost more: as objects they leave the processor's caches before they are written, the timer that sends them wakes
+// two of Envoy's threads whether there are any or not, and what limits hold for a request stays held meanwhile.
+const logBuffer = 0
 
-// logFlush is how often Envoy sends its log entries. They are gathered as objects, which leave the processor's caches
-// where many come: with 100 ms a saturated Envoy took a tenth more time. A wakeup that finds nothing costs some 10 µs.
-const logFlush = 20 * time.Millisecond
+// logFlush is that timer, for entries behind which no other comes.
+const logFlush = time.Second
 
 func grpcLog(name string, request, response []string) *accesslogv3.AccessLog {
 	return &accesslogv3.AccessLog{
