@@ -107,8 +107,9 @@ func (r Result) blocks() time.Duration {
 
 // Prober is safe for concurrent use.
 type Prober struct {
-	p   Params
-	who auth.Identity
+	p       Params
+	who     auth.Identity
+	changed chan struct{} // the rules are others
 
 	mu     sync.Mutex
 	rules  Rules
@@ -134,7 +135,7 @@ const anyKey = "*"
 
 // New makes a Prober, which probes once it runs and has been told what.
 func New(p Params) *Prober {
-	return &Prober{p: p, who: Who(), states: map[health.Subject]*state{}}
+	return &Prober{p: p, who: Who(), changed: make(chan struct{}, 1), states: map[health.Subject]*state{}}
 }
 
 // Set says what is probed from now on. other makes a target of a model that is not among them, which routes pass on by the
@@ -143,6 +144,10 @@ func (p *Prober) Set(r Rules, targets []Target, other func(provider, model strin
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rules, p.all, p.other, p.began = r, targets, other, time.Now()
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
 	for s, st := range p.states {
 		if st.blocked, st.said = (time.Time{}), ""; !st.busy {
 			delete(p.states, s)
@@ -160,12 +165,24 @@ func (p *Prober) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-p.changed: // no timer runs where nothing is probed: a process that is idle would wake for it
+			if p.probes() {
+				t.Reset(tick)
+			} else {
+				t.Stop()
+			}
 		case <-t.C:
-		}
-		for _, x := range p.due(time.Now()) {
-			wg.Go(func() { p.probe(ctx, x) })
+			for _, x := range p.due(time.Now()) {
+				wg.Go(func() { p.probe(ctx, x) })
+			}
 		}
 	}
+}
+
+func (p *Prober) probes() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rules.When != Never
 }
 
 // job is a probe that is to be sent.

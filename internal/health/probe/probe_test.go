@@ -123,6 +123,33 @@ func TestABreakerThatWaitsIsProbed(t *testing.T) {
 	})
 }
 
+func TestProbesBeginAndEndWithTheRules(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway()
+		resting := Rules{When: Resting, Every: time.Hour, Timeout: time.Second}
+		g.breaks("k")
+		g.run(t, Rules{}, 0, func(p *Prober) {
+			time.Sleep(10 * time.Second)
+			if len(g.sent) > 0 {
+				t.Errorf("probes at %v, when none are asked for", g.at)
+			}
+			p.Set(resting, []Target{one}, nil)
+			time.Sleep(time.Second)
+			if len(g.sent) == 0 {
+				t.Error("none is sent when they are asked for")
+			}
+			p.Set(Rules{}, nil, nil)
+			time.Sleep(time.Second)
+			before := len(g.sent)
+			g.breaks("k")
+			time.Sleep(10 * time.Second)
+			if len(g.sent) > before {
+				t.Error("one is sent when none are asked for any more")
+			}
+		}, one)
+	})
+}
+
 func TestAProbeThatFailsWaitsAsTheBreakerDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGateway()
