@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/big"
 	"strconv"
@@ -18,56 +17,18 @@ func (c *Control) Owned(ctx context.Context) ([]budgets.Owned, error) {
 		return nil, nil
 	}
 	var out []budgets.Owned
-	p := store.Page{Size: 1000}
-	for {
-		all, next, err := c.store.Budgets(ctx, "", "", p)
-		if err != nil {
-			return nil, err
+	err := c.store.EachBudget(ctx, func(o *store.Owned) error {
+		level := o.Level
+		if level == "end_user" {
+			level = "key"
 		}
-		for i := range all {
-			party, level, ok, err := c.party(ctx, &all[i])
-			if err != nil {
-				return nil, err
-			}
-			if ok {
-				s := budgets.Settings{}
-				s.Limits.Rules = []budgets.Rule{rule(&all[i])}
-				out = append(out, budgets.Owned{Level: level, Party: party, Settings: s})
-			}
-		}
-		if next == "" {
-			return out, nil
-		}
-		p.After = next
-	}
-}
-
-// party finds out whom a budget is of; ok is false where the owner is gone.
-func (c *Control) party(ctx context.Context, b *store.Budget) (p budgets.Party, level string, ok bool, err error) {
-	level = b.Level
-	switch b.Level {
-	case "organization":
-		p.Organization = b.Owner
-		return p, level, true, nil
-	case "key", "end_user":
-		level = "key"
-		k, e := c.store.Key(ctx, b.Owner)
-		p, err = budgets.Party{Organization: k.Organization, Team: k.Team, Project: k.Project, Key: k.ID}, e
-	case "project":
-		j, e := c.store.Project(ctx, b.Owner)
-		if err = e; err == nil {
-			var t store.Team
-			t, err = c.store.Team(ctx, j.Team)
-			p = budgets.Party{Organization: t.Organization, Team: j.Team, Project: j.Name}
-		}
-	default:
-		t, e := c.store.Team(ctx, b.Owner)
-		p, err = budgets.Party{Organization: t.Organization, Team: t.Name}, e
-	}
-	if f, bad := errors.AsType[*store.Fault](err); bad && f.Reason == store.Missing {
-		return p, level, false, nil
-	}
-	return p, level, err == nil, err
+		s := budgets.Settings{}
+		s.Limits.Rules = []budgets.Rule{rule(&o.Budget)}
+		party := budgets.Party{Organization: o.Organization, Team: o.Team, Project: o.Project, Key: o.Key}
+		out = append(out, budgets.Owned{Level: level, Party: party, Settings: s})
+		return nil
+	})
+	return out, err
 }
 
 // rule writes a budget as the file would.

@@ -149,6 +149,55 @@ func (s *Store) Budgets(ctx context.Context, level, owner string, p Page) ([]Bud
 	return budgets().list(ctx, s, []condition{{"level", level}, {"owner", owner}}, p)
 }
 
+// Owned is a budget with all that its owner belongs to.
+type Owned struct {
+	Budget
+	Organization, Team, Project, Key string // Key: its id; of end users whom they ask
+}
+
+// EachBudget reads all budgets, but for those whose owner is gone, by id. It is one statement however many they are, since each
+// change of a budget reads them again.
+func (s *Store) EachBudget(ctx context.Context, f func(*Owned) error) error {
+	t := budgets()
+	rows, err := s.db.QueryContext(ctx, "SELECT b."+strings.ReplaceAll(t.all(), ", ", ", b.")+`,
+		coalesce(k.organization, t.organization, CASE b.level WHEN 'organization' THEN b.owner END),
+		coalesce(k.team, t.name, ''), coalesce(k.project, j.name, ''), coalesce(k.id, '')
+		FROM budgets b
+		LEFT JOIN api_keys k ON b.level IN ('key', 'end_user') AND k.id = b.owner
+		LEFT JOIN projects j ON b.level = 'project' AND j.name = b.owner
+		LEFT JOIN teams t ON t.name = CASE b.level WHEN 'team' THEN b.owner WHEN 'project' THEN j.team END
+		ORDER BY b.id`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var o Owned
+		var organization *string
+		b, err := t.load(behind{rows, []any{&organization, &o.Team, &o.Project, &o.Key}})
+		if err != nil {
+			return err
+		}
+		if organization == nil { // its owner is gone
+			continue
+		}
+		o.Budget, o.Organization = b, *organization
+		if err := f(&o); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// behind is a row with more columns than the object in it has.
+type behind struct {
+	row
+	more []any
+}
+
+// Scan implements row.
+func (b behind) Scan(dest ...any) error { return b.row.Scan(append(dest, b.more...)...) }
+
 // CreateBudget makes one. Its id is made of what it is about, so that what was counted for it is found again.
 func (t *Tx) CreateBudget(b *Budget) error {
 	if err := b.check(); err != nil {

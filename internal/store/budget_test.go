@@ -59,3 +59,40 @@ func budgets(t *testing.T, at func(store.Options) *rig) {
 		t.Errorf("left of a deleted key: %v, %v", all, err)
 	}
 }
+
+// owned has a budget of an owner of each level, whose teams and organizations come with them.
+func owned(t *testing.T, at func(store.Options) *rig) {
+	r, ctx := at(store.Options{}), context.Background()
+	r.owners()
+	k, _ := r.issue(auth.NewDirectory(), store.Key{Name: "app", Team: "core", Project: "search"})
+	e, _ := r.issue(auth.NewDirectory(), store.Key{Name: "job", Organization: "acme"})
+	of := []store.Budget{{Level: "organization", Owner: "acme"}, {Level: "team", Owner: "edge"}, {Level: "project", Owner: "search"}, {Level: "key", Owner: k.ID}, {Level: "end_user", Owner: e.ID}}
+	r.change(func(tx *store.Tx) error {
+		var errs []error
+		for i := range of {
+			b := of[i]
+			b.Unit, b.Amount, b.Per, b.AlertAt = "requests", 5, "minute", []int{50}
+			errs = append(errs, tx.CreateBudget(&b))
+		}
+		return errors.Join(errs...)
+	})
+	got := map[string][4]string{}
+	err := r.EachBudget(ctx, func(o *store.Owned) error {
+		got[o.Level+" "+o.Owner] = [4]string{o.Organization, o.Team, o.Project, o.Key}
+		if o.Amount != 5 || len(o.AlertAt) != 1 || o.Version != 1 {
+			t.Errorf("got %+v", o.Budget)
+		}
+		return nil
+	})
+	want := map[string][4]string{
+		"organization acme": {"acme"}, "team edge": {"acme", "edge"}, "project search": {"acme", "core", "search"},
+		"key " + k.ID: {"acme", "core", "search", k.ID}, "end_user " + e.ID: {"acme", "", "", e.ID},
+	}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("%v -want +got\n%s", err, d)
+	}
+	stop := errors.New("stop")
+	if err := r.EachBudget(ctx, func(*store.Owned) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("got %v", err)
+	}
+}

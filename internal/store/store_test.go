@@ -97,6 +97,7 @@ func TestContract(t *testing.T) {
 		"wrong keys":       wrongKeys,
 		"rotation":         rotation,
 		"budgets":          budgets,
+		"owned budgets":    owned,
 		"provider keys":    providerKeys,
 		"templates":        templates,
 		"audit":            audit,

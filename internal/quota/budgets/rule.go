@@ -36,13 +36,15 @@ func (s *Settings) rules(level string) []*rule {
 	add := func(path string, u quota.Unit, limit int64, w window.Window, m Manner) *rule {
 		r := &rule{path: path, budget: quota.Budget{Unit: u, Limit: limit, Window: w, Owner: quota.Owner{Level: level}}}
 		m.apply(&r.budget)
-		if limit > 0 {
-			out = append(out, r)
-		}
+		out = append(out, r)
 		return r
 	}
-	for _, f := range s.Limits.short() {
-		add("limits."+f.name, f.unit, int64(f.amount), f.window, Manner{})
+	if s.Limits.brief() { // a store has very many owners, each with a rule alone
+		for _, f := range s.Limits.short() {
+			if f.amount > 0 {
+				add("limits."+f.name, f.unit, int64(f.amount), f.window, Manner{})
+			}
+		}
 	}
 	b := &s.Budget
 	zone, _ := loadZone(b.Zone)
@@ -51,6 +53,9 @@ func (s *Settings) rules(level string) []*rule {
 		kind        window.Kind
 	}{{"day", b.Day, window.Day}, {"week", b.Week, window.Week}, {"month", b.Month, window.Month}, {"total", b.Total, window.Life}} {
 		n, _ := ParseMoney(f.money)
+		if n <= 0 {
+			continue
+		}
 		w := window.Window{Kind: f.kind}
 		if f.kind != window.Life {
 			w.Zone = zone
@@ -59,12 +64,20 @@ func (s *Settings) rules(level string) []*rule {
 	}
 	for i := range s.Limits.Rules {
 		f := &s.Limits.Rules[i]
-		if w, ok := f.window(); ok {
-			r := add("limits.rules["+strconv.Itoa(i)+"]", unit(f.Unit), f.limit(), w, f.Manner)
+		if w, ok := f.window(); ok && f.limit() > 0 {
+			r := add(rulePath(i), unit(f.Unit), f.limit(), w, f.Manner)
 			r.scope, r.each = scope{f.Models, f.Routes, f.Providers}, slices.Sorted(slices.Values(f.Each))
 		}
 	}
 	return out
+}
+
+// rulePath is where a rule stands. The first is that of every budget in a store.
+func rulePath(i int) string {
+	if i == 0 {
+		return "limits.rules[0]"
+	}
+	return "limits.rules[" + strconv.Itoa(i) + "]"
 }
 
 // short is a short form.
@@ -73,6 +86,11 @@ type short struct {
 	unit   quota.Unit
 	amount int
 	window window.Window
+}
+
+// brief reports whether any short form is there.
+func (l *Limits) brief() bool {
+	return l.Requests != (Requests{}) || l.Tokens != (Tokens{}) || l.InputTokens != (InputTokens{}) || l.OutputTokens != (OutputTokens{}) || l.Parallel != 0
 }
 
 func (l *Limits) short() []short {

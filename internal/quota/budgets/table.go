@@ -56,7 +56,7 @@ func New(owners []Owned) (*Table, error) {
 			r.owner = append([]string{o.Level}, names...)
 			r.budget.Owner.Name = key.name
 			if len(r.each) == 0 {
-				b := r.budget
+				b := &r.budget
 				b.ID, b.Target = r.id(nil), r.target()
 				b.Model = strings.Join(r.models, ", ")
 				if err := b.Check(); err != nil {
@@ -65,8 +65,8 @@ func New(owners []Owned) (*Table, error) {
 				if t.byID[b.ID] != nil {
 					return nil, fmt.Errorf("%s of %s: the same limit is there twice", r.path, b.Owner)
 				}
-				r.one = &b
-				t.byID[b.ID] = &b
+				r.one = b
+				t.byID[b.ID] = b
 			}
 			t.owners[key] = append(t.owners[key], r)
 			t.count++
