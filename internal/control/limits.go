@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/store"
 )
@@ -17,14 +18,14 @@ func (c *Control) Owned(ctx context.Context) ([]budgets.Owned, error) {
 		return nil, nil
 	}
 	var out []budgets.Owned
-	err := c.store.EachBudget(ctx, func(o *store.Owned) error {
-		level := o.Level
+	err := c.store.EachBudget(ctx, func(b *store.Budget, of auth.Owner, key string) error {
+		level := b.Level
 		if level == "end_user" {
 			level = "key"
 		}
 		s := budgets.Settings{}
-		s.Limits.Rules = []budgets.Rule{rule(&o.Budget)}
-		party := budgets.Party{Organization: o.Organization, Team: o.Team, Project: o.Project, Key: o.Key}
+		s.Limits.Rules = []budgets.Rule{rule(b)}
+		party := budgets.Party{Organization: of.Organization, Team: of.Team, Project: of.Project, Key: key}
 		out = append(out, budgets.Owned{Level: level, Party: party, Settings: s})
 		return nil
 	})

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/auth"
 )
 
 // Budget is a limit of an owner over a window, as a row. Package quota gives it its meaning.
@@ -149,15 +151,9 @@ func (s *Store) Budgets(ctx context.Context, level, owner string, p Page) ([]Bud
 	return budgets().list(ctx, s, []condition{{"level", level}, {"owner", owner}}, p)
 }
 
-// Owned is a budget with all that its owner belongs to.
-type Owned struct {
-	Budget
-	Organization, Team, Project, Key string // Key: its id; of end users whom they ask
-}
-
-// EachBudget reads all budgets, but for those whose owner is gone, by id. It is one statement however many they are, since each
-// change of a budget reads them again.
-func (s *Store) EachBudget(ctx context.Context, f func(*Owned) error) error {
+// EachBudget reads all budgets, but for those whose owner is gone, by id, with all that the owner belongs to. key is the id of
+// a key; of end users whom they ask. It is one statement however many they are, since each change of a budget reads them again.
+func (s *Store) EachBudget(ctx context.Context, f func(b *Budget, of auth.Owner, key string) error) error {
 	t := budgets()
 	rows, err := s.db.QueryContext(ctx, "SELECT b."+strings.ReplaceAll(t.all(), ", ", ", b.")+`,
 		coalesce(k.organization, t.organization, CASE b.level WHEN 'organization' THEN b.owner END),
@@ -172,17 +168,18 @@ func (s *Store) EachBudget(ctx context.Context, f func(*Owned) error) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var o Owned
+		var of auth.Owner
 		var organization *string
-		b, err := t.load(behind{rows, []any{&organization, &o.Team, &o.Project, &o.Key}})
+		var key string
+		b, err := t.load(behind{rows, []any{&organization, &of.Team, &of.Project, &key}})
 		if err != nil {
 			return err
 		}
 		if organization == nil { // its owner is gone
 			continue
 		}
-		o.Budget, o.Organization = b, *organization
-		if err := f(&o); err != nil {
+		of.Organization = *organization
+		if err := f(&b, of, key); err != nil {
 			return err
 		}
 	}

@@ -77,10 +77,10 @@ func owned(t *testing.T, at func(store.Options) *rig) {
 		return errors.Join(errs...)
 	})
 	got := map[string][4]string{}
-	err := r.EachBudget(ctx, func(o *store.Owned) error {
-		got[o.Level+" "+o.Owner] = [4]string{o.Organization, o.Team, o.Project, o.Key}
-		if o.Amount != 5 || len(o.AlertAt) != 1 || o.Version != 1 {
-			t.Errorf("got %+v", o.Budget)
+	err := r.EachBudget(ctx, func(b *store.Budget, of auth.Owner, key string) error {
+		got[b.Level+" "+b.Owner] = [4]string{of.Organization, of.Team, of.Project, key}
+		if b.Amount != 5 || len(b.AlertAt) != 1 || b.Version != 1 {
+			t.Errorf("got %+v", b)
 		}
 		return nil
 	})
@@ -92,7 +92,7 @@ func owned(t *testing.T, at func(store.Options) *rig) {
 		t.Errorf("%v -want +got\n%s", err, d)
 	}
 	stop := errors.New("stop")
-	if err := r.EachBudget(ctx, func(*store.Owned) error { return stop }); !errors.Is(err, stop) {
+	if err := r.EachBudget(ctx, func(*store.Budget, auth.Owner, string) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
 	}
 }
