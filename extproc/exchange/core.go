@@ -110,6 +110,7 @@ type Core struct {
 type underWay struct {
 	live *living.Table[Exchange]
 	died atomic.Int64 // when the Envoy that this process runs ended last, in Unix nanoseconds; 0: it never did
+	pass atomic.Int64 // calls of Sweep that are passed over
 }
 
 // own is what the gateway sends by itself.
@@ -298,6 +299,9 @@ func (x *Exchange) usedRoom(n int, u *llm.Usage) {
 
 // Times of the sweep.
 const (
+	sweepAtOnce = 1000             // of so many exchanges more, one more call of Sweep is passed over
+	sweepSeldom = 9                // at most so many
+	sweepSoon   = 10 * time.Second // after the end of an Envoy, none
 	lateEntries = time.Second      // how long a closed exchange waits for its attempts' log entries, and all for those of an Envoy that has ended
 	sweepGrace  = 30 * time.Second // beyond the total deadline
 	sweepNoEnd  = 24 * time.Hour   // for exchanges without a total deadline
@@ -325,12 +329,18 @@ func (x *Exchange) orphaned(now time.Time) bool {
 }
 
 // Sweep closes exchanges whose log entry never came, or cannot come any more, and forgets those that closed a moment ago. Somebody
-// calls it about once a second. It returns how many it had to close.
+// calls it about once a second. It returns how many it had to close. Where thousands are under way, most of them idle, it looks
+// through them less often, unless an Envoy has just ended.
 func (c *Core) Sweep() int {
 	now := c.now()
 	swept := 0
 	c.live.Forget(now.Add(-lateEntries))
-	for _, x := range c.live.All() {
+	if c.pass.Add(-1) >= 0 && now.Sub(time.Unix(0, c.died.Load())) > sweepSoon {
+		return 0
+	}
+	all := c.live.All()
+	c.pass.Store(min(int64(len(all)/sweepAtOnce), sweepSeldom))
+	for _, x := range all {
 		x.mu.Lock()
 		state, closed := x.state, x.closed
 		x.mu.Unlock()

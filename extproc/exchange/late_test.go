@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -134,4 +135,52 @@ func TestWhatAnEnvoyTookWithItEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Thousands that are under way, most of them idle streams, are not looked through each time; what is due is closed within ten
+// calls all the same, and at once where an Envoy has ended.
+func TestThousandsAreLookedThroughLessOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := limited(t, &quota.Budget{ID: "n", Owner: quota.Owner{Level: "key", Name: "k"}, Unit: quota.Requests, Limit: 10_000, Window: life()})
+		gone := make(chan struct{})
+		begin := func(n int) {
+			for i := range n {
+				x := r.core.Begin()
+				x.CameBy(gone)
+				h := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/v1/chat/completions"}, {Name: "content-type", Value: "application/json"}, {Name: "x-request-id", Value: "many-" + strconv.Itoa(i)}}
+				x.Head(t.Context(), h, false)
+				if x.Body(t.Context(), []byte(`{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}`)).Plan == nil {
+					t.Fatal("there is no plan")
+				}
+			}
+		}
+		begin(3000)
+		if n := r.core.Sweep(); n != 0 {
+			t.Fatalf("%d are swept", n)
+		}
+		time.Sleep(48 * time.Hour) // none of them says when it must have ended
+		calls := 1
+		for r.core.Sweep() == 0 {
+			if calls++; calls > 10 {
+				t.Fatal("they are not swept")
+			}
+		}
+		if calls != 4 || r.core.Live() != 0 {
+			t.Errorf("swept by call %d, %d are live", calls, r.core.Live())
+		}
+		time.Sleep(time.Minute)
+		for range 10 {
+			r.core.Sweep()
+		}
+		begin(3000)
+		r.core.Sweep()
+		time.Sleep(time.Second)
+		close(gone)
+		r.core.Died()
+		time.Sleep(time.Second)
+		if n := r.core.Sweep(); n != 3000 {
+			t.Errorf("%d are swept when their Envoy has ended", n)
+		}
+		synctest.Wait()
+	})
 }
