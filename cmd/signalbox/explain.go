@@ -137,7 +137,7 @@ func (c *explainCmd) body(in io.Reader) ([]byte, error) {
 // names are the first of those of the keys that there are.
 func names(gate *auth.Gate) string {
 	all := gate.Names()
-	for _, k := range gate.Issued.All() {
+	for k := range gate.Issued.All() {
 		all = append(all, k.Name)
 	}
 	slices.Sort(all)

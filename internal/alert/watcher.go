@@ -66,7 +66,7 @@ type State struct {
 	Settings *Settings
 	Table    *budgets.Table // nil: there are no limits
 	Keys     []*auth.Key    // of the configuration
-	Issued   []*auth.Key    // of a store, whose audit log says how they change
+	Issued   []*auth.Key    // of a store, those that end soon; its audit log says how they change
 	SLOs     []slo.Status   // how what was promised stands
 	Canaries []Canary       // that have come to an end
 }

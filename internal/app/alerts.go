@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
@@ -25,10 +26,12 @@ func (a *App) alert(ctx context.Context) {
 	w := alert.New(alert.Params{Ledger: ledger, Counters: a.build.accounts, Trouble: a.build.trouble, Sender: &channel.Sender{}, Log: a.log})
 	w.Run(ctx, func() alert.State {
 		cfg, snap := a.Config(), a.core.Snapshot()
-		s := alert.State{Settings: &cfg.Alerts, Issued: a.build.access.Issued.All(), SLOs: a.build.slo.Tracker.Status(time.Now())}
+		s := alert.State{Settings: &cfg.Alerts, SLOs: a.build.slo.Tracker.Status(time.Now())}
 		s.Table, _ = snap.Limits.(*budgets.Table) // there may be no limits
 		if cfg.Alerts.On() {
 			s.Keys, _ = cfg.StaticKeys() // they were read before
+			now := time.Now()            // an alert of an end is tried for a day
+			s.Issued = slices.Collect(a.build.access.Issued.Ending(now.AddDate(0, 0, -2), now.AddDate(0, 0, cfg.Alerts.Expiry+1)))
 			s.Canaries = a.build.control.Ended(ctx, time.Now().Add(-24*time.Hour), a.routes())
 		}
 		return s

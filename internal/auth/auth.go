@@ -94,7 +94,7 @@ func (g *Gate) Assume(name string) (Identity, bool) {
 		return Identity{}, false
 	}
 	var named []*Key
-	for _, k := range g.Issued.All() {
+	for k := range g.Issued.All() {
 		if k.ID == name {
 			return Identity{key: k}, true
 		}
