@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"iter"
 	"strings"
 	"time"
 
@@ -327,35 +329,80 @@ func (t *Tx) DeleteKey(id string, version int64) error {
 }
 
 // Issued reads what lets in: the secrets of all active keys, or of one.
-func (s *Store) Issued(ctx context.Context, id string) ([]auth.Issued, error) {
+func (s *Store) Issued(ctx context.Context, id string) (all []auth.Issued, err error) {
+	var last *auth.Key
+	for i, err := range s.eachIssued(ctx, id) {
+		if err != nil {
+			return nil, err
+		}
+		if last == nil || last.ID != i.Key.ID { // one key for its secrets
+			k := *i.Key
+			last = &k
+		}
+		i.Key = last
+		all = append(all, i)
+	}
+	return all, nil
+}
+
+// eachIssued is as Issued, with one secret after the other, those of a key together. The key is overwritten by the next one, but
+// not its lists.
+func (s *Store) eachIssued(ctx context.Context, id string) iter.Seq2[auth.Issued, error] {
 	where, args := "k.state = ?", []any{active}
 	if id != "" {
 		where, args = where+" AND k.id = ?", append(args, id)
 	}
-	rows, err := s.db.QueryContext(ctx, s.engine.bind("SELECT s.digest, s.until, k.id, k.name, k.organization, k.team, k.project, k.role, k.scope, k.expires FROM api_key_secrets s JOIN api_keys k ON k.id = s.api_key WHERE "+where+" ORDER BY k.id"), args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var all []auth.Issued
-	var last *auth.Key
-	for rows.Next() {
-		var digest []byte
-		var until time.Time
+	query := s.engine.bind("SELECT s.digest, s.until, k.id, k.name, k.organization, k.team, k.project, k.role, k.scope, k.expires FROM api_key_secrets s JOIN api_keys k ON k.id = s.api_key WHERE " + where + " ORDER BY k.id")
+	return func(yield func(auth.Issued, error) bool) {
+		rows, err := s.db.QueryContext(ctx, query, args...)
+		if err != nil {
+			yield(auth.Issued{}, err)
+			return
+		}
+		defer rows.Close()
+		var digest sql.RawBytes
 		var role string
-		var sc Scope
-		k := &auth.Key{}
-		if err := rows.Scan(&digest, moment{&until}, &k.ID, &k.Name, &k.Organization, nullable{&k.Team}, nullable{&k.Project}, &role, document{&sc}, moment{&k.Expires}); err != nil {
-			return nil, err
+		var k auth.Key
+		var i auth.Issued
+		bounds := scopeText{to: &k.Scope}
+		to := []any{&digest, moment{&i.Until}, &k.ID, &k.Name, &k.Organization, nullable{&k.Team}, nullable{&k.Project}, &role, &bounds, moment{&k.Expires}}
+		for rows.Next() {
+			if err := rows.Scan(to...); err != nil {
+				yield(auth.Issued{}, err)
+				return
+			}
+			k.Role, _ = auth.ParseRole(role)
+			i.Digest, i.Key = auth.Digest(digest), &k
+			if !yield(i, nil) {
+				return
+			}
 		}
-		if last != nil && last.ID == k.ID { // one key for its secrets
-			k = last
-		} else if k.Scope, err = sc.scope(); err != nil {
-			return nil, err
+		if err := rows.Err(); err != nil {
+			yield(auth.Issued{}, err)
 		}
-		k.Role, _ = auth.ParseRole(role)
-		last = k
-		all = append(all, auth.Issued{Digest: auth.Digest(digest), Until: until, Key: k})
 	}
-	return all, rows.Err()
+}
+
+// scopeText reads scopes, one after the other. One that is as the one before is not read again.
+type scopeText struct {
+	to   *auth.Scope
+	last string
+}
+
+// Scan implements sql.Scanner.
+func (t *scopeText) Scan(v any) error {
+	var text sql.NullString
+	if err := text.Scan(v); err != nil || text.String == t.last {
+		return err
+	}
+	var sc Scope
+	if err := (document{&sc}).Scan(v); err != nil {
+		return err
+	}
+	scope, err := sc.scope()
+	if err != nil {
+		return err
+	}
+	*t.to, t.last = scope, text.String
+	return nil
 }

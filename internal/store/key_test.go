@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,46 @@ func wrongKeys(t *testing.T, at func(store.Options) *rig) {
 	r.refused(store.Invalid, "team", func(tx *store.Tx) error {
 		return tx.CreateKey(&store.Key{Name: "k", Project: "search", Team: "edge"}, s, d.Digest(s))
 	})
+}
+
+// bounded has keys that are bounded alike, otherwise and not at all, in the order in which they are read.
+func bounded(t *testing.T, at func(store.Options) *rig) {
+	r, ctx := at(store.Options{}), context.Background()
+	r.owners()
+	d := auth.NewDirectory()
+	want, texts := map[string]string{}, map[string]string{}
+	for i, model := range []string{"", "gpt-*", "gpt-*", "", "claude-*", "gpt-*", ""} {
+		k := store.Key{Name: "app-" + strconv.Itoa(i), Team: "core"}
+		if model != "" {
+			k.Scope.Models = []string{model}
+		}
+		made, text := r.issue(d, k)
+		want[made.ID], texts[made.ID] = model, text
+	}
+	all, err := r.Issued(ctx, "")
+	if err != nil || len(all) != len(want) {
+		t.Fatalf("%d secrets, %v", len(all), err)
+	}
+	for _, i := range all {
+		if got := strings.Join(i.Key.Scope.Models, " "); got != want[i.Key.ID] {
+			t.Errorf("%s is bounded to %q, not %q", i.Key.Name, got, want[i.Key.ID])
+		}
+	}
+	if err := (&store.Follower{Store: r.Store, Issued: d}).Load(ctx); err != nil {
+		t.Fatal(err)
+	}
+	g := auth.NewGate(nil, auth.Options{Issued: d})
+	for id, text := range texts {
+		who, err := g.Admit(auth.Request{Header: func(n string) []string {
+			if n == "x-api-key" {
+				return []string{text}
+			}
+			return nil
+		}, Now: *r.now})
+		if err != nil || who.KeyID() != id || (who.Scope() == nil) != (want[id] == "") || who.Scope() != nil && who.Scope().Models[0] != want[id] {
+			t.Errorf("%s is %s, bounded to %v, %v", id, who.KeyID(), who.Scope(), err)
+		}
+	}
 }
 
 func rotation(t *testing.T, at func(store.Options) *rig) {

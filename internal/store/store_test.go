@@ -96,6 +96,7 @@ func TestContract(t *testing.T) {
 		"keys":             keys,
 		"wrong keys":       wrongKeys,
 		"rotation":         rotation,
+		"bounded":          bounded,
 		"budgets":          budgets,
 		"owned budgets":    owned,
 		"provider keys":    providerKeys,
