@@ -52,6 +52,16 @@ func following(t *testing.T, at func(store.Options) *rig) {
 	if !admitted() {
 		t.Fatal("a key that was there is not let in")
 	}
+	told := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(seen)
+	}
+	await := func(n int) { // it is told after the keys have changed, and once of changes that follow each other before that
+		for begin := time.Now(); len(told()) < n && time.Since(begin) < time.Second; {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
 	state := func(s string) {
 		t.Helper()
 		r.change(func(tx *store.Tx) error {
@@ -67,22 +77,17 @@ func following(t *testing.T, at func(store.Options) *rig) {
 		}
 	}
 	state("disabled")
+	await(1)
 	state("active")
+	await(2)
 	r.change(func(tx *store.Tx) error { _, err := tx.RevokeKey(k.ID, 0); return err })
 	for begin := time.Now(); admitted(); time.Sleep(5 * time.Millisecond) {
 		if time.Since(begin) > time.Second {
 			t.Fatal("a revoked key is let in after a second")
 		}
 	}
-	told := func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return slices.Clone(seen)
-	}
+	await(3)
 	want := []string{"key", "key", "key"}
-	for begin := time.Now(); len(told()) < len(want) && time.Since(begin) < time.Second; { // it is told after the keys have changed
-		time.Sleep(5 * time.Millisecond)
-	}
 	if got := told(); !cmp.Equal(got, want) {
 		t.Errorf("told of %v, want %v", got, want)
 	}
