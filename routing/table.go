@@ -12,7 +12,7 @@ import (
 type Table struct {
 	routes  []*Route
 	exact   map[string][]*Route
-	globs   []pattern
+	globs   globs
 	named   map[string]*Route
 	aliases map[string]string
 }
@@ -31,15 +31,16 @@ func NewTable(routes []*Route, aliases map[string]string) *Table {
 		t.named[r.Name] = r
 		for _, m := range r.Models {
 			if glob.Is(m) {
-				t.globs = append(t.globs, pattern{m, r})
+				t.globs.all = append(t.globs.all, pattern{m, r})
 			} else if !slices.Contains(t.exact[m], r) {
 				t.exact[m] = append(t.exact[m], r)
 			}
 		}
 		if len(r.Models) == 0 && !r.Match.Plain() {
-			t.globs = append(t.globs, pattern{"*", r})
+			t.globs.all = append(t.globs.all, pattern{"*", r})
 		}
 	}
+	t.globs.index()
 	return t
 }
 
@@ -67,11 +68,7 @@ func (t *Table) Of(model string) iter.Seq[*Route] {
 				return
 			}
 		}
-		for _, g := range t.globs {
-			if glob.Match(g.pattern, model) && !yield(g.route) {
-				return
-			}
-		}
+		t.globs.each(model, yield)
 	}
 }
 
