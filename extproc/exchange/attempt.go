@@ -55,6 +55,7 @@ func (c *Core) Try(held string, n int, cluster string, h Header) (*Attempt, *Ans
 	}
 	x.mu.Lock()
 	x.tried = max(x.tried, a.n)
+	x.open++
 	x.course.At[i].Path = a.leg.Path
 	x.mu.Unlock()
 	x.begin(a.n)
@@ -357,6 +358,7 @@ func (a *Attempt) End() {
 	if a.turns != nil {
 		return
 	}
+	defer a.x.endAttempt()
 	if a.ans.inflate != nil {
 		a.ans.inflate.Close()
 	}
@@ -373,4 +375,13 @@ func (a *Attempt) End() {
 	a.x.mu.Lock()
 	defer a.x.mu.Unlock()
 	a.x.usage, a.x.counted = u, true
+}
+
+// endAttempt notes that an attempt is under way no more.
+func (x *Exchange) endAttempt() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.open--
+	close(x.news)
+	x.news = make(chan struct{})
 }

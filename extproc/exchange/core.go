@@ -387,11 +387,14 @@ func (c *Core) Hears(held string, n int) bool {
 }
 
 // hear waits for what the first n attempts came to.
-func (x *Exchange) hear(ctx context.Context, n int) {
+func (x *Exchange) hear(ctx context.Context, n int) { x.await(ctx, n, x.known) }
+
+// await waits for something of the first n attempts.
+func (x *Exchange) await(ctx context.Context, n int, something func(n int) (ok bool, news <-chan struct{})) {
 	late := time.NewTimer(x.core.hears)
 	defer late.Stop()
 	for {
-		ok, news := x.known(n)
+		ok, news := something(n)
 		if ok {
 			return
 		}
@@ -406,12 +409,13 @@ func (x *Exchange) hear(ctx context.Context, n int) {
 }
 
 // end closes the exchange when it is known what its attempts came to: Envoy tells of an attempt that the service did not see by another log, which
-// may come behind the request's. Until then nobody can tell whether the provider bills it.
+// may come behind the request's. Until then nobody can tell whether the provider bills it. Of one that the service sees, Envoy
+// sends the request's entry before it ends the attempt's own stream, where the client has left; what was read of it is told then.
 func (x *Exchange) end(o Outcome) {
 	x.mu.Lock()
 	before := x.last(&o) - 1
 	x.told = true
-	known := x.state == stClosed || x.core.hears < 0 || x.course.Known(before)
+	known := x.state == stClosed || x.core.hears < 0 || x.open == 0 && x.course.Known(before)
 	x.mu.Unlock()
 	if known {
 		x.close(o)
@@ -422,7 +426,7 @@ func (x *Exchange) end(o Outcome) {
 
 // closeLater closes the exchange when its first n attempts are known, or nobody tells of them.
 func (x *Exchange) closeLater(o Outcome, n int) {
-	x.hear(context.Background(), n)
+	x.await(context.Background(), n, x.knownAndEnded)
 	x.close(o)
 }
 

@@ -52,6 +52,12 @@ var moves = [...][]state{
 	stClosed:  {},
 }
 
+// attempts are those of an exchange that reached the service.
+type attempts struct {
+	tried int // the highest
+	open  int // how many are under way
+}
+
 // Exchange is one client request and its answer.
 type Exchange struct {
 	core *Core
@@ -66,9 +72,9 @@ type Exchange struct {
 	news    chan struct{} // closed and replaced whenever more of that is known
 	usage   llm.Usage
 	counted bool // usage was read by the service
-	tried   int  // the highest attempt that reached the service
-	closed  time.Time
-	first   *written // attempt 1's body, until it is taken
+	attempts
+	closed time.Time
+	first  *written // attempt 1's body, until it is taken
 	watched
 	link
 }
@@ -188,6 +194,13 @@ func (x *Exchange) known(n int) (ok bool, wait <-chan struct{}) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.course.Known(n), x.news
+}
+
+// knownAndEnded reports the same, and that none that reached the service is under way.
+func (x *Exchange) knownAndEnded(n int) (ok bool, wait <-chan struct{}) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.open == 0 && x.course.Known(n), x.news
 }
 
 // nth returns the step of Envoy's attempt n, as course.Nth does.

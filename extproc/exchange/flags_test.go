@@ -67,15 +67,19 @@ func TestTheLedgerSaysHowAttemptsCameToBe(t *testing.T) {
 			if a, answer := r.core.Turn(ctx, reply.Plan.Ticket, 2, nil); a == nil {
 				t.Fatalf("the turn says %s", answer.Body)
 			}
-			if a, answer := r.core.Try(reply.Plan.Ticket, n, "gpt", nil); a == nil {
+			a, answer := r.core.Try(reply.Plan.Ticket, n, "gpt", nil)
+			if a == nil {
 				t.Fatalf("attempt %d: %+v", n, answer)
 			}
+			a.End()
 		}
 		r.core.AttemptLogged(exchange.AttemptEntry{ID: x.ID, Cluster: "gpt", Ending: exchange.EndedConnect})
 	}
-	if a, answer := r.core.Try(reply.Plan.Ticket, 4, "two", nil); a == nil {
+	a, answer := r.core.Try(reply.Plan.Ticket, 4, "two", nil)
+	if a == nil {
 		t.Fatalf("%+v", answer)
 	}
+	a.End()
 	r.core.RequestLogged(exchange.Outcome{Ticket: reply.Plan.Ticket, Status: 200, Tries: 4})
 
 	x, reply = r.ask("request-3", `{"model":"rounds","messages":[{"role":"user","content":"hi"}]}`)
@@ -85,9 +89,10 @@ func TestTheLedgerSaysHowAttemptsCameToBe(t *testing.T) {
 	if a, answer := r.core.Turn(late, reply.Plan.Ticket, 2, nil); a == nil {
 		t.Fatalf("the turn says %s", answer.Body)
 	}
-	if a, answer := r.core.Try(reply.Plan.Ticket, 3, "gpt", nil); a == nil {
+	if a, answer = r.core.Try(reply.Plan.Ticket, 3, "gpt", nil); a == nil {
 		t.Fatalf("%+v", answer)
 	}
+	a.End()
 	r.core.RequestLogged(exchange.Outcome{Ticket: reply.Plan.Ticket, Status: 200, Tries: 3})
 
 	want := []string{"gpt upstream [], gpt  [repair mended]", "gpt connect [], gpt connect [same], two  []", "gpt overloaded [], gpt  [round]"}

@@ -184,3 +184,36 @@ func TestThousandsAreLookedThroughLessOften(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// Where a client leaves, Envoy sends the request's entry before it ends the stream of the attempt, with which the service says what it
+// has read of the answer.
+func TestAnExchangeEndsBehindTheAttemptThatIsUnderWay(t *testing.T) {
+	for _, ends := range []bool{true, false} { // false: its end is lost
+		synctest.Test(t, func(t *testing.T) {
+			r, _ := limited(t, &quota.Budget{ID: "n", Owner: quota.Owner{Level: "key", Name: "k"}, Unit: quota.Requests, Limit: 100, Window: life()})
+			x := r.core.Begin()
+			h := exchange.Header{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/v1/chat/completions"}, {Name: "content-type", Value: "application/json"}, {Name: "x-request-id", Value: "1"}}
+			x.Head(t.Context(), h, false)
+			plan := x.Body(t.Context(), []byte(`{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}`)).Plan
+			a, answer := r.core.Try(plan.Ticket, 1, plan.Clusters[0], nil)
+			if a == nil {
+				t.Fatalf("%+v", answer)
+			}
+			r.core.RequestLogged(exchange.Outcome{Ticket: plan.Ticket, Ending: exchange.EndedByClient, Tries: 1})
+			time.Sleep(299 * time.Millisecond)
+			synctest.Wait()
+			if r.core.Live() != 1 {
+				t.Error("it ended before its attempt")
+			}
+			if ends {
+				a.End()
+			} else {
+				time.Sleep(2 * time.Millisecond)
+			}
+			synctest.Wait()
+			if r.core.Live() != 0 {
+				t.Errorf("it has not ended, where its attempt has: %v", ends)
+			}
+		})
+	}
+}
