@@ -155,14 +155,14 @@ func (s *Store) Budgets(ctx context.Context, level, owner string, p Page) ([]Bud
 // a key; of end users whom they ask. It is one statement however many they are, since each change of a budget reads them again.
 func (s *Store) EachBudget(ctx context.Context, f func(b *Budget, of auth.Owner, key string) error) error {
 	t := budgets()
-	rows, err := s.db.QueryContext(ctx, "SELECT b."+strings.ReplaceAll(t.all(), ", ", ", b.")+`,
+	rows, err := s.db.QueryContext(ctx, s.engine.bind("SELECT b."+strings.ReplaceAll(t.all(), ", ", ", b.")+`,
 		coalesce(k.organization, t.organization, CASE b.level WHEN 'organization' THEN b.owner END),
 		coalesce(k.team, t.name, ''), coalesce(k.project, j.name, ''), coalesce(k.id, '')
 		FROM budgets b
 		LEFT JOIN api_keys k ON b.level IN ('key', 'end_user') AND k.id = b.owner
 		LEFT JOIN projects j ON b.level = 'project' AND j.name = b.owner
 		LEFT JOIN teams t ON t.name = CASE b.level WHEN 'team' THEN b.owner WHEN 'project' THEN j.team END
-		ORDER BY b.id`)
+		ORDER BY b.id`))
 	if err != nil {
 		return err
 	}
