@@ -377,11 +377,11 @@ func (a *Attempt) End() {
 	a.x.usage, a.x.counted = u, true
 }
 
-// endAttempt notes that an attempt is under way no more.
+// endAttempt notes that an attempt is under way no more. Only an exchange whose log entry has come waits for that.
 func (x *Exchange) endAttempt() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.open--
-	close(x.news)
-	x.news = make(chan struct{})
+	if x.open--; x.told {
+		x.wake()
+	}
 }

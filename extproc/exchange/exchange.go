@@ -184,9 +184,14 @@ func (x *Exchange) note(n int, a course.Attempted) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.course.Note(n, a) {
-		close(x.news)
-		x.news = make(chan struct{})
+		x.wake()
 	}
+}
+
+// wake has who waits for news of the attempts look again. The caller holds the lock.
+func (x *Exchange) wake() {
+	close(x.news)
+	x.news = make(chan struct{})
 }
 
 // known reports whether attempts 1 to n are all known; if not, wait is closed when something is learnt.
