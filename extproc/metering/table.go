@@ -23,19 +23,11 @@ const shards = 32
 
 // table is the reservations that this process keeps alive.
 type table struct {
-	seed maphash.Seed
-	eldest
+	seed  maphash.Seed
 	parts [shards]struct {
 		mu sync.Mutex
 		m  map[string]*opened
 	}
-}
-
-// eldest is when the oldest reservation began, as it was last looked for: it may have ended since.
-type eldest struct {
-	mu    sync.Mutex
-	began time.Time
-	at    time.Time
 }
 
 func (t *table) init() {
@@ -80,32 +72,13 @@ func (t *table) alive(now time.Time) map[string][]string {
 	return out
 }
 
-// Open returns the number of reservations that this process keeps alive, and how old the oldest is. Of thousands, the oldest
-// is looked for now and then.
+// Open returns the number of reservations that this process keeps alive, and how old the oldest is.
 func (m *Meter) Open() (n int, oldest time.Duration) {
-	t, now := &m.open, m.now()
-	for i := range t.parts {
-		p := &t.parts[i]
+	var first time.Time
+	for i := range m.open.parts {
+		p := &m.open.parts[i]
 		p.mu.Lock()
 		n += len(p.m)
-		p.mu.Unlock()
-	}
-	t.eldest.mu.Lock()
-	defer t.eldest.mu.Unlock()
-	if n < many || now.Sub(t.at) >= seldom {
-		t.began, t.at = t.first(), now
-	}
-	if n > 0 && !t.began.IsZero() {
-		oldest = max(0, now.Sub(t.began))
-	}
-	return n, oldest
-}
-
-// first is when the oldest began; zero: there is none.
-func (t *table) first() (first time.Time) {
-	for i := range t.parts {
-		p := &t.parts[i]
-		p.mu.Lock()
 		for _, o := range p.m {
 			if first.IsZero() || o.began.Before(first) {
 				first = o.began
@@ -113,14 +86,11 @@ func (t *table) first() (first time.Time) {
 		}
 		p.mu.Unlock()
 	}
-	return first
+	if n > 0 {
+		oldest = max(0, m.now().Sub(first))
+	}
+	return n, oldest
 }
-
-// Bounds of Open.
-const (
-	many   = 1000
-	seldom = 10 * time.Second
-)
 
 // Times of Run.
 const (
