@@ -39,11 +39,9 @@ func (s *Settings) rules(level string) []*rule {
 		out = append(out, r)
 		return r
 	}
-	if s.Limits.brief() { // a store has very many owners, each with a rule alone
-		for _, f := range s.Limits.short() {
-			if f.amount > 0 {
-				add("limits."+f.name, f.unit, int64(f.amount), f.window, Manner{})
-			}
+	for _, f := range s.Limits.short() {
+		if f.amount > 0 {
+			add("limits."+f.name, f.unit, int64(f.amount), f.window, Manner{})
 		}
 	}
 	b := &s.Budget
@@ -88,15 +86,12 @@ type short struct {
 	window window.Window
 }
 
-// brief reports whether any short form is there.
-func (l *Limits) brief() bool {
-	return l.Requests != (Requests{}) || l.Tokens != (Tokens{}) || l.InputTokens != (InputTokens{}) || l.OutputTokens != (OutputTokens{}) || l.Parallel != 0
-}
-
-func (l *Limits) short() []short {
+// short gives the short forms, also those that the settings do not have. They are an array, as a store has very many owners
+// with none of them.
+func (l *Limits) short() [16]short {
 	slide := func(d time.Duration) window.Window { return window.Window{Kind: window.Sliding, Length: d} }
 	day, month := window.Window{Kind: window.Day, Zone: time.UTC}, window.Window{Kind: window.Month, Zone: time.UTC}
-	return []short{
+	return [...]short{
 		{"requests_per_second", quota.Requests, l.RequestsPerSecond, slide(time.Second)},
 		{"requests_per_minute", quota.Requests, l.RequestsPerMinute, slide(time.Minute)},
 		{"requests_per_hour", quota.Requests, l.RequestsPerHour, slide(time.Hour)},
