@@ -75,7 +75,8 @@ func (a *App) Run(ctx context.Context, withEnvoy bool) error {
 	g.start("catalog", func() error { catalog.Find("", "any"); return nil }) // it is read once, and not while a request waits
 	g.start("readiness", func() error {
 		a.awaitReady(work, c)
-		debug.FreeOSMemory()                    // a start reads much, such as all that a store holds, and a process that is idle collects nothing for minutes
+		// A start reads much, such as all that a store holds, and a process that is idle collects no garbage for minutes.
+		debug.FreeOSMemory()
 		if err := mapped.Forget(); err != nil { // it takes a little more memory
 			a.log.Debug("what the start alone needed stays mapped", "error", err)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -14,9 +13,6 @@ import (
 
 // poll is how often changes are looked for; PostgreSQL tells of them besides.
 const poll = 250 * time.Millisecond
-
-// many is of how many secrets the garbage of loading them is worth a collection.
-const many = 50_000
 
 // Follower keeps indexes in memory as the store is. Its functions are called by one goroutine.
 type Follower struct {
@@ -37,13 +33,7 @@ func (f *Follower) Load(ctx context.Context) error {
 	if f.Issued == nil {
 		return nil
 	}
-	if err := f.Issued.Load(f.Store.eachIssued(ctx, "")); err != nil { // what changes meanwhile is read again
-		return err
-	}
-	if f.Issued.Len() > many {
-		debug.FreeOSMemory() // it collects first; a service that has just begun may wait a long time for the next collection
-	}
-	return nil
+	return f.Issued.Load(f.Store.eachIssued(ctx, "")) // what changes meanwhile is read again
 }
 
 // Run follows changes until the context ends. While the database is away, what is known stays.
