@@ -283,6 +283,7 @@ func (x *Exchange) close(o Outcome) {
 		x.mu.Unlock()
 		return
 	}
+	x.core.open.Add(-1)
 	x.closed = x.core.now()
 	x.first = nil
 	usage, counted := x.usage, x.counted

@@ -108,7 +108,8 @@ type Core struct {
 
 // underWay is what has begun, and what is known of who would tell of its end.
 type underWay struct {
-	live *living.Table[Exchange]
+	live *living.Table[Exchange, resting]
+	open atomic.Int64 // exchanges that are not closed
 	died atomic.Int64 // when the Envoy that this process runs ended last, in Unix nanoseconds; 0: it never did
 	pass atomic.Int64 // calls of Sweep that are passed over
 }
@@ -166,7 +167,7 @@ func New(s *Snapshot, o Options) *Core {
 		c.heal = health.NewTargets()
 	}
 	c.plans.New = func() any { return new(routing.Decision) }
-	c.live = living.New[Exchange]()
+	c.live = living.New(c.wake)
 	c.Swap(s)
 	return c
 }
@@ -192,17 +193,7 @@ func (c *Core) Swap(s *Snapshot) {
 func (c *Core) Snapshot() *Snapshot { return c.snap.Load() }
 
 // Live returns the number of exchanges that are not closed.
-func (c *Core) Live() int {
-	n := 0
-	for _, x := range c.live.All() {
-		x.mu.Lock()
-		if x.state != stClosed {
-			n++
-		}
-		x.mu.Unlock()
-	}
-	return n
-}
+func (c *Core) Live() int { return int(c.open.Load()) }
 
 // newID mints an exchange's id where Envoy gave none that can be used.
 func newID() string {
@@ -313,19 +304,28 @@ func (c *Core) Died() { c.died.Store(c.now().UnixNano()) }
 
 // orphaned reports whether the exchange was in the hands of an Envoy that has ended, and all that it sent has arrived.
 func (x *Exchange) orphaned(now time.Time) bool {
-	ns := x.core.died.Load()
-	died := time.Unix(0, ns)
-	if ns == 0 || x.by == nil || x.began().After(died) || now.Sub(died) < lateEntries {
-		return false
-	}
-	select {
-	case <-x.by:
-	default: // it is read still, or is another Envoy's
+	if !x.core.diedWith(x.by, x.began(), now) {
 		return false
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return !x.told
+}
+
+// diedWith reports whether what began at a time, and came by a connection, was in the hands of an Envoy that has ended, of which
+// everything has arrived.
+func (c *Core) diedWith(by <-chan struct{}, began, now time.Time) bool {
+	ns := c.died.Load()
+	died := time.Unix(0, ns)
+	if ns == 0 || by == nil || began.After(died) || now.Sub(died) < lateEntries {
+		return false
+	}
+	select {
+	case <-by:
+		return true
+	default: // it is read still, or is another Envoy's
+		return false
+	}
 }
 
 // Sweep closes exchanges whose log entry never came, or cannot come any more, and forgets those that closed a moment ago. Somebody
@@ -338,8 +338,9 @@ func (c *Core) Sweep() int {
 	if c.pass.Add(-1) >= 0 && now.Sub(time.Unix(0, c.died.Load())) > sweepSoon {
 		return 0
 	}
-	all := c.live.All()
-	c.pass.Store(min(int64(len(all)/sweepAtOnce), sweepSeldom))
+	c.live.Wake(func(r resting) bool { return r.over(c, now) })
+	all := c.live.Awake()
+	c.pass.Store(min(int64((len(all)+c.live.Resting())/sweepAtOnce), sweepSeldom))
 	for _, x := range all {
 		x.mu.Lock()
 		state, closed := x.state, x.closed
@@ -350,15 +351,12 @@ func (c *Core) Sweep() int {
 			}
 			continue
 		}
-		due := sweepNoEnd
-		if x.Rules.Total > 0 {
-			due = x.Rules.Total.D() + sweepGrace
-		}
-		if now.Sub(x.began()) >= due || x.orphaned(now) {
+		if !now.Before(x.due()) || x.orphaned(now) {
 			x.close(Outcome{Ending: EndedUnseen}) // and is there a while: an entry that comes now begins it anew otherwise
 			swept++
 		}
 	}
+	c.live.Rest(func(x *Exchange) (string, resting, bool) { return x.rests(now) })
 	return swept
 }
 

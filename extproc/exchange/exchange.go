@@ -28,6 +28,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
@@ -171,9 +172,82 @@ func (c *Core) find(held string) (*Exchange, error) {
 
 // adopt makes an exchange of another process, or of an earlier life of this one, from its ticket.
 func (c *Core) adopt(t *ticket.Ticket) *Exchange {
-	x := &Exchange{core: c, snap: c.snap.Load(), Ticket: *t, state: stPlanned, news: make(chan struct{})}
+	x := c.planned(t, c.snap.Load())
+	return c.enlist(x)
+}
+
+// planned is an exchange in Envoy's hands, of which nothing is known but its ticket.
+func (c *Core) planned(t *ticket.Ticket, s *Snapshot) *Exchange {
+	x := &Exchange{core: c, snap: s, Ticket: *t, state: stPlanned, news: make(chan struct{})}
 	x.course = course.New(x.Steps)
-	return c.live.Add(x.ID, x)
+	return x
+}
+
+// enlist puts an exchange that was planned into the table, or returns the one that is there by its id.
+func (c *Core) enlist(x *Exchange) *Exchange {
+	c.open.Add(1)
+	in := c.live.Add(x.ID, x)
+	if in != x {
+		c.open.Add(-1)
+	}
+	return in
+}
+
+// resting is an exchange in Envoy's hands of which the service sees nothing until its end. Of ten thousand open streams, nearly all are
+// that: they are no work for the collector, and take no more room than what makes them again.
+type resting struct {
+	ticket ticket.Folded
+	snap   *Snapshot
+	by     <-chan struct{}
+	due    int64 // when it is given up, Unix milliseconds
+}
+
+// restAfter is how old an exchange is before it rests: most end sooner, and would be folded for nothing.
+const restAfter = 2 * time.Second
+
+// rests returns what to keep of the exchange while it rests; ok is false for one of which more is known than its ticket tells.
+func (x *Exchange) rests(now time.Time) (id string, r resting, ok bool) {
+	if now.Sub(x.began()) < restAfter || x.Steps[0].Path != ticket.Direct || x.Lease != "" {
+		return "", r, false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	first := &x.course.At[0]
+	if x.state != stPlanned || x.told || x.counted || x.attempts != (attempts{}) || x.first != nil || x.watched != (watched{}) || first.Known || first.Logged || first.Pass != (queue.Pass{}) {
+		return "", r, false
+	}
+	f, ok := x.Fold()
+	if !ok {
+		return "", r, false
+	}
+	return f.ID(), resting{f, x.snap, x.by, x.due().UnixMilli()}, true
+}
+
+// wake makes the exchange again.
+func (c *Core) wake(r resting) *Exchange {
+	t, err := r.ticket.Ticket()
+	if err != nil { // Envoy has the ticket, too, and sends it with the log entry
+		c.log.Error("an exchange cannot be continued before its end", "error", err)
+		c.open.Add(-1)
+		return nil
+	}
+	x := c.planned(t, r.snap)
+	x.by = r.by
+	x.course.At[0].Path, x.course.At[0].Under = x.Steps[0].Path, course.UnderWay
+	return x
+}
+
+// over reports whether it is to be given up.
+func (r *resting) over(c *Core, now time.Time) bool {
+	return now.UnixMilli() >= r.due || c.diedWith(r.by, time.UnixMilli(r.ticket.Began()), now)
+}
+
+// due is when the exchange is given up.
+func (x *Exchange) due() time.Time {
+	if x.Rules.Total > 0 {
+		return x.began().Add(x.Rules.Total.D() + sweepGrace)
+	}
+	return x.began().Add(sweepNoEnd)
 }
 
 // began returns when the exchange was admitted.

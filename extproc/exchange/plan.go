@@ -329,7 +329,7 @@ func (x *Exchange) send(ctx context.Context, p *planner, plan *routing.Plan) (Re
 	waited := x.in.waited
 	x.move(stPlanned)
 	x.in = nil
-	x.core.live.Add(x.ID, x)
+	x.core.enlist(x)
 	x.core.seen.Planned(Planned{Route: x.Route, Dialect: x.Dialect, Path: leg.Path, Took: x.core.now().Sub(x.began()) - waited, Least: x.Rules.Least})
 	if x.core.debugs() {
 		x.core.log.Debug("exchange planned", "exchange", x.ID, "trace_id", x.Trace.ID(), "dialect", x.Dialect, "route", x.Route, "model", x.Model, "stream", x.Stream, "key", x.Who, "path", leg.Path, "steps", stepNames(x.Steps), "least_bad", x.Rules.Least, "queued", x.Waited.D(), "config", x.Version)

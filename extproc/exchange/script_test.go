@@ -89,18 +89,43 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			synctest.Test(t, func(t *testing.T) { runScript(t, file, string(text)) })
+			synctest.Test(t, func(t *testing.T) { runScript(t, file, string(text), false) })
 		})
 	}
 }
 
-func runScript(t *testing.T, file, text string) {
+// TestScriptsOfWhatRests runs them again with every exchange that may resting before each command: nobody can tell.
+func TestScriptsOfWhatRests(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.exchange")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rested := 0
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".exchange"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Test(t, func(t *testing.T) { rested += runScript(t, file, string(text), true) })
+		})
+	}
+	if rested < 100 && !*update {
+		t.Errorf("only %d rested", rested)
+	}
+}
+
+// runScript runs a script, and returns how many exchanges rested where they are to.
+func runScript(t *testing.T, file, text string, rest bool) (rested int) {
 	cmds, after := parse(text)
 	r := newRig(t)
 	got := make([][]string, len(cmds))
 	for i, c := range cmds {
 		r.at = file + ":" + itoa(c.line)
 		r.out = nil
+		if rest && r.core != nil {
+			rested += r.core.RestAll()
+		}
 		r.do(c)
 		got[i] = masked(r.out)
 		if *update {
@@ -111,11 +136,12 @@ func runScript(t *testing.T, file, text string) {
 		}
 	}
 	r.finish()
-	if *update && !t.Failed() {
+	if *update && !rest && !t.Failed() {
 		if err := os.WriteFile(file, format(cmds, got, after), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return rested
 }
 
 // TestScriptsAreFormatted keeps -update from changing more than what is expected.

@@ -5,6 +5,7 @@ package ticket
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"time"
 
@@ -136,19 +137,35 @@ func Read(s string) (*Ticket, error) {
 	if s == "" {
 		return nil, fmt.Errorf("no ticket")
 	}
+	t, err := parse(s)
+	if err == nil {
+		err = t.check()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func parse(s string) (*Ticket, error) {
 	t := new(Ticket)
 	if err := jsonx.DecodeStrict([]byte(s), t); err != nil {
 		return nil, fmt.Errorf("ticket: %w", err)
 	}
+	return t, nil
+}
+
+// check says why a ticket cannot be served, or nil.
+func (t *Ticket) check() error {
 	switch {
 	case t.V != Version:
-		return nil, fmt.Errorf("ticket of version %d", t.V)
+		return fmt.Errorf("ticket of version %d", t.V)
 	case t.ID == "" || t.Dialect == "" || len(t.Steps) == 0 || len(t.Steps) > MaxLegs:
-		return nil, fmt.Errorf("incomplete ticket")
+		return errors.New("incomplete ticket")
 	case !t.Trace.valid():
-		return nil, fmt.Errorf("ticket with a damaged trace")
+		return errors.New("ticket with a damaged trace")
 	}
-	return t, nil
+	return nil
 }
 
 // Path is how much of an answer visits the service.
