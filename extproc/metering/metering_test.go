@@ -388,6 +388,33 @@ func TestEveryReservationEnds(t *testing.T) {
 	}
 }
 
+// The oldest is known again when it has ended.
+func TestTheOldestReservationIsOneThatIsOpen(t *testing.T) {
+	r := newRig(t, &quota.Budget{ID: "requests", Unit: quota.Requests, Limit: 10})
+	var holds []string
+	for range 3 {
+		g, err := r.reserve(t, r.want(1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		holds, r.now = append(holds, g.Hold), r.now.Add(10*time.Second)
+	}
+	for _, c := range []struct {
+		ends int // before
+		n    int
+		age  time.Duration
+	}{{-1, 3, 30 * time.Second}, {1, 2, 30 * time.Second}, {0, 1, 10 * time.Second}, {2, 0, 0}} {
+		if c.ends >= 0 {
+			r.Settle(r.ended(holds[c.ends], 1, 1))
+		}
+		for range 2 {
+			if n, oldest := r.Open(); n != c.n || oldest != c.age {
+				t.Errorf("after the end of %d: %d are open, the oldest for %v; want %d and %v", c.ends, n, oldest, c.n, c.age)
+			}
+		}
+	}
+}
+
 func TestNobodyWithALimitIsLetInUntilTheCountersAreKnown(t *testing.T) {
 	r := newRig(t, &quota.Budget{ID: "requests", Unit: quota.Requests, Limit: 10})
 	r.Meter = metering.New(metering.Params{Store: r.store, Unknown: true})

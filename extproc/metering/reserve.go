@@ -96,7 +96,7 @@ func (m *Meter) Reserve(ctx context.Context, w *Want, t Terms) (Granted, error) 
 	case g.State != quota.Pending:
 		return Granted{}, internal(errors.New("the id of a new reservation is known"))
 	}
-	m.open.add(id, &opened{organization: w.Party.Organization, claims: claims, began: m.now(), until: until(w)})
+	m.open.add(id, &opened{organization: w.Party.Organization, budgets: t.Budgets, began: m.now().UnixMilli(), until: until(w).UnixMilli()})
 	return Granted{Hold: encode(id, w.Party.Organization, &all, &w.Wish, claims, t.Strict), Claims: claims, Levels: g.Levels}, nil
 }
 
@@ -140,7 +140,7 @@ func (m *Meter) Void(ctx context.Context, g Granted) {
 	if o == nil {
 		return
 	}
-	_, err := m.store.Settle(ctx, &quota.Settlement{Organization: o.organization, ID: id, Born: m.now(), Void: true, Claims: o.claims})
+	_, err := m.store.Settle(ctx, &quota.Settlement{Organization: o.organization, ID: id, Born: m.now(), Void: true, Claims: g.Claims})
 	if err != nil {
 		m.log.Warn("what was reserved is charged when it expires", "charge", id, "error", err)
 	}

@@ -133,12 +133,11 @@ func (m *Meter) Settle(e *Ended) {
 			m.sizes.saw(last.Provider.Name, last.Model, int64(e.Sent)/e.Usage.Output.N)
 		}
 	}
-	claims := []quota.Claim(nil)
-	switch {
-	case o != nil:
-		claims = o.claims
-	case known && len(h.parts) > 0:
-		var ok bool
+	claims, ok := []quota.Claim(nil), false
+	if o != nil {
+		claims, ok = o.claims(&h)
+	}
+	if !ok && known && len(h.parts) > 0 {
 		if claims, ok = h.claims(e.Limits); !ok {
 			m.log.Warn("a limit is not known any more: what was reserved is charged when it expires", "exchange", e.ID)
 			c.Lost = true

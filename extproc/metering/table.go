@@ -11,12 +11,28 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/quota/journal"
 )
 
-// opened is a reservation of this process whose end did not come yet.
+// opened is a reservation of this process whose end did not come yet. Of open streams there are thousands: it holds nothing that
+// their tickets say.
 type opened struct {
 	organization string
-	claims       []quota.Claim
-	began        time.Time
-	until        time.Time // after which it may expire
+	budgets      []*quota.Budget // of which something was claimed, in the ticket's order
+	began        int64           // this and the next in Unix milliseconds
+	until        int64           // after which it may expire
+}
+
+// claims are what was reserved, of which a ticket knows the amounts; ok is false where it is not the reservation's.
+func (o *opened) claims(h *held) (out []quota.Claim, ok bool) {
+	if len(h.parts) != len(o.budgets) {
+		return nil, false
+	}
+	out = make([]quota.Claim, len(o.budgets))
+	for i, b := range o.budgets {
+		if h.parts[i].budget != b.ID {
+			return nil, false
+		}
+		out[i] = quota.Claim{Budget: b, Amount: h.parts[i].amount}
+	}
+	return out, true
 }
 
 const shards = 32
@@ -24,11 +40,18 @@ const shards = 32
 // table is the reservations that this process keeps alive.
 type table struct {
 	seed  maphash.Seed
-	parts [shards]struct {
-		mu sync.Mutex
-		m  map[string]*opened
-	}
+	parts [shards]shard
+
+	looks  sync.Mutex // of looking for the oldest
+	oldest string     // id of the one that was last
 }
+
+type shard struct {
+	mu sync.Mutex
+	m  map[string]*opened
+}
+
+func (t *table) of(id string) *shard { return &t.parts[maphash.String(t.seed, id)%shards] }
 
 func (t *table) init() {
 	t.seed = maphash.MakeSeed()
@@ -38,7 +61,7 @@ func (t *table) init() {
 }
 
 func (t *table) add(id string, o *opened) {
-	p := &t.parts[maphash.String(t.seed, id)%shards]
+	p := t.of(id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.m[id] = o
@@ -46,7 +69,7 @@ func (t *table) add(id string, o *opened) {
 
 // take returns a reservation and forgets it; nil: there is none.
 func (t *table) take(id string) *opened {
-	p := &t.parts[maphash.String(t.seed, id)%shards]
+	p := t.of(id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	o := p.m[id]
@@ -61,7 +84,7 @@ func (t *table) alive(now time.Time) map[string][]string {
 		p := &t.parts[i]
 		p.mu.Lock()
 		for id, o := range p.m {
-			if now.After(o.until) {
+			if now.UnixMilli() > o.until {
 				delete(p.m, id)
 				continue
 			}
@@ -74,22 +97,50 @@ func (t *table) alive(now time.Time) map[string][]string {
 
 // Open returns the number of reservations that this process keeps alive, and how old the oldest is.
 func (m *Meter) Open() (n int, oldest time.Duration) {
-	var first time.Time
-	for i := range m.open.parts {
-		p := &m.open.parts[i]
+	n, first := m.open.first()
+	if n > 0 {
+		oldest = max(0, m.now().Sub(time.UnixMilli(first)))
+	}
+	return n, oldest
+}
+
+// first returns the number of reservations, and when the oldest began, in Unix milliseconds. As long as the one that was the oldest is
+// open, it is looked for no further: what is reserved later began later.
+func (t *table) first() (n int, began int64) {
+	t.looks.Lock()
+	defer t.looks.Unlock()
+	for i := range t.parts {
+		p := &t.parts[i]
 		p.mu.Lock()
 		n += len(p.m)
-		for _, o := range p.m {
-			if first.IsZero() || o.began.Before(first) {
-				first = o.began
+		p.mu.Unlock()
+	}
+	if o := t.get(t.oldest); o != nil || n == 0 {
+		if o != nil {
+			began = o.began
+		}
+		return n, began
+	}
+	t.oldest = ""
+	for i := range t.parts {
+		p := &t.parts[i]
+		p.mu.Lock()
+		for id, o := range p.m {
+			if t.oldest == "" || o.began < began {
+				t.oldest, began = id, o.began
 			}
 		}
 		p.mu.Unlock()
 	}
-	if n > 0 {
-		oldest = max(0, m.now().Sub(first))
-	}
-	return n, oldest
+	return n, began
+}
+
+// get returns a reservation, or nil.
+func (t *table) get(id string) *opened {
+	p := t.of(id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.m[id]
 }
 
 // Times of Run.

@@ -81,12 +81,11 @@ type pending struct {
 // key names an exchange.
 type key struct{ organization, id string }
 
-// entry is an exchange whose lines are needed.
+// entry is an exchange whose lines are needed. Of open streams there are thousands: it is small.
 type entry struct {
-	order   int      // among all
 	segment *segment // with its first line
-	born    time.Time
-	since   time.Time // when its use was noted
+	order   int      // among all
+	at      int64    // when it was born; from when its use is noted on, when that was. Unix milliseconds
 	used    bool
 	owed    bool // with a note, which the ledger is to have
 	settled bool
@@ -312,14 +311,14 @@ func (j *Journal) note(l *line, in *segment) {
 			return
 		}
 		j.entries++
-		e = &entry{order: j.entries, segment: in, born: l.born}
+		e = &entry{order: j.entries, segment: in, at: l.born.UnixMilli()}
 		in.live++
 		j.live[k] = e
 	}
 	switch l.kind {
 	case lineUsed:
 		if !e.used {
-			e.since = j.p.Now()
+			e.at = j.p.Now().UnixMilli()
 		}
 		e.used, e.owed = true, e.owed || len(l.note) > 0
 	case lineSettled:
@@ -347,7 +346,7 @@ func (j *Journal) Overdue(before time.Time) int {
 	defer j.mu.Unlock()
 	n := 0
 	for _, e := range j.live {
-		if j.p.Ledger && e.owed && !e.written && e.since.Before(before) {
+		if j.p.Ledger && e.used && e.owed && !e.written && e.at < before.UnixMilli() {
 			n++
 		}
 	}
@@ -356,9 +355,9 @@ func (j *Journal) Overdue(before time.Time) int {
 
 // forget drops reservations that ended elsewhere long ago.
 func (j *Journal) forget() {
-	limit := j.p.Now().Add(-j.p.Forget)
+	limit := j.p.Now().Add(-j.p.Forget).UnixMilli()
 	for k, e := range j.live {
-		if !e.used && e.born.Before(limit) {
+		if !e.used && e.at < limit {
 			e.segment.live--
 			delete(j.live, k)
 		}

@@ -118,7 +118,7 @@ func (o *organization) newRecord(id string, n int) *record {
 		r.parts, o.parts = o.parts[last][:0], o.parts[:last]
 	}
 	if cap(r.parts) < n {
-		r.parts = make([]part, 0, max(n, 8))
+		r.parts = make([]part, 0, n)
 	}
 	return r
 }

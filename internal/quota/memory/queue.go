@@ -1,6 +1,10 @@
 package memory
 
-import "container/heap"
+import (
+	"container/heap"
+
+	"github.com/signalbox-ai/signalbox/internal/quota"
+)
 
 // queue gives records in the order in which they are due. Times mostly come in that order already, and then
 // adding and taking cost the same whatever its length; the others go through a heap.
@@ -11,7 +15,8 @@ type queue struct {
 	rest  entries
 }
 
-// entry stands for a record as it was: one whose record has another time or turn is passed over.
+// entry stands for a record as it was: one whose record has another time or turn is passed over, but for a reservation that was
+// extended, which goes in again at its new time. So each is in the queue once, however often it is extended.
 type entry struct {
 	due    int64
 	record *record
@@ -19,6 +24,11 @@ type entry struct {
 }
 
 func (e entry) stale() bool { return e.record.turn != e.turn || e.record.due != e.due }
+
+// extended reports whether it stands for a reservation that is open for longer since.
+func (e entry) extended() bool {
+	return e.record.turn == e.turn && e.record.state == quota.Pending && e.record.due > e.due
+}
 
 // add enters a record at its time.
 func (q *queue) add(r *record) {
@@ -57,8 +67,11 @@ func (q *queue) next(now int64) *record {
 		default:
 			return nil
 		}
-		if !e.stale() {
+		switch {
+		case !e.stale():
 			return e.record
+		case e.extended():
+			q.add(e.record)
 		}
 	}
 }

@@ -23,8 +23,7 @@ func (s *Store) Touch(_ context.Context, name string, ids []string, hold time.Du
 		if rec == nil || rec.state != quota.Pending {
 			lost = append(lost, id)
 		} else if due > rec.due {
-			rec.due = due
-			o.open.add(rec)
+			rec.due = due // where its turn comes, it goes to the end
 		}
 	}
 	return lost, nil
