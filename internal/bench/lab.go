@@ -14,45 +14,53 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/bench/proc"
+	"github.com/signalbox-ai/signalbox/internal/bench/traffic"
 )
 
 // startup bounds how long anything may take to come up.
 const startup = 60 * time.Second
 
+// providerKey is where the configurations take the credential for the provider from.
+const providerKey = "BENCH_PROVIDER_KEY=sk-bench"
+
 // lab starts what is compared, each with processes of its own.
 type lab struct {
 	binary, dir, out string
 	rivalBinary      string // "": it is not measured
-	upstream         *upstream
+	upstream         *traffic.Upstream
 	pinned           bool
 	envoy            string // path of the Envoy
 	key              string // the client's
-	processes        []*process
+	processes        []*proc.Process
 }
 
 // stop stops everything that was started.
 func (l *lab) stop() {
 	for _, p := range slices.Backward(l.processes) {
-		p.stop()
+		p.Stop()
 	}
 	l.processes = nil
 }
 
-// rows starts the subjects that are named, or all.
-func (l *lab) rows(ctx context.Context, only string) ([]*row, error) {
+// prepare finds the Envoy, and makes the client's key.
+func (l *lab) prepare(ctx context.Context) error {
 	path, err := exec.CommandContext(ctx, l.binary, "envoy", "path").Output()
 	if err != nil {
-		return nil, fmt.Errorf("finding Envoy by %s: %w", l.binary, err)
+		return fmt.Errorf("finding Envoy by %s: %w", l.binary, err)
 	}
 	l.envoy = strings.TrimSpace(string(path))
-	if l.key, err = auth.Generate("bench"); err != nil {
-		return nil, err
-	}
+	l.key, err = auth.Generate("bench")
+	return err
+}
+
+// rows starts the subjects that are named, or all.
+func (l *lab) rows(ctx context.Context, only string) ([]*row, error) {
 	all := []struct {
 		row   row
 		start func(context.Context, *row) error
 	}{
-		{row{name: "upstream", title: "upstream alone", whole: "none", stream: "none", usage: true}, func(_ context.Context, r *row) error { r.addr = l.upstream.addr(); return nil }},
+		{row{name: "upstream", title: "upstream alone", whole: "none", stream: "none", usage: true}, func(_ context.Context, r *row) error { r.addr = l.upstream.Address(); return nil }},
 		{row{name: "bare", title: "bare Envoy", whole: "none", stream: "none", usage: true}, l.bare},
 		{row{name: "direct", title: "direct", whole: "direct", stream: "direct", usage: true, path: "direct"}, l.signalbox},
 		{row{name: "plain", title: "direct, no limits, no ledger", whole: "direct", stream: "direct", usage: true, path: "direct", keeps: plain}, l.signalbox},
@@ -91,8 +99,8 @@ func (l *lab) core() string {
 }
 
 // run starts a program on the proxy's core.
-func (l *lab) run(ctx context.Context, label, name string, args ...string) (*process, error) {
-	p, err := start(ctx, l.core(), filepath.Join(l.out, label+".log"), []string{"BENCH_PROVIDER_KEY=sk-bench"}, name, args...)
+func (l *lab) run(ctx context.Context, label, name string, args ...string) (*proc.Process, error) {
+	p, err := proc.Start(ctx, proc.Params{Cores: l.core(), Log: filepath.Join(l.out, label+".log"), Env: []string{providerKey}}, name, args...)
 	if err == nil {
 		l.processes = append(l.processes, p)
 	}
@@ -106,7 +114,7 @@ func (l *lab) bare(ctx context.Context, r *row) error {
 		return err
 	}
 	r.addr = "127.0.0.1:" + port
-	_, upstream, _ := net.SplitHostPort(l.upstream.addr())
+	_, upstream, _ := net.SplitHostPort(l.upstream.Address())
 	file := filepath.Join(l.dir, "bare.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, bareConfig, port, upstream), 0o600); err != nil {
 		return err
@@ -159,16 +167,16 @@ func (l *lab) configure(ctx context.Context, r *row) (string, error) {
 		return "", err
 	}
 	file := filepath.Join(dir, "signalbox.yaml")
-	text := fmt.Appendf(nil, signalboxConfig, r.addr, r.admin, dir, auth.HashKey(l.key), l.upstream.addr(), cmp.Or(r.reads, "tail"), fmt.Sprintf(cmp.Or(r.keeps, kept), dir, auth.HashKey(l.key)))
+	text := fmt.Appendf(nil, signalboxConfig, r.addr, r.admin, dir, auth.HashKey(l.key), l.upstream.Address(), cmp.Or(r.reads, "tail"), fmt.Sprintf(cmp.Or(r.keeps, kept), dir, auth.HashKey(l.key)))
 	return file, os.WriteFile(file, text, 0o600)
 }
 
 // await waits until the row answers a request of its kind, and checks that it went the path it is named after.
-func (l *lab) await(ctx context.Context, r *row, ps ...*process) error {
+func (l *lab) await(ctx context.Context, r *row, ps ...*proc.Process) error {
 	var err error
 	for end := time.Now().Add(startup); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		for _, p := range ps {
-			if gone := p.ended(); gone != nil {
+			if gone := p.Ended(); gone != nil {
 				return gone
 			}
 		}
@@ -207,7 +215,7 @@ func (l *lab) rival(ctx context.Context, r *row) error {
 		return err
 	}
 	r.addr = "127.0.0.1:" + port
-	_, upstream, _ := net.SplitHostPort(l.upstream.addr())
+	_, upstream, _ := net.SplitHostPort(l.upstream.Address())
 	var backends []string
 	for i := range 3 {
 		backends = append(backends, fmt.Sprintf(rivalBackend, upstream, i))

@@ -19,7 +19,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/bench/traffic"
 )
 
 // Cores of the proxy under test and of everything else.
@@ -31,6 +35,14 @@ const (
 // reserve is the time that is kept for what comes after the rounds.
 const reserve = 70 * time.Second
 
+// Parts of a run.
+const (
+	partRounds = "rounds"
+	partOpen   = "open"
+)
+
+var parts = []string{partRounds, partOpen}
+
 // options are the flags.
 type options struct {
 	binary string
@@ -41,8 +53,10 @@ type options struct {
 	rounds int
 	scale  float64
 	most   time.Duration
+	parts  string
 	once   bool
 	pinned bool
+	open   openOptions
 }
 
 func main() {
@@ -63,12 +77,21 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	f.Float64Var(&o.scale, "scale", 1, "factor on the length of each measurement")
 	f.DurationVar(&o.most, "most", 6*time.Minute, "begin no round that would end later")
 	f.BoolVar(&o.once, "once", true, "measure memory with open streams and the cold start too")
+	f.StringVar(&o.parts, "parts", partRounds, "what to measure, separated by commas: "+strings.Join(parts, ", "))
+	f.StringVar(&o.open.streams, "streams", "100,10000", "open: how many streams stand open, separated by commas")
+	f.DurationVar(&o.open.hold, "hold", 10*time.Second, "open: how long processes are measured meanwhile")
+	f.DurationVar(&o.open.drip, "drip", 0, "open: pause between the chunks of each stream meanwhile (0: there are none)")
 	f.BoolVar(&o.pinned, "pinned", false, "set by the program itself, once it runs on its core")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if o.rounds < 1 || o.scale <= 0 {
 		return errors.New("rounds and scale must be above 0")
+	}
+	for p := range strings.SplitSeq(o.parts, ",") {
+		if !slices.Contains(parts, p) {
+			return fmt.Errorf("no part is named %q: there are %s", p, strings.Join(parts, ", "))
+		}
 	}
 	if !o.pinned && runtime.NumCPU() > 1 {
 		return again(ctx, args, w)
@@ -96,16 +119,14 @@ func measure(ctx context.Context, o options, w io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	up, err := newUpstream(ctx)
+	up, err := traffic.NewUpstream(ctx)
 	if err != nil {
 		return err
 	}
 	defer up.Close()
 	lab := &lab{binary: o.binary, rivalBinary: o.rival, dir: dir, out: o.out, upstream: up, pinned: o.pinned}
 	defer lab.stop()
-	began := time.Now()
-	rows, err := lab.rows(ctx, o.rows)
-	if err != nil {
+	if err := lab.prepare(ctx); err != nil {
 		return err
 	}
 	rec, err := newRecord(filepath.Join(o.out, "samples.jsonl"))
@@ -113,18 +134,44 @@ func measure(ctx context.Context, o options, w io.Writer) error {
 		return err
 	}
 	defer rec.Close()
+	began := time.Now()
+	if o.has(partRounds) {
+		if err := lab.compare(ctx, w, o, rec); err != nil {
+			return err
+		}
+		lab.stop()
+	}
+	if o.has(partOpen) {
+		if err := lab.open(ctx, w, rec, o.open); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(w, "\n%s in all; samples: %s\n", time.Since(began).Round(time.Second), rec.path)
+	return rec.Close()
+}
+
+// has reports whether a part is asked for.
+func (o options) has(part string) bool { return slices.Contains(strings.Split(o.parts, ","), part) }
+
+// compare measures the rows in turn, and what needs no rounds, and prints it.
+func (l *lab) compare(ctx context.Context, w io.Writer, o options, rec *record) error {
+	began := time.Now()
+	rows, err := l.rows(ctx, o.rows)
+	if err != nil {
+		return err
+	}
 	rounds, err := turns(ctx, o, rows, rec, began)
 	if err != nil {
 		return err
 	}
 	report(w, rows, rec, o)
 	if o.once {
-		if err := lab.once(ctx, w, rows, rec); err != nil {
+		if err := l.once(ctx, w, rows, rec); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(w, "\n%d of %d rounds, %s in all; samples: %s\n", rounds, o.rounds, time.Since(began).Round(time.Second), rec.path)
-	return rec.Close()
+	fmt.Fprintf(w, "\n%d of %d rounds\n", rounds, o.rounds)
+	return nil
 }
 
 // turns measures every row in each round. It returns how many rounds there was time for: a round begins only

@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/bench/proc"
+	"github.com/signalbox-ai/signalbox/internal/bench/traffic"
 )
 
 // open is how many streams stand open at once while memory is read.
@@ -60,7 +63,7 @@ func (l *lab) crowd(ctx context.Context, old *row, rec *record) ([]string, error
 	}
 	time.Sleep(2 * time.Second)
 	idle := r.charge(func() { time.Sleep(2 * time.Second) })
-	lo, err := newLoad(ctx, asked{addr: r.addr, key: r.key, model: r.stream + "-held", size: 1 << 10, stream: true, usage: r.usage}, open, 0)
+	lo, err := traffic.NewLoad(ctx, traffic.Asked{Address: r.addr, Key: r.key, Model: r.stream + "-held", Size: 1 << 10, Stream: true, Usage: r.usage}, open, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +71,13 @@ func (l *lab) crowd(ctx context.Context, old *row, rec *record) ([]string, error
 	ended := make(chan struct{})
 	go func() { // ends once the streams are let go
 		defer close(ended)
-		lo.each(func(c *client) { lo.do(c) })
+		lo.Once()
 	}()
 	time.Sleep(4 * time.Second)
 	crowded := r.charge(func() { time.Sleep(2 * time.Second) })
-	l.upstream.letGo()
+	l.upstream.LetGo()
 	<-ended
-	if err := lo.fault(); err != nil {
+	if err := lo.Fault(); err != nil {
 		return nil, err
 	}
 	idle.Row, idle.Cell, crowded.Row, crowded.Cell = r.name, "idle", r.name, "open"
@@ -86,8 +89,7 @@ func (l *lab) crowd(ctx context.Context, old *row, rec *record) ([]string, error
 	form := func(s sample) string {
 		return fmt.Sprintf("%.0f + %.0f", float64(s.RSS[0])/(1<<20), float64(s.RSS[1])/(1<<20))
 	}
-	r.envoy.stop()
-	r.service.stop()
+	r.stop()
 	return []string{r.title, form(idle), form(crowded), fmt.Sprintf("%.1f", crowded.Service/1e3)}, nil
 }
 
@@ -102,16 +104,16 @@ func (l *lab) coldStart(ctx context.Context, n int) (time.Duration, error) {
 	if l.pinned {
 		cores = coreProxy + "," + coreLoad
 	}
-	env := []string{"BENCH_PROVIDER_KEY=sk-bench", "ENVOY=" + l.envoy}
+	env := []string{providerKey, "ENVOY=" + l.envoy}
 	began := time.Now()
-	p, err := start(ctx, cores, filepath.Join(l.out, r.name+".log"), env, l.binary, "up", "--config", file)
+	p, err := proc.Start(ctx, proc.Params{Cores: cores, Log: filepath.Join(l.out, r.name+".log"), Env: env}, l.binary, "up", "--config", file)
 	if err != nil {
 		return 0, err
 	}
 	defer os.RemoveAll(filepath.Dir(file))
-	defer p.stop()
+	defer p.Stop()
 	for {
-		if err := p.ended(); err != nil {
+		if err := p.Ended(); err != nil {
 			return 0, err
 		}
 		if err = r.try(ctx); err == nil {

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/bench/traffic"
 )
 
 // column is a figure of the table.
@@ -39,7 +41,7 @@ var services = []column{
 	{"service µs, 1 MB", cell1M, "%.0f", func(s sample) float64 { return s.Service }},
 	{"service µs per stream", cellStream, "%.0f", func(s sample) float64 { return s.Service }},
 	{"in step", cellStep, "%.0f", func(s sample) float64 { return s.Service }},
-	{"service µs per chunk", cellStream, "%.1f", func(s sample) float64 { return s.Service / chunks }},
+	{"service µs per chunk", cellStream, "%.1f", func(s sample) float64 { return s.Service / traffic.Chunks }},
 	{"service's RSS MB", cellStream, "%.0f", func(s sample) float64 { return float64(s.RSS[1]) / (1 << 20) }},
 }
 
@@ -47,12 +49,8 @@ const nothing = "–"
 
 // report prints what was measured: ratios, figures, and the service's part.
 func report(w io.Writer, rows []*row, rec *record, o options) {
-	pin := "proxy on core " + coreProxy + ", load and provider on core " + coreLoad
-	if !o.pinned {
-		pin = "nothing pinned"
-	}
 	foreign, _ := middle(each(rec, func(s sample) float64 { return s.Foreign }))
-	fmt.Fprintf(w, "\n%s; HTTP/1.1, no TLS, loopback; %s; others took %.2f cores meanwhile (median).\n", time.Now().Format(time.DateOnly), pin, foreign)
+	fmt.Fprintf(w, "\n%s; HTTP/1.1, no TLS, loopback; %s; others took %.2f cores meanwhile (median).\n", time.Now().Format(time.DateOnly), pinning(o.pinned), foreign)
 	fmt.Fprintf(w, "\nRatios to the bare Envoy of the same round, medians:\n\n")
 	table(w, rows, columns, func(r *row, c column) string {
 		if r.envoy == nil && (strings.Contains(c.title, "CPU") || strings.Contains(c.title, "RSS")) {
@@ -60,7 +58,7 @@ func report(w io.Writer, rows []*row, rec *record, o options) {
 		}
 		return text("%.2f×")(rec.against(r.name, "bare", c.cell, func(of, to sample) float64 { return c.value(of) / c.value(to) }))
 	})
-	fmt.Fprintf(w, "\nMedians of the rounds (CPU: Envoy + service, saturated; stream: %d chunks every %s, %d at a time that begin apart, or in step):\n\n", chunks, pace, atOnce)
+	fmt.Fprintf(w, "\nMedians of the rounds (CPU: Envoy + service, saturated; stream: %d chunks every %s, %d at a time that begin apart, or in step):\n\n", traffic.Chunks, traffic.Pace, atOnce)
 	table(w, rows, columns, func(r *row, c column) string { return figure(rec, r, c) })
 	fmt.Fprintf(w, "\nOver the bare Envoy of the same round, medians:\n\n")
 	table(w, rows[min(1, len(rows)):], columns, func(r *row, c column) string {
@@ -74,6 +72,14 @@ func report(w io.Writer, rows []*row, rec *record, o options) {
 		}
 	}
 	table(w, ours, services, func(r *row, c column) string { return figure(rec, r, c) })
+}
+
+// pinning says where what runs.
+func pinning(pinned bool) string {
+	if !pinned {
+		return "nothing pinned"
+	}
+	return "proxy on core " + coreProxy + ", load and provider on core " + coreLoad
 }
 
 // figure prints the median of a column; where Envoy and a service share CPU time, both shares too.

@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/signalbox-ai/signalbox/internal/bench/proc"
+	"github.com/signalbox-ai/signalbox/internal/bench/traffic"
 )
 
 // row is one subject of the table, running.
@@ -21,7 +24,7 @@ type row struct {
 	path           string // that every exchange must take; "": no Signalbox
 	reads          string // envoy.usage; "": the default
 	keeps          string // who is limited and what is kept; "": as in a normal deployment
-	envoy, service *process
+	envoy, service *proc.Process
 }
 
 // sample is what one measurement of one row came to. Times are in microseconds.
@@ -52,7 +55,7 @@ type cell struct {
 	keep   bool          // whether each latency is kept
 	alone  bool          // only where there is a service
 	rest   time.Duration // before it, so that others' books are written, and after it, for its own
-	drive  func(l *load, scale float64)
+	drive  func(l *traffic.Load, scale float64)
 }
 
 // stretch scales a length of time.
@@ -60,8 +63,8 @@ func stretch(d time.Duration, scale float64) time.Duration {
 	return time.Duration(float64(d) * scale)
 }
 
-func saturating(d time.Duration) func(*load, float64) {
-	return func(l *load, scale float64) { l.saturate(stretch(d, scale)) }
+func saturating(d time.Duration) func(*traffic.Load, float64) {
+	return func(l *traffic.Load, scale float64) { l.Saturate(stretch(d, scale)) }
 }
 
 // Names of cells.
@@ -83,17 +86,17 @@ var cells = []cell{
 	{name: cell1K, size: 1 << 10, conns: 64, warm: 8, grows: 4 * time.Second, drive: saturating(2 * time.Second)},
 	{name: cell100K, size: 100 << 10, conns: 32, warm: 4, drive: saturating(2 * time.Second)},
 	{name: cell1M, size: 1 << 20, conns: 8, warm: 4, alone: true, drive: saturating(2 * time.Second)},
-	{name: cellRate, size: 1 << 10, conns: 32, warm: 2, keep: true, drive: func(l *load, scale float64) { l.rate(5*time.Millisecond, stretch(2*time.Second, scale)) }},
+	{name: cellRate, size: 1 << 10, conns: 32, warm: 2, keep: true, drive: func(l *traffic.Load, scale float64) { l.Rate(5*time.Millisecond, stretch(2*time.Second, scale)) }},
 	{name: cellOne, size: 1 << 10, conns: 1, warm: 50, keep: true, drive: saturating(1500 * time.Millisecond)},
-	{name: cellStream, size: 1 << 10, conns: atOnce, warm: 1, keep: true, stream: true, rest: booked, drive: streaming(pace * chunks / atOnce)},
+	{name: cellStream, size: 1 << 10, conns: atOnce, warm: 1, keep: true, stream: true, rest: booked, drive: streaming(traffic.Pace * traffic.Chunks / atOnce)},
 	{name: cellStep, size: 1 << 10, conns: atOnce, warm: 1, stream: true, rest: booked, drive: streaming(0)},
 }
 
 // atOnce is how many streams run at a time.
 const atOnce = 8
 
-func streaming(apart time.Duration) func(*load, float64) {
-	return func(l *load, scale float64) { l.streams(max(atOnce, int(32*scale)), apart) }
+func streaming(apart time.Duration) func(*traffic.Load, float64) {
+	return func(l *traffic.Load, scale float64) { l.Streams(max(atOnce, int(32*scale)), apart) }
 }
 
 // measure takes the samples of a round.
@@ -109,13 +112,13 @@ func (r *row) measure(ctx context.Context, round int, o options, add func(sample
 		if model == "" || c.alone && r.service == nil {
 			continue
 		}
-		a := asked{addr: r.addr, key: r.key, model: model, size: c.size, stream: c.stream, usage: r.usage}
+		a := traffic.Asked{Address: r.addr, Key: r.key, Model: model, Size: c.size, Stream: c.stream, Usage: r.usage}
 		if round == 0 && c.grows > 0 {
 			if err := grow(ctx, a, c.conns, stretch(c.grows, o.scale)); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 		}
-		l, err := newLoad(ctx, a, c.conns, c.warm)
+		l, err := traffic.NewLoad(ctx, a, c.conns, c.warm)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -125,7 +128,7 @@ func (r *row) measure(ctx context.Context, round int, o options, add func(sample
 			time.Sleep(c.rest)
 		})
 		l.Close()
-		if err := l.fault(); err != nil {
+		if err := l.Fault(); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		s.Row, s.Cell, s.Round = r.name, c.name, round
@@ -139,39 +142,38 @@ func (r *row) measure(ctx context.Context, round int, o options, add func(sample
 
 // grow puts a subject under load before anything is measured: what a process does once, as growing its heap to its usual
 // size, is not of a request.
-func grow(ctx context.Context, a asked, conns int, d time.Duration) error {
-	l, err := newLoad(ctx, a, conns, 1)
+func grow(ctx context.Context, a traffic.Asked, conns int, d time.Duration) error {
+	l, err := traffic.NewLoad(ctx, a, conns, 1)
 	if err != nil {
 		return err
 	}
-	l.saturate(d)
+	l.Saturate(d)
 	l.Close()
-	return l.fault()
+	return l.Fault()
 }
 
 // charge runs f and says what it cost the row's processes in all, in microseconds.
 func (r *row) charge(f func()) sample {
-	envoy, service, all, mine, began := r.envoy.cpu(), r.service.cpu(), busy(), own(), time.Now()
+	envoy, service, all, mine, began := r.envoy.CPU(), r.service.CPU(), proc.Busy(), proc.Own(), time.Now()
 	f()
 	took := time.Since(began)
-	envoy, service, all, mine = r.envoy.cpu()-envoy, r.service.cpu()-service, busy()-all, own()-mine
+	envoy, service, all, mine = r.envoy.CPU()-envoy, r.service.CPU()-service, proc.Busy()-all, proc.Own()-mine
 	return sample{
 		Seconds: took.Seconds(),
 		Envoy:   micros(envoy),
 		Service: micros(service),
-		RSS:     [2]int64{r.envoy.rss(), r.service.rss()},
+		RSS:     [2]int64{r.envoy.RSS(), r.service.RSS()},
 		Foreign: max(0, (all-mine-envoy-service).Seconds()/took.Seconds()),
 	}
 }
 
 // fill turns totals into what each request came to.
-func (s *sample) fill(l *load, keep bool) {
+func (s *sample) fill(l *traffic.Load, keep bool) {
 	var took, first []float64
-	for _, c := range l.clients {
-		for i := range c.took {
-			took = append(took, micros(c.took[i]))
-			first = append(first, micros(c.first[i]))
-		}
+	whole, begun := l.Times()
+	for i := range whole {
+		took = append(took, micros(whole[i]))
+		first = append(first, micros(begun[i]))
 	}
 	if keep {
 		s.Took = slices.Clone(took)
@@ -200,7 +202,7 @@ func (r *row) try(ctx context.Context) error {
 	if model == "" {
 		model, stream = r.stream, true
 	}
-	l, err := newLoad(ctx, asked{addr: r.addr, key: r.key, model: model, size: 64, stream: stream, usage: r.usage}, 1, 1)
+	l, err := traffic.NewLoad(ctx, traffic.Asked{Address: r.addr, Key: r.key, Model: model, Size: 64, Stream: stream, Usage: r.usage}, 1, 1)
 	if err != nil {
 		return err
 	}
@@ -212,31 +214,59 @@ func (r *row) checkPath(ctx context.Context) error {
 	if r.path == "" {
 		return nil
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.admin+"/metrics", nil)
+	all, err := r.metrics(ctx)
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("reading metrics: %w", err)
-	}
-	defer res.Body.Close()
-	went := map[string]float64{}
-	for s := bufio.NewScanner(res.Body); s.Scan(); {
-		rest, ok := strings.CutPrefix(s.Text(), `signalbox_paths_total{path="`)
+	went := 0.0
+	for series, n := range all {
+		rest, ok := strings.CutPrefix(series, `signalbox_paths_total{path="`)
 		if !ok {
 			continue
 		}
-		name, count, _ := strings.Cut(rest, `"} `)
-		went[name], _ = strconv.ParseFloat(count, 64)
-	}
-	for name, n := range went {
-		if name != r.path && n > 0 {
+		if name := strings.TrimSuffix(rest, `"}`); name == r.path {
+			went = n
+		} else if n > 0 {
 			return fmt.Errorf("%v exchanges went the %s path, not %s", n, name, r.path)
 		}
 	}
-	if went[r.path] == 0 {
+	if went == 0 {
 		return fmt.Errorf("no exchange went the %s path", r.path)
 	}
 	return nil
+}
+
+// metrics returns the service's metrics by their names with labels, as its admin page has them.
+func (r *row) metrics(ctx context.Context) (map[string]float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.admin+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("reading metrics: %w", err)
+	}
+	defer res.Body.Close()
+	all := map[string]float64{}
+	s := bufio.NewScanner(res.Body)
+	for s.Scan() {
+		if at := strings.LastIndexByte(s.Text(), ' '); at > 0 && s.Text()[0] != '#' {
+			if all[s.Text()[:at]], err = strconv.ParseFloat(s.Text()[at+1:], 64); err != nil {
+				return nil, fmt.Errorf("reading metrics: %w", err)
+			}
+		}
+	}
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("reading metrics: %w", err)
+	}
+	return all, nil
+}
+
+// stop ends the row's processes.
+func (r *row) stop() {
+	for _, p := range []*proc.Process{r.envoy, r.service} {
+		if p != nil {
+			p.Stop()
+		}
+	}
 }

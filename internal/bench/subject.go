@@ -34,10 +34,10 @@ static_resources:
 
 // signalboxConfig has a route for each path, with authentication, limits, a ledger, metrics and logs as a normal
 // deployment has them. Arguments: address of the clients, of the admin page, folder, hash of the key, address of the provider, who reads usage,
-// and who is limited and what is kept.
+// and who is limited and what is kept. The heap has room for ten thousand streams.
 const signalboxConfig = `
 listen: { http: %[1]s, admin: %[2]s, service: "unix:%[3]s/s.sock" }
-envoy: { admin: "unix:%[3]s/a.sock", concurrency: 1, usage: %[6]s }
+envoy: { admin: "unix:%[3]s/a.sock", concurrency: 1, heap: 8GiB, usage: %[6]s }
 log: { level: info }
 %[7]sproviders:
   - { name: one, kind: openai, base_url: "http://%[5]s/v1", key: env:BENCH_PROVIDER_KEY }

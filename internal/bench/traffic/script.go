@@ -1,12 +1,12 @@
-package main
+package traffic
 
 import (
 	"fmt"
 	"strings"
 )
 
-// chunks is how many pieces of content a stream has.
-const chunks = 200
+// Chunks is how many pieces of content a stream has.
+const Chunks = 200
 
 // prose is the text of a whole answer, which makes it about 1 KB long.
 var prose = strings.Repeat("All work and no play makes a proxy a dull thing. ", 13)
@@ -35,7 +35,7 @@ func openaiScript() script {
 		return fmt.Sprintf(envelope, `{"index":0,"delta":`+delta+`,"logprobs":null,"finish_reason":`+finish+`}`, "")
 	}
 	s.frame(choice(`{"role":"assistant","content":"","refusal":null}`, "null"))
-	for i := range chunks {
+	for i := range Chunks {
 		s.frame(choice(fmt.Sprintf(`{"content":" word%d"}`, i), "null"))
 	}
 	s.frame(choice(`{}`, `"stop"`))
@@ -53,7 +53,7 @@ func anthropicScript() script {
 	event("message_start", `,"message":{"id":"msg_7","type":"message","role":"assistant","model":"bench","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":211,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":1}}`)
 	event("content_block_start", `,"index":0,"content_block":{"type":"text","text":""}`)
 	event("ping", "")
-	for i := range chunks {
+	for i := range Chunks {
 		event("content_block_delta", fmt.Sprintf(`,"index":0,"delta":{"type":"text_delta","text":" word%d"}`, i))
 	}
 	event("content_block_stop", `,"index":0`)

@@ -1,4 +1,6 @@
-package main
+// Package proc runs the programs that are measured, and reads what they take of the machine from the kernel. What their figures
+// mean is for its callers.
+package proc
 
 import (
 	"bytes"
@@ -13,26 +15,33 @@ import (
 	"time"
 )
 
-// process is a child that is measured.
-type process struct {
+// Process is a child that is measured. A nil one takes nothing.
+type Process struct {
 	cmd  *exec.Cmd
 	log  *os.File
 	done chan struct{}
 }
 
-// start starts a program on some cores, its output in a file. It ends when this process does.
-func start(ctx context.Context, cores, log string, env []string, name string, args ...string) (*process, error) {
-	f, err := os.Create(log)
+// Params say how a program is started.
+type Params struct {
+	Cores string   // as taskset takes them; "": any
+	Log   string   // file of its output
+	Env   []string // beside that of this process
+}
+
+// Start starts a program. It ends when this process does.
+func Start(ctx context.Context, s Params, name string, args ...string) (*Process, error) {
+	f, err := os.Create(s.Log)
 	if err != nil {
 		return nil, err
 	}
-	if cores != "" {
-		args = append([]string{"-c", cores, name}, args...)
+	if s.Cores != "" {
+		args = append([]string{"-c", s.Cores, name}, args...)
 		name = "taskset"
 	}
-	p := &process{cmd: exec.CommandContext(ctx, name, args...), log: f, done: make(chan struct{})}
+	p := &Process{cmd: exec.CommandContext(ctx, name, args...), log: f, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = f, f
-	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Env = append(os.Environ(), s.Env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := p.cmd.Start(); err != nil {
 		f.Close()
@@ -45,8 +54,8 @@ func start(ctx context.Context, cores, log string, env []string, name string, ar
 	return p, nil
 }
 
-// stop ends the process and waits for it.
-func (p *process) stop() {
+// Stop ends the process and waits for it.
+func (p *Process) Stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
@@ -57,8 +66,8 @@ func (p *process) stop() {
 	p.log.Close()
 }
 
-// ended returns an error once the process is gone.
-func (p *process) ended() error {
+// Ended returns an error once the process is gone.
+func (p *Process) Ended() error {
 	select {
 	case <-p.done:
 		return fmt.Errorf("%s ended: %s, see %s", p.cmd.Path, p.cmd.ProcessState, p.log.Name())
@@ -67,12 +76,12 @@ func (p *process) ended() error {
 	}
 }
 
-func (p *process) path(name string) string {
+func (p *Process) path(name string) string {
 	return filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), name)
 }
 
-// cpu returns how long the threads of the process have run, exactly; 0 for none.
-func (p *process) cpu() (t time.Duration) {
+// CPU returns how long the threads of the process have run, exactly; 0 for none.
+func (p *Process) CPU() (t time.Duration) {
 	if p == nil {
 		return 0
 	}
@@ -89,8 +98,8 @@ func (p *process) cpu() (t time.Duration) {
 	return t
 }
 
-// rss returns the resident memory in bytes; 0 for none.
-func (p *process) rss() int64 {
+// RSS returns the resident memory in bytes; 0 for none.
+func (p *Process) RSS() int64 {
 	if p == nil {
 		return 0
 	}
@@ -106,8 +115,8 @@ func (p *process) rss() int64 {
 	return 0
 }
 
-// busy returns how long all cores have worked, for anybody, in units of the kernel's clock.
-func busy() time.Duration {
+// Busy returns how long all cores have worked, for anybody, in units of the kernel's clock.
+func Busy() time.Duration {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0
@@ -123,8 +132,8 @@ func busy() time.Duration {
 	return time.Duration(t) * 10 * time.Millisecond
 }
 
-// own returns the CPU time of this process.
-func own() time.Duration {
+// Own returns the CPU time of this process.
+func Own() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0

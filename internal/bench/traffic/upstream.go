@@ -1,4 +1,4 @@
-package main
+package traffic
 
 import (
 	"bytes"
@@ -8,16 +8,17 @@ import (
 	"time"
 )
 
-// pace is the pause between the chunks of a stream.
-const pace = 2 * time.Millisecond
+// Pace is the pause between the chunks of a stream.
+const Pace = 2 * time.Millisecond
 
-// upstream is a provider that speaks openai-chat and anthropic-messages. It answers every request with the
+// Upstream is a provider that speaks openai-chat and anthropic-messages. It answers every request with the
 // same 1 KB, or with a stream of 200 chunks.
-type upstream struct {
+type Upstream struct {
 	net.Listener
 	openai, anthropic script
 	mu                sync.Mutex
 	release           chan struct{} // closed: held streams go on
+	drip              time.Duration // pause between chunks of a held stream meanwhile; 0: there are none
 }
 
 // script is what is sent in one dialect, ready for the wire.
@@ -28,33 +29,58 @@ type script struct {
 	usage  int      // number of the frame that only goes to who asked for it; -1: none
 }
 
-func newUpstream(ctx context.Context) (*upstream, error) {
+// NewUpstream listens on a free port of the loopback interface, and answers until it is closed.
+func NewUpstream(ctx context.Context) (*Upstream, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	u := &upstream{Listener: l, openai: openaiScript(), anthropic: anthropicScript(), release: make(chan struct{})}
+	u := &Upstream{Listener: l, openai: openaiScript(), anthropic: anthropicScript(), release: make(chan struct{})}
 	go u.serve() // ends when the listener is closed
 	return u, nil
 }
 
-func (u *upstream) addr() string { return u.Addr().String() }
+// Address returns where it listens, as HOST:PORT.
+func (u *Upstream) Address() string { return u.Addr().String() }
 
-// letGo ends the streams that are held now.
-func (u *upstream) letGo() {
+// Drip sets how often a held stream that begins from now on sends a chunk before it is let go; 0: never.
+func (u *Upstream) Drip(every time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.drip = every
+}
+
+// LetGo ends the streams that are held now.
+func (u *Upstream) LetGo() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	close(u.release)
 	u.release = make(chan struct{})
 }
 
-func (u *upstream) held() <-chan struct{} {
+// hold waits until held streams are let go, and sends a chunk now and then where that is asked for.
+func (u *Upstream) hold(p *peer, chunk []byte) error {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.release
+	release, drip := u.release, u.drip
+	u.mu.Unlock()
+	if drip == 0 {
+		<-release
+		return nil
+	}
+	for t := time.NewTicker(drip); ; {
+		select {
+		case <-release:
+			t.Stop()
+			return nil
+		case <-t.C:
+			if _, err := p.Write(chunk); err != nil {
+				return err
+			}
+		}
+	}
 }
 
-func (u *upstream) serve() {
+func (u *Upstream) serve() {
 	for {
 		c, err := u.Accept()
 		if err != nil {
@@ -72,7 +98,7 @@ var (
 )
 
 // converse answers the requests of one connection.
-func (u *upstream) converse(p *peer) {
+func (u *Upstream) converse(p *peer) {
 	defer p.Close()
 	var body []byte
 	for {
@@ -98,7 +124,7 @@ func (u *upstream) converse(p *peer) {
 
 // stream sends chunk after chunk in step with the clock. A held stream stops after its first content until it
 // is let go, and then sends the rest at once.
-func (u *upstream) stream(p *peer, s *script, usage, held bool) error {
+func (u *Upstream) stream(p *peer, s *script, usage, held bool) error {
 	if _, err := p.Write(s.head); err != nil {
 		return err
 	}
@@ -109,9 +135,11 @@ func (u *upstream) stream(p *peer, s *script, usage, held bool) error {
 		}
 		switch {
 		case held && i == 4:
-			<-u.held()
+			if err := u.hold(p, s.frames[i-1]); err != nil {
+				return err
+			}
 		case !held && i > 0:
-			next = next.Add(pace)
+			next = next.Add(Pace)
 			time.Sleep(time.Until(next))
 		}
 		if _, err := p.Write(f); err != nil {
