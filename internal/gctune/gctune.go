@@ -10,21 +10,23 @@ import (
 	"time"
 )
 
-// A collection costs by what lives, and saves by how much was allocated since the last. So there is to be one about each pause,
-// within bounds of the room that garbage may take.
+// A collection costs by what it looks through, and saves by how much was allocated since the last. So there is to be one about each
+// pause, within bounds of the room that garbage may take: never less than is looked through. What lives and has no pointers, as a
+// million keys do, is no work, and asks for no room.
 const (
 	pause   = 1500 * time.Millisecond
 	least   = 16 << 20  // bytes of garbage, also for a process that does little
-	most    = 160 << 20 // also for one that does much, if it does not live on more
+	most    = 160 << 20 // also for one that does much, if not more is looked through
 	begin   = 400       // GOGC until something is known
-	lowest  = 100
+	lowest  = 5
 	highest = 2000
 )
 
-// percent is GOGC for a live heap in bytes and a rate of allocation in bytes per second.
-func percent(live, rate uint64) int {
+// percent is GOGC for a live heap in bytes, how much of it is looked through, and a rate of allocation in bytes per second.
+func percent(live, scanned, rate uint64) int {
+	scanned = min(scanned, live) // what is looked through is that of all that is allocated
 	room := uint64(float64(rate) * pause.Seconds())
-	room = max(least, min(room, max(most, live)))
+	room = max(least, scanned, min(room, most))
 	return int(min(highest, max(lowest, 100*room/max(live, 1<<20))))
 }
 
@@ -38,7 +40,7 @@ func Run(ctx context.Context) {
 	}
 	now := begin
 	debug.SetGCPercent(now)
-	read := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	read := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/scan/heap:bytes"}}
 	metrics.Read(read)
 	before, at := read[1].Value.Uint64(), time.Now()
 	for tick := time.NewTicker(2 * time.Second); ; {
@@ -56,7 +58,7 @@ func Run(ctx context.Context) {
 		if live == 0 {
 			continue // nothing was collected yet
 		}
-		if want := percent(live, rate); !near(want, now) {
+		if want := percent(live, read[2].Value.Uint64(), rate); !near(want, now) {
 			now = want
 			debug.SetGCPercent(now)
 		}

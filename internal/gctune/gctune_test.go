@@ -5,18 +5,21 @@ import "testing"
 func TestPercentFollowsWhatLivesAndHowFastIsAllocated(t *testing.T) {
 	const mb = 1 << 20
 	for _, c := range []struct {
-		what       string
-		live, rate uint64
-		want       int
+		what                string
+		live, scanned, rate uint64
+		want                int
 	}{
-		{"a process that does nothing keeps little garbage", 4 * mb, 0, 400},
-		{"one that lives on nothing is not let grow without bound", 0, 1000 * mb, 2000},
-		{"a busy one collects about once in each pause", 20 * mb, 80 * mb, 600},
-		{"garbage is bounded", 20 * mb, 1000 * mb, 800},
-		{"one that lives on much may have as much garbage", 400 * mb, 1000 * mb, 100},
-		{"and never less than that", 400 * mb, 0, 100},
+		{"a process that does nothing keeps little garbage", 4 * mb, 4 * mb, 0, 400},
+		{"one that lives on nothing is not let grow without bound", 0, 0, 1000 * mb, 2000},
+		{"a busy one collects about once in each pause", 20 * mb, 10 * mb, 80 * mb, 600},
+		{"garbage is bounded", 20 * mb, 10 * mb, 1000 * mb, 800},
+		{"one with much to look through may have as much garbage", 400 * mb, 400 * mb, 1000 * mb, 100},
+		{"and never less than that", 400 * mb, 400 * mb, 0, 100},
+		{"garbage that is not collected yet is not counted", 400 * mb, 500 * mb, 0, 100},
+		{"of what is not looked through there may be much", 400 * mb, 40 * mb, 10 * mb, 10},
+		{"and that asks for no garbage, but collections do not follow each other", 1000 * mb, 4 * mb, 0, 5},
 	} {
-		if got := percent(c.live, c.rate); got != c.want {
+		if got := percent(c.live, c.scanned, c.rate); got != c.want {
 			t.Errorf("%s: %d%%, not %d%%", c.what, got, c.want)
 		}
 	}
