@@ -16,8 +16,8 @@ func (s *Store) endLease(o *organization, in *quota.Settlement, rec *record, out
 		for i, n := range d.Over {
 			over[i] = within(over[i] + n)
 		}
-		if known := o.records[d.ID]; known != nil {
-			out.Draws[k] = known.state
+		if known := o.known(d.ID); known != 0 {
+			out.Draws[k] = known
 			continue
 		}
 		out.Draws[k] = quota.None
@@ -38,19 +38,15 @@ func (s *Store) endLease(o *organization, in *quota.Settlement, rec *record, out
 			c.Over += over[i]
 		}
 	}
-	rec.state, rec.due = quota.Settled, ms+s.keep
-	o.end(rec)
-	o.ended.add(rec)
+	o.end(rec, quota.Settled, ms+s.keep)
 	o.seq++
 }
 
 // tell remembers an exchange of a lease, and adds what it used.
 func (s *Store) tell(o *organization, lease *record, d *quota.Draw, used []int64, ms int64) {
-	r := o.newRecord(d.ID, len(lease.parts))
-	o.records[d.ID] = r
-	r.state, r.due = d.State, ms+s.keep
 	switch d.State {
 	case quota.Pending:
+		r := o.newRecord(d.ID, len(lease.parts))
 		r.due = ms + d.Hold.Milliseconds()
 		for i, p := range lease.parts {
 			r.parts = append(r.parts, part{p.counter, d.Amounts[i], p.start})
@@ -58,15 +54,14 @@ func (s *Store) tell(o *organization, lease *record, d *quota.Draw, used []int64
 				p.counter.Reserved += d.Amounts[i]
 			}
 		}
-		o.open.add(r)
+		o.opens(r)
 		return
 	case quota.Settled:
 		for i, n := range d.Amounts {
 			used[i] += n
 		}
 	}
-	o.end(r)
-	o.ended.add(r)
+	o.past.add(d.ID, d.State, ms+s.keep)
 }
 
 // endLost ends a lease that the store does not know: it forgot it. Its exchanges count in the current windows.
@@ -91,7 +86,6 @@ func (s *Store) endLost(o *organization, in *quota.Settlement, now time.Time, ms
 			rec.parts = append(rec.parts, part{c, 0, 0})
 		}
 	}
-	o.records[in.ID] = rec
 	s.endLease(o, in, rec, &out, ms)
 	out.To, out.Seq = quota.Settled, o.seq
 	return out, nil

@@ -1,8 +1,9 @@
 // Package memory counts quotas within one process.
 //
 //	Store ─ organization ─┬─ counters by budget
-//	                      ├─ reservations by id: open ones, and for a while those that ended
-//	                      └─ queues of what is due: open, ended, expired
+//	                      ├─ reservations by id: open ones and, for a day, those that expired
+//	                      ├─ ids of those that ended otherwise, for a while
+//	                      └─ queues of what is due: open, expired, to be forgotten
 //
 // An organization has one lock, held for well under a microsecond; no lock is held across organizations. The
 // results are those of internal/quota/redis to the last digit, which internal/quota/quotatest checks on random
@@ -65,9 +66,9 @@ type organization struct {
 	seed     maphash.Seed
 	views    []view // of the claims of a call
 	records  map[string]*record
-	open     queue
-	ended    queue
-	expired  queue
+	open     queue[held]
+	expired  queue[held]
+	past     past
 	parts    [][]part // to use again
 	free     []*record
 }
@@ -83,63 +84,8 @@ func (s *Store) of(name string) *organization {
 		return o
 	}
 	more := maps.Clone(*s.organizations.Load())
-	o := &organization{counters: map[string]*counter{}, near: make([]place, 16), seed: maphash.MakeSeed(), records: map[string]*record{}}
+	o := &organization{counters: map[string]*counter{}, near: make([]place, 16), seed: maphash.MakeSeed(), records: map[string]*record{}, past: newPast()}
 	more[name] = o
 	s.organizations.Store(&more)
 	return o
-}
-
-// record is a reservation, or the memory of one.
-type record struct {
-	id    string
-	state quota.State
-	due   int64 // when it expires or is forgotten, Unix milliseconds
-	turn  uint32
-	parts []part // of open and expired ones
-}
-
-// part is a reservation's part in one budget.
-type part struct {
-	counter *counter
-	amount  int64
-	start   int64 // of the window
-}
-
-// newRecord takes a record with room for n parts.
-func (o *organization) newRecord(id string, n int) *record {
-	var r *record
-	if last := len(o.free) - 1; last >= 0 {
-		r, o.free = o.free[last], o.free[:last]
-	} else {
-		r = &record{}
-	}
-	r.id, r.state = id, quota.Pending
-	if last := len(o.parts) - 1; last >= 0 {
-		r.parts, o.parts = o.parts[last][:0], o.parts[:last]
-	}
-	if cap(r.parts) < n {
-		r.parts = make([]part, 0, n)
-	}
-	return r
-}
-
-// most unused records and parts that are kept.
-const spare = 4096
-
-// end keeps the memory that r ended, without its parts.
-func (o *organization) end(r *record) {
-	if r.parts != nil && len(o.parts) < spare {
-		o.parts = append(o.parts, r.parts)
-	}
-	r.parts = nil
-}
-
-// forget drops a record.
-func (o *organization) forget(r *record) {
-	delete(o.records, r.id)
-	o.end(r)
-	*r = record{turn: r.turn + 1}
-	if len(o.free) < spare {
-		o.free = append(o.free, r)
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -137,4 +139,42 @@ func TestABudgetHasOneCounterHoweverItIsFound(t *testing.T) {
 	if _, _, err := s.Reserve(ctx, r); !errors.Is(err, quota.ErrMisuse) {
 		t.Errorf("two claims of one budget: got %v", err)
 	}
+}
+
+// What ended is remembered in a few bytes, and a rush of it leaves nothing behind.
+func TestWhatEndedTakesLittleMemory(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	s := New(Params{Now: func() time.Time { return now }})
+	b := &quota.Budget{ID: "b", Unit: quota.Requests, Limit: quota.Max, Window: window.Window{Kind: window.Life}}
+	live := func() int64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := live()
+	const n = 50_000
+	for i := range n {
+		id := "0123456789abcdefghi" + strconv.Itoa(10_000+i)
+		claims := []quota.Claim{{Budget: b, Amount: 1}}
+		if _, no, err := s.Reserve(t.Context(), &quota.Request{Organization: "acme", ID: id, Claims: claims, Hold: time.Minute}); no != nil || err != nil {
+			t.Fatal(no, err)
+		}
+		if out, err := s.Settle(t.Context(), &quota.Settlement{Organization: "acme", ID: id, Born: now, Claims: claims, Void: i%2 == 0}); err != nil || !out.Changed() {
+			t.Fatal(out, err)
+		}
+	}
+	each := (live() - before) / n
+	if t.Logf("%d bytes each", each); each > 140 {
+		t.Errorf("what ended takes %d bytes", each)
+	}
+	now = now.Add(time.Hour)
+	if _, err := s.Reap(t.Context(), "acme", 10); err != nil {
+		t.Fatal(err)
+	}
+	if left := live() - before; left > 1<<20 {
+		t.Errorf("%d bytes are left when all is forgotten", left)
+	}
+	runtime.KeepAlive(s)
 }

@@ -16,8 +16,8 @@ func (s *Store) Reserve(_ context.Context, r *quota.Request) (quota.Grant, *quot
 	o := s.of(r.Organization)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if old := o.records[r.ID]; old != nil {
-		return quota.Grant{State: old.state, Again: true, Seq: o.seq}, nil, nil
+	if old := o.known(r.ID); old != 0 {
+		return quota.Grant{State: old, Again: true, Seq: o.seq}, nil, nil
 	}
 	now := s.now()
 	ms := now.UnixMilli()
@@ -36,8 +36,7 @@ func (s *Store) Reserve(_ context.Context, r *quota.Request) (quota.Grant, *quot
 		levels = append(levels, take(rec, &r.Claims[i], &views[i], r.Force, ms))
 	}
 	rec.due = ms + r.Hold.Milliseconds()
-	o.records[r.ID] = rec
-	o.open.add(rec)
+	o.opens(rec)
 	o.seq++
 	return quota.Grant{State: quota.Pending, Seq: o.seq, Levels: levels}, nil, nil
 }

@@ -18,14 +18,15 @@ func (s *Store) Settle(_ context.Context, in *quota.Settlement) (quota.Outcome, 
 	now := s.now()
 	ms := now.UnixMilli()
 	rec := o.records[in.ID]
-	if rec == nil {
+	state := o.known(in.ID)
+	if state == 0 {
 		if in.Draws != nil {
 			return s.endLost(o, in, now, ms)
 		}
 		return s.debit(o, in)
 	}
-	if rec.state == quota.Settled || rec.state == quota.Voided || rec.state == quota.Expired && in.Void {
-		return quota.Outcome{From: rec.state, To: rec.state, Seq: o.seq}, nil
+	if rec == nil || state == quota.Expired && in.Void {
+		return quota.Outcome{From: state, To: state, Seq: o.seq}, nil
 	}
 	if len(rec.parts) != len(in.Claims) {
 		return quota.Outcome{}, fmt.Errorf("%w: %d budgets were reserved, not %d", quota.ErrMisuse, len(rec.parts), len(in.Claims))
@@ -35,7 +36,7 @@ func (s *Store) Settle(_ context.Context, in *quota.Settlement) (quota.Outcome, 
 			return quota.Outcome{}, fmt.Errorf("%w: budget %s was not reserved at this place", quota.ErrMisuse, b.ID)
 		}
 	}
-	out := quota.Outcome{From: rec.state, To: quota.Settled}
+	out := quota.Outcome{From: state, To: quota.Settled}
 	if in.Draws != nil {
 		s.endLease(o, in, rec, &out, ms)
 		out.Seq = o.seq
@@ -49,11 +50,9 @@ func (s *Store) Settle(_ context.Context, in *quota.Settlement) (quota.Outcome, 
 		if in.Void {
 			used = 0
 		}
-		out.Over = p.settle(rec.state, out.To, used) || out.Over
+		out.Over = p.settle(state, out.To, used) || out.Over
 	}
-	rec.state, rec.due = out.To, ms+s.keep
-	o.end(rec)
-	o.ended.add(rec)
+	o.end(rec, out.To, ms+s.keep)
 	o.seq++
 	out.Seq = o.seq
 	return out, nil
@@ -105,11 +104,7 @@ func (s *Store) debit(o *organization, in *quota.Settlement) (quota.Outcome, err
 			c.charge(c.window(ms), claim.Amount)
 		}
 	}
-	rec := o.newRecord(in.ID, 0)
-	o.end(rec)
-	rec.state, rec.due = quota.Settled, ms+s.keep
-	o.records[in.ID] = rec
-	o.ended.add(rec)
+	o.past.add(in.ID, quota.Settled, ms+s.keep)
 	o.seq++
 	out.To, out.Seq = quota.Settled, o.seq
 	return out, nil

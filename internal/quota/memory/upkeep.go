@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
@@ -29,8 +30,8 @@ func (s *Store) Touch(_ context.Context, name string, ids []string, hold time.Du
 	return lost, nil
 }
 
-// mostForgotten bounds how long one call holds the lock.
-const mostForgotten = 5000
+// mostForgotten bounds how long the lock is held.
+const mostForgotten = 2000
 
 // Reap charges what has expired and forgets what ended long ago.
 func (s *Store) Reap(_ context.Context, name string, most int) ([]quota.Lapse, error) {
@@ -40,7 +41,7 @@ func (s *Store) Reap(_ context.Context, name string, most int) ([]quota.Lapse, e
 	now := s.now().UnixMilli()
 	var out []quota.Lapse
 	for len(out) < most {
-		rec := o.open.next(now)
+		rec := o.expires(now)
 		if rec == nil {
 			break
 		}
@@ -50,19 +51,16 @@ func (s *Store) Reap(_ context.Context, name string, most int) ([]quota.Lapse, e
 			lapse.Parts[i] = quota.Part{Budget: p.counter.id, Kind: p.counter.kind, Amount: p.amount, Start: p.start}
 		}
 		rec.state, rec.due = quota.Expired, now+s.keepExpired
-		o.expired.add(rec)
+		o.expired.add(rec.due, held{rec, rec.turn})
 		o.seq++
 		out = append(out, lapse)
 	}
-	for range mostForgotten {
-		rec := o.ended.next(now)
-		if rec == nil {
-			rec = o.expired.next(now)
+	for n := 1; o.forgets(now); n++ {
+		if n%mostForgotten == 0 { // there may be a million: whoever waits goes first
+			o.mu.Unlock()
+			runtime.Gosched()
+			o.mu.Lock()
 		}
-		if rec == nil {
-			break
-		}
-		o.forget(rec)
 	}
 	o.sweep(now)
 	return out, nil
@@ -110,7 +108,7 @@ func (s *Store) Rebuild(_ context.Context, name string, balances []quota.Balance
 	defer o.mu.Unlock()
 	for _, rec := range o.records {
 		if rec.state == quota.Pending {
-			o.forget(rec)
+			o.drop(rec)
 		}
 	}
 	// The counters stay where they are, since what expired points to them.
