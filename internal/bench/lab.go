@@ -21,8 +21,8 @@ import (
 // startup bounds how long anything may take to come up.
 const startup = 60 * time.Second
 
-// providerKey is where the configurations take the credential for the provider from.
-const providerKey = "BENCH_PROVIDER_KEY=sk-bench"
+// environment is what configurations refer to: the credential for the provider, and what keys of stores are hashed with.
+var environment = []string{"BENCH_PROVIDER_KEY=sk-bench", "BENCH_KEYS_SECRET=" + pepper}
 
 // lab starts what is compared, each with processes of its own.
 type lab struct {
@@ -45,7 +45,7 @@ func (l *lab) stop() {
 
 // prepare finds the Envoy, and makes the client's key.
 func (l *lab) prepare(ctx context.Context) error {
-	path, err := exec.CommandContext(ctx, l.binary, "envoy", "path").Output()
+	path, err := l.output(ctx, "envoy", "path")
 	if err != nil {
 		return fmt.Errorf("finding Envoy by %s: %w", l.binary, err)
 	}
@@ -63,8 +63,8 @@ func (l *lab) rows(ctx context.Context, only string) ([]*row, error) {
 		{row{name: "upstream", title: "upstream alone", whole: "none", stream: "none", usage: true}, func(_ context.Context, r *row) error { r.addr = l.upstream.Address(); return nil }},
 		{row{name: "bare", title: "bare Envoy", whole: "none", stream: "none", usage: true}, l.bare},
 		{row{name: "direct", title: "direct", whole: "direct", stream: "direct", usage: true, path: "direct"}, l.signalbox},
-		{row{name: "plain", title: "direct, no limits, no ledger", whole: "direct", stream: "direct", usage: true, path: "direct", keeps: plain}, l.signalbox},
-		{row{name: "parsed", title: "direct, usage by Envoy", whole: "direct", stream: "direct", usage: true, path: "direct", reads: "envoy"}, l.signalbox},
+		{row{name: "plain", title: "direct, no limits, no ledger", whole: "direct", stream: "direct", usage: true, path: "direct", setting: setting{keeps: plain}}, l.signalbox},
+		{row{name: "parsed", title: "direct, usage by Envoy", whole: "direct", stream: "direct", usage: true, path: "direct", setting: setting{reads: "envoy"}}, l.signalbox},
 		{row{name: "watched", title: "watched", whole: "watched", stream: "watched", usage: true, path: "watched"}, l.signalbox},
 		{row{name: "worked", title: "worked: translation", whole: "worked", stream: "worked", usage: true, path: "worked"}, l.signalbox},
 		{row{name: "rival", title: "Envoy AI Gateway", whole: "direct", stream: "direct", usage: true}, l.rival},
@@ -100,11 +100,22 @@ func (l *lab) core() string {
 
 // run starts a program on the proxy's core.
 func (l *lab) run(ctx context.Context, label, name string, args ...string) (*proc.Process, error) {
-	p, err := proc.Start(ctx, proc.Params{Cores: l.core(), Log: filepath.Join(l.out, label+".log"), Env: []string{providerKey}}, name, args...)
+	p, err := proc.Start(ctx, proc.Params{Cores: l.core(), Log: filepath.Join(l.out, label+".log"), Env: environment}, name, args...)
 	if err == nil {
 		l.processes = append(l.processes, p)
 	}
 	return p, err
+}
+
+// output runs the program to its end, and returns what it prints.
+func (l *lab) output(ctx context.Context, args ...string) ([]byte, error) {
+	c := exec.CommandContext(ctx, l.binary, args...) //nolint:gosec // the program that is measured
+	c.Env = append(os.Environ(), environment...)
+	out, err := c.Output()
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		err = fmt.Errorf("%w: %s", err, e.Stderr)
+	}
+	return out, err
 }
 
 // bare starts an Envoy that only forwards.
@@ -131,10 +142,7 @@ func (l *lab) signalbox(ctx context.Context, r *row) error {
 	if err != nil {
 		return err
 	}
-	if r.service, err = l.run(ctx, r.name+"-service", l.binary, "serve", "--config", file); err != nil {
-		return err
-	}
-	bootstrap, err := exec.CommandContext(ctx, l.binary, "envoy", "bootstrap", "--config", file).Output()
+	bootstrap, err := l.output(ctx, "envoy", "bootstrap", "--config", file)
 	if err != nil {
 		return fmt.Errorf("printing the bootstrap: %w", err)
 	}
@@ -142,10 +150,16 @@ func (l *lab) signalbox(ctx context.Context, r *row) error {
 	if err := os.WriteFile(boot, bootstrap, 0o600); err != nil {
 		return err
 	}
+	began := time.Now()
+	if r.service, err = l.run(ctx, r.name+"-service", l.binary, "serve", "--config", file); err != nil {
+		return err
+	}
 	if r.envoy, err = l.run(ctx, r.name+"-envoy", l.envoy, envoyArgs(boot)...); err != nil {
 		return err
 	}
-	return l.await(ctx, r, r.envoy, r.service)
+	err = l.await(ctx, r, r.envoy, r.service)
+	r.ready = time.Since(began)
+	return err
 }
 
 func envoyArgs(file string) []string {
@@ -167,7 +181,8 @@ func (l *lab) configure(ctx context.Context, r *row) (string, error) {
 		return "", err
 	}
 	file := filepath.Join(dir, "signalbox.yaml")
-	text := fmt.Appendf(nil, signalboxConfig, r.addr, r.admin, dir, auth.HashKey(l.key), l.upstream.Address(), cmp.Or(r.reads, "tail"), fmt.Sprintf(cmp.Or(r.keeps, kept), dir, auth.HashKey(l.key)))
+	s := r.setting
+	text := fmt.Appendf(nil, signalboxConfig, r.addr, r.admin, dir, l.upstream.Address(), cmp.Or(s.reads, "tail"), fmt.Sprintf(cmp.Or(s.keeps, kept), dir, auth.HashKey(l.key)), cmp.Or(s.routes, routes))
 	return file, os.WriteFile(file, text, 0o600)
 }
 

@@ -39,9 +39,10 @@ const reserve = 70 * time.Second
 const (
 	partRounds = "rounds"
 	partOpen   = "open"
+	partGrowth = "growth"
 )
 
-var parts = []string{partRounds, partOpen}
+var parts = []string{partRounds, partOpen, partGrowth}
 
 // options are the flags.
 type options struct {
@@ -57,6 +58,7 @@ type options struct {
 	once   bool
 	pinned bool
 	open   openOptions
+	much   much
 }
 
 func main() {
@@ -81,10 +83,25 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	f.StringVar(&o.open.streams, "streams", "100,10000", "open: how many streams stand open, separated by commas")
 	f.DurationVar(&o.open.hold, "hold", 10*time.Second, "open: how long processes are measured meanwhile")
 	f.DurationVar(&o.open.drip, "drip", 0, "open: pause between the chunks of each stream meanwhile (0: there are none)")
+	f.IntVar(&o.much.Keys, "keys", 1_000_000, "growth: keys in the store")
+	f.IntVar(&o.much.Budgets, "budgets", 100_000, "growth: budgets in the store")
+	f.IntVar(&o.much.routes, "routes", 10_000, "growth: routes in the configuration")
+	f.StringVar(&o.much.filled, "filled", "", "growth: folder that keeps the filled store for other runs (none: a temporary one)")
 	f.BoolVar(&o.pinned, "pinned", false, "set by the program itself, once it runs on its core")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	if !o.pinned && runtime.NumCPU() > 1 {
+		return again(ctx, args, w)
+	}
+	return measure(ctx, o, w)
+}
+
+// check looks at the flags before anything is started.
+func (o options) check() error {
 	if o.rounds < 1 || o.scale <= 0 {
 		return errors.New("rounds and scale must be above 0")
 	}
@@ -93,10 +110,15 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 			return fmt.Errorf("no part is named %q: there are %s", p, strings.Join(parts, ", "))
 		}
 	}
-	if !o.pinned && runtime.NumCPU() > 1 {
-		return again(ctx, args, w)
+	if o.has(partOpen) {
+		if _, err := o.open.counts(); err != nil {
+			return err
+		}
 	}
-	return measure(ctx, o, w)
+	if o.has(partGrowth) {
+		return o.much.check()
+	}
+	return nil
 }
 
 // again runs the same program on the core of the load.
@@ -146,6 +168,11 @@ func measure(ctx context.Context, o options, w io.Writer) error {
 			return err
 		}
 	}
+	if o.has(partGrowth) {
+		if err := lab.growth(ctx, w, rec, o); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(w, "\n%s in all; samples: %s\n", time.Since(began).Round(time.Second), rec.path)
 	return rec.Close()
 }
@@ -155,12 +182,11 @@ func (o options) has(part string) bool { return slices.Contains(strings.Split(o.
 
 // compare measures the rows in turn, and what needs no rounds, and prints it.
 func (l *lab) compare(ctx context.Context, w io.Writer, o options, rec *record) error {
-	began := time.Now()
 	rows, err := l.rows(ctx, o.rows)
 	if err != nil {
 		return err
 	}
-	rounds, err := turns(ctx, o, rows, rec, began)
+	rounds, err := turns(ctx, o, rows, cells, rec)
 	if err != nil {
 		return err
 	}
@@ -176,7 +202,8 @@ func (l *lab) compare(ctx context.Context, w io.Writer, o options, rec *record) 
 
 // turns measures every row in each round. It returns how many rounds there was time for: a round begins only
 // if one as long as the longest still fits.
-func turns(ctx context.Context, o options, rows []*row, rec *record, began time.Time) (int, error) {
+func turns(ctx context.Context, o options, rows []*row, cells []cell, rec *record) (int, error) {
+	began := time.Now()
 	var longest time.Duration
 	for round := range o.rounds {
 		at := time.Now()
@@ -185,7 +212,7 @@ func turns(ctx context.Context, o options, rows []*row, rec *record, began time.
 		}
 		for _, r := range rows {
 			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, o.rounds, r.name)
-			if err := r.measure(ctx, round, o, rec.add); err != nil {
+			if err := r.measure(ctx, round, o, cells, rec.add); err != nil {
 				return round, fmt.Errorf("%s: %w", r.name, err)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/bench/proc"
@@ -54,7 +55,7 @@ func (l *lab) once(ctx context.Context, w io.Writer, rows []*row, rec *record) e
 
 // crowd starts a row afresh, opens many streams, and reads its memory before and meanwhile.
 func (l *lab) crowd(ctx context.Context, old *row, rec *record) ([]string, error) {
-	r := &row{name: old.name + "-open", title: old.title, key: old.key, stream: old.stream, usage: old.usage, path: "worked", reads: old.reads, keeps: old.keeps}
+	r := &row{name: old.name + "-open", title: old.title, key: old.key, stream: old.stream, usage: old.usage, path: "worked", setting: old.setting}
 	if r.path = old.path; old.stream != old.whole {
 		r.whole = ""
 	}
@@ -63,7 +64,7 @@ func (l *lab) crowd(ctx context.Context, old *row, rec *record) ([]string, error
 	}
 	time.Sleep(2 * time.Second)
 	idle := r.charge(func() { time.Sleep(2 * time.Second) })
-	lo, err := traffic.NewLoad(ctx, traffic.Asked{Address: r.addr, Key: r.key, Model: r.stream + "-held", Size: 1 << 10, Stream: true, Usage: r.usage}, open, 0)
+	lo, err := traffic.NewLoads(ctx, r.asked(traffic.Asked{Model: r.stream + "-held", Size: 1 << 10, Stream: true}), open, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func (l *lab) coldStart(ctx context.Context, n int) (time.Duration, error) {
 	if l.pinned {
 		cores = coreProxy + "," + coreLoad
 	}
-	env := []string{providerKey, "ENVOY=" + l.envoy}
+	env := append(slices.Clone(environment), "ENVOY="+l.envoy)
 	began := time.Now()
 	p, err := proc.Start(ctx, proc.Params{Cores: cores, Log: filepath.Join(l.out, r.name+".log"), Env: env}, l.binary, "up", "--config", file)
 	if err != nil {

@@ -106,7 +106,7 @@ func (l *lab) hold(ctx context.Context, n int, o openOptions) (idle, held sample
 	if err != nil {
 		return idle, held, err
 	}
-	crowd, err := traffic.Open(ctx, traffic.Asked{Address: r.addr, Key: r.key, Model: "direct-held", Size: 1 << 10, Stream: true, Usage: true}, n, mostEnds)
+	crowd, err := traffic.Open(ctx, r.asked(traffic.Asked{Model: "direct-held", Size: 1 << 10, Stream: true})[0], n, mostEnds)
 	if err != nil {
 		return idle, held, err
 	}

@@ -20,6 +20,9 @@ type column struct {
 func (s sample) cpu() float64    { return s.Envoy + s.Service }
 func (s sample) memory() float64 { return float64(s.RSS[0]+s.RSS[1]) / (1 << 20) }
 
+// serviceMemory is the resident memory of the service alone, in MB.
+func (s sample) serviceMemory() float64 { return float64(s.RSS[1]) / (1 << 20) }
+
 // columns are those of the table.
 var columns = []column{
 	{"CPU µs, 1 KB", cell1K, "%.0f", sample.cpu},
@@ -42,7 +45,7 @@ var services = []column{
 	{"service µs per stream", cellStream, "%.0f", func(s sample) float64 { return s.Service }},
 	{"in step", cellStep, "%.0f", func(s sample) float64 { return s.Service }},
 	{"service µs per chunk", cellStream, "%.1f", func(s sample) float64 { return s.Service / traffic.Chunks }},
-	{"service's RSS MB", cellStream, "%.0f", func(s sample) float64 { return float64(s.RSS[1]) / (1 << 20) }},
+	{"service's RSS MB", cellStream, "%.0f", sample.serviceMemory},
 }
 
 const nothing = "–"

@@ -19,12 +19,20 @@ type row struct {
 	name, title    string
 	addr, admin    string
 	key            string
-	whole, stream  string // models to ask for; "": not measured
-	usage          bool   // streams ask for usage
-	path           string // that every exchange must take; "": no Signalbox
-	reads          string // envoy.usage; "": the default
-	keeps          string // who is limited and what is kept; "": as in a normal deployment
+	keys           []string // in place of key: connections take them in turn
+	whole, stream  string   // models to ask for; "": not measured
+	usage          bool     // streams ask for usage
+	path           string   // that every exchange must take; "": no Signalbox
+	setting        setting
 	envoy, service *proc.Process
+	ready          time.Duration // from the start of the service to the first answer through Envoy
+}
+
+// setting is what differs between the configurations of rows. What is "" is as in a normal deployment.
+type setting struct {
+	reads  string // envoy.usage
+	keeps  string // who is limited and what is kept
+	routes string // in place of one for each path
 }
 
 // sample is what one measurement of one row came to. Times are in microseconds.
@@ -100,7 +108,7 @@ func streaming(apart time.Duration) func(*traffic.Load, float64) {
 }
 
 // measure takes the samples of a round.
-func (r *row) measure(ctx context.Context, round int, o options, add func(sample) error) error {
+func (r *row) measure(ctx context.Context, round int, o options, cells []cell, add func(sample) error) error {
 	for _, c := range cells {
 		if o.cells != "" && !slices.Contains(strings.Split(o.cells, ","), c.name) {
 			continue
@@ -112,13 +120,13 @@ func (r *row) measure(ctx context.Context, round int, o options, add func(sample
 		if model == "" || c.alone && r.service == nil {
 			continue
 		}
-		a := traffic.Asked{Address: r.addr, Key: r.key, Model: model, Size: c.size, Stream: c.stream, Usage: r.usage}
+		a := r.asked(traffic.Asked{Model: model, Size: c.size, Stream: c.stream})
 		if round == 0 && c.grows > 0 {
 			if err := grow(ctx, a, c.conns, stretch(c.grows, o.scale)); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 		}
-		l, err := traffic.NewLoad(ctx, a, c.conns, c.warm)
+		l, err := traffic.NewLoads(ctx, a, c.conns, c.warm)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -140,10 +148,24 @@ func (r *row) measure(ctx context.Context, round int, o options, add func(sample
 	return r.checkPath(ctx)
 }
 
+// asked addresses a request to the row, with each of its keys.
+func (r *row) asked(a traffic.Asked) []traffic.Asked {
+	a.Address, a.Key, a.Usage = r.addr, r.key, r.usage
+	if len(r.keys) == 0 {
+		return []traffic.Asked{a}
+	}
+	all := make([]traffic.Asked, len(r.keys))
+	for i, key := range r.keys {
+		all[i] = a
+		all[i].Key = key
+	}
+	return all
+}
+
 // grow puts a subject under load before anything is measured: what a process does once, as growing its heap to its usual
 // size, is not of a request.
-func grow(ctx context.Context, a traffic.Asked, conns int, d time.Duration) error {
-	l, err := traffic.NewLoad(ctx, a, conns, 1)
+func grow(ctx context.Context, a []traffic.Asked, conns int, d time.Duration) error {
+	l, err := traffic.NewLoads(ctx, a, conns, 1)
 	if err != nil {
 		return err
 	}
@@ -202,7 +224,7 @@ func (r *row) try(ctx context.Context) error {
 	if model == "" {
 		model, stream = r.stream, true
 	}
-	l, err := traffic.NewLoad(ctx, traffic.Asked{Address: r.addr, Key: r.key, Model: model, Size: 64, Stream: stream, Usage: r.usage}, 1, 1)
+	l, err := traffic.NewLoads(ctx, r.asked(traffic.Asked{Model: model, Size: 64, Stream: stream}), 1, 1)
 	if err != nil {
 		return err
 	}

@@ -32,19 +32,22 @@ static_resources:
         endpoints: [ { lb_endpoints: [ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: %s } } } } ] } ]
 `
 
-// signalboxConfig has a route for each path, with authentication, limits, a ledger, metrics and logs as a normal
-// deployment has them. Arguments: address of the clients, of the admin page, folder, hash of the key, address of the provider, who reads usage,
-// and who is limited and what is kept. The heap has room for ten thousand streams.
+// signalboxConfig has authentication, limits, a ledger, metrics and logs as a normal deployment has them. Its heap has room for ten thousand
+// streams. Arguments: address of the clients, of the admin page, folder, address of the provider, who reads usage, who is limited and
+// what is kept, and the routes.
 const signalboxConfig = `
-listen: { http: %[1]s, admin: %[2]s, service: "unix:%[3]s/s.sock" }
-envoy: { admin: "unix:%[3]s/a.sock", concurrency: 1, heap: 8GiB, usage: %[6]s }
+listen: { http: %[1]s, admin: %[2]s, service: "unix:%[3]s/s.sock", control: "unix:%[3]s/c.sock" }
+envoy: { admin: "unix:%[3]s/a.sock", concurrency: 1, heap: 8GiB, usage: %[5]s }
 log: { level: info }
-%[7]sproviders:
-  - { name: one, kind: openai, base_url: "http://%[5]s/v1", key: env:BENCH_PROVIDER_KEY }
-  - { name: two, kind: openai, base_url: "http://%[5]s/v1", key: env:BENCH_PROVIDER_KEY }
-  - { name: three, kind: openai, base_url: "http://%[5]s/v1", key: env:BENCH_PROVIDER_KEY }
-  - { name: other, kind: anthropic, base_url: "http://%[5]s", key: env:BENCH_PROVIDER_KEY }
-routes:
+%[6]sproviders:
+  - { name: one, kind: openai, base_url: "http://%[4]s/v1", key: env:BENCH_PROVIDER_KEY }
+  - { name: two, kind: openai, base_url: "http://%[4]s/v1", key: env:BENCH_PROVIDER_KEY }
+  - { name: three, kind: openai, base_url: "http://%[4]s/v1", key: env:BENCH_PROVIDER_KEY }
+  - { name: other, kind: anthropic, base_url: "http://%[4]s", key: env:BENCH_PROVIDER_KEY }
+%[7]s`
+
+// routes are one for each path.
+const routes = `routes:
   - name: direct
     match: { models: [ "direct*" ] }
     targets: [ one/*, two/*, three/* ]

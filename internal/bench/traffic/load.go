@@ -16,7 +16,6 @@ import (
 
 // Load drives one address over a set of connections.
 type Load struct {
-	request []byte
 	stream  bool
 	clients []*client
 }
@@ -24,6 +23,7 @@ type Load struct {
 // client is a connection and what was seen on it.
 type client struct {
 	*peer
+	request     []byte
 	took, first []time.Duration
 	faults      []error
 }
@@ -59,13 +59,23 @@ func (a Asked) bytes() []byte {
 
 // NewLoad connects, and sends warm requests on each connection.
 func NewLoad(ctx context.Context, a Asked, conns, warm int) (*Load, error) {
-	l := &Load{request: a.bytes(), stream: a.Stream}
-	for range conns {
-		c, err := new(net.Dialer).DialContext(ctx, "tcp", a.Address)
+	return NewLoads(ctx, []Asked{a}, conns, warm)
+}
+
+// NewLoads is NewLoad where connections differ: they take the requests in turn, and each repeats its own. All requests have the
+// address and the kind of the first.
+func NewLoads(ctx context.Context, all []Asked, conns, warm int) (*Load, error) {
+	l := &Load{stream: all[0].Stream}
+	requests := make([][]byte, len(all))
+	for i, a := range all {
+		requests[i] = a.bytes()
+	}
+	for i := range conns {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", all[0].Address)
 		if err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
-		l.clients = append(l.clients, &client{peer: newPeer(c)})
+		l.clients = append(l.clients, &client{peer: newPeer(c), request: requests[i%len(requests)]})
 	}
 	l.each(func(c *client) {
 		for range warm {
@@ -102,7 +112,7 @@ func (l *Load) do(c *client) bool {
 	began := time.Now()
 	var first time.Duration
 	var got answer
-	_, err := c.Write(l.request)
+	_, err := c.Write(c.request)
 	if err == nil {
 		err = c.next(func(b []byte) {
 			if got.size == 0 {
