@@ -11,8 +11,14 @@ import (
 // thousand, a model then meets the few that begin as it does, for a lookup by each length that such beginnings have.
 type globs struct {
 	all     []pattern
-	begins  map[string][]int32 // nil: they are few
-	lengths []int              // of the keys, ascending
+	begins  lists // none: they are few
+	lengths []int // of their texts, ascending
+}
+
+// pattern is a pattern of a route.
+type pattern struct {
+	text  string
+	route int32
 }
 
 // few patterns are looked through one by one.
@@ -23,21 +29,22 @@ func (g *globs) index() {
 	if len(g.all) <= few {
 		return
 	}
-	g.begins = map[string][]int32{}
+	all := make([]listed, len(g.all))
 	for i, p := range g.all {
-		begin := p.pattern[:strings.IndexAny(p.pattern, "*?")]
-		g.begins[begin] = append(g.begins[begin], int32(i))
+		begin := p.text[:strings.IndexAny(p.text, "*?")]
+		all[i] = listed{begin, int32(i)}
 		if at, found := slices.BinarySearch(g.lengths, len(begin)); !found {
 			g.lengths = slices.Insert(g.lengths, at, len(begin))
 		}
 	}
+	g.all, g.begins = slices.Clip(g.all), newLists(all)
 }
 
 // each calls yield for the pattern's route of each pattern that a model matches, in order, until it returns false.
-func (g *globs) each(model string, yield func(*Route) bool) {
-	if g.begins == nil {
+func (g *globs) each(model string, yield func(route int32) bool) {
+	if len(g.lengths) == 0 {
 		for _, p := range g.all {
-			if glob.Match(p.pattern, model) && !yield(p.route) {
+			if glob.Match(p.text, model) && !yield(p.route) {
 				return
 			}
 		}
@@ -49,8 +56,8 @@ func (g *globs) each(model string, yield func(*Route) bool) {
 		if n > len(model) {
 			break
 		}
-		for _, i := range g.begins[model[:n]] {
-			if glob.Match(g.all[i].pattern, model) {
+		for _, i := range g.begins.get(model[:n]) {
+			if glob.Match(g.all[i].text, model) {
 				may = append(may, i)
 			}
 		}

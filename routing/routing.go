@@ -68,8 +68,8 @@ func (t Target) String() string { return t.Provider + "/" + t.Model }
 // Route is a named rule: which requests it matches, and what is done with them.
 type Route struct {
 	Name      string
-	Models    []string // names and globs (* any run, ? one character) that it takes
-	Match     match.Rule
+	Models    []string    // names and globs (* any run, ? one character) that it takes
+	Match     *match.Rule // what it asks of requests beside; nil: nothing
 	Targets   []Target
 	Policies  []Named // in the order in which they are applied
 	Deadlines Deadlines
@@ -86,9 +86,10 @@ type Route struct {
 
 // Failed returns how often expressions of the route could not be evaluated.
 func (r *Route) Failed() (n uint64) {
-	type counted interface{ Failed() uint64 }
-	if c, ok := r.Match.When.(counted); ok {
-		n += c.Failed()
+	if r.Match != nil {
+		if c, ok := r.Match.When.(counted); ok {
+			n += c.Failed()
+		}
 	}
 	for _, p := range r.Policies {
 		if c, ok := p.Policy.(counted); ok {
@@ -97,6 +98,9 @@ func (r *Route) Failed() (n uint64) {
 	}
 	return n
 }
+
+// counted is what counts how often it could not be evaluated.
+type counted interface{ Failed() uint64 }
 
 // Named is a policy with the name that its route has for it.
 type Named struct {

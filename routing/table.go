@@ -11,37 +11,15 @@ import (
 // Table is the routes of one configuration, in order, ready to match.
 type Table struct {
 	routes  []*Route
-	exact   map[string][]*Route
-	globs   globs
-	named   map[string]*Route
+	index   *index
 	aliases map[string]string
-}
-
-type pattern struct {
-	pattern string
-	route   *Route
 }
 
 // NewTable makes a table. Of the routes that take a model by its very name, the first whose conditions hold wins; where
 // there is none, of those that take it by a pattern. A route that names no models takes all, as the pattern * does. An
 // alias stands for another name before anything is matched.
 func NewTable(routes []*Route, aliases map[string]string) *Table {
-	t := &Table{routes: routes, exact: map[string][]*Route{}, named: map[string]*Route{}, aliases: aliases}
-	for _, r := range routes {
-		t.named[r.Name] = r
-		for _, m := range r.Models {
-			if glob.Is(m) {
-				t.globs.all = append(t.globs.all, pattern{m, r})
-			} else if !slices.Contains(t.exact[m], r) {
-				t.exact[m] = append(t.exact[m], r)
-			}
-		}
-		if len(r.Models) == 0 && !r.Match.Plain() {
-			t.globs.all = append(t.globs.all, pattern{"*", r})
-		}
-	}
-	t.globs.index()
-	return t
+	return &Table{routes: routes, index: newIndex(routes), aliases: aliases}
 }
 
 // Resolve follows an alias.
@@ -63,12 +41,12 @@ func (t *Table) Match(model string) *Route {
 // Of returns the routes that take a model, in the order in which their conditions are tried.
 func (t *Table) Of(model string) iter.Seq[*Route] {
 	return func(yield func(*Route) bool) {
-		for _, r := range t.exact[model] {
-			if !yield(r) {
+		for _, n := range t.index.exact.get(model) {
+			if !yield(t.routes[n]) {
 				return
 			}
 		}
-		t.globs.each(model, yield)
+		t.index.globs.each(model, func(n int32) bool { return yield(t.routes[n]) })
 	}
 }
 
@@ -91,28 +69,50 @@ func (t *Table) Find(v *View, may func(*Route) bool) (r *Route, lacks string) {
 
 // Bind returns a table of the same routes whose targets know what about says of them. Of the model * nothing is asked.
 func (t *Table) Bind(about func(*Target) *About) *Table {
-	routes := make([]*Route, len(t.routes))
+	own := &Table{routes: make([]*Route, len(t.routes)), index: t.index, aliases: t.aliases}
+	all, b := make([]Route, len(t.routes)), binder{about, map[sharedTargets][]Target{}}
 	for i, r := range t.routes {
-		routes[i] = r.bound(about)
+		all[i] = b.route(r)
+		own.routes[i] = &all[i]
 	}
-	return NewTable(routes, t.aliases)
+	return own
 }
 
-// bound returns the route with targets that know what about says of them.
-func (r *Route) bound(about func(*Target) *About) *Route {
+// binder tells targets what is known of them.
+type binder struct {
+	about func(*Target) *About
+	done  map[sharedTargets][]Target // routes that shared a list go on to share one
+}
+
+// sharedTargets is the memory of a list of targets.
+type sharedTargets struct {
+	first *Target
+	n     int
+}
+
+func (b *binder) route(r *Route) Route {
 	own := *r
-	own.Trial = r.Trial.bound(about)
-	own.Targets = slices.Clone(r.Targets)
-	for j := range own.Targets {
-		if k := &own.Targets[j]; k.Model != "*" {
-			k.About = about(k)
+	own.Trial, own.Targets = b.trial(r.Trial), b.targets(r.Targets)
+	return own
+}
+
+func (b *binder) targets(of []Target) []Target {
+	if len(of) == 0 {
+		return of
+	}
+	at := sharedTargets{&of[0], len(of)}
+	if own, done := b.done[at]; done {
+		return own
+	}
+	own := slices.Clone(of)
+	for i := range own {
+		if k := &own[i]; k.Model != "*" {
+			k.About = b.about(k)
 		}
 	}
-	return &own
+	b.done[at] = own
+	return own
 }
-
-// Route returns a route by name, or nil.
-func (t *Table) Route(name string) *Route { return t.named[name] }
 
 // Like returns the known model that a target is said to be like, by the first route that says it of one; "": none does.
 func (t *Table) Like(provider, model string) string {
@@ -129,23 +129,23 @@ func (t *Table) Like(provider, model string) string {
 // Routes returns all routes in order. The slice must not be changed.
 func (t *Table) Routes() []*Route { return t.routes }
 
-// Models returns the names that a client can list: exact names and aliases, in order of routes.
+// Models returns the names that a client can list: exact names and aliases, sorted.
 func (t *Table) Models() []string {
 	var names []string
 	for _, r := range t.routes {
 		for _, m := range r.Models {
-			if !glob.Is(m) && !slices.Contains(names, m) {
+			if !glob.Is(m) {
 				names = append(names, m)
 			}
 		}
 	}
-	for a := range t.aliases {
-		if !slices.Contains(names, a) && t.Match(t.aliases[a]) != nil {
+	for a, to := range t.aliases {
+		if t.Match(to) != nil {
 			names = append(names, a)
 		}
 	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
 // Near returns up to three listable names that look like model, nearest first, for an error message.

@@ -1,6 +1,8 @@
 package routing_test
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -102,9 +104,9 @@ func TestNear(t *testing.T) {
 
 func TestEveryRouteSaysWhyItDoesNotTakeARequest(t *testing.T) {
 	tab := routing.NewTable([]*routing.Route{
-		{Name: "bytes", Models: []string{"a", "a"}, Match: match.Rule{Bytes: match.Range{Min: 100}}},
+		{Name: "bytes", Models: []string{"a", "a"}, Match: &match.Rule{Bytes: match.Range{Min: 100}}},
 		{Name: "barred", Models: []string{"a"}},
-		{Name: "tags", Models: []string{"a*"}, Match: match.Rule{Tags: []match.Pair{{Name: "feature", Values: []string{"chat"}}}}},
+		{Name: "tags", Models: []string{"a*"}, Match: &match.Rule{Tags: []match.Pair{{Name: "feature", Values: []string{"chat"}}}}},
 		{Name: "takes", Models: []string{"*", "a*"}},
 		{Name: "late", Models: []string{"?"}},
 		{Name: "other", Models: []string{"b"}},
@@ -124,5 +126,25 @@ func TestEveryRouteSaysWhyItDoesNotTakeARequest(t *testing.T) {
 	}
 	if r, _ := tab.Find(v, may); r == nil || r.Name != "takes" {
 		t.Errorf("found is %+v", r)
+	}
+}
+
+func BenchmarkModels(b *testing.B) {
+	for _, n := range []int{100, 10_000} {
+		var routes []*routing.Route
+		aliases := map[string]string{}
+		for i := range n {
+			routes = append(routes, &routing.Route{Name: strconv.Itoa(i), Models: []string{fmt.Sprint("model-", i)}})
+			aliases[fmt.Sprint("alias-", i)] = fmt.Sprint("model-", i)
+		}
+		table := routing.NewTable(routes, aliases)
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if len(table.Models()) != 2*n {
+					b.Fatal("some are missing")
+				}
+			}
+		})
 	}
 }

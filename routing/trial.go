@@ -2,7 +2,6 @@ package routing
 
 import (
 	"cmp"
-	"slices"
 	"strconv"
 
 	"github.com/signalbox-ai/signalbox/internal/experiment"
@@ -87,15 +86,16 @@ func (t *Trial) unit(v *View) string {
 	return cmp.Or(o.Organization, "-") + "\n" + kind + "\n" + id
 }
 
-// bound returns the trial with routes whose targets know what about says of them.
-func (t *Trial) bound(about func(*Target) *About) *Trial {
+// trial returns the trial with routes whose targets are bound.
+func (b *binder) trial(t *Trial) *Trial {
 	if t == nil {
 		return nil
 	}
 	own := *t
-	own.Routes = slices.Clone(t.Routes)
-	for i, r := range own.Routes {
-		own.Routes[i] = r.bound(about)
+	own.Routes = make([]*Route, len(t.Routes))
+	for i, r := range t.Routes {
+		arm := b.route(r)
+		own.Routes[i] = &arm
 	}
 	return &own
 }

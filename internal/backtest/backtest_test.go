@@ -152,8 +152,8 @@ func TestWhatTheLedgerDoesNotKnowIsSaid(t *testing.T) {
 		}
 		w.Pinned = func(tags map[string]string) string { return tags["pinned"] }
 		w.Table = routing.NewTable([]*routing.Route{
-			{Name: "tagged", Models: []string{"m"}, Match: match.Rule{Tags: []match.Pair{{Name: "t", Values: []string{"x"}}}}, Targets: []routing.Target{{Provider: "new", Model: "m"}}},
-			{Name: "headers", Models: []string{"m"}, Match: match.Rule{Headers: []match.Pair{{Name: "x-kind", Values: []string{"fine"}}}}, Targets: []routing.Target{{Provider: "a", Model: "m"}}},
+			{Name: "tagged", Models: []string{"m"}, Match: &match.Rule{Tags: []match.Pair{{Name: "t", Values: []string{"x"}}}}, Targets: []routing.Target{{Provider: "new", Model: "m"}}},
+			{Name: "headers", Models: []string{"m"}, Match: &match.Rule{Headers: []match.Pair{{Name: "x-kind", Values: []string{"fine"}}}}, Targets: []routing.Target{{Provider: "a", Model: "m"}}},
 			{Name: "other", Models: []string{"n"}, Targets: []routing.Target{{Provider: "a", Model: "m"}}},
 		}, nil)
 		return w, nil

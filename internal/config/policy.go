@@ -153,9 +153,9 @@ func (m *Match) Bare() bool {
 // empty reports whether nothing is stated.
 func (m *Match) empty() bool { return len(m.Models) == 0 && m.Bare() }
 
-// match gives the form that requests are matched with.
-func (m *Match) match() match.Rule {
-	out := match.Rule{
+// match gives the form that requests are matched with; nil: nothing is stated.
+func (m *Match) match() *match.Rule {
+	out := &match.Rule{
 		Owners: match.Owners{Organizations: m.Organizations, Teams: m.Teams, Projects: m.Projects, Keys: m.Keys, EndUsers: m.EndUsers},
 		Tags:   pairs(m.Tags), Headers: pairs(m.Headers),
 		Stream: either(m.Stream),
@@ -174,6 +174,9 @@ func (m *Match) match() match.Rule {
 	}
 	if m.Images != nil {
 		out.Needs = append(out.Needs, match.Need{Ability: ability.Vision, Switch: either(m.Images)})
+	}
+	if out.Plain() {
+		return nil
 	}
 	return out
 }

@@ -63,8 +63,11 @@ type Condition interface {
 	String() string
 }
 
-// Plain reports whether nothing is stated.
+// Plain reports whether nothing is stated, as in a rule that is nil.
 func (m *Rule) Plain() bool {
+	if m == nil {
+		return true
+	}
 	o := &m.Owners
 	return len(o.Organizations)+len(o.Teams)+len(o.Projects)+len(o.Keys)+len(o.EndUsers)+len(m.Tags)+len(m.Headers)+len(m.Ops)+len(m.Needs) == 0 &&
 		m.Stream == Either && m.Bytes == Range{} && m.Tokens == Range{} && m.When == nil
