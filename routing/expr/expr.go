@@ -59,10 +59,11 @@ func Score(text string, of About) (*Program, error) {
 }
 
 func compile(text string, of About, want ...*cel.Type) (*Program, error) {
-	env, err := environment(of)
+	w, err := worldOf(of)
 	if err != nil {
 		return nil, fmt.Errorf("expr: the environment: %w", err)
 	}
+	env := w.env
 	ast, issues := env.Compile(text)
 	if issues.Err() != nil {
 		return nil, fault(text, of, issues)
@@ -82,11 +83,7 @@ func compile(text string, of About, want ...*cel.Type) (*Program, error) {
 	if err != nil {
 		return nil, &Error{Line: 1, Column: 1, Message: plain(err.Error())}
 	}
-	p := &Program{text: text, known: map[string]*Variable{}, run: run}
-	for _, v := range Variables(of) {
-		p.known[v.Name] = &v
-	}
-	return p, nil
+	return &Program{text: text, known: w.known, run: run}, nil
 }
 
 func returns(ast *cel.Ast, want []*cel.Type) bool {

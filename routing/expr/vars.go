@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -135,17 +136,39 @@ func names(of About) []string {
 	return out
 }
 
-// environment makes the environment of expressions. It is made anew for each, so that nothing is kept of it where a
-// configuration has none.
-func environment(of About) (*cel.Env, error) {
+// world is what expressions are compiled in.
+type world struct {
+	env   *cel.Env
+	known map[string]*Variable
+}
+
+// The worlds are made when the first expression is compiled, so that nothing is there of them where a configuration has none.
+// All programs share them: an environment has a hundred times the memory of an expression.
+var (
+	ofRequests = sync.OnceValues(func() (*world, error) { return newWorld(OfRequests) })
+	ofTargets  = sync.OnceValues(func() (*world, error) { return newWorld(OfTargets) })
+)
+
+func worldOf(of About) (*world, error) {
+	if of == OfTargets {
+		return ofTargets()
+	}
+	return ofRequests()
+}
+
+func newWorld(of About) (*world, error) {
 	opts := []cel.EnvOption{
 		cel.ParserExpressionSizeLimit(longest), cel.ExpressionNodeLimit(nodes), cel.ParserRecursionLimit(deepest), cel.ExpressionNestingDepthLimit(deepest), cel.RegexProgramSizeLimit(program),
 		cel.CrossTypeNumericComparisons(true), cel.DefaultUTCTimeZone(true),
 	}
+	w := &world{known: map[string]*Variable{}}
 	for _, v := range Variables(of) {
 		opts = append(opts, cel.Variable(v.Name, v.kind))
+		w.known[v.Name] = &v
 	}
-	return cel.NewEnv(opts...)
+	var err error
+	w.env, err = cel.NewEnv(opts...)
+	return w, err
 }
 
 // sizes says how large variables can be, for the estimate of what an expression costs.
