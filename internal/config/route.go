@@ -401,7 +401,7 @@ func (c *Config) build(kinds *providers.Registry) {
 	if len(routes) == 0 {
 		routes = c.implicit(kinds)
 	}
-	c.table = routing.NewTable(routes, c.Aliases)
+	c.table = routing.NewTable(routes, c.Aliases).Compact()
 }
 
 // implicit gives every provider a route of its own name, for NAME/*, for models that it declares and, to the
