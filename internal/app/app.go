@@ -131,6 +131,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	seen := &observer.Objectives{Tracker: a.build.slo.Tracker, Observer: observer.New(observer.Options{Metrics: a.metrics, Spans: a.sends.Spans(), Errors: cfg.Telemetry.Traces.Errors})}
 	a.core = exchange.New(snap, exchange.Options{Log: a.log, Rests: rests, Health: targets, Burn: a.build.slo.Tracker.Burn, Board: a.build.control.Board(), Shadows: a.build.own.shadows, Passes: a.build.own.passes, Strays: a.armless, Observer: a.build.accounts.Watch(seen)})
+	cfg.Settle(snap.Table)
 	a.follow(cfg, snap)
 	a.xds = envoy.NewServer(nodeID)
 	a.health = grpchealth.NewServer()
@@ -166,6 +167,7 @@ func (a *App) Reload(ctx context.Context) error {
 		return err
 	}
 	a.warn(a.cfg)
+	a.cfg.Settle(a.core.Snapshot().Table)
 	a.log.Info("configuration in place", "version", a.core.Snapshot().Version)
 	return nil
 }

@@ -166,7 +166,8 @@ func (b *builder) queueing(c *config.Config, core *exchange.Core) {
 
 // openHealth takes back what the process before this one knew of targets.
 func openHealth(cfg *config.Config, known health.Known, log *slog.Logger, m *telemetry.Metrics) (*upkeep.Upkeep, error) {
-	p := upkeep.Params{Settings: &cfg.Health, Known: known, Log: log, Metrics: &m.Health}
+	settings := cfg.Health // its own: it outlives the configuration
+	p := upkeep.Params{Settings: &settings, Known: known, Log: log, Metrics: &m.Health}
 	if q := &cfg.Quota; q.Remote() {
 		p.Quota = upkeep.Place{URL: q.Store, Password: q.Password, Security: redis.Security{CA: q.CA, Cert: q.Cert, Key: q.Key, Name: q.ServerName}}
 	}

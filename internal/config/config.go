@@ -1,5 +1,5 @@
 // Package config reads the one YAML file that configures Signalbox: strictly, whole, and with every error
-// shown where it stands. A Config that Parse has returned is valid and does not change.
+// shown where it stands. A Config that Parse has returned is valid, and does not change but for Settle.
 //
 //	bytes ─ tree ─► nodes with positions ─ decode ─► structs ─ check ─► Config ─► routing.Table
 //
@@ -13,12 +13,13 @@ package config
 //go:generate go test ./reference -run Golden -update
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"reflect"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/alert"
@@ -31,12 +32,13 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/slo"
 	"github.com/signalbox-ai/signalbox/internal/template"
 	"github.com/signalbox-ai/signalbox/providers"
 	"github.com/signalbox-ai/signalbox/routing"
 )
 
-// Config is a whole configuration, valid and immutable.
+// Config is a whole configuration, valid and, once it has settled, immutable.
 type Config struct {
 	Listen              Listen     `yaml:"listen" doc:"Where Signalbox listens."`
 	Providers           []Provider `yaml:"providers" required:"true" doc:"The providers that requests can go to, each an instance of a kind."`
@@ -51,8 +53,8 @@ type Config struct {
 
 	table     *routing.Table
 	templates *template.Set // nil: there are none
-	src       *source
-	nodes     map[string]*node
+	file      file
+	settled   settled
 }
 
 // Routing is where requests go.
@@ -332,37 +334,112 @@ func Load(path string, kinds *providers.Registry) (*Config, error) {
 // Text returns the file as it was read, with its line ends made one kind; nil where there is none. It holds no secret: those
 // are references.
 func (c *Config) Text() []byte {
-	if c.src == nil {
+	if c.file.text == nil {
 		return nil
 	}
-	return []byte(strings.Join(c.src.lines, "\n"))
+	return bytes.ReplaceAll(c.file.text, []byte("\r\n"), []byte("\n"))
 }
 
 // Parse checks a configuration whole. name is the file's, for errors, which are an Errors. It looks at the
 // files that the configuration names (certificates, authorities, file: references), since one that cannot be
 // read is an error too; it resolves no secret.
 func Parse(name string, data []byte, kinds *providers.Registry) (*Config, error) {
-	src := newSource(name, data)
-	root, err := parse(data)
-	if bad, ok := errors.AsType[*badSyntax](err); ok {
-		return nil, Errors{src.faultAt(bad.at, "", bad.message)}.finish(src)
+	f := file{name: name, text: append([]byte{}, data...), kinds: kinds} // its own copy, and not nil
+	d, err := f.decode()
+	if err != nil {
+		return nil, err
 	}
-	c := &Config{}
-	c.preset()
-	d := &decoder{src: src, kinds: kinds, root: c, nodes: map[string]*node{}, bad: map[string]bool{}}
-	d.value(root, reflect.ValueOf(c).Elem(), "", "")
+	c := d.root
 	d.check(c)
 	beside := d.templates(c)
 	if len(beside) == 0 && !d.bad["templates"] {
 		d.checkVersions(c)
 	}
 	if len(d.errs)+len(beside) > 0 {
-		errs := append(d.errs.finish(src), beside...)
+		errs := append(d.errs.finish(d.src), beside...)
 		return nil, errs[:min(len(errs), mostErrors)]
 	}
-	c.build(kinds)
-	c.src, c.nodes = src, d.nodes
+	f.places = &places{d.src, d.nodes}
+	c.file = f
 	return c, nil
+}
+
+// file is where a configuration was read.
+type file struct {
+	name   string
+	text   []byte // nil: there is none
+	kinds  *providers.Registry
+	places *places // nil: they are found again in the text when somebody asks
+}
+
+// places are where the file has what, and what of it may be shown.
+type places struct {
+	*source
+	nodes map[string]*node
+}
+
+// decode reads the text. The error is of its syntax; all else that is wrong the decoder has.
+func (f *file) decode() (*decoder, error) {
+	src := newSource(f.name, f.text)
+	root, err := parse(f.text)
+	if bad, ok := errors.AsType[*badSyntax](err); ok {
+		return nil, Errors{src.faultAt(bad.at, "", bad.message)}.finish(src)
+	}
+	c := &Config{}
+	c.preset()
+	d := &decoder{src: src, kinds: f.kinds, root: c, nodes: map[string]*node{}, bad: map[string]bool{}}
+	d.value(root, reflect.ValueOf(c).Elem(), "", "")
+	return d, nil
+}
+
+// find finds places again, of a text that was valid when it was decoded first.
+func (f *file) find() *places {
+	if f.places != nil {
+		return f.places
+	}
+	d, err := f.decode()
+	if err != nil {
+		return &places{newSource(f.name, f.text), nil}
+	}
+	for i := range d.root.Providers {
+		p := &d.root.Providers[i]
+		if kind, ok := f.kinds.Kind(p.Kind); ok {
+			d.params(p, &kind, fmt.Sprintf("providers[%d]", i))
+		}
+	}
+	return &places{d.src, d.nodes}
+}
+
+// settled is what stays of what Settle drops.
+type settled struct {
+	routes     bool            // the file has some
+	objectives []slo.Objective // of routes
+}
+
+// Settle drops what only checks and errors ask for, and is ten times what routes take in the table: Routes, and where the file has
+// what. It is called once, by whoever has the configuration for long, and before others read it. table is the configuration's,
+// or what was bound of it, and is kept in its place. Errors that are found later have the same places: for each, the text is
+// read again.
+func (c *Config) Settle(table *routing.Table) {
+	c.settled = settled{len(c.Routes) > 0, c.promised()}
+	c.Routes, c.table, c.file.places = nil, table, nil
+}
+
+// promised is what is promised by Routes.
+func (c *Config) promised() (out []slo.Objective) {
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		out = append(out, r.SLO.Objectives(r.Name, slo.Scope{Routes: []string{r.Name}})...)
+	}
+	return out
+}
+
+// lacks reports whether the file has routes, and none of a name.
+func (c *Config) lacks(route string) bool {
+	if c.settled.routes {
+		return c.table.Route(route) == nil
+	}
+	return len(c.Routes) > 0 && !slices.ContainsFunc(c.Routes, func(r Route) bool { return r.Name == route })
 }
 
 // Default is the configuration without a file: every kind of provider whose usual key variable is set, and

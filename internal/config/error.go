@@ -89,10 +89,11 @@ func (es Errors) finish(src *source) Errors {
 // reference that cannot be resolved. Where the file does not have the path, its nearest parent is shown.
 // The message must hold no secret.
 func (c *Config) Fault(path, message string) *Error {
-	if c.src == nil {
+	if c.file.text == nil {
 		return &Error{File: "(default configuration)", Line: 1, Column: 1, Path: path, Message: message}
 	}
-	return Errors{c.src.fault(find(c.nodes, path), path, message)}.finish(c.src)[0]
+	at := c.file.find()
+	return Errors{at.fault(find(at.nodes, path), path, message)}.finish(at.source)[0]
 }
 
 // find returns the node of a path, or of the nearest parent that the file has.
@@ -321,11 +322,16 @@ func (ws Warnings) Report() string {
 
 // Warnings returns what is allowed, and does not do what one could think.
 func (c *Config) Warnings() Warnings {
+	if c.file.text == nil {
+		return nil
+	}
 	var out Errors
+	var at *places
 	warn := func(path, message string) {
-		if c.src != nil {
-			out = append(out, c.src.fault(find(c.nodes, path), path, message))
+		if at == nil {
+			at = c.file.find()
 		}
+		out = append(out, at.fault(find(at.nodes, path), path, message))
 	}
 	money := c.Money()
 	if !c.Ledger.On() {
@@ -343,5 +349,5 @@ func (c *Config) Warnings() Warnings {
 	if len(out) == 0 {
 		return nil
 	}
-	return Warnings(out.finish(c.src))
+	return Warnings(out.finish(at.source))
 }

@@ -361,11 +361,8 @@ func (e *Experiment) trial(r *Route) *routing.Trial {
 }
 
 // Objectives returns what is promised, by routes and beside them.
-func (c *Config) Objectives() (out []slo.Objective) {
-	for i := range c.Routes {
-		r := &c.Routes[i]
-		out = append(out, r.SLO.Objectives(r.Name, slo.Scope{Routes: []string{r.Name}})...)
-	}
+func (c *Config) Objectives() []slo.Objective {
+	out := slices.Concat(c.settled.objectives, c.promised())
 	for i := range c.SLOs {
 		out = append(out, c.SLOs[i].Of()...)
 	}

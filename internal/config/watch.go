@@ -316,7 +316,7 @@ func fits(c *Config, name string, f *template.File) func(*decoder) {
 		if _, alias := c.Aliases[name]; alias {
 			in.fail("", "the template has the name of an alias, which it would hide")
 		}
-		if r := f.Route; r != "" && len(c.Routes) > 0 && !slices.ContainsFunc(c.Routes, func(known Route) bool { return known.Name == r }) && !in.bad["route"] {
+		if r := f.Route; r != "" && c.lacks(r) && !in.bad["route"] {
 			in.fail("route", "route: there is no route %s", in.src.quote(r))
 		}
 	}
