@@ -108,10 +108,10 @@ type Core struct {
 
 // underWay is what has begun, and what is known of who would tell of its end.
 type underWay struct {
-	live *living.Table[Exchange, resting]
-	open atomic.Int64 // exchanges that are not closed
-	died atomic.Int64 // when the Envoy that this process runs ended last, in Unix nanoseconds; 0: it never did
-	pass atomic.Int64 // calls of Sweep that are passed over
+	live  *living.Table[Exchange, resting]
+	open  atomic.Int64 // exchanges that are not closed
+	died  atomic.Int64 // when the Envoy that this process runs ended last, in Unix nanoseconds; 0: it never did
+	turns struct{ awake, resting turn }
 }
 
 // own is what the gateway sends by itself.
@@ -329,19 +329,22 @@ func (c *Core) diedWith(by <-chan struct{}, began, now time.Time) bool {
 }
 
 // Sweep closes exchanges whose log entry never came, or cannot come any more, and forgets those that closed a moment ago. Somebody
-// calls it about once a second. It returns how many it had to close. Where thousands are under way, most of them idle, it looks
-// through them less often, unless an Envoy has just ended.
+// calls it about once a second. It returns how many it had to close. Where thousands are under way, it looks through them less
+// often, unless an Envoy has just ended; so it does through those that rest.
 func (c *Core) Sweep() int {
 	now := c.now()
-	swept := 0
 	c.live.Forget(now.Add(-lateEntries))
-	if c.pass.Add(-1) >= 0 && now.Sub(time.Unix(0, c.died.Load())) > sweepSoon {
+	soon := now.Sub(time.Unix(0, c.died.Load())) <= sweepSoon
+	if c.turns.resting.come(soon) {
+		c.live.Wake(func(r resting) bool { return r.over(c, now) })
+		_, n := c.live.Len()
+		c.turns.resting.after(n)
+	}
+	if !c.turns.awake.come(soon) {
 		return 0
 	}
-	c.live.Wake(func(r resting) bool { return r.over(c, now) })
-	all := c.live.Awake()
-	c.pass.Store(min(int64((len(all)+c.live.Resting())/sweepAtOnce), sweepSeldom))
-	for _, x := range all {
+	swept := 0
+	for _, x := range c.live.Awake() {
 		x.mu.Lock()
 		state, closed := x.state, x.closed
 		x.mu.Unlock()
@@ -357,8 +360,19 @@ func (c *Core) Sweep() int {
 		}
 	}
 	c.live.Rest(func(x *Exchange) (string, resting, bool) { return x.rests(now) })
+	n, _ := c.live.Len()
+	c.turns.awake.after(n)
 	return swept
 }
+
+// turn counts calls of Sweep that are passed over.
+type turn struct{ left atomic.Int64 }
+
+// come reports whether it is a call's turn, as it is in any case where it is to be at once.
+func (t *turn) come(atOnce bool) bool { return t.left.Add(-1) < 0 || atOnce }
+
+// after says how many were looked through.
+func (t *turn) after(n int) { t.left.Store(min(int64(n/sweepAtOnce), sweepSeldom)) }
 
 // Hear waits until it is known how the attempts before attempt n ended, where what follows them depends on that and
 // Envoy's log alone tells.

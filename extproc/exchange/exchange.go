@@ -207,7 +207,7 @@ const restAfter = 2 * time.Second
 
 // rests returns what to keep of the exchange while it rests; ok is false for one of which more is known than its ticket tells.
 func (x *Exchange) rests(now time.Time) (id string, r resting, ok bool) {
-	if now.Sub(x.began()) < restAfter || x.Steps[0].Path != ticket.Direct || x.Lease != "" {
+	if now.Sub(x.began()) < restAfter || !now.Before(x.due()) || x.Steps[0].Path != ticket.Direct || x.Lease != "" {
 		return "", r, false
 	}
 	x.mu.Lock()

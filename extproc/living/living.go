@@ -176,15 +176,15 @@ func (t *Table[T, R]) Awake() []*T {
 	return all
 }
 
-// Resting returns how many rest.
-func (t *Table[T, R]) Resting() (n int) {
+// Len returns how many there are that do not rest, with ids that are claimed, and how many that do.
+func (t *Table[T, R]) Len() (awake, resting int) {
 	for i := range t.parts {
 		p := &t.parts[i]
 		p.mu.Lock()
-		n += len(p.rest)
+		awake, resting = awake+len(p.m), resting+len(p.rest)
 		p.mu.Unlock()
 	}
-	return n
+	return awake, resting
 }
 
 // Rest has those rest that nobody has got since they were added and that may: of these it returns the id, whose memory is kept in place of

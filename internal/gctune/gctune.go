@@ -1,5 +1,6 @@
 // Package gctune sets how often Go collects garbage, by what a process lives on and how fast it allocates: GOGC as a number is
-// right for one load only. It changes nothing where GOGC is set in the environment, and bounds no memory by itself.
+// right for one load only. It gives memory back to the system behind a rush, of which Go would keep as much as it has use for in the
+// next. It changes nothing where GOGC is set in the environment, and bounds no memory by itself.
 package gctune
 
 import (
@@ -22,6 +23,16 @@ const (
 	highest = 2000
 )
 
+// What a rush needed goes back to the system when it is over. That takes a collection, which is to be worth it.
+const (
+	quiet = 1 << 20  // bytes that are allocated in a second, at most
+	rush  = 32 << 20 // bytes that were allocated since it was given back last, at least
+	spare = 8 << 20  // bytes that are free and not given back, at least
+)
+
+// over reports whether memory should be given back.
+func over(rate, since, free uint64) bool { return rate <= quiet && since >= rush && free >= spare }
+
 // percent is GOGC for a live heap in bytes, how much of it is looked through, and a rate of allocation in bytes per second.
 func percent(live, scanned, rate uint64) int {
 	scanned = min(scanned, live) // what is looked through is that of all that is allocated
@@ -40,9 +51,10 @@ func Run(ctx context.Context) {
 	}
 	now := begin
 	debug.SetGCPercent(now)
-	read := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/scan/heap:bytes"}}
+	read := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/scan/heap:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
 	metrics.Read(read)
 	before, at := read[1].Value.Uint64(), time.Now()
+	given := before
 	for tick := time.NewTicker(2 * time.Second); ; {
 		select {
 		case <-ctx.Done():
@@ -61,6 +73,10 @@ func Run(ctx context.Context) {
 		if want := percent(live, read[2].Value.Uint64(), rate); !near(want, now) {
 			now = want
 			debug.SetGCPercent(now)
+		}
+		if over(rate, all-given, read[3].Value.Uint64()) {
+			debug.FreeOSMemory()
+			given = all
 		}
 	}
 }
