@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ type openOptions struct {
 }
 
 const (
-	settles   = 5 * time.Second  // before processes are measured that have just done something
+	settles   = 10 * time.Second // before processes are measured that have just done something
 	spare     = 300              // files that a process has open beside those of streams
 	mostEnds  = 2 * time.Minute  // in which as many streams as there are have begun, or ended
 	mostTells = 20 * time.Second // in which what has ended is counted
@@ -55,7 +56,7 @@ func (l *lab) open(ctx context.Context, w io.Writer, rec *record, o openOptions)
 	table := [][]string{{"", "service's RSS MB", "service, CPU ms in 1 s", "Envoy's RSS MB", "Envoy, CPU ms in 1 s", "others, cores"}}
 	for _, n := range counts {
 		fmt.Fprintf(os.Stderr, "%d open streams\n", n)
-		idle, held, err := l.hold(ctx, n, o)
+		idle, held, err := l.hold(ctx, n, slices.Max(counts), o)
 		if err != nil {
 			return fmt.Errorf("%d open streams: %w", n, err)
 		}
@@ -75,7 +76,7 @@ func (l *lab) open(ctx context.Context, w io.Writer, rec *record, o openOptions)
 		chunks = fmt.Sprintf("each with a chunk every %s meanwhile", o.drip)
 	}
 	fmt.Fprintf(w, "\n%s; clients by HTTP/2, no TLS, loopback; %s.\n", time.Now().Format(time.DateOnly), pinning(l.pinned))
-	fmt.Fprintf(w, "\nOpen direct streams, %s, for %s; each number through a service and an Envoy that were just started; all ended whole and went the direct path:\n\n", chunks, o.hold)
+	fmt.Fprintf(w, "\nOpen direct streams, %s, for %s; each number through a service and an Envoy of its own, which had %d before; all ended whole and went the direct path:\n\n", chunks, o.hold, slices.Max(counts))
 	write(w, table)
 	return nil
 }
@@ -86,13 +87,17 @@ const (
 	cellIdle = "idle"
 )
 
-// hold starts a service and an Envoy, opens n streams through them, measures both before and meanwhile, and lets the streams end.
-func (l *lab) hold(ctx context.Context, n int, o openOptions) (idle, held sample, err error) {
+// hold starts a service and an Envoy, opens n streams through them, measures both before and meanwhile, and lets the streams end. Before
+// that it does so with as many as are opened at most, so that what differs is not what a process needs when it is used first.
+func (l *lab) hold(ctx context.Context, n, most int, o openOptions) (idle, held sample, err error) {
 	r := &row{name: fmt.Sprintf("open-%d", n), key: l.key, stream: "direct", usage: true, path: "direct"}
 	if err := l.signalbox(ctx, r); err != nil {
 		return idle, held, err
 	}
 	defer r.stop()
+	if err := l.standing(ctx, r, most, func() {}); err != nil {
+		return idle, held, err
+	}
 	time.Sleep(settles)
 	measure := func(cell string) sample {
 		s := r.charge(func() { time.Sleep(o.hold) })
@@ -102,23 +107,31 @@ func (l *lab) hold(ctx context.Context, n int, o openOptions) (idle, held sample
 	}
 	idle = measure(cellIdle)
 	idle.Count = 0
+	err = l.standing(ctx, r, n, func() {
+		time.Sleep(settles)
+		held = measure(cellOpen)
+	})
+	return idle, held, err
+}
+
+// standing opens n streams, does something meanwhile, and lets them end.
+func (l *lab) standing(ctx context.Context, r *row, n int, meanwhile func()) error {
 	before, err := r.metrics(ctx)
 	if err != nil {
-		return idle, held, err
+		return err
 	}
 	crowd, err := traffic.Open(ctx, r.asked(traffic.Asked{Model: "direct-held", Size: 1 << 10, Stream: true})[0], n, mostEnds)
 	if err != nil {
-		return idle, held, err
+		return err
 	}
-	time.Sleep(settles)
-	held = measure(cellOpen)
+	meanwhile()
 	l.upstream.LetGo()
 	err = crowd.Wait(mostEnds)
 	if err == nil {
 		err = r.told(ctx, before, n)
 	}
 	crowd.Close()
-	return idle, held, err
+	return err
 }
 
 // told waits until the service has counted what ended, and checks that all exchanges took the row's path.

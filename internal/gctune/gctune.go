@@ -27,7 +27,7 @@ const (
 const (
 	quiet = 1 << 20  // bytes that are allocated in a second, at most
 	rush  = 32 << 20 // bytes that were allocated since it was given back last, at least
-	spare = 8 << 20  // bytes that are free and not given back, at least
+	spare = 8 << 20  // bytes that are free and not given back, or may be garbage, at least
 )
 
 // over reports whether memory should be given back.
@@ -51,7 +51,7 @@ func Run(ctx context.Context) {
 	}
 	now := begin
 	debug.SetGCPercent(now)
-	read := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/scan/heap:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	read := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/scan/heap:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(read)
 	before, at := read[1].Value.Uint64(), time.Now()
 	given := before
@@ -74,7 +74,7 @@ func Run(ctx context.Context) {
 			now = want
 			debug.SetGCPercent(now)
 		}
-		if over(rate, all-given, read[3].Value.Uint64()) {
+		if objects := read[4].Value.Uint64(); over(rate, all-given, read[3].Value.Uint64()+max(objects, live)-live) {
 			debug.FreeOSMemory()
 			given = all
 		}
