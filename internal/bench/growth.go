@@ -67,6 +67,7 @@ var growthColumns = []column{
 	{"service's RSS MB, ready", cellReady, "%.0f", sample.serviceMemory},
 	{"after", cellAfter, "%.0f", sample.serviceMemory},
 	{"ready, s", cellReady, "%.2f", func(s sample) float64 { return s.Seconds }},
+	{"its CPU by then, s", cellReady, "%.2f", func(s sample) float64 { return s.Service / 1e6 }},
 	{"service µs, 1 KB", cell1K, "%.0f", func(s sample) float64 { return s.Service }},
 	{"CPU µs, 1 KB", cell1K, "%.0f", sample.cpu},
 	{"service µs, 500/s", cellModerate, "%.0f", func(s sample) float64 { return s.Service }},
@@ -192,12 +193,14 @@ func duplicate(from, to string) (err error) {
 	return err
 }
 
-// still takes a sample of each row without load. Its seconds are those from the start of the service to the first answer.
+// still takes a sample of each row without load. Its CPU is all since the start, and its seconds are those from the start of the service to
+// the first answer.
 func still(rows []*row, rec *record, cell string) error {
 	time.Sleep(settles)
 	for _, r := range rows {
 		s := r.charge(func() {})
 		s.Row, s.Cell, s.Seconds = r.name, cell, r.ready.Seconds()
+		s.Envoy, s.Service = micros(r.envoy.CPU()), micros(r.service.CPU())
 		if err := rec.add(s); err != nil {
 			return err
 		}
