@@ -22,7 +22,7 @@ type openOptions struct {
 }
 
 const (
-	settles   = 10 * time.Second // before processes are measured that have just done something
+	settles   = 15 * time.Second // before processes are measured that have just done something
 	spare     = 300              // files that a process has open beside those of streams
 	mostEnds  = 2 * time.Minute  // in which as many streams as there are have begun, or ended
 	mostTells = 20 * time.Second // in which what has ended is counted

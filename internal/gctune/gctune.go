@@ -26,12 +26,13 @@ const (
 // What a rush needed goes back to the system when it is over. That takes a collection, which is to be worth it.
 const (
 	quiet = 1 << 20  // bytes that are allocated in a second, at most
+	calm  = 3        // looks in a row that find it quiet: what a rush left may be made smaller when it is a while old
 	rush  = 32 << 20 // bytes that were allocated since it was given back last, at least
 	spare = 8 << 20  // bytes that are free and not given back, or may be garbage, at least
 )
 
-// over reports whether memory should be given back.
-func over(rate, since, free uint64) bool { return rate <= quiet && since >= rush && free >= spare }
+// over reports whether memory should be given back, when it was quiet for some looks in a row.
+func over(looks int, since, free uint64) bool { return looks >= calm && since >= rush && free >= spare }
 
 // percent is GOGC for a live heap in bytes, how much of it is looked through, and a rate of allocation in bytes per second.
 func percent(live, scanned, rate uint64) int {
@@ -54,7 +55,7 @@ func Run(ctx context.Context) {
 	read := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/scan/heap:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(read)
 	before, at := read[1].Value.Uint64(), time.Now()
-	given := before
+	given, looks := before, 0
 	for tick := time.NewTicker(2 * time.Second); ; {
 		select {
 		case <-ctx.Done():
@@ -66,6 +67,9 @@ func Run(ctx context.Context) {
 		all, t := read[1].Value.Uint64(), time.Now()
 		rate := uint64(float64(all-before) / t.Sub(at).Seconds())
 		before, at = all, t
+		if looks++; rate > quiet {
+			looks = 0
+		}
 		live := read[0].Value.Uint64()
 		if live == 0 {
 			continue // nothing was collected yet
@@ -74,7 +78,7 @@ func Run(ctx context.Context) {
 			now = want
 			debug.SetGCPercent(now)
 		}
-		if objects := read[4].Value.Uint64(); over(rate, all-given, read[3].Value.Uint64()+max(objects, live)-live) {
+		if objects := read[4].Value.Uint64(); over(looks, all-given, read[3].Value.Uint64()+max(objects, live)-live) {
 			debug.FreeOSMemory()
 			given = all
 		}
