@@ -111,7 +111,8 @@ type underWay struct {
 	live  *living.Table[Exchange, resting]
 	open  atomic.Int64 // exchanges that are not closed
 	died  atomic.Int64 // when the Envoy that this process runs ended last, in Unix nanoseconds; 0: it never did
-	turns struct{ awake, resting turn }
+	pass  atomic.Int64 // calls of Sweep that are passed over
+	wakes atomic.Int64 // when the first of what rests is given up, or before; Unix milliseconds
 }
 
 // own is what the gateway sends by itself.
@@ -330,17 +331,15 @@ func (c *Core) diedWith(by <-chan struct{}, began, now time.Time) bool {
 
 // Sweep closes exchanges whose log entry never came, or cannot come any more, and forgets those that closed a moment ago. Somebody
 // calls it about once a second. It returns how many it had to close. Where thousands are under way, it looks through them less
-// often, unless an Envoy has just ended; so it does through those that rest.
+// often, unless an Envoy has just ended; through those that rest only then, and when the first is due.
 func (c *Core) Sweep() int {
 	now := c.now()
 	c.live.Forget(now.Add(-lateEntries))
 	soon := now.Sub(time.Unix(0, c.died.Load())) <= sweepSoon
-	if c.turns.resting.come(soon) {
-		c.live.Wake(func(r resting) bool { return r.over(c, now) })
-		_, n := c.live.Len()
-		c.turns.resting.after(n)
+	if soon || now.UnixMilli() >= c.wakes.Load() {
+		c.wakeDue(now)
 	}
-	if !c.turns.awake.come(soon) {
+	if c.pass.Add(-1) >= 0 && !soon {
 		return 0
 	}
 	swept := 0
@@ -359,20 +358,11 @@ func (c *Core) Sweep() int {
 			swept++
 		}
 	}
-	c.live.Rest(func(x *Exchange) (string, resting, bool) { return x.rests(now) })
+	c.rest(now)
 	n, _ := c.live.Len()
-	c.turns.awake.after(n)
+	c.pass.Store(min(int64(n/sweepAtOnce), sweepSeldom))
 	return swept
 }
-
-// turn counts calls of Sweep that are passed over.
-type turn struct{ left atomic.Int64 }
-
-// come reports whether it is a call's turn, as it is in any case where it is to be at once.
-func (t *turn) come(atOnce bool) bool { return t.left.Add(-1) < 0 || atOnce }
-
-// after says how many were looked through.
-func (t *turn) after(n int) { t.left.Store(min(int64(n/sweepAtOnce), sweepSeldom)) }
 
 // Hear waits until it is known how the attempts before attempt n ended, where what follows them depends on that and
 // Envoy's log alone tells.

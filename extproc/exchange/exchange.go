@@ -14,8 +14,8 @@ package exchange
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -235,6 +235,30 @@ func (c *Core) wake(r resting) *Exchange {
 	x.by = r.by
 	x.course.At[0].Path, x.course.At[0].Under = x.Steps[0].Path, course.UnderWay
 	return x
+}
+
+// rest has those rest that may.
+func (c *Core) rest(now time.Time) {
+	c.live.Rest(func(x *Exchange) (string, resting, bool) {
+		id, r, ok := x.rests(now)
+		if ok && r.due < c.wakes.Load() {
+			c.wakes.Store(r.due)
+		}
+		return id, r, ok
+	})
+}
+
+// wakeDue wakes those that are to be given up.
+func (c *Core) wakeDue(now time.Time) {
+	first := int64(math.MaxInt64)
+	c.live.Wake(func(r resting) bool {
+		over := r.over(c, now)
+		if !over {
+			first = min(first, r.due)
+		}
+		return over
+	})
+	c.wakes.Store(first)
 }
 
 // over reports whether it is to be given up.
@@ -462,23 +486,4 @@ type Answer struct {
 	Header []providers.Header
 	Body   []byte
 	Err    *llm.Error // what Body says, when it is an error
-}
-
-// answer writes an error in the client's dialect.
-func answer(s dialect.Server, e *llm.Error, id string) *Answer {
-	status, body := s.WriteError(e, id)
-	a := &Answer{Status: status, Body: body, Err: e, Header: []providers.Header{{Name: "content-type", Value: "application/json"}}}
-	if h, ok := s.(dialect.Headed); ok {
-		h.AnswerHeader(e, id, func(name, value string) { a.Header = append(a.Header, providers.Header{Name: name, Value: value}) })
-	}
-	if e.After > 0 {
-		a.Header = append(a.Header, providers.Header{Name: "retry-after", Value: strconv.Itoa(int((e.After + time.Second - 1) / time.Second))})
-	}
-	switch e.Code {
-	case llm.CodeUnauthenticated:
-		a.Header = append(a.Header, providers.Header{Name: "www-authenticate", Value: "Bearer"})
-	case llm.CodeOverQuota, llm.CodeInvalid, llm.CodeUnsupported, llm.CodeContextTooLong:
-		a.Header = append(a.Header, providers.Header{Name: "x-should-retry", Value: "false"})
-	}
-	return a
 }

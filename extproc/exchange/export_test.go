@@ -3,7 +3,7 @@ package exchange
 // RestAll has all exchanges rest that may, as if they were old enough, and returns how many newly do.
 func (c *Core) RestAll() int {
 	_, before := c.live.Len()
-	c.live.Rest(func(x *Exchange) (string, resting, bool) { return x.rests(c.now().Add(restAfter)) })
+	c.rest(c.now().Add(restAfter))
 	return c.Resting() - before
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/providers"
+	"github.com/signalbox-ai/signalbox/providers/dialect"
 	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/routing/failure"
 )
@@ -360,4 +362,23 @@ func (t *turned) ask(x *Exchange) Reply {
 // answer is that another attempt is to be made.
 func (t *turned) answer() []Reply {
 	return []Reply{{To: ToAnswerHead, Done: true, Steps: t.clusters, Order: t.order, Status: http.StatusServiceUnavailable, Set: []providers.Header{{Name: headerRetry, Value: "1"}}}}
+}
+
+// answer writes an error in the client's dialect.
+func answer(s dialect.Server, e *llm.Error, id string) *Answer {
+	status, body := s.WriteError(e, id)
+	a := &Answer{Status: status, Body: body, Err: e, Header: []providers.Header{{Name: "content-type", Value: "application/json"}}}
+	if h, ok := s.(dialect.Headed); ok {
+		h.AnswerHeader(e, id, func(name, value string) { a.Header = append(a.Header, providers.Header{Name: name, Value: value}) })
+	}
+	if e.After > 0 {
+		a.Header = append(a.Header, providers.Header{Name: "retry-after", Value: strconv.Itoa(int((e.After + time.Second - 1) / time.Second))})
+	}
+	switch e.Code {
+	case llm.CodeUnauthenticated:
+		a.Header = append(a.Header, providers.Header{Name: "www-authenticate", Value: "Bearer"})
+	case llm.CodeOverQuota, llm.CodeInvalid, llm.CodeUnsupported, llm.CodeContextTooLong:
+		a.Header = append(a.Header, providers.Header{Name: "x-should-retry", Value: "false"})
+	}
+	return a
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/metering"
@@ -385,6 +386,35 @@ func TestEveryReservationEnds(t *testing.T) {
 	r.Settle(r.ended(g.Hold, 900, 70)) // the truth may come late
 	if c := r.counter(t, money); c.Used != 1_600_000 {
 		t.Errorf("got %+v", c)
+	}
+}
+
+// What runs keeps its reservation for as long as its route gives it, whoever counts: a store of this process is touched less often.
+func TestRunKeepsReservationsAlive(t *testing.T) {
+	for _, remote := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			money := &quota.Budget{ID: "money", Unit: quota.Money, Limit: 1 << 40}
+			r := newRig(t, money)
+			r.store = memory.New(memory.Params{})
+			r.Meter = metering.New(metering.Params{Store: r.store, Books: &r.books, Remote: remote})
+			w := r.want(4000, 500)
+			w.Began, w.Hold = time.Now(), 10*time.Minute
+			if _, err := r.reserve(t, w); err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			go r.Run(ctx, func() []string { return []string{"default"} })
+			time.Sleep(10 * time.Minute)
+			if c := r.counter(t, money); c.Reserved == 0 || len(r.books.lapses) > 0 {
+				t.Errorf("remote %v: it was charged while it runs: %+v", remote, c)
+			}
+			time.Sleep(3 * time.Minute)
+			if c := r.counter(t, money); c.Reserved != 0 {
+				t.Errorf("remote %v: it lives on: %+v", remote, c)
+			}
+			stop()
+			synctest.Wait()
+		})
 	}
 }
 

@@ -145,7 +145,8 @@ func (t *table) get(id string) *opened {
 
 // Times of Run.
 const (
-	touchEvery = hold / 3
+	touchEvery = hold / 3     // twice it may fail
+	touchOwn   = hold * 3 / 4 // where the store is in this process: nothing expires before it was touched
 	reapEvery  = 2 * time.Second
 	reapMost   = 1000
 	settlers   = 128 // each may wait for the disk, together with others
@@ -162,8 +163,13 @@ func (m *Meter) Run(ctx context.Context, organizations func() []string) {
 			wg.Go(func() { m.work(ctx) })
 		}
 	}
-	touch := time.NewTicker(touchEvery)
+	every := touchEvery
+	if !m.remote {
+		every = touchOwn
+	}
+	touch := time.NewTicker(every)
 	defer touch.Stop()
+	touched := m.now()
 	reap := time.NewTimer(reapEvery)
 	defer reap.Stop()
 	for {
@@ -171,8 +177,13 @@ func (m *Meter) Run(ctx context.Context, organizations func() []string) {
 		case <-ctx.Done():
 			return
 		case <-touch.C:
+			touched = m.now()
 			m.touch(ctx)
 		case <-reap.C:
+			if now := m.now(); now.Sub(touched) >= every { // the process stood still, and both are due
+				touched = now
+				m.touch(ctx)
+			}
 			m.reap(ctx, organizations())
 			reap.Reset(reapEvery + rand.N(reapEvery/4)) // replicas do not come together
 		}
