@@ -74,8 +74,18 @@ func (o *organization) place(b *quota.Budget) (p *place, victim *found) {
 	return p, &p[h>>62]
 }
 
+// leave forgets where a budget's counter is, so that the budget is not held on to: the counter is asked for by another one now.
+func (o *organization) leave(b *quota.Budget) {
+	p, _ := o.place(b)
+	for i := range p {
+		if p[i].budget == b {
+			p[i] = found{}
+		}
+	}
+}
+
 // counter returns a budget's counter with the bounds of the time. Budgets stay where they are for as long as a
-// configuration is in use, so that a counter is mostly found by its budget's address, in one step; else by its id.
+// configuration and they are in use, so that a counter is mostly found by its budget's address, in one step; else by its id.
 func (o *organization) counter(b *quota.Budget, now time.Time, ms int64) *counter {
 	p, victim := o.place(b)
 	for i := range p {
@@ -89,6 +99,9 @@ func (o *organization) counter(b *quota.Budget, now time.Time, ms int64) *counte
 	if c == nil {
 		c = &counter{id: b.ID}
 		o.counters[b.ID] = c
+	}
+	if c.budget != nil && c.budget != b {
+		o.leave(c.budget)
 	}
 	c.at(b, now, ms)
 	if len(o.counters) > 2*len(o.near) && len(o.near) < mostNear {

@@ -178,3 +178,33 @@ func TestWhatEndedTakesLittleMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(s)
 }
+
+// Where more budgets are in use than are kept made, or limits change, a budget is asked for as one object after the other.
+func TestABudgetThatWasMadeAnewIsNotHeldOnTo(t *testing.T) {
+	s := New(Params{})
+	of := func(id string) *quota.Budget {
+		return &quota.Budget{ID: id, Unit: quota.Requests, Limit: 1000, Window: window.Window{Kind: window.Life}}
+	}
+	other := of("other")
+	for i := range 500 {
+		claims := []quota.Claim{{Budget: of("one"), Amount: 1}, {Budget: other, Amount: 1}}
+		g, no, err := s.Reserve(t.Context(), &quota.Request{Organization: "acme", ID: fmt.Sprint("x", i), Claims: claims, Hold: time.Minute})
+		if no != nil || err != nil {
+			t.Fatal(no, err)
+		}
+		if g.Levels[0].Used != int64(i+1) {
+			t.Fatalf("%d are used after %d", g.Levels[0].Used, i+1)
+		}
+	}
+	held := map[string]int{}
+	for _, p := range s.of("acme").near {
+		for _, f := range p {
+			if f.budget != nil {
+				held[f.budget.ID]++
+			}
+		}
+	}
+	if len(held) != 2 || held["one"] != 1 || held["other"] != 1 {
+		t.Errorf("held: %v", held)
+	}
+}
