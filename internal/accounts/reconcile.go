@@ -67,12 +67,13 @@ func (a *Accounts) compare(ctx context.Context, r *reconcile.Reconciler, now tim
 	if a.limits == nil || !a.known.Load() {
 		return
 	}
-	var all []reconcile.Owned
-	listed := a.limits().Listed()
-	for i := range listed {
-		all = append(all, reconcile.Owned{Organization: listed[i].Organization, Budget: listed[i].Budget})
-	}
-	found, units, err := r.Round(ctx, all)
+	found, units, err := r.Round(ctx, func(yield func(reconcile.Owned) bool) {
+		for _, l := range a.limits().Listed() {
+			if !yield(reconcile.Owned{Organization: l.Organization, Budget: l.Budget}) {
+				return
+			}
+		}
+	})
 	if err != nil && ctx.Err() == nil {
 		a.log.Warn("counters cannot be compared with the ledger for now", "error", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -123,8 +124,9 @@ func (c *checked) off() int64 {
 	return 0
 }
 
-// Round compares once, and returns what this and an earlier round found. Units are those of the budgets that it compared.
-func (r *Reconciler) Round(ctx context.Context, all []Owned) (found []Drift, units []quota.Unit, err error) {
+// Round compares once, and returns what this and an earlier round found. Units are those of the budgets that it compared. All
+// budgets come in the same order each time.
+func (r *Reconciler) Round(ctx context.Context, all iter.Seq[Owned]) (found []Drift, units []quota.Unit, err error) {
 	if len(r.last) > 2*most { // of budgets that are no more
 		clear(r.last)
 	}
@@ -158,23 +160,44 @@ func (r *Reconciler) Round(ctx context.Context, all []Owned) (found []Drift, uni
 	return found, units, errs
 }
 
-// choose takes the budgets of a round: those with windows that are long enough.
-func (r *Reconciler) choose(all []Owned) (out []*checked) {
-	for i := range all {
-		b := all[i].Budget
-		switch k := b.Window.Kind; {
-		case k == window.Gauge || k == window.Pace:
-		case b.Window.Length > 0 && b.Window.Length < shortest:
-		default:
-			out = append(out, &checked{Owned: all[i]})
+// choose takes the budgets of a round: those with windows that are long enough, from the next one on. It holds on to no more than
+// may be chosen.
+func (r *Reconciler) choose(all iter.Seq[Owned]) (out []*checked) {
+	var first, behind []*checked // of all, and of those from the next one on
+	n := 0
+	for o := range all {
+		if !compared(o.Budget.Window) {
+			continue
+		}
+		c := &checked{Owned: o}
+		switch n++; {
+		case n > r.next && len(behind) < most:
+			behind = append(behind, c)
+		case n <= r.next && len(first) < most:
+			first = append(first, c)
 		}
 	}
-	if len(out) > most {
-		r.next %= len(out)
-		turned := slices.Concat(out[r.next:], out[:r.next])
-		out, r.next = turned[:most], r.next+most
+	if n <= most {
+		r.next = 0
+		return append(first, behind...)
 	}
+	if len(behind) == 0 { // there are fewer than there were
+		r.next = 0
+	}
+	out = append(behind, first[:min(len(first), most-len(behind))]...)
+	r.next = (r.next + most) % n
 	return out
+}
+
+// compared reports whether the counters of a window are compared.
+func compared(w window.Window) bool {
+	switch {
+	case w.Kind == window.Gauge || w.Kind == window.Pace:
+		return false
+	case w.Length > 0:
+		return w.Length >= shortest
+	}
+	return true
 }
 
 // read fills in what the ledger had, and then what the counters have.

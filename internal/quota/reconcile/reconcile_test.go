@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,7 +97,7 @@ func (r *rig) round() string {
 	for _, b := range []*quota.Budget{life, daily, quick} {
 		all = append(all, reconcile.Owned{Organization: "acme", Budget: b})
 	}
-	found, units, err := r.Round(r.Context(), all)
+	found, units, err := r.Round(r.Context(), slices.Values(all))
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -212,7 +213,7 @@ func TestTwoReplicasDebitTheSameOnce(t *testing.T) {
 		})
 		all := []reconcile.Owned{{Organization: "acme", Budget: life}}
 		for range 3 {
-			if _, _, err := other.Round(t.Context(), all); err != nil {
+			if _, _, err := other.Round(t.Context(), slices.Values(all)); err != nil {
 				t.Fatal(err)
 			}
 			r.round()
@@ -257,7 +258,7 @@ func TestALedgerThatDoesNotAnswerIsAnErrorAndNoDrift(t *testing.T) {
 		r.exchange(life, 7, time.Now())
 		r.books.err = errors.New("away")
 		for range 3 {
-			found, _, err := r.Round(t.Context(), []reconcile.Owned{{Organization: "acme", Budget: life}})
+			found, _, err := r.Round(t.Context(), slices.Values([]reconcile.Owned{{Organization: "acme", Budget: life}}))
 			if err == nil || len(found) > 0 {
 				t.Errorf("found %v, %v", found, err)
 			}
