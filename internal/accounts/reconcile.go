@@ -68,7 +68,7 @@ func (a *Accounts) compare(ctx context.Context, r *reconcile.Reconciler, now tim
 		return
 	}
 	found, units, err := r.Round(ctx, func(yield func(reconcile.Owned) bool) {
-		for _, l := range a.limits().Listed() {
+		for l := range a.limits().All() {
 			if !yield(reconcile.Owned{Organization: l.Organization, Budget: l.Budget}) {
 				return
 			}

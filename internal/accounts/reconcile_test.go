@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func TestCountersAreComparedWithTheLedger(t *testing.T) {
 			for range 3 {
 				l.settle(l.reserve())
 			}
-			id := l.table.Listed()[0].Budget.ID
+			id := slices.Collect(l.table.All())[0].Budget.ID
 			recorded(t, l, id, 600_000)
 			r := reconcile.New(reconcile.Params{Store: l.counts, Ledger: l.ledger, Epoch: l.epoch, Behind: l.behind, Settle: 1500 * time.Millisecond})
 			drift := func(want int) {

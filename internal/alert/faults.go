@@ -94,10 +94,15 @@ func faulty(log *trouble.Log, t *budgets.Table, now time.Time) (out []*Alert) {
 		return nil
 	}
 	known := faults()
-	limits := map[string]*budgets.Listed{}
-	listed := t.Listed()
-	for i := range listed {
-		limits[listed[i].Budget.ID] = &listed[i]
+	limits := map[string]*budgets.Listed{} // by id, those that something is about
+	for i := range seen {
+		limits[seen[i].Subject] = nil
+	}
+	for l := range t.All() {
+		if _, about := limits[l.Budget.ID]; about {
+			one := l
+			limits[l.Budget.ID] = &one
+		}
 	}
 	merged := map[string]*trouble.Seen{}
 	for i := range seen {

@@ -14,7 +14,7 @@ import (
 
 func TestWhatMustNotHappenIsSaidWithoutAThreshold(t *testing.T) {
 	c := open(t, spending("500 USD"))
-	id := c.state.Table.Listed()[0].Budget.ID
+	id := slices.Collect(c.state.Table.All())[0].Budget.ID
 	now := noon().Add(30 * time.Minute)
 	log := &trouble.Log{Now: func() time.Time { return now }}
 	w := c.watcher()

@@ -33,16 +33,16 @@ func (w *Watcher) limits(ctx context.Context, t *budgets.Table, now time.Time) (
 	}
 	groups := map[group][]*limit{}
 	var out []*limit
-	listed := t.Listed()
-	for i := range listed {
-		l := &limit{Listed: &listed[i], charged: map[int64]int64{}}
-		switch l.Budget.Window.Kind {
+	for listed := range t.All() {
+		switch listed.Budget.Window.Kind {
 		case window.Gauge, window.Pace:
 			continue
 		}
-		if l.Budget.Limit <= 0 {
+		if listed.Budget.Limit <= 0 {
 			continue
 		}
+		l := &limit{Listed: &budgets.Listed{}}
+		*l.Listed = listed
 		out = append(out, l)
 		g := group{l.Organization, l.Budget.Window.Length > 0 && l.Budget.Window.Length <= time.Hour}
 		groups[g] = append(groups[g], l)
@@ -69,7 +69,11 @@ func (w *Watcher) charged(ctx context.Context, organization string, part []*limi
 	}
 	rows, err := w.Ledger.ChargedOf(ctx, organization, ids, since)
 	for _, r := range rows {
-		by[r.Budget].charged[r.Window] = r.Amount
+		l := by[r.Budget]
+		if l.charged == nil { // as most have nothing
+			l.charged = map[int64]int64{}
+		}
+		l.charged[r.Window] = r.Amount
 	}
 	return err
 }

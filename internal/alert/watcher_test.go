@@ -111,7 +111,7 @@ func (c *scene) spend(at time.Time, dollars []float64) {
 		batch = append(batch, ledgertest.Make(fmt.Sprintf("r%06d", c.n), at.Add(time.Duration(i)*time.Hour), func(r *ledger.Record) {
 			r.Attempts[0].Bill = ledger.Bill{Cost: n, List: n}
 			r.Money.Charges = nil
-			for _, l := range c.state.Table.Listed() {
+			for l := range c.state.Table.All() {
 				from, _ := (&limit{Listed: &l}).span(r.At)
 				r.Money.Charges = append(r.Money.Charges, ledger.Charge{Budget: l.Budget.ID, Window: from.Unix(), Unit: "money", Amount: int64(n)})
 			}
@@ -185,7 +185,7 @@ func TestWhatCannotBeDeliveredIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The lease is by the real clock: put the claim into the past, as if a process had died on it.
-	l := c.state.Table.Listed()[0]
+	l := slices.Collect(c.state.Table.All())[0]
 	n := book.Notice{Organization: "acme", ID: fmt.Sprintf("%s/%d/500/hook", l.Budget.ID, time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC).Unix()), Height: 100e9, At: time.Now().Add(book.Lease)}
 	if ok, err := c.store.Claim(t.Context(), n); !ok || err != nil {
 		t.Fatalf("the claim of the failed try is not there: %v, %v", ok, err)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func TestAnAlertComesOutOfTheLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := table.Listed()[0].Budget
+	b := slices.Collect(table.All())[0].Budget
 	ledgertest.Write(t, r.build.accounts.Ledger(), ledgertest.Make("x", now, func(rec *ledger.Record) {
 		rec.Organization = "default"
 		rec.Money.Charges = []ledger.Charge{{Budget: b.ID, Window: b.Window.Bounds(now, 0).A / 1000, Unit: "money", Amount: 6e9}}

@@ -250,11 +250,7 @@ func (b *builder) snapshot(ctx context.Context, c *config.Config, lease *sign.Le
 
 // limit puts the limits of the configuration and of the store into a snapshot.
 func (b *builder) limit(ctx context.Context, s *exchange.Snapshot, c *config.Config) error {
-	kept, err := b.control.Owned(ctx)
-	if err != nil {
-		return fmt.Errorf("the store's budgets: %w", err)
-	}
-	table, err := budgets.New(append(c.Owned(), kept...))
+	table, err := budgets.Load(c.Owned(), b.control.Owned(ctx))
 	if err != nil {
 		return err
 	}

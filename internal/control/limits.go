@@ -2,8 +2,9 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math/big"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -12,31 +13,41 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/store"
 )
 
-// Owned returns the budgets of the store in the form of the limits that the file has. One whose owner is gone is left out.
-func (c *Control) Owned(ctx context.Context) ([]budgets.Owned, error) {
-	if c == nil {
-		return nil, nil
-	}
-	var out []budgets.Owned
-	err := c.store.EachBudget(ctx, func(b *store.Budget, of auth.Owner, key string) error {
-		level := b.Level
-		if level == "end_user" {
-			level = "key"
+// Owned returns the budgets of the store in the form of the limits that the file has, one after the other: each is overwritten by
+// the next one, but not its lists. One whose owner is gone is left out. An error is the last that comes.
+func (c *Control) Owned(ctx context.Context) iter.Seq2[*budgets.Owned, error] {
+	return func(yield func(*budgets.Owned, error) bool) {
+		if c == nil {
+			return
 		}
-		s := budgets.Settings{}
-		s.Limits.Rules = []budgets.Rule{rule(b)}
-		party := budgets.Party{Organization: of.Organization, Team: of.Team, Project: of.Project, Key: key}
-		out = append(out, budgets.Owned{Level: level, Party: party, Settings: s})
-		return nil
-	})
-	return out, err
+		enough := errors.New("no more are wanted")
+		var o budgets.Owned
+		err := c.store.EachBudget(ctx, func(b *store.Budget, of auth.Owner, key string) error {
+			o.Level = b.Level
+			if b.Level == "end_user" {
+				o.Level = "key"
+			}
+			o.Party = budgets.Party{Organization: of.Organization, Team: of.Team, Project: of.Project, Key: key}
+			o.Limits.Rules = []budgets.Rule{rule(b)}
+			if !yield(&o, nil) {
+				return enough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, enough) {
+			yield(nil, fmt.Errorf("the store's budgets: %w", err))
+		}
+	}
 }
 
 // rule writes a budget as the file would.
 func rule(b *store.Budget) budgets.Rule {
-	r := budgets.Rule{Unit: map[string]string{"tokens_in": "input_tokens", "tokens_out": "output_tokens"}[b.Unit], Window: b.Per}
-	if r.Unit == "" {
-		r.Unit = b.Unit
+	r := budgets.Rule{Unit: b.Unit, Window: b.Per}
+	switch b.Unit {
+	case "tokens_in":
+		r.Unit = "input_tokens"
+	case "tokens_out":
+		r.Unit = "output_tokens"
 	}
 	if b.Unit == "money" {
 		r.Spend = dollars(b.Amount)
@@ -56,8 +67,12 @@ func rule(b *store.Budget) budgets.Rule {
 	return r
 }
 
-// dollars writes nano-dollars as ParseMoney reads them.
+// dollars writes nano-dollars, of which there are some, as ParseMoney reads them.
 func dollars(n int64) string {
-	s := strings.TrimRight(new(big.Rat).SetFrac64(n, 1_000_000_000).FloatString(9), "0")
-	return fmt.Sprint(strings.TrimSuffix(s, "."), " USD")
+	const each = 1_000_000_000
+	s := strconv.FormatInt(n/each, 10)
+	if part := n % each; part > 0 {
+		s += "." + strings.TrimRight(strconv.FormatInt(each+part, 10)[1:], "0")
+	}
+	return s + " USD"
 }

@@ -139,6 +139,21 @@ func loadZone(name string) (*time.Location, error) {
 	return z, nil
 }
 
+// zones are time zones that were found before, by their names: each that is loaded is read from a file, and takes kilobytes.
+// nil remembers none.
+type zones map[string]*time.Location
+
+func (z zones) load(name string) (*time.Location, error) {
+	if zone := z[name]; zone != nil {
+		return zone, nil
+	}
+	zone, err := loadZone(name)
+	if err == nil && z != nil {
+		z[name] = zone
+	}
+	return zone, err
+}
+
 // Check finds what no single field of settings shows. fail takes the path behind that of the settings.
 func (s *Settings) Check(fail func(path, message string)) {
 	for i := range s.Limits.Rules {
@@ -146,8 +161,8 @@ func (s *Settings) Check(fail func(path, message string)) {
 		s.Limits.Rules[i].check(func(field, message string) { fail(at+"."+field, field+": "+message) })
 	}
 	ids := map[string]string{}
-	for _, r := range s.rules("") {
-		key := r.identity()
+	for _, r := range s.rules("", nil) {
+		key := string(r.identity(nil))
 		if first, twice := ids[key]; twice {
 			fail(r.path, fmt.Sprintf("the same limit as %s: a second one with the same unit, window and scope", first))
 			continue
@@ -199,7 +214,7 @@ func (r *Rule) check(fail func(field, message string)) {
 
 // Money returns the paths of the limits of money that refuse, as budget.month.
 func (s *Settings) Money() (paths []string) {
-	for _, r := range s.rules("") {
+	for _, r := range s.rules("", nil) {
 		if b := &r.budget; b.Unit == quota.Money && !b.Shadow && !b.Soft {
 			paths = append(paths, r.path)
 		}

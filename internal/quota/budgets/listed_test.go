@@ -21,7 +21,7 @@ func TestListedBudgetsSayWhatTheyCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := func() (out []string) {
-		for _, l := range table.Listed() {
+		for l := range table.All() {
 			out = append(out, fmt.Sprintf("%s %s %+v %v %v %v", l.Budget.Owner.Level, l.Budget.Unit, l.Party, l.Models, l.Routes, l.Providers))
 		}
 		return out
@@ -37,7 +37,7 @@ func TestListedBudgetsSayWhatTheyCount(t *testing.T) {
 	if got := list(); len(got) != 3 || !slices.Contains(got, user) {
 		t.Errorf("got %s", got)
 	}
-	if got := (*budgets.Table)(nil).Listed(); got != nil {
+	if got := slices.Collect((*budgets.Table)(nil).All()); got != nil {
 		t.Errorf("nothing lists %v", got)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/glob"
@@ -21,7 +20,6 @@ type rule struct {
 	owner  []string // level, organization, team, project, key: what the id stands for
 	scope
 	each []string
-	one  *quota.Budget // where it is not for each of something
 }
 
 // scope is what a rule counts.
@@ -31,7 +29,7 @@ type scope struct {
 
 // rules gives the rules of settings, those of short forms included. Texts were checked; what cannot be read gives
 // none.
-func (s *Settings) rules(level string) []*rule {
+func (s *Settings) rules(level string, in zones) []*rule {
 	var out []*rule
 	add := func(path string, u quota.Unit, limit int64, w window.Window, m Manner) *rule {
 		r := &rule{path: path, budget: quota.Budget{Unit: u, Limit: limit, Window: w, Owner: quota.Owner{Level: level}}}
@@ -45,7 +43,7 @@ func (s *Settings) rules(level string) []*rule {
 		}
 	}
 	b := &s.Budget
-	zone, _ := loadZone(b.Zone)
+	zone, _ := in.load(b.Zone)
 	for _, f := range []struct {
 		name, money string
 		kind        window.Kind
@@ -62,7 +60,7 @@ func (s *Settings) rules(level string) []*rule {
 	}
 	for i := range s.Limits.Rules {
 		f := &s.Limits.Rules[i]
-		if w, ok := f.window(); ok && f.limit() > 0 {
+		if w, ok := f.window(in); ok && f.limit() > 0 {
 			r := add(rulePath(i), unit(f.Unit), f.limit(), w, f.Manner)
 			r.scope, r.each = scope{f.Models, f.Routes, f.Providers}, slices.Sorted(slices.Values(f.Each))
 		}
@@ -128,12 +126,12 @@ func (r *Rule) limit() int64 {
 	return int64(r.Amount)
 }
 
-func (r *Rule) window() (window.Window, bool) {
+func (r *Rule) window(in zones) (window.Window, bool) {
 	if r.Unit == "parallel" {
 		return window.Window{Kind: window.Gauge}, true
 	}
 	at, err := parseSpan(r.Window)
-	zone, zerr := loadZone(r.Zone)
+	zone, zerr := in.load(r.Zone)
 	w := window.Window{Kind: at.kind, Length: at.length}
 	switch {
 	case err != nil || zerr != nil || unit(r.Unit) == 0:
@@ -171,40 +169,80 @@ func (s *scope) matches(model, route string, providers []string) bool {
 		(len(s.providers) == 0 || slices.ContainsFunc(providers, func(p string) bool { return slices.Contains(s.providers, p) }))
 }
 
-// identity is all that makes a rule another one: not its amount, nor how it is enforced, which may change without
+// identity appends all that makes a rule another one: not its amount, nor how it is enforced, which may change without
 // the counter beginning anew.
-func (r *rule) identity() string {
+func (r *rule) identity(b []byte) []byte {
 	w := r.budget.Window
 	zone := ""
 	if w.Zone != nil {
 		zone = w.Zone.String()
 	}
-	var b []byte
-	list := func(of []string) {
-		b = binary.AppendUvarint(b, uint64(len(of)))
-		for _, s := range of {
-			b = binary.AppendUvarint(b, uint64(len(s)))
-			b = append(b, s...)
-		}
-	}
-	list(r.owner)
-	list([]string{r.budget.Unit.String(), w.Kind.String(), w.Length.String(), zone})
+	b = list(b, r.owner...)
+	b = list(b, r.budget.Unit.String(), w.Kind.String(), w.Length.String(), zone)
 	for _, of := range [][]string{r.models, r.routes, r.providers} {
-		list(slices.Sorted(slices.Values(of)))
+		b = list(b, slices.Sorted(slices.Values(of))...)
 	}
-	list(r.each)
-	return string(b)
+	return list(b, r.each...)
 }
 
-// id makes a budget's id: what it is, for people, and a hash of what makes it another one. values are what a rule
-// for each of something stands for.
-func (r *rule) id(values []string) string {
-	b := []byte(r.identity())
-	for _, s := range values {
-		b = binary.AppendUvarint(b, uint64(len(s)))
-		b = append(b, s...)
+// list appends texts so that no others are written alike.
+func list(b []byte, of ...string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(of)))
+	for _, s := range of {
+		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
 	}
-	sum := sha256.Sum256(b)
-	hash := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:15]))
-	return r.budget.Owner.Level + "_" + r.budget.Unit.String() + "_" + r.budget.Window.Kind.String() + "_" + hash
+	return b
+}
+
+// sum is a hash of what makes a budget another one.
+type sum [15]byte
+
+// letters is how long a sum is in an id, in base 32.
+const letters = 24
+
+// sum returns that of a budget of the rule. values are what a rule for each of something stands for.
+func (r *rule) sum(values ...string) sum {
+	b := r.identity(make([]byte, 0, 512))
+	for _, s := range values {
+		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+	}
+	all := sha256.Sum256(b)
+	return sum(all[:len(sum{})])
+}
+
+// appendID appends a budget's id: what it is, for people, and its sum.
+func appendID(to []byte, b *quota.Budget, s *sum) []byte {
+	for _, word := range [...]string{b.Owner.Level, b.Unit.String(), b.Window.Kind.String()} {
+		to = append(append(to, word...), '_')
+	}
+	at := len(to)
+	to = base32.StdEncoding.AppendEncode(to, s[:]) // 15 bytes leave nothing to pad
+	for i, c := range to[at:] {
+		if 'A' <= c && c <= 'Z' {
+			to[at+i] = c + 'a' - 'A'
+		}
+	}
+	return to
+}
+
+// hash is the beginning of a sum, which is a hash itself.
+func (s *sum) hash() uint64 { return binary.BigEndian.Uint64(s[:]) }
+
+// hashOf returns the hash of the sum in an id; of a text that is none, any.
+func hashOf(id string) (hash uint64) {
+	if len(id) < letters {
+		return 0
+	}
+	for _, c := range []byte(id[len(id)-letters:][:12]) { // 60 bits, and 4 of the next letter's
+		hash = hash<<5 | digit(c)
+	}
+	return hash<<4 | digit(id[len(id)-letters+12])>>1
+}
+
+// digit returns the value of a digit in base 32.
+func digit(c byte) uint64 {
+	if c >= 'a' {
+		return uint64(c-'a') & 31
+	}
+	return uint64(c-'2'+26) & 31
 }

@@ -1,7 +1,7 @@
 // Package budgets makes budgets of the limits that a configuration or the admin API sets: which of them an exchange
 // touches, under ids that are the same in every process.
 //
-//	Settings of organizations, teams, projects, keys ─ New ─► Table ─ Find(party, model, route, providers) ─► budgets
+//	Settings of organizations, teams, projects, keys ─ New, Load ─► Table ─ Find(party, model, route, providers) ─► budgets
 //
 // It counts nothing (a quota.Store does) and says nothing of what an exchange will use.
 package budgets

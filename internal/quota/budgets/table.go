@@ -1,7 +1,7 @@
 package budgets
 
 import (
-	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -21,24 +21,23 @@ type Owned struct {
 	Settings
 }
 
-// Table knows the budgets of one version of the settings. It does not change, but for what it remembers of rules
-// that are for each of something, and is safe for concurrent use.
+// Table knows the budgets of one version of the settings. It does not change, but for the budgets in use, which it keeps made, and
+// what it remembers of rules that are for each of something, and is safe for concurrent use.
+//
+// A budget takes some 80 bytes, and is made a [*quota.Budget] when it is found. It is the same one each time, unless so many are in
+// use that not all are kept made.
 type Table struct {
-	owners map[owner][]*rule
-	byID   map[string]*quota.Budget
-	count  int
+	packed
+	strict bool
 
 	mu   sync.RWMutex
 	each map[each]*quota.Budget
 	ids  map[string]*quota.Budget
 }
 
-// owner is an owner within an organization.
-type owner struct{ level, organization, name string }
-
 // each is what a rule for each of something is for.
 type each struct {
-	rule                              *rule
+	rule                              int
 	key, user, model, route, provider string
 }
 
@@ -47,43 +46,31 @@ const remembered = 100_000
 
 // New makes a table. Settings must have passed Check.
 func New(owners []Owned) (*Table, error) {
-	t := &Table{owners: map[owner][]*rule{}, byID: map[string]*quota.Budget{}, each: map[each]*quota.Budget{}, ids: map[string]*quota.Budget{}}
+	return Load(owners, func(func(*Owned, error) bool) {})
+}
+
+// Load does as New, with more owners, which come one after the other: nothing of them is held on to but the lists of their rules. It
+// returns an error that comes in place of an owner.
+func Load(owners []Owned, more iter.Seq2[*Owned, error]) (*Table, error) {
+	l := newLoader()
 	for i := range owners {
-		o := &owners[i]
-		names := o.names()
-		key := owner{o.Level, o.Organization, names[len(names)-1]}
-		for _, r := range o.rules(o.Level) {
-			r.owner = append([]string{o.Level}, names...)
-			r.budget.Owner.Name = key.name
-			if len(r.each) == 0 {
-				b := &r.budget
-				b.ID, b.Target = r.id(nil), r.target()
-				b.Model = strings.Join(r.models, ", ")
-				if err := b.Check(); err != nil {
-					return nil, fmt.Errorf("%s of %s: %w", r.path, b.Owner, err)
-				}
-				if t.byID[b.ID] != nil {
-					return nil, fmt.Errorf("%s of %s: the same limit is there twice", r.path, b.Owner)
-				}
-				r.one = b
-				t.byID[b.ID] = b
-			}
-			t.owners[key] = append(t.owners[key], r)
-			t.count++
+		if err := l.add(&owners[i]); err != nil {
+			return nil, err
 		}
 	}
-	return t, nil
+	for o, err := range more {
+		if err != nil {
+			return nil, err
+		}
+		if err := l.add(o); err != nil {
+			return nil, err
+		}
+	}
+	return l.table(), nil
 }
 
 // Strict reports whether any limit is hard: then what is reserved of it goes to disk first.
-func (t *Table) Strict() bool {
-	for _, rules := range t.owners {
-		if slices.ContainsFunc(rules, func(r *rule) bool { return r.budget.Hard() }) {
-			return true
-		}
-	}
-	return false
-}
+func (t *Table) Strict() bool { return t.strict }
 
 // names are those that tell an owner from all others.
 func (o *Owned) names() []string {
@@ -110,16 +97,11 @@ func (r *rule) target() string {
 }
 
 // Empty reports whether there are no limits at all.
-func (t *Table) Empty() bool { return t == nil || t.count == 0 }
+func (t *Table) Empty() bool { return t == nil || len(t.ends) == 0 }
 
 // Organizations returns the organizations that have limits, or owners with limits.
 func (t *Table) Organizations() []string {
-	var out []string
-	for o := range t.owners {
-		out = append(out, o.organization)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return slices.Sorted(slices.Values(t.organizations))
 }
 
 // Listed is a budget with all that it counts.
@@ -129,23 +111,40 @@ type Listed struct {
 	Models, Routes, Providers []string // as the rule has them; of one that is for each of something, the one
 }
 
-// Listed returns the budgets that there are, in the order of their ids. Of a rule that is for each of something they are
-// those that Find has met.
-func (t *Table) Listed() []Listed {
-	if t.Empty() {
-		return nil
-	}
-	var out []Listed
-	for _, rules := range t.owners {
-		for _, r := range rules {
-			if r.one != nil {
-				out = append(out, Listed{r.party(), r.one, r.models, r.routes, r.providers})
+// All returns the budgets that there are: in the order of the settings, and of rules that are for each of something those that
+// Find has met, in the order of their ids. They are made one by one, but for those in use.
+func (t *Table) All() iter.Seq[Listed] {
+	return func(yield func(Listed) bool) {
+		if t.Empty() {
+			return
+		}
+		for at := range t.ends {
+			r := t.record(at)
+			if len(r.each) > 0 {
+				continue
+			}
+			b := t.made[at].Load()
+			if b == nil {
+				b = t.build(at)
+			}
+			if !yield(Listed{t.party(&r, b.Owner.Name), b, r.models, r.routes, r.providers}) {
+				return
+			}
+		}
+		for _, l := range t.met() {
+			if !yield(l) {
+				return
 			}
 		}
 	}
+}
+
+// met returns the budgets for one of something, in the order of their ids.
+func (t *Table) met() (out []Listed) {
 	t.mu.RLock()
 	for e, b := range t.each {
-		l := Listed{e.rule.party(), b, e.rule.models, e.rule.routes, e.rule.providers}
+		r := t.record(e.rule)
+		l := Listed{t.party(&r, string(r.name)), b, r.models, r.routes, r.providers}
 		l.EndUser = e.user
 		for _, one := range []struct {
 			of string
@@ -165,52 +164,42 @@ func (t *Table) Listed() []Listed {
 	return out
 }
 
-// party is the owner of the rule.
-func (r *rule) party() Party {
-	p := Party{Organization: r.owner[1]}
-	switch n := r.owner[2:]; r.owner[0] {
-	case "team":
-		p.Team = n[0]
-	case "project":
-		p.Team, p.Project = n[0], n[1]
-	case "key":
-		p.Key = n[0]
-	}
-	return p
-}
-
 // Find appends the budgets that hold for an exchange of a party: of a model as the client named it, on a route, at
 // any of the providers. They come from the organization down to the key.
 func (t *Table) Find(dst []*quota.Budget, p *Party, model, route string, providers []string) []*quota.Budget {
 	if t.Empty() {
 		return dst
 	}
+	of, ok := t.numbers[p.Organization]
+	if !ok {
+		return dst
+	}
 	for _, o := range [...]owner{
-		{"organization", p.Organization, p.Organization},
-		{"team", p.Organization, p.Team},
-		{"project", p.Organization, p.Project},
-		{"key", p.Organization, p.Key},
+		{ofOrganization, of, p.Organization},
+		{ofTeam, of, p.Team},
+		{ofProject, of, p.Project},
+		{ofKey, of, p.Key},
 	} {
 		if o.name == "" {
 			continue
 		}
-		for _, r := range t.owners[o] {
-			if !r.matches(model, route, providers) {
-				continue
+		for at := t.first(&o); at >= 0; at = t.behind(at) {
+			s, _ := t.shape(at)
+			switch {
+			case !s.matches(model, route, providers):
+			case len(s.each) == 0:
+				dst = append(dst, t.budget(at))
+			default:
+				dst = t.single(dst, at, s, p, model, route, providers)
 			}
-			if r.one != nil {
-				dst = append(dst, r.one)
-				continue
-			}
-			dst = t.single(dst, r, p, model, route, providers)
 		}
 	}
 	return dst
 }
 
 // single appends the budgets of a rule that is for each of something.
-func (t *Table) single(dst []*quota.Budget, r *rule, p *Party, model, route string, providers []string) []*quota.Budget {
-	e := each{rule: r}
+func (t *Table) single(dst []*quota.Budget, at int, r *shape, p *Party, model, route string, providers []string) []*quota.Budget {
+	e := each{rule: at}
 	byProvider := false
 	for _, what := range r.each {
 		switch what {
@@ -250,9 +239,9 @@ func (t *Table) of(e each) *quota.Budget {
 		return b
 	}
 	e = each{e.rule, strings.Clone(e.key), strings.Clone(e.user), strings.Clone(e.model), strings.Clone(e.route), strings.Clone(e.provider)}
-	made := e.rule.budget
-	made.ID = e.rule.id([]string{e.key, e.user, e.model, e.route, e.provider})
-	made.Model, made.Target = e.model, e.rule.target()
+	r := t.rule(e.rule)
+	made, sum := r.budget, r.sum(e.key, e.user, e.model, e.route, e.provider)
+	made.ID, made.Model = string(appendID(nil, &made, &sum)), e.model
 	switch {
 	case e.user != "":
 		made.Owner = quota.Owner{Level: "end_user", Name: e.user}
@@ -262,7 +251,7 @@ func (t *Table) of(e each) *quota.Budget {
 	switch {
 	case e.provider != "":
 		made.Target = "provider:" + e.provider
-	case e.route != "" && len(e.rule.providers) != 1: // what was used is told apart by provider, not by route
+	case e.route != "" && len(r.providers) != 1: // what was used is told apart by provider, not by route
 		made.Target = "route:" + e.route
 	}
 	t.mu.Lock()
@@ -280,10 +269,10 @@ func (t *Table) of(e each) *quota.Budget {
 
 // Budget returns a budget by its id, or nil. One that is for each of something is known once Find has met it.
 func (t *Table) Budget(id string) *quota.Budget {
-	if t == nil {
+	if t.Empty() {
 		return nil
 	}
-	if b := t.byID[id]; b != nil {
+	if b := t.byID(id); b != nil {
 		return b
 	}
 	t.mu.RLock()
