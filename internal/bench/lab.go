@@ -109,7 +109,7 @@ func (l *lab) run(ctx context.Context, label, name string, args ...string) (*pro
 
 // output runs the program to its end, and returns what it prints.
 func (l *lab) output(ctx context.Context, args ...string) ([]byte, error) {
-	c := exec.CommandContext(ctx, l.binary, args...) //nolint:gosec // the program that is measured
+	c := exec.CommandContext(ctx, l.binary, args...)
 	c.Env = append(os.Environ(), environment...)
 	out, err := c.Output()
 	if e, ok := errors.AsType[*exec.ExitError](err); ok {

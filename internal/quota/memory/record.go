@@ -94,7 +94,7 @@ func (o *organization) expires(now int64) *record {
 	return nil
 }
 
-// forgets forgets the first that is to be forgotten at now, and reports whether there was one.
+// forgets drops the first that is to be forgotten at now, and reports whether there was one.
 func (o *organization) forgets(now int64) bool {
 	if o.past.forget(now) {
 		return true

@@ -184,7 +184,7 @@ func (r *Reconciler) choose(all iter.Seq[Owned]) (out []*checked) {
 	if len(behind) == 0 { // there are fewer than there were
 		r.next = 0
 	}
-	out = append(behind, first[:min(len(first), most-len(behind))]...)
+	out = slices.Concat(behind, first[:min(len(first), most-len(behind))])
 	r.next = (r.next + most) % n
 	return out
 }
