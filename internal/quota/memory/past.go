@@ -15,7 +15,7 @@ type past struct {
 	most   int // that there were
 }
 
-// mark stands for an id. With its 128 bits, two ids of millions have the same once in 10^25 times.
+// mark stands for an id. With its 128 bits, two of a million ids have the same once in 10^26 times.
 type mark [2]uint64
 
 func newPast() past {
