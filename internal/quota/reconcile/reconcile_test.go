@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,13 +27,20 @@ var (
 
 // books are a ledger in memory.
 type books struct {
+	mu      sync.Mutex // records are written while others are read
 	records []*ledger.Record
 	err     error
 }
 
+func (b *books) written() []*ledger.Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.records)
+}
+
 func (b *books) ChargedOf(_ context.Context, organization string, ids []string, since time.Time) ([]book.Charged, error) {
 	var out []book.Charged
-	for _, c := range book.Charges(b.records) {
+	for _, c := range book.Charges(b.written()) {
 		for _, id := range ids {
 			if c.Organization == organization && c.Budget == id && (c.Window == 0 || c.Window >= since.Unix()) {
 				out = append(out, c.Charged)
@@ -42,7 +51,7 @@ func (b *books) ChargedOf(_ context.Context, organization string, ids []string, 
 }
 
 func (b *books) Records(_ context.Context, f book.Filter, each func(*ledger.Record) error) error {
-	for _, r := range b.records {
+	for _, r := range b.written() {
 		if !r.At.Before(f.From) && r.At.Before(f.Until) {
 			if err := each(r); err != nil {
 				return err
@@ -59,15 +68,16 @@ type rig struct {
 	store  *memory.Store
 	books  books
 	behind bool
-	epoch  string
+	epoch  atomic.Pointer[string]
 	n      int
 }
 
 func newRig(t *testing.T) *rig {
-	r := &rig{T: t, store: memory.New(memory.Params{}), epoch: "one"}
+	r := &rig{T: t, store: memory.New(memory.Params{})}
+	r.begins("one")
 	r.Reconciler = reconcile.New(reconcile.Params{
 		Store: r.store, Ledger: &r.books, Behind: func() bool { return r.behind },
-		Epoch: func(context.Context, string) (string, error) { return r.epoch, nil },
+		Epoch: func(context.Context, string) (string, error) { return r.now(), nil },
 	})
 	return r
 }
@@ -88,7 +98,15 @@ func (r *rig) exchange(b *quota.Budget, n int64, at time.Time) *ledger.Record {
 	return &ledger.Record{Key: ledger.Key{Organization: "acme", ID: id}, At: at, Money: ledger.Money{Charges: []ledger.Charge{{Budget: b.ID, Window: start / 1000, Amount: n}}}}
 }
 
-func (r *rig) write(records ...*ledger.Record) { r.books.records = append(r.books.records, records...) }
+func (r *rig) write(records ...*ledger.Record) {
+	r.books.mu.Lock()
+	defer r.books.mu.Unlock()
+	r.books.records = append(r.books.records, records...)
+}
+
+func (r *rig) now() string { return *r.epoch.Load() }
+
+func (r *rig) begins(epoch string) { r.epoch.Store(&epoch) }
 
 // round compares all budgets and returns what was found, in short.
 func (r *rig) round() string {
@@ -209,7 +227,7 @@ func TestTwoReplicasDebitTheSameOnce(t *testing.T) {
 		r.write(rec, &lost)
 		other := reconcile.New(reconcile.Params{
 			Store: r.store, Ledger: &r.books, Behind: func() bool { return false },
-			Epoch: func(context.Context, string) (string, error) { return r.epoch, nil },
+			Epoch: func(context.Context, string) (string, error) { return r.now(), nil },
 		})
 		all := []reconcile.Owned{{Organization: "acme", Budget: life}}
 		for range 3 {
@@ -244,7 +262,7 @@ func TestARoundInWhichTheCountersAreRebuiltSaysNothing(t *testing.T) {
 		r := newRig(t)
 		r.exchange(life, 7, time.Now())
 		for i := range 4 {
-			time.AfterFunc(time.Second, func() { r.epoch = fmt.Sprint(i) })
+			time.AfterFunc(time.Second, func() { r.begins(fmt.Sprint(i)) })
 			if got := r.round(); got != "" {
 				t.Errorf("found %s", got)
 			}
