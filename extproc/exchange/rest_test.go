@@ -12,6 +12,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/memory"
+	"github.com/signalbox-ai/signalbox/internal/testkit/heap"
 )
 
 // streams is a core with one route to two targets, and a limit.
@@ -125,24 +126,17 @@ func TestWhatWasAskedForDoesNotRest(t *testing.T) {
 func TestAnOpenStreamTakesLittleMemory(t *testing.T) {
 	r, _, _ := streams(t)
 	const n = 5000
-	live := func() int64 {
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
-	before := live()
+	before := heap.Bytes()
 	for i := range n {
 		r.open("6f9619ff-8b86-d011-b42d-00cf4fc9" + strconv.Itoa(1000+i))
 		r.log.Reset()
 		r.out = nil
 	}
-	awake := (live() - before) / n
+	awake := (heap.Bytes() - before) / n
 	if rested := r.core.RestAll(); rested != n {
 		t.Fatalf("%d rest", rested)
 	}
-	resting := (live() - before) / n
+	resting := (heap.Bytes() - before) / n
 	t.Logf("%d bytes each, %d at rest", awake, resting)
 	if resting > 750 {
 		t.Errorf("an exchange at rest takes %d bytes", resting)

@@ -100,8 +100,7 @@ func faulty(log *trouble.Log, t *budgets.Table, now time.Time) (out []*Alert) {
 	}
 	for l := range t.All() {
 		if _, about := limits[l.Budget.ID]; about {
-			one := l
-			limits[l.Budget.ID] = &one
+			limits[l.Budget.ID] = &l
 		}
 	}
 	merged := map[string]*trouble.Seen{}

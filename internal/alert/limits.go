@@ -41,8 +41,7 @@ func (w *Watcher) limits(ctx context.Context, t *budgets.Table, now time.Time) (
 		if listed.Budget.Limit <= 0 {
 			continue
 		}
-		l := &limit{Listed: &budgets.Listed{}}
-		*l.Listed = listed
+		l := &limit{Listed: &listed}
 		out = append(out, l)
 		g := group{l.Organization, l.Budget.Window.Length > 0 && l.Budget.Window.Length <= time.Hour}
 		groups[g] = append(groups[g], l)

@@ -5,16 +5,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-)
 
-// live returns what the process lives on: bytes and objects.
-func live() (bytes, objects int64) {
-	runtime.GC()
-	runtime.GC() // pools keep what they have through one
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc), int64(m.HeapObjects)
-}
+	"github.com/signalbox-ai/signalbox/internal/testkit/heap"
+)
 
 // What a process keeps of a route is small, and in few pieces, which a collection of garbage has to look at one by one.
 func TestARouteTakesLittleMemory(t *testing.T) {
@@ -46,10 +39,10 @@ func TestARouteTakesLittleMemory(t *testing.T) {
 				return r
 			}
 			one := made(1)
-			bytes, objects := live()
+			bytes, objects := heap.Live()
 			many := made(routes)
 			check := func(when string) {
-				b, o := live()
+				b, o := heap.Live()
 				b, o = (b-bytes)/routes, (o-objects)/routes
 				t.Logf("%s: %d bytes and %d objects a route", when, b, o)
 				if b > c.bytes || o > c.objects {

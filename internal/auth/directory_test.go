@@ -18,6 +18,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/secret"
+	"github.com/signalbox-ai/signalbox/internal/testkit/heap"
 )
 
 // secretOf is the text of a key's secret.
@@ -39,22 +40,14 @@ func organization(d *Directory, keys int) iter.Seq2[Issued, error] {
 	}
 }
 
-func live() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
-
 func TestAKeyTakesLittleMemory(t *testing.T) {
 	const keys, most = 100_000, 130 // bytes; as an Issued with its Key and texts, in a map, it would be over 600
-	before := live()
+	before := heap.Bytes()
 	d := NewDirectory(secret.New("pepper"))
 	if err := d.Load(organization(d, keys)); err != nil {
 		t.Fatal(err)
 	}
-	each := float64(live()-before) / keys
+	each := float64(heap.Bytes()-before) / keys
 	t.Logf("%.0f bytes for each key", each)
 	if each > most {
 		t.Errorf("a key takes %.0f bytes, and at most %d are meant", each, most)
@@ -64,7 +57,7 @@ func TestAKeyTakesLittleMemory(t *testing.T) {
 			t.Fatalf("key %d is not found", n)
 		}
 	}
-	all := float64(live()-before) / keys
+	all := float64(heap.Bytes()-before) / keys
 	t.Logf("%.0f bytes for each key when all were used", all)
 	if all > most+256*inUse*420/float64(keys) {
 		t.Errorf("when all keys were used, each takes %.0f bytes", all)

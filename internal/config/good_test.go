@@ -26,6 +26,14 @@ import (
 
 // TestGood compares what every file in testdata/good means with the golden text beside it.
 func TestGood(t *testing.T) {
+	good(t, func(t *testing.T, f string, c *config.Config) {
+		golden(t, strings.TrimSuffix(f, ".yaml")+".txt", describe(c))
+	})
+}
+
+// good does something with every file in testdata/good.
+func good(t *testing.T, do func(t *testing.T, file string, c *config.Config)) {
+	t.Helper()
 	files, err := filepath.Glob("testdata/good/*.yaml")
 	if err != nil || len(files) < 5 {
 		t.Fatalf("%d files, %v", len(files), err)
@@ -36,7 +44,7 @@ func TestGood(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, strings.TrimSuffix(f, ".yaml")+".txt", describe(c))
+			do(t, f, c)
 		})
 	}
 }

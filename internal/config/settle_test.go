@@ -16,29 +16,19 @@ import (
 
 // What is found out when a configuration serves has the same place, and the same excerpt, as while it was read.
 func TestLateErrorsAreWhereEarlyOnesWere(t *testing.T) {
-	files, err := filepath.Glob("testdata/good/*.yaml")
-	if err != nil || len(files) < 5 {
-		t.Fatalf("%d files, %v", len(files), err)
-	}
-	for _, f := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(f), ".yaml"), func(t *testing.T) {
-			c, err := config.Load(f, kinds())
-			if err != nil {
-				t.Fatal(err)
+	good(t, func(t *testing.T, _ string, c *config.Config) {
+		paths := append(c.Paths(), "routes[0].nothing", "providers[99].key", "providers[0].params.nothing", "no.such", "")
+		early := map[string]string{}
+		for _, p := range paths {
+			early[p] = c.Fault(p, "late").Report()
+		}
+		c.Settle(c.Table())
+		for _, p := range paths {
+			if diff := cmp.Diff(c.Fault(p, "late").Report(), early[p]); diff != "" {
+				t.Errorf("%s: (-late +early):\n%s", p, diff)
 			}
-			paths := append(c.Paths(), "routes[0].nothing", "providers[99].key", "providers[0].params.nothing", "no.such", "")
-			early := map[string]string{}
-			for _, p := range paths {
-				early[p] = c.Fault(p, "late").Report()
-			}
-			c.Settle(c.Table())
-			for _, p := range paths {
-				if diff := cmp.Diff(c.Fault(p, "late").Report(), early[p]); diff != "" {
-					t.Errorf("%s: (-late +early):\n%s", p, diff)
-				}
-			}
-		})
-	}
+		}
+	})
 }
 
 // Whoever asks a configuration that has settled is told the same as before, but for routes as they are written.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/testkit/heap"
 )
 
 // crowd makes limits as a store of a large company has them: most of a key, the others of teams, projects and end users, some of
@@ -40,26 +41,17 @@ func crowd(n int) (all []Owned) {
 	return all
 }
 
-// lives returns the bytes and objects on the heap.
-func lives() (size, objects uint64) {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc, m.HeapObjects
-}
-
 func TestABudgetTakesLittleMemory(t *testing.T) {
 	const n, most, mostUsed = 20_000, 100, 400 // bytes; as a rule with its budget, texts and lists, in two maps, it would be some 600
 	all := crowd(n)
-	size, objects := lives()
+	size, objects := heap.Live()
 	tb := table(t, all)
 	sizeOf := func() float64 {
-		now, _ := lives()
+		now, _ := heap.Live()
 		return (float64(now) - float64(size)) / n
 	}
 	each := sizeOf()
-	_, more := lives()
+	_, more := heap.Live()
 	t.Logf("%.0f bytes for each budget, and %d objects in all", each, int64(more-objects))
 	if each > most {
 		t.Errorf("a budget takes %.0f bytes, and at most %d are meant", each, most)

@@ -13,6 +13,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/quotatest"
 	"github.com/signalbox-ai/signalbox/internal/quota/window"
+	"github.com/signalbox-ai/signalbox/internal/testkit/heap"
 )
 
 // subject makes a store with a clock of its own.
@@ -146,14 +147,7 @@ func TestWhatEndedTakesLittleMemory(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	s := New(Params{Now: func() time.Time { return now }})
 	b := &quota.Budget{ID: "b", Unit: quota.Requests, Limit: quota.Max, Window: window.Window{Kind: window.Life}}
-	live := func() int64 {
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
-	before := live()
+	before := heap.Bytes()
 	const n = 50_000
 	for i := range n {
 		id := "0123456789abcdefghi" + strconv.Itoa(10_000+i)
@@ -165,7 +159,7 @@ func TestWhatEndedTakesLittleMemory(t *testing.T) {
 			t.Fatal(out, err)
 		}
 	}
-	each := (live() - before) / n
+	each := (heap.Bytes() - before) / n
 	if t.Logf("%d bytes each", each); each > 140 {
 		t.Errorf("what ended takes %d bytes", each)
 	}
@@ -173,7 +167,7 @@ func TestWhatEndedTakesLittleMemory(t *testing.T) {
 	if _, err := s.Reap(t.Context(), "acme", 10); err != nil {
 		t.Fatal(err)
 	}
-	if left := live() - before; left > 1<<20 {
+	if left := heap.Bytes() - before; left > 1<<20 {
 		t.Errorf("%d bytes are left when all is forgotten", left)
 	}
 	runtime.KeepAlive(s)
