@@ -52,7 +52,7 @@ func TestABudgetTakesLittleMemory(t *testing.T) {
 	}
 	each := sizeOf()
 	_, more := heap.Live()
-	t.Logf("%.0f bytes for each budget, and %d objects in all", each, int64(more-objects))
+	t.Logf("%.0f bytes for each budget, and %d objects in all", each, more-objects)
 	if each > most {
 		t.Errorf("a budget takes %.0f bytes, and at most %d are meant", each, most)
 	}
