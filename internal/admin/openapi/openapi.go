@@ -3,9 +3,11 @@
 package openapi
 
 import (
+	"cmp"
 	"slices"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
@@ -18,10 +20,8 @@ type object = map[string]any
 // Document returns the document of the API (OpenAPI 3.1). once is the most bytes of an idempotency key.
 func Document(once int) []byte {
 	d := document{schemas: object{}, once: once}
-	file := v1.File_signalbox_admin_v1_admin_proto
 	paths, tags := object{}, []any{}
-	for i := range file.Services().Len() {
-		s := file.Services().Get(i)
+	for _, s := range services() {
 		tags = append(tags, object{"name": string(s.Name())})
 		for j := range s.Methods().Len() {
 			m := s.Methods().Get(j)
@@ -44,6 +44,18 @@ func Document(once int) []byte {
 		panic("openapi: " + err.Error()) // it is made of texts alone
 	}
 	return b
+}
+
+// services are those of the API's package, by name: each has a file of its own.
+func services() (all []protoreflect.ServiceDescriptor) {
+	protoregistry.GlobalFiles.RangeFilesByPackage(v1.File_signalbox_admin_v1_admin_proto.Package(), func(f protoreflect.FileDescriptor) bool {
+		for i := range f.Services().Len() {
+			all = append(all, f.Services().Get(i))
+		}
+		return true
+	})
+	slices.SortFunc(all, func(a, b protoreflect.ServiceDescriptor) int { return cmp.Compare(a.Name(), b.Name()) })
+	return all
 }
 
 type document struct {
