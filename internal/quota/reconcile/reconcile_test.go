@@ -77,7 +77,7 @@ func newRig(t *testing.T) *rig {
 	r.begins("one")
 	r.Reconciler = reconcile.New(reconcile.Params{
 		Store: r.store, Ledger: &r.books, Behind: func() bool { return r.behind },
-		Epoch: func(context.Context, string) (string, error) { return r.now(), nil },
+		Epoch: func(context.Context, string) (string, error) { return r.current(), nil },
 	})
 	return r
 }
@@ -104,7 +104,8 @@ func (r *rig) write(records ...*ledger.Record) {
 	r.books.records = append(r.books.records, records...)
 }
 
-func (r *rig) now() string { return *r.epoch.Load() }
+// current is the epoch of the counters; begins has another begin.
+func (r *rig) current() string { return *r.epoch.Load() }
 
 func (r *rig) begins(epoch string) { r.epoch.Store(&epoch) }
 
@@ -227,7 +228,7 @@ func TestTwoReplicasDebitTheSameOnce(t *testing.T) {
 		r.write(rec, &lost)
 		other := reconcile.New(reconcile.Params{
 			Store: r.store, Ledger: &r.books, Behind: func() bool { return false },
-			Epoch: func(context.Context, string) (string, error) { return r.now(), nil },
+			Epoch: func(context.Context, string) (string, error) { return r.current(), nil },
 		})
 		all := []reconcile.Owned{{Organization: "acme", Budget: life}}
 		for range 3 {
