@@ -2,14 +2,25 @@ package memory
 
 import "container/heap"
 
-// queue gives things in the order in which they are due. Times mostly come in that order already, and then
-// adding and taking cost the same whatever its length; the others go through a heap.
+// queue gives things in the order in which they are due. Times mostly come in that order already, and then adding and taking
+// cost the same whatever its length: those that are there are never moved, as that would hold up whoever asks meanwhile. The others go
+// through a heap.
 type queue[T any] struct {
-	ring []entry[T] // a circle: from at, n of them, ascending
-	at   int
-	n    int
-	rest entries[T]
+	head, last *block[T] // ascending; nil: there was none yet
+	at         int       // the first, in head
+	n          int       // of them in all blocks
+	spare      *block[T] // one that is empty, and as long as a new one; nil: there is none
+	rest       entries[T]
 }
+
+// block is a part of a queue. It is as long as the queue was, within bounds, so that a short queue is small.
+type block[T any] struct {
+	all  []entry[T]
+	next *block[T]
+}
+
+// Bounds of a block, in entries.
+const shortest, longest = 16, 512
 
 // entry is a thing that is due at a time, in Unix milliseconds.
 type entry[T any] struct {
@@ -20,31 +31,44 @@ type entry[T any] struct {
 // add enters a thing at its time.
 func (q *queue[T]) add(due int64, thing T) {
 	e := entry[T]{due, thing}
-	if q.n > 0 && q.ring[(q.at+q.n-1)%len(q.ring)].due > due {
+	if q.n > 0 && q.last.all[len(q.last.all)-1].due > due {
 		heap.Push(&q.rest, e)
 		return
 	}
-	if q.n == len(q.ring) {
-		more := make([]entry[T], max(64, 2*len(q.ring)))
-		for i := range q.n {
-			more[i] = q.ring[(q.at+i)%len(q.ring)]
-		}
-		q.ring, q.at = more, 0
+	if q.last == nil || len(q.last.all) == cap(q.last.all) {
+		q.lengthen()
 	}
-	q.ring[(q.at+q.n)%len(q.ring)] = e
+	q.last.all = append(q.last.all, e)
 	q.n++
 }
 
-// fromRing reports whether the first is in the ring.
-func (q *queue[T]) fromRing() bool {
-	return q.n > 0 && (len(q.rest) == 0 || q.ring[q.at].due <= q.rest[0].due)
+// length is how long a new block is.
+func (q *queue[T]) length() int { return min(max(q.n, shortest), longest) }
+
+// lengthen adds a block.
+func (q *queue[T]) lengthen() {
+	b := q.spare
+	if q.spare = nil; b == nil {
+		b = &block[T]{all: make([]entry[T], 0, q.length())}
+	}
+	if q.last == nil {
+		q.head = b
+	} else {
+		q.last.next = b
+	}
+	q.last = b
+}
+
+// ordered reports whether the first is in the blocks.
+func (q *queue[T]) ordered() bool {
+	return q.n > 0 && (len(q.rest) == 0 || q.head.all[q.at].due <= q.rest[0].due)
 }
 
 // peek returns the first; nil: there is none.
 func (q *queue[T]) peek() *entry[T] {
 	switch {
-	case q.fromRing():
-		return &q.ring[q.at]
+	case q.ordered():
+		return &q.head.all[q.at]
 	case len(q.rest) > 0:
 		return &q.rest[0]
 	}
@@ -62,14 +86,21 @@ func (q *queue[T]) first() (due int64, ok bool) {
 
 // take takes the first, of which there must be one.
 func (q *queue[T]) take() T {
-	if !q.fromRing() {
+	if !q.ordered() {
 		return heap.Pop(&q.rest).(entry[T]).thing
 	}
-	e := q.ring[q.at]
-	q.ring[q.at] = entry[T]{}
-	q.at, q.n = (q.at+1)%len(q.ring), q.n-1
-	if q.n == 0 && len(q.ring) > many { // what a rush needed is not kept for ever
-		q.ring, q.at = nil, 0
+	e := q.head.all[q.at]
+	q.head.all[q.at] = entry[T]{}
+	q.at, q.n = q.at+1, q.n-1
+	switch {
+	case q.n == 0: // of what a rush needed only this block is left
+		q.head.all, q.at, q.spare = q.head.all[:0], 0, nil
+	case q.at == len(q.head.all):
+		b := q.head
+		if q.head, q.at = b.next, 0; cap(b.all) >= q.length() {
+			b.all, b.next = b.all[:0], nil
+			q.spare = b
+		}
 	}
 	return e.thing
 }
