@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -26,20 +27,16 @@ const settle = 100 * time.Millisecond
 // Watch calls onChange after the content of path or of one of the extra files (authorities, certificates,
 // file: references) has changed, until the context ends; then it returns nil. Calls do not overlap. It
 // watches folders, so that a file that is replaced by a rename, or that is a link which is set anew as in a
-// Kubernetes volume, is seen too. extra is asked again after each change; nil: there are none.
+// Kubernetes volume, is seen too. What is only written to beside the files, such as a database, is no reason to look. extra is asked
+// again after each change; nil: there are none.
 func Watch(ctx context.Context, path string, onChange func(), extra func() []string) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watching %s: %w", path, err)
 	}
 	defer w.Close()
-	current := func() []string {
-		if extra == nil {
-			return []string{path}
-		}
-		return append([]string{path}, extra()...)
-	}
-	files := current()
+	watched := watched{path: path, extra: extra}
+	files := watched.files()
 	for folder := range folders(files) {
 		if err := w.Add(folder); err != nil {
 			return fmt.Errorf("watching %s: %w", folder, err)
@@ -51,12 +48,12 @@ func Watch(ctx context.Context, path string, onChange func(), extra func() []str
 	go func() {
 		defer close(done)
 		debounce(ctx, events, settle, func() {
-			files := current()
+			files := watched.files()
 			again(w, files)
 			if now := contents(files); !maps.Equal(now, seen) {
 				seen = now
 				onChange()
-				again(w, current())
+				again(w, watched.files())
 			}
 		})
 	}()
@@ -65,9 +62,12 @@ func Watch(ctx context.Context, path string, onChange func(), extra func() []str
 		select {
 		case <-ctx.Done():
 			return nil
-		case _, ok := <-w.Events:
+		case e, ok := <-w.Events:
 			if !ok {
 				return nil
+			}
+			if !watched.concerns(e) {
+				continue
 			}
 		case _, ok := <-w.Errors: // an overflow: something has changed
 			if !ok {
@@ -80,6 +80,35 @@ func Watch(ctx context.Context, path string, onChange func(), extra func() []str
 			return nil
 		}
 	}
+}
+
+// watched are the files whose content counts.
+type watched struct {
+	path  string
+	extra func() []string
+	names atomic.Pointer[map[string]bool] // of the files, and of what links lead to in the end
+}
+
+// files asks which they are.
+func (w *watched) files() []string {
+	files := []string{w.path}
+	if w.extra != nil {
+		files = append(files, w.extra()...)
+	}
+	names := map[string]bool{}
+	for _, f := range files {
+		names[filepath.Base(f)] = true
+		if target, err := filepath.EvalSymlinks(f); err == nil {
+			names[filepath.Base(target)] = true
+		}
+	}
+	w.names.Store(&names)
+	return files
+}
+
+// concerns reports whether something may have come of an event. It goes by names, as a folder can have more than one.
+func (w *watched) concerns(e fsnotify.Event) bool {
+	return e.Op&^(fsnotify.Write|fsnotify.Chmod) != 0 || (*w.names.Load())[filepath.Base(e.Name)]
 }
 
 // again watches the folders of files. One may have been made anew; adding one twice does nothing.

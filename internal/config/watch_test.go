@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,10 +39,15 @@ func TestABurstOfEventsIsOneCall(t *testing.T) {
 // watching starts Watch and returns what it reports, with a function that waits for one call.
 func watching(t *testing.T, path string, extra ...string) (wait func(what string)) {
 	t.Helper()
+	return watchingWith(t, path, func() []string { return extra })
+}
+
+func watchingWith(t *testing.T, path string, extra func() []string) (wait func(what string)) {
+	t.Helper()
 	calls := make(chan struct{}, 100)
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { done <- Watch(ctx, path, func() { calls <- struct{}{} }, func() []string { return extra }) }()
+	go func() { done <- Watch(ctx, path, func() { calls <- struct{}{} }, extra) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -98,6 +105,29 @@ func TestWatchSeesWritesRenamesAndExtraFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait("a removal")
+}
+
+// TestWatchPassesOverWritesBeside has a database in the folder. Whether it is written to is nobody's business here: each look reads all
+// files.
+func TestWatchPassesOverWritesBeside(t *testing.T) {
+	dir := t.TempDir()
+	path, beside := filepath.Join(dir, "signalbox.yaml"), filepath.Join(dir, "ledger.db-wal")
+	write(t, path, "one")
+	write(t, beside, "")
+	var looks atomic.Int64
+	wait := watchingWith(t, path, func() []string { looks.Add(1); return nil })
+	time.Sleep(2 * settle)
+	before := looks.Load()
+	for i := range 3 {
+		write(t, beside, strconv.Itoa(i))
+		time.Sleep(2 * settle)
+	}
+	write(t, path, "two")
+	wait("a write")
+	time.Sleep(2 * settle)
+	if got := looks.Load() - before; got > 2 { // one before it says that there is a change, one behind
+		t.Errorf("it looked %d times for one change", got)
+	}
 }
 
 func TestWatchSeesAKubernetesVolumeChange(t *testing.T) {
