@@ -34,6 +34,7 @@ var columns = []column{
 	{"stream, CPU ms", cellStream, "%.2f", func(s sample) float64 { return s.cpu() / 1e3 }},
 	{"in step, CPU ms", cellStep, "%.2f", func(s sample) float64 { return s.cpu() / 1e3 }},
 	{"stream, first byte µs", cellStream, "%.0f", func(s sample) float64 { return s.First }},
+	{"in step, first byte µs", cellStep, "%.0f", func(s sample) float64 { return s.First }},
 	{"RSS MB", cellStream, "%.0f", sample.memory},
 }
 
