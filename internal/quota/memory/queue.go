@@ -9,7 +9,6 @@ type queue[T any] struct {
 	head, last *block[T] // ascending; nil: there was none yet
 	at         int       // the first, in head
 	n          int       // of them in all blocks
-	spare      *block[T] // one that is empty, and as long as a new one; nil: there is none
 	rest       entries[T]
 }
 
@@ -42,15 +41,9 @@ func (q *queue[T]) add(due int64, thing T) {
 	q.n++
 }
 
-// length is how long a new block is.
-func (q *queue[T]) length() int { return min(max(q.n, shortest), longest) }
-
 // lengthen adds a block.
 func (q *queue[T]) lengthen() {
-	b := q.spare
-	if q.spare = nil; b == nil {
-		b = &block[T]{all: make([]entry[T], 0, q.length())}
-	}
+	b := &block[T]{all: make([]entry[T], 0, min(max(q.n, shortest), longest))}
 	if q.last == nil {
 		q.head = b
 	} else {
@@ -94,13 +87,9 @@ func (q *queue[T]) take() T {
 	q.at, q.n = q.at+1, q.n-1
 	switch {
 	case q.n == 0: // of what a rush needed only this block is left
-		q.head.all, q.at, q.spare = q.head.all[:0], 0, nil
+		q.head.all, q.at = q.head.all[:0], 0
 	case q.at == len(q.head.all):
-		b := q.head
-		if q.head, q.at = b.next, 0; cap(b.all) >= q.length() {
-			b.all, b.next = b.all[:0], nil
-			q.spare = b
-		}
+		q.head, q.at = q.head.next, 0
 	}
 	return e.thing
 }
