@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 func TestABurstOfEventsIsOneCall(t *testing.T) {
@@ -116,8 +118,11 @@ func TestWatchPassesOverWritesBeside(t *testing.T) {
 	write(t, beside, "")
 	var looks atomic.Int64
 	wait := watchingWith(t, path, func() []string { looks.Add(1); return nil })
-	time.Sleep(2 * settle)
-	before := looks.Load()
+	before := int64(-1)
+	for before != looks.Load() { // until nothing of the beginning is left
+		before = looks.Load()
+		time.Sleep(3 * settle)
+	}
 	for i := range 3 {
 		write(t, beside, strconv.Itoa(i))
 		time.Sleep(2 * settle)
@@ -127,6 +132,38 @@ func TestWatchPassesOverWritesBeside(t *testing.T) {
 	time.Sleep(2 * settle)
 	if got := looks.Load() - before; got > 2 { // one before it says that there is a change, one behind
 		t.Errorf("it looked %d times for one change", got)
+	}
+}
+
+func TestWhichEventsConcernTheFiles(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	target, link := filepath.Join(other, "target.pem"), filepath.Join(dir, "link.pem")
+	write(t, target, "one")
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	w := watched{path: "signalbox.yaml", extra: func() []string { return []string{link, filepath.Join(dir, "not-there.pem")} }}
+	w.files()
+	for _, c := range []struct {
+		name string
+		op   fsnotify.Op
+		want bool
+	}{
+		{"./signalbox.yaml", fsnotify.Write, true},
+		{filepath.Join(dir, "signalbox.yaml"), fsnotify.Chmod, true}, // the folder's other name
+		{link, fsnotify.Write, true},
+		{target, fsnotify.Write, true},
+		{filepath.Join(dir, "not-there.pem"), fsnotify.Write, true},
+		{filepath.Join(dir, "ledger.db-wal"), fsnotify.Write, false},
+		{filepath.Join(dir, "ledger.db-wal"), fsnotify.Write | fsnotify.Chmod, false},
+		{filepath.Join(dir, "..data"), fsnotify.Create, true}, // a link that a Kubernetes volume sets anew
+		{filepath.Join(dir, "new@1.yaml"), fsnotify.Create | fsnotify.Write, true},
+		{filepath.Join(dir, "old@1.yaml"), fsnotify.Remove, true},
+		{filepath.Join(dir, "old@1.yaml"), fsnotify.Rename, true},
+	} {
+		if got := w.concerns(fsnotify.Event{Name: c.name, Op: c.op}); got != c.want {
+			t.Errorf("%s of %s: got %v", c.op, c.name, got)
+		}
 	}
 }
 
