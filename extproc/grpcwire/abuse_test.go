@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,8 +26,10 @@ type peer struct {
 	testing.TB
 	net.Conn
 	*http2.Framer
-	block bytes.Buffer
-	enc   *hpack.Encoder
+	block  bytes.Buffer
+	enc    *hpack.Encoder
+	server *grpcwire.Server
+	writes sync.Mutex // of what is written while it reads
 }
 
 // once listens for one connection in memory.
@@ -59,9 +62,15 @@ func (*once) Addr() net.Addr { return &net.UnixAddr{Name: "once", Net: "unix"} }
 func meet(t testing.TB, o grpcwire.Options) (net.Conn, *grpcwire.Server) {
 	t.Helper()
 	var closed atomic.Int64
-	s := grpcwire.New(map[string]grpcwire.Open{method: func(s *grpcwire.Stream, h grpcwire.Head) grpcwire.Handler {
+	return meetHandler(t, o, func(s *grpcwire.Stream, h grpcwire.Head) grpcwire.Handler {
 		return &script{s, h.Get("x-stage"), &closed}
-	}}, o)
+	})
+}
+
+// meetHandler does so with a handler.
+func meetHandler(t testing.TB, o grpcwire.Options, open grpcwire.Open) (net.Conn, *grpcwire.Server) {
+	t.Helper()
+	s := grpcwire.New(map[string]grpcwire.Open{method: open}, o)
 	l := &once{come: make(chan net.Conn, 1), done: make(chan struct{})}
 	ours, theirs := net.Pipe()
 	l.come <- theirs
@@ -82,9 +91,20 @@ func meet(t testing.TB, o grpcwire.Options) (net.Conn, *grpcwire.Server) {
 
 func newPeer(t testing.TB, o grpcwire.Options) *peer {
 	t.Helper()
-	c, _ := meet(t, o)
+	c, s := meet(t, o)
+	return peerOn(t, c, s)
+}
+
+func newPeerOf(t testing.TB, open grpcwire.Open) *peer {
+	t.Helper()
+	c, s := meetHandler(t, grpcwire.Options{}, open)
+	return peerOn(t, c, s)
+}
+
+func peerOn(t testing.TB, c net.Conn, s *grpcwire.Server) *peer {
+	t.Helper()
 	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
-	p := &peer{TB: t, Conn: c, Framer: http2.NewFramer(c, c)}
+	p := &peer{TB: t, Conn: c, Framer: http2.NewFramer(c, c), server: s}
 	p.enc = hpack.NewEncoder(&p.block)
 	p.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	p.AllowIllegalWrites = true

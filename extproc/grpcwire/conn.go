@@ -45,8 +45,9 @@ type reading struct {
 // sending is what goes out, under the connection's lock.
 type sending struct {
 	out, spare []byte
-	spill      []byte // a message that has to be cut
-	writing    bool   // somebody writes what out was
+	spill      []byte    // a message that has to be cut
+	writing    bool      // somebody writes what out was
+	taking     sync.Cond // of out's being taken to be written
 	broken     bool
 	window     int // of the connection
 	initial    int // window of new streams
@@ -62,6 +63,7 @@ const bufferSize = 64 << 10
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc, io: newSocket(nc), streams: map[uint32]*Stream{}}
 	c.ctx, c.end = context.WithCancel(context.Background())
+	c.taking.L = &c.mu
 	c.buf = make([]byte, bufferSize)
 	c.hpack = hpack.NewDecoder(4096, c.block.field(s.opts.MaxHeader))
 	c.hpack.SetMaxStringLength(s.opts.MaxHeader)
@@ -144,11 +146,11 @@ func (c *conn) drop(s *Stream) {
 // forget counts a handler that is closed. It is called under the lock.
 func (c *conn) forget(*Stream) { c.live-- }
 
-// open returns how many streams are not over.
-func (c *conn) open() int {
+// idle reports whether no stream is open, and all that was sent for those that were is written.
+func (c *conn) idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return max(c.live, len(c.streams))
+	return c.live == 0 && len(c.streams) == 0 && (c.broken || !c.writing && len(c.out) == 0)
 }
 
 // reset ends a stream for an error of the peer's.
@@ -173,7 +175,7 @@ func (c *conn) goAway() {
 	c.srv.work.Go(c.flush) // the connection itself may be waiting for its own already
 }
 
-// abort closes the connection once what is there to be sent is, if that can be at once.
+// abort closes the connection.
 func (c *conn) abort() { _ = c.nc.Close() }
 
 // check is called by the watch.
@@ -319,8 +321,9 @@ func (c *conn) release(s *Stream) {
 		return
 	}
 	defer func() {
-		if !s.busy && (len(s.in) > 0 || s.ended && !s.atEnd) && len(s.pending) <= mostPending {
-			c.due = append(c.due, s)
+		waits := s.raw == nil && !s.busy && (len(s.in) > 0 || s.ended && !s.atEnd)
+		if waits && !s.isDue && len(s.pending) <= mostPending {
+			c.due, s.isDue = append(c.due, s), true
 		}
 	}()
 	s.pending = s.pending[c.frames(s, s.pending):]
@@ -374,16 +377,24 @@ func (c *conn) fields(id uint32, block []byte, flags http2.Flags) {
 	}
 }
 
+// mostOut is how much may be there to be sent before the connection is no longer read: a peer that takes nothing cannot have
+// more and more answers kept for it, such as those to pings.
+const mostOut = 1 << 20
+
 // flush writes what there is to be sent. Whoever finds that another is writing leaves it to them.
-func (c *conn) flush() {
+func (c *conn) flush() { c.push() }
+
+// push does what flush does, and reports whether so much is left to another that more should not be added.
+func (c *conn) push() (much bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.writing {
-		return
+		return len(c.out) > mostOut
 	}
 	for c.writing = true; len(c.out) > 0 && !c.broken; c.writes++ {
 		b := c.out
 		c.out = c.spare[:0]
+		c.taking.Broadcast()
 		c.mu.Unlock()
 		_, err := c.io.Write(b)
 		c.mu.Lock()
@@ -399,6 +410,17 @@ func (c *conn) flush() {
 		c.out = nil
 	}
 	c.writing = false
+	c.taking.Broadcast()
+	return false
+}
+
+// await waits until who writes has taken what there is to be sent.
+func (c *conn) await() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.writing && len(c.out) > mostOut {
+		c.taking.Wait()
+	}
 }
 
 func u32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }

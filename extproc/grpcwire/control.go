@@ -173,7 +173,7 @@ func (c *conn) catchUp() {
 	for _, s := range c.due {
 		c.mu.Lock()
 		rest := s.in
-		s.in = nil
+		s.in, s.isDue = nil, false
 		c.mu.Unlock()
 		c.advance(s, rest)
 	}

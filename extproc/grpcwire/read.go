@@ -16,8 +16,7 @@ func (c *conn) fill() error {
 		c.w = copy(c.buf, c.buf[c.r:c.w])
 		c.r = 0
 	}
-	c.flush()
-	c.share()
+	c.give()
 	n, err := c.io.Read(c.buf[c.w:])
 	c.w += n
 	c.reads.Add(1)
@@ -28,6 +27,14 @@ func (c *conn) fill() error {
 		return io.ErrNoProgress
 	}
 	return err
+}
+
+// give sends what there is to be sent, before more is read.
+func (c *conn) give() {
+	if c.push() {
+		c.await()
+	}
+	c.share()
 }
 
 // share lets other goroutines run now and then: a connection that always has something to be read does not wait,
@@ -180,8 +187,7 @@ func (c *conn) direct(s *Stream, left int) (int, error) {
 	}
 	s.grow(1)
 	n = min(n, cap(s.message)-len(s.message))
-	c.flush()
-	c.share()
+	c.give()
 	n, err := c.io.Read(s.message[len(s.message) : len(s.message)+n])
 	c.reads.Add(1)
 	if n == 0 {

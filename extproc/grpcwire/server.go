@@ -168,12 +168,12 @@ func (s *Server) Stop(ctx context.Context) {
 	s.work.Wait()
 }
 
-// idle reports whether no stream is open.
+// idle reports whether no stream is open, and nothing of those that were is still to be written.
 func (s *Server) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		if c.open() > 0 {
+		if !c.idle() {
 			return false
 		}
 	}

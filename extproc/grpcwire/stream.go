@@ -42,6 +42,7 @@ type shared struct {
 	in      []byte        // came while busy
 	ended   bool          // the peer sends no more
 	atEnd   bool          // and the handler knows
+	isDue   bool          // in the connection's list of those that can go on
 	gone    bool          // reset, or the connection is lost
 	done    bool          // finished by us
 	headed  bool          // the answer's head is out
