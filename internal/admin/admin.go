@@ -151,7 +151,7 @@ func write[Req proto.Message, T any, Res message[T]](ctx context.Context, s *Ser
 		return nil, err
 	}
 	var res Res
-	err = s.store.Change(ctx, store.Actor{Name: p.Name, From: p.From}, func(tx *store.Tx) error {
+	err = s.store.Change(ctx, store.Actor{Name: p.Name, From: p.From, Tenant: p.tenant()}, func(tx *store.Tx) error {
 		answer, again, err := tx.Once(id, append([]byte(info.Spec().Procedure+"\n"), asked...), func() ([]byte, error) {
 			if res, err = f(tx); err != nil {
 				return nil, err

@@ -87,8 +87,10 @@ func newRig(t *testing.T) *rig {
 		k.Role, _ = auth.ParseRole(role)
 		static, r.keys[role] = append(static, k), text
 	}
-	gate := auth.NewGate(static, auth.Options{Issuers: []auth.Issuer{{Name: "corp", Key: &auth.Key{ID: "jwt:corp", Name: "corp", Role: auth.RoleAdmin, Scope: auth.Scope{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Owner: auth.Owner{Organization: "acme", Team: "core"}}, Claims: auth.Claims{User: "sub"}}}})
-	tokens := admin.NewVerifier(ctx, []admin.TokenIssuer{{Name: "corp", Issuer: "https://corp.example", Audiences: []string{"signalbox"}, Keys: []crypto.PublicKey{r.sign.Public()}}})
+	gate := auth.NewGate(static, auth.Options{Issuers: []auth.Issuer{{Name: "corp", Key: &auth.Key{ID: "jwt:corp", Name: "corp", Role: auth.RoleAdmin, Scope: auth.Scope{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Owner: auth.Owner{Organization: "acme", Team: "core"}}, Claims: auth.Claims{User: "sub"}},
+		{Name: "shared", Key: &auth.Key{ID: "jwt:shared", Name: "shared"}, Claims: auth.Claims{Organization: "org", Team: "team", Role: "role"}}}})
+	tokens := admin.NewVerifier(ctx, []admin.TokenIssuer{{Name: "corp", Issuer: "https://corp.example", Audiences: []string{"signalbox"}, Keys: []crypto.PublicKey{r.sign.Public()}},
+		{Name: "shared", Issuer: "https://shared.example", Audiences: []string{"signalbox"}, Keys: []crypto.PublicKey{r.sign.Public()}}})
 	books, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "ledger.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -313,30 +315,33 @@ func TestNamesOfKeysAreEachOrganizationsOwn(t *testing.T) {
 	r.want(root, "KeyService/GetKey", `{"id":"app"}`, 200, `"globex"`, `"active"`)
 }
 
+// token signs claims as every issuer does.
+func (r *rig) token(claims string) string {
+	r.t.Helper()
+	head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+	sum := sha256.Sum256([]byte(head))
+	x, y, err := ecdsa.Sign(rand.Reader, r.sign, sum[:])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	sig := make([]byte, 64)
+	x.FillBytes(sig[:32])
+	y.FillBytes(sig[32:])
+	return head + "." + base64.RawURLEncoding.EncodeToString(sig)
+}
+
 func TestWhoIsLetIn(t *testing.T) {
 	r := newRig(t)
 	r.want("", "TeamService/ListTeams", `{}`, 401, "unauthenticated")
-	token := func(claims string) string {
-		head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
-		sum := sha256.Sum256([]byte(head))
-		x, y, err := ecdsa.Sign(rand.Reader, r.sign, sum[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		sig := make([]byte, 64)
-		x.FillBytes(sig[:32])
-		y.FillBytes(sig[32:])
-		return head + "." + base64.RawURLEncoding.EncodeToString(sig)
-	}
 	later := time.Now().Add(time.Hour).Unix()
-	r.want(token(fmt.Sprintf(`{"iss":"https://corp.example","aud":["signalbox"],"sub":"ann","exp":%d}`, later)), "KeyService/CreateKey", `{"name":"by-token","team":"core"}`, 200)
+	r.want(r.token(fmt.Sprintf(`{"iss":"https://corp.example","aud":["signalbox"],"sub":"ann","exp":%d}`, later)), "KeyService/CreateKey", `{"name":"by-token","team":"core"}`, 200)
 	r.want(root, "AuditService/ListChanges", `{"kind":"key"}`, 200, `"jwt:corp/ann"`)
 	for name, claims := range map[string]string{
 		"of another audience": fmt.Sprintf(`{"iss":"https://corp.example","aud":"other","sub":"ann","exp":%d}`, later),
 		"that has expired":    `{"iss":"https://corp.example","aud":"signalbox","sub":"ann","exp":1}`,
 		"of another issuer":   fmt.Sprintf(`{"iss":"https://else.example","aud":"signalbox","sub":"ann","exp":%d}`, later),
 	} {
-		if got, text := r.ask(token(claims), "TeamService/ListTeams", `{}`); got != 401 {
+		if got, text := r.ask(r.token(claims), "TeamService/ListTeams", `{}`); got != 401 {
 			t.Errorf("a token %s: %d %s", name, got, text)
 		}
 	}

@@ -24,7 +24,10 @@ import (
 // What is out of reach does not exist: nobody learns of other tenants.
 
 // place is where an object belongs.
-type place struct{ organization, team string }
+type place struct {
+	organization, team string
+	above              bool // it is not for those of a team to change, and without a team not to read
+}
 
 // reaches reports whether a principal may read what is at a place.
 func (p *Principal) reaches(at place) bool {
@@ -36,7 +39,7 @@ func (p *Principal) reaches(at place) bool {
 	case p.Role == auth.RoleOwner || p.Role == auth.RoleBilling:
 		return true
 	}
-	return p.Owner.Team == "" || at.team == "" || at.team == p.Owner.Team
+	return p.Owner.Team == "" || at.team == p.Owner.Team || at.team == "" && !at.above
 }
 
 // changes reports why a principal may not change an object of a kind at a place that it reaches.
@@ -48,7 +51,7 @@ func (p *Principal) changes(kind store.Kind, at place) error {
 	case auth.RoleBilling:
 		ok = ok || kind == store.KindBudget
 	case auth.RoleAdmin:
-		ok = ok || at.team != "" && (p.Owner.Team == "" || at.team == p.Owner.Team) && kind != store.KindOrganization && kind != store.KindTeam
+		ok = ok || at.team != "" && !at.above && (p.Owner.Team == "" || at.team == p.Owner.Team) && kind != store.KindOrganization && kind != store.KindTeam
 	}
 	if !ok {
 		return connect.NewError(connect.CodePermissionDenied, errors.New("your role may not change this"))
@@ -56,13 +59,17 @@ func (p *Principal) changes(kind store.Kind, at place) error {
 	return nil
 }
 
-// gives reports why a principal may not give a role to a key.
+// gives reports why a principal may not give a role to a key, or use a key that has one. The role billing is above that of an
+// admin, though it sends no requests: it reaches the whole organization.
 func (p *Principal) gives(role string) error {
 	r, ok := auth.ParseRole(role)
-	if p.Root || role == "" || !ok || r <= p.Role { // one that is unknown is refused by the store
+	if p.Root || role == "" || !ok { // one that is unknown is refused by the store
 		return nil
 	}
-	return connect.NewError(connect.CodePermissionDenied, errors.New("you may not give a role that is above your own"))
+	if r > p.Role || r == auth.RoleBilling && p.Role != auth.RoleOwner {
+		return connect.NewError(connect.CodePermissionDenied, errors.New("you may not give a role that is above your own"))
+	}
+	return nil
 }
 
 // missing is what is said of an object that is not there, or out of reach.
@@ -74,12 +81,12 @@ func missing(kind store.Kind, id string) error {
 // it asks for others.
 func (p *Principal) within(organization, team string) (place, bool) {
 	if p.Root {
-		return place{organization, team}, true
+		return place{organization: organization, team: team}, true
 	}
 	if organization != "" && organization != p.Owner.Organization {
 		return place{}, false
 	}
-	at := place{p.Owner.Organization, team}
+	at := place{organization: p.Owner.Organization, team: team}
 	if p.Role != auth.RoleOwner && p.Role != auth.RoleBilling && p.Owner.Team != "" {
 		if team != "" && team != p.Owner.Team {
 			return place{}, false
@@ -97,7 +104,7 @@ func (s *Server) place(ctx context.Context, kind store.Kind, id string) (place, 
 		return place{organization: id}, err
 	case store.KindTeam:
 		t, err := s.store.Team(ctx, id)
-		return place{t.Organization, t.Name}, err
+		return place{organization: t.Organization, team: t.Name}, err
 	case store.KindProject:
 		p, err := s.store.Project(ctx, id)
 		if err != nil {
@@ -106,7 +113,7 @@ func (s *Server) place(ctx context.Context, kind store.Kind, id string) (place, 
 		return s.place(ctx, store.KindTeam, p.Team)
 	case store.KindKey:
 		k, err := s.store.Key(ctx, id)
-		return place{k.Organization, k.Team}, err
+		return place{organization: k.Organization, team: k.Team, above: k.Team == ""}, err
 	case store.KindBudget:
 		b, err := s.store.Budget(ctx, id)
 		if err != nil {
@@ -119,7 +126,7 @@ func (s *Server) place(ctx context.Context, kind store.Kind, id string) (place, 
 	case stored.Kind:
 		organization, name, _ := strings.Cut(id, "/")
 		r, err := stored.Get(ctx, s.store, organization, name)
-		return place{r.Organization, r.Team}, err
+		return place{organization: r.Organization, team: r.Team}, err
 	}
 	return place{}, missing(kind, id)
 }
@@ -131,7 +138,8 @@ func (s *Server) budgetPlace(ctx context.Context, level, owner string) (place, e
 		return s.place(ctx, store.KindOrganization, owner)
 	case "team":
 		at, err := s.place(ctx, store.KindTeam, owner)
-		return place{at.organization, ""}, err
+		at.above = true
+		return at, err
 	case "project":
 		return s.place(ctx, store.KindProject, owner)
 	}

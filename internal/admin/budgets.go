@@ -116,7 +116,7 @@ func percents(in []int32) []int {
 type changes struct{ *Server }
 
 // ListChanges implements adminv1connect.AuditServiceHandler. The log is the administrator's; others read of what they
-// may change.
+// may change, and not of what had its name before.
 func (s changes) ListChanges(ctx context.Context, r *v1.ListChangesRequest) (*v1.ListChangesResponse, error) {
 	if _, err := page(r.Page); err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (s changes) ListChanges(ctx context.Context, r *v1.ListChangesRequest) (*v1
 			return nil, invalid(field, "not a time")
 		}
 	}
-	f := store.AuditFilter{Kind: store.Kind(r.Kind), Object: r.Object, Actor: r.Actor, Action: r.Action, From: timeOf(r.From), Until: timeOf(r.Until)}
+	f := store.AuditFilter{Kind: store.Kind(r.Kind), Object: r.Object, Now: !principalOf(ctx).Root, Actor: r.Actor, Action: r.Action, From: timeOf(r.From), Until: timeOf(r.Until)}
 	if t := r.Page.GetToken(); t != "" {
 		n, err := strconv.ParseInt(t, 10, 64)
 		if err != nil || n <= 0 {

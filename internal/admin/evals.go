@@ -63,7 +63,7 @@ func (s runs) reach(ctx context.Context, organization, name string, change bool)
 	if err != nil {
 		return r, err
 	}
-	where := place{r.Organization, r.Team}
+	where := place{organization: r.Organization, team: r.Team}
 	if !p.reaches(where) {
 		return stored.Run{}, noRun(name)
 	}
@@ -76,7 +76,7 @@ func (s runs) reach(ctx context.Context, organization, name string, change bool)
 // where says where a run is to be that is not there yet, or why it may not.
 func (s runs) where(ctx context.Context, r *v1.BeginEvalRunRequest) (place, error) {
 	p := principalOf(ctx)
-	to := place{home(ctx, r.Organization), cmp.Or(r.Team, p.Owner.Team)}
+	to := place{organization: home(ctx, r.Organization), team: cmp.Or(r.Team, p.Owner.Team)}
 	if !p.reaches(place{organization: to.organization}) {
 		return to, invalid("organization", "there is no such organization that you may write")
 	}
@@ -95,7 +95,7 @@ func (s runs) where(ctx context.Context, r *v1.BeginEvalRunRequest) (place, erro
 // BeginEvalRun implements adminv1connect.EvalServiceHandler.
 func (s runs) BeginEvalRun(ctx context.Context, r *v1.BeginEvalRunRequest) (*v1.EvalRun, error) {
 	was, err := s.reach(ctx, r.Organization, r.Name, true)
-	to := place{was.Organization, was.Team}
+	to := place{organization: was.Organization, team: was.Team}
 	if fault, ok := errors.AsType[*store.Fault](err); ok && fault.Reason == store.Missing {
 		to, err = s.where(ctx, r)
 	}

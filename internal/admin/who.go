@@ -61,6 +61,15 @@ type Principal struct {
 	Owner auth.Owner
 }
 
+// tenant is whom a principal acts for, and as what: tokens of an issuer that name no user have one name for all of them. It is ""
+// for the administrator.
+func (p *Principal) tenant() string {
+	if p.Root {
+		return ""
+	}
+	return strings.Join([]string{p.Owner.Organization, p.Owner.Team, p.Owner.Project, p.Role.String()}, "/")
+}
+
 type principalKey struct{}
 
 func withPrincipal(ctx context.Context, p *Principal) context.Context {

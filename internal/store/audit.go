@@ -17,6 +17,9 @@ type Entry struct {
 	Before, After string
 }
 
+// creation is the action of an entry from which on an object is there.
+const creation = "create"
+
 // log writes a change down. Its number is taken under the lock of one row, so that numbers become visible in their
 // order: who has read up to one misses none.
 func (t *Tx) log(action string, kind Kind, object string, before, after any) error {
@@ -45,6 +48,7 @@ func (t *Tx) Note(action string, kind Kind, object string, before, after any) er
 type AuditFilter struct {
 	Kind   Kind
 	Object string
+	Now    bool  // entries of the object that is there now, not of others of that name that were deleted
 	Before int64 // entries before this number; 0: from the last
 	Actor  string
 	Action string
@@ -66,6 +70,10 @@ func (s *Store) Audit(ctx context.Context, f AuditFilter, size int) (all []Entry
 		if c.value != "" {
 			clause, args = append(clause, c.column+" = ?"), append(args, c.value)
 		}
+	}
+	if f.Now {
+		clause = append(clause, "seq >= (SELECT coalesce(max(seq), 0) FROM audit WHERE kind = ? AND object = ? AND action = ?)")
+		args = append(args, string(f.Kind), f.Object, creation)
 	}
 	if !f.From.IsZero() {
 		clause, args = append(clause, "at >= ?"), append(args, micro(f.From))

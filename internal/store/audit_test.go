@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -47,6 +48,16 @@ func audit(t *testing.T, at func(store.Options) *rig) {
 	} {
 		if all, _, err := r.Audit(ctx, c.f, 0); err != nil || len(all) != c.want {
 			t.Errorf("%+v: %d entries, %v", c.f, len(all), err)
+		}
+	}
+	r.change(func(tx *store.Tx) error {
+		return errors.Join(tx.DeleteTeam("edge", 0), tx.CreateTeam(&store.Team{Name: "edge", Organization: "acme", Title: "again"}))
+	})
+	edge := store.AuditFilter{Kind: store.KindTeam, Object: "edge"}
+	for now, want := range map[bool]int{false: 3, true: 1} {
+		edge.Now = now
+		if all, _, err := r.Audit(ctx, edge, 0); err != nil || len(all) != want || !strings.Contains(all[0].After, "again") {
+			t.Errorf("of what is there now %v: %v, %v", now, all, err)
 		}
 	}
 }

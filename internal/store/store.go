@@ -119,6 +119,18 @@ func fault(r Reason, field, format string, args ...any) error {
 type Actor struct {
 	Name string // as admin-token, ann@acme.example, local:1000
 	From string // the address; "": the local socket
+
+	// Tenant is whom the actor acts for, where others may have the same name; it is not in the audit log. Idempotency keys of one
+	// tenant are not those of another.
+	Tenant string
+}
+
+// asker is whose an idempotency key is.
+func (a Actor) asker() string {
+	if a.Tenant == "" {
+		return a.Name
+	}
+	return a.Name + " of " + a.Tenant
 }
 
 // Tx is a change under way. It is used by one goroutine.
@@ -211,7 +223,7 @@ func (t *Tx) Once(id string, request []byte, f func() ([]byte, error)) (answer [
 	}
 	sum := sha256.Sum256(request)
 	var was []byte
-	err = t.tx.QueryRowContext(t.ctx, t.s.engine.bind("SELECT request, response FROM idempotency WHERE actor = ? AND id = ? AND at > ?"), t.actor.Name, id, micro(t.now.Add(-keptAnswers))).Scan(&was, &answer)
+	err = t.tx.QueryRowContext(t.ctx, t.s.engine.bind("SELECT request, response FROM idempotency WHERE actor = ? AND id = ? AND at > ?"), t.actor.asker(), id, micro(t.now.Add(-keptAnswers))).Scan(&was, &answer)
 	switch {
 	case err == nil && string(was) == string(sum[:]):
 		return answer, true, nil
@@ -223,10 +235,10 @@ func (t *Tx) Once(id string, request []byte, f func() ([]byte, error)) (answer [
 	if answer, err = f(); err != nil {
 		return nil, false, err
 	}
-	if _, err := t.exec("DELETE FROM idempotency WHERE at <= ? OR actor = ? AND id = ?", micro(t.now.Add(-keptAnswers)), t.actor.Name, id); err != nil {
+	if _, err := t.exec("DELETE FROM idempotency WHERE at <= ? OR actor = ? AND id = ?", micro(t.now.Add(-keptAnswers)), t.actor.asker(), id); err != nil {
 		return nil, false, err
 	}
-	_, err = t.exec("INSERT INTO idempotency (actor, id, request, response, at) VALUES (?, ?, ?, ?, ?)", t.actor.Name, id, sum[:], answer, micro(t.now))
+	_, err = t.exec("INSERT INTO idempotency (actor, id, request, response, at) VALUES (?, ?, ?, ?, ?)", t.actor.asker(), id, sum[:], answer, micro(t.now))
 	if err != nil && t.s.engine.judge(err) == duplicate { // the same request runs beside this one
 		return nil, false, fault(Stale, "idempotency-key", "the same request is being made at this moment")
 	}

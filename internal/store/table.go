@@ -127,7 +127,7 @@ func (t *table[T]) insert(tx *Tx, v *T) error {
 		}
 		return err
 	}
-	return tx.log("create", t.kind, t.id(v), nil, v)
+	return tx.log(creation, t.kind, t.id(v), nil, v)
 }
 
 // update changes an object. version is the one that the change was made for; 0: any.
