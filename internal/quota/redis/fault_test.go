@@ -404,9 +404,10 @@ func TestKeysOfShortWindowsExpire(t *testing.T) {
 	s, _ := live(t, Params{URL: "redis://" + r.Addr})
 	ready(t, s, "acme")
 	second := &quota.Budget{ID: "second", Unit: quota.Requests, Limit: 10, Window: window.Window{Kind: window.Sliding, Length: time.Second}}
-	if got := ask(s, "acme", "a", second, 1); got != "ok" {
+	if got := ask(s, "acme", "ended", second, 1); got != "ok" {
 		t.Fatal(got)
 	}
+	settle(t, s, "acme", "ended", second, 1)
 	var ttl []string
 	for _, b := range []string{"second", "life"} {
 		out, err := r.Do("TTL", key("acme", "b:"+b))
@@ -419,6 +420,9 @@ func TestKeysOfShortWindowsExpire(t *testing.T) {
 		t.Errorf("got %v", ttl)
 	}
 	// An end whose counter is gone still counts once, and leaves nothing reserved.
+	if got := ask(s, "acme", "a", second, 1); got != "ok" {
+		t.Fatal(got)
+	}
 	if _, err := r.Do("DEL", key("acme", "b:second")); err != nil {
 		t.Fatal(err)
 	}

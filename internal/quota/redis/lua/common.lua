@@ -36,7 +36,22 @@ local function seq() return redis.call('HGET', KEYS[1], 'seq') or '0' end
 -- a counter stays within 0 and MAX: one that was put back from a ledger that lags may hold less than is taken from it
 local function add(key, field, d)
   local v = redis.call('HINCRBY', key, field, fmt(d))
-  if v < 0 then redis.call('HSET', key, field, '0') elseif v > MAX then redis.call('HSET', key, field, fmt(MAX)) end
+  if v >= 0 and v <= MAX then return v end
+  v = (v < 0) and 0 or MAX
+  redis.call('HSET', key, field, fmt(v))
+  return v
+end
+local DAY, OPEN = 86400000, 691200000 -- 8 days: an exchange may run for a week, and is touched as long
+-- a counter goes by itself once it is past its last window and says nothing more; not as long as r of it is reserved, which
+-- would then be missing from the windows to come. Life never ends.
+local function stay(key, kind, a, c, r, now)
+  local t
+  if kind == 'F' or kind == 'S' then t = 2 * a + 60000
+  elseif kind == 'C' and now < c then t = c - now + DAY -- of a caller whose calendar is behind nobody knows
+  elseif kind == 'G' then t = DAY
+  else return end
+  if r > 0 then t = t + OPEN end
+  redis.call('PEXPIRE', key, fmt(math.min(t, 366 * DAY)))
 end
 -- charges to the window w of a counter whose window is ws; a is the length of a sliding one
 local function charge(key, kind, a, w, ws, d)

@@ -37,9 +37,9 @@ for i = 1, n do -- everything is checked before anything is written
   local ws = tonumber(redis.call('HGET', key, 'ws') or nil)
   local w = rec and old[i].w or window(kind, a, b, c, ws, now)
   if not w then return {'CLOCK', id, fmt(i), fmt(now)} end
-  all[i] = {key = key, bid = bid, kind = kind, a = a, w = w, ws = ws, over = over, used = 0, open = 0}
+  all[i] = {key = key, bid = bid, kind = kind, a = a, c = c, w = w, ws = ws, over = over, used = 0, open = 0}
 end
-local records, dues, out, longest = {}, {}, {'OK', id, s, ''}, 0
+local records, dues, out = {}, {}, {'OK', id, s, ''}
 for j = 1, m do
   local p = first + (j - 1) * (3 + n)
   local did, state, hold = ARGV[p + 1], ARGV[p + 2], left(ARGV[p + 3])
@@ -59,7 +59,7 @@ for j = 1, m do
       end
       if t.used > MAX or t.open > MAX then return {'ARG', id, 'x' .. fmt(j)} end
     end
-    if state == 'P' then longest = math.max(longest, hold) else hold = keep end
+    if state ~= 'P' then hold = keep end
     records[did] = r
     dues[#dues + 1], dues[#dues + 2] = fmt(now + hold), did
   end
@@ -74,13 +74,12 @@ for i = 1, n do
       if kind == 'S' then redis.call('HSET', key, 'ln', fmt(t.a)) end
       redis.call('SADD', index, t.bid)
     end
-    add(key, 'r', t.open - ((s == 'P' and ws) and old[i].amt or 0))
+    local r = add(key, 'r', t.open - ((s == 'P' and ws) and old[i].amt or 0))
     if kind ~= 'G' then
       charge(key, kind, t.a, w, ws or w, t.used - ((s == 'X') and old[i].amt or 0))
       if t.over > 0 then redis.call('HINCRBY', key, 'over', fmt(t.over)) end
     end
-    if kind == 'F' or kind == 'S' then redis.call('PEXPIRE', key, fmt(math.min(2 * t.a + longest, 31622400000) + 60000))
-    elseif kind == 'G' then redis.call('PEXPIRE', key, fmt(86400000 + longest)) end
+    stay(key, kind, t.a, t.c, r, now)
   end
 end
 for did, r in pairs(records) do redis.call('HSET', rsv, did, r) end

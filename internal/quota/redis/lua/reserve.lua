@@ -32,7 +32,6 @@ for i = 1, n do
     if force then t.ws = ws end -- it was counted when it was admitted
     local at = math.max(t.ws or 0, us)
     t.show, t.reset = math.max(0, math.floor((b - (at - us)) / a)), math.max(0, (t.ws or 0) - us)
-    t.live = math.ceil(t.reset / 1000) + 60000
     if force then t.wait = 0 end
   else
     local w = window(kind, a, b, c, ws, now)
@@ -45,28 +44,28 @@ for i = 1, n do
     if kind == 'S' then
       local gone = math.max(0, (now - w) / a)
       full = full + math.ceil(pu * (1 - gone))
-      reset, t.live = w + a - now, 2 * a + hold
-    elseif kind == 'F' then reset, t.live = w + a - now, 2 * a + hold
-    elseif kind == 'C' then reset, t.live = ((w == a) and b or c) - now, c - now + 86400000
-    elseif kind == 'G' then t.live = 86400000 + hold end
+      reset = w + a - now
+    elseif kind == 'F' then reset = w + a - now
+    elseif kind == 'C' then reset = ((w == a) and b or c) - now end
     reset = math.max(0, reset)
     if not force and full + amt > lim then return {'DENY', id, fmt(i), fmt(math.max(0, lim - full)), fmt(reset)} end
     if r + amt > MAX then return {'ARG', id, fmt(i)} end
-    t.w, t.ws, t.cu, t.pu, t.r, t.a, t.show, t.reset = w, w, cu, pu, r + amt, a, full + amt, reset
+    t.w, t.ws, t.cu, t.pu, t.r, t.a, t.c, t.show, t.reset = w, w, cu, pu, r + amt, a, c, full + amt, reset
   end
 end
 
 local rec, out = '1P', {'OK', id, '', '', fmt(now)}
 for i = 1, n do
   local t = take[i]
-  if t.kind == 'P' then if t.ws then redis.call('HSET', t.key, 'ws', fmt(t.ws)) end
+  if t.kind == 'P' then
+    if t.ws then redis.call('HSET', t.key, 'ws', fmt(t.ws)) end
+    redis.call('PEXPIRE', t.key, fmt(math.min(math.ceil(t.reset / 1000) + 60000, 366 * DAY)))
   else
     redis.call('HSET', t.key, 'ws', fmt(t.ws), 'cu', fmt(t.cu), 'pu', fmt(t.pu), 'r', fmt(t.r))
     if t.kind == 'S' and not t.ln then redis.call('HSET', t.key, 'ln', fmt(t.a)) end
+    stay(t.key, t.kind, t.a, t.c, t.r, now)
   end
   if t.fresh then redis.call('SADD', index, t.bid) end
-  -- what is past its last window says nothing more; life never ends
-  if t.live then redis.call('PEXPIRE', t.key, fmt(math.min(t.live, 31622400000))) end
   rec = rec .. '|' .. t.bid .. ',' .. t.kind .. ',' .. fmt(t.amt) .. ',' .. fmt(t.w)
   out[#out + 1], out[#out + 2], out[#out + 3] = fmt(t.show), fmt(t.reset), fmt(t.wait)
 end

@@ -34,10 +34,11 @@ for i = 1, n do -- everything is checked before anything is written
   local h = redis.call('HMGET', key, 'ws', 'ln')
   local ws = tonumber(h[1] or nil)
   if mode == 'X' and kind == 'S' then a = tonumber(h[2] or nil) or a end
+  local sure = mode ~= 'X' or kind == 'G' or kind == 'S' and h[2] -- of the window's bounds
   local w = rec and old[i].w or window(kind, a, b, c, ws, now)
   if not w then return {'CLOCK', id, fmt(i), fmt(now)} end
   if mode == 'V' then act = 0 elseif mode == 'X' then act = old[i].amt end
-  new[i] = {key = key, bid = bid, kind = kind, act = act, w = w, ws = ws, a = a}
+  new[i] = {key = key, bid = bid, kind = kind, act = act, w = w, ws = ws, a = a, c = c, sure = sure}
 end
 
 local out, over = '1' .. mode, '0'
@@ -45,13 +46,14 @@ for i = 1, n do
   local t = new[i]
   local key, kind, act, w, ws = t.key, t.kind, t.act, t.w, t.ws
   if kind ~= 'P' then
-    if s == 'P' and ws then add(key, 'r', 0 - old[i].amt) end
+    local r = 0
+    if s == 'P' and ws then r = add(key, 'r', 0 - old[i].amt)
+    elseif s == 'N' then r = tonumber(redis.call('HGET', key, 'r') or '0') end
     if kind ~= 'G' then
       local d = act - ((s == 'X') and old[i].amt or 0) -- a late truth replaces the charge at expiry
       if not ws then
         redis.call('HSET', key, 'ws', fmt(w))
         if kind == 'S' then redis.call('HSET', key, 'ln', fmt(t.a)) end
-        if kind == 'F' or kind == 'S' then redis.call('PEXPIRE', key, fmt(math.min(2 * t.a, 31622400000) + 60000)) end
         redis.call('SADD', index, t.bid)
         ws = w
       end
@@ -61,6 +63,7 @@ for i = 1, n do
         redis.call('HINCRBY', key, 'over', fmt(act - old[i].amt))
       end
     end
+    if t.sure and (s == 'P' and r == 0 or s == 'N' or not t.ws) then stay(key, kind, t.a, t.c, r, now) end
   end
   out = out .. '|' .. t.bid .. ',' .. kind .. ',' .. fmt(act) .. ',' .. fmt(w)
 end
