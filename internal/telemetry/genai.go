@@ -42,31 +42,38 @@ func newGenAI(k *maker) genAIMeters {
 	served, labels := k.histograms("gen_ai_server_request_duration_seconds")
 	first, _ := k.histograms("gen_ai_server_time_to_first_token_seconds")
 	each, _ := k.histograms("gen_ai_server_time_per_output_token_seconds")
+	took := k.room()
 	server := familyOf(k, labels[:4], func(at key) *serverMeters {
-		return &serverMeters{took: newOutcomes(k, served, at), first: with(first, at[:]...), each: with(each, at[:]...)}
+		return &serverMeters{took: newOutcomes(k, served, took, at), first: with(first, nil, at[:]...), each: with(each, nil, at[:]...)}
 	})
 	called, labels := k.histograms("gen_ai_client_operation_duration_seconds")
 	chunk, _ := k.histograms("gen_ai_client_operation_time_to_first_chunk_seconds")
 	tokens, _ := k.histograms("gen_ai_client_token_usage")
+	taken, used := k.room(), k.room()
 	client := familyOf(k, labels[:4], func(at key) *clientMeters {
 		return &clientMeters{
-			took: newOutcomes(k, called, at), first: with(chunk, at[:]...),
-			input: with(tokens, append(at[:], "input")...), output: with(tokens, append(at[:], "output")...),
+			took: newOutcomes(k, called, taken, at), first: with(chunk, nil, at[:]...),
+			input: with(tokens, used, append(at[:], "input")...), output: with(tokens, used, append(at[:], "output")...),
 		}
 	})
 	return genAIMeters{server, client}
 }
 
-// with makes a child when it is first used.
-func with(v *prometheus.HistogramVec, values ...string) later {
-	return later{make: func() prometheus.Observer { return v.WithLabelValues(values...) }}
+// with makes a child when it is first used. r is the metric's, where a family has more than one child in it; nil: it has not.
+func with(v *prometheus.HistogramVec, r *room, values ...string) later {
+	return later{make: func() prometheus.Observer {
+		if r != nil && !r.take(1) {
+			values = others(len(values))
+		}
+		return v.WithLabelValues(values...)
+	}}
 }
 
-func newOutcomes(k *maker, v *prometheus.HistogramVec, at key) outcomes {
+func newOutcomes(k *maker, v *prometheus.HistogramVec, r *room, at key) outcomes {
 	return outcomes{
-		well: with(v, append(at[:], "")...),
+		well: with(v, r, append(at[:], "")...),
 		failed: familyOf(k, []string{"error_type"}, func(code key) prometheus.Observer {
-			return v.WithLabelValues(append(at[:], code[0])...)
+			return with(v, r, append(at[:], code[0])...).make()
 		}),
 	}
 }

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"fmt"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,46 @@ func TestCombinationsOfLabelsAreBounded(t *testing.T) {
 	}
 	if all := strings.Join(got, "\n"); !strings.Contains(all, `{dialect="other",outcome="other",route="other"} 350`) {
 		t.Errorf("the rest is not counted together:\n%s", all)
+	}
+}
+
+// TestCombinationsOfLabelsAreBoundedWhereAFamilyHasMany: outcomes, kinds of tokens and tags have children of their own.
+func TestCombinationsOfLabelsAreBoundedWhereAFamilyHasMany(t *testing.T) {
+	const most = 100
+	m := New(prometheus.NewRegistry(), Options{Series: most, Tags: []string{"a", "b"}})
+	used := &llm.Usage{Input: llm.Tokens(3), Output: llm.Tokens(2)}
+	for i := range 40 {
+		c := Call{Operation: "chat", System: "openai", Model: fmt.Sprint("m", i), Provider: fmt.Sprint("p", i), Stream: true}
+		tags := map[string]string{"a": fmt.Sprint(i), "b": fmt.Sprint(i)}
+		for code := llm.CodeNone; code < 5; code++ {
+			e := Exchange{Route: "r", Outcome: "ok", Took: time.Second, Call: c}
+			if code != llm.CodeNone {
+				e.Error = code.String()
+			}
+			m.Exchange(&e)
+			m.Attempt(&Attempt{Provider: c.Provider, Code: code, Took: time.Second, Call: c})
+		}
+		m.Usage(&c, "envoy", used, tags)
+	}
+	for name, counted := range map[string]float64{
+		"gen_ai_server_request_duration_seconds_count": 200, "gen_ai_client_operation_duration_seconds_count": 200, "gen_ai_client_token_usage_count": 80,
+		"signalbox_tokens_total": 200, "signalbox_tagged_tokens_total": 400,
+	} {
+		got := lines(t, m, name)
+		if len(got) > most+1 {
+			t.Errorf("%s: %d series, want %d at most", name, len(got), most+1)
+		}
+		sum := 0.0
+		for _, l := range got {
+			n, err := strconv.ParseFloat(l[strings.LastIndexByte(l, ' ')+1:], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += n
+		}
+		if sum != counted {
+			t.Errorf("%s: counted %v, want %v", name, sum, counted)
+		}
 	}
 }
 

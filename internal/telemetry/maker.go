@@ -93,6 +93,31 @@ func (k *maker) histogramFamily(name string) *family[prometheus.Observer] {
 	return familyOf(k, labels, func(at key) prometheus.Observer { return v.WithLabelValues(at[:len(labels)]...) })
 }
 
+// room is how many combinations of labels a metric may still have whose children are not those of one family alone.
+type room struct{ left atomic.Int64 }
+
+func (k *maker) room() *room {
+	r := &room{}
+	r.left.Store(int64(k.series))
+	return r
+}
+
+// take takes room for n combinations more, and reports whether there was any.
+func (r *room) take(n int64) bool {
+	for {
+		left := r.left.Load()
+		if left < n {
+			return false
+		}
+		if r.left.CompareAndSwap(left, left-n) {
+			return true
+		}
+	}
+}
+
+// others are the values of n labels under which the rest is counted.
+func others(n int) []string { return slices.Repeat([]string{other}, n) }
+
 // later is a child that is on the page from its first use on.
 type later struct {
 	once sync.Once

@@ -41,9 +41,10 @@ func newTags(k *maker, names []string) tagMeters {
 		exchanges: k.counterFamily("signalbox_tagged_exchanges_total"), cost: k.counterFamily("signalbox_tagged_cost_usd_total"),
 		arms: k.counterFamily("signalbox_experiment_exchanges_total"),
 	}
+	r := k.room()
 	for _, name := range names {
 		t.tokens[name] = familyOf(k, labels[1:2], func(at key) tokenMeters {
-			return newTokens(func(kind string) prometheus.Counter { return v.WithLabelValues(name, at[0], kind) })
+			return newTokens(v, r, func(kind string) []string { return []string{name, at[0], kind} })
 		})
 	}
 	return t

@@ -13,12 +13,22 @@ type tokenMeters struct {
 
 func tokenFamily(k *maker) *family[tokenMeters] {
 	v, labels := k.counters("signalbox_tokens_total")
+	r := k.room()
 	return familyOf(k, []string{labels[0], labels[2]}, func(at key) tokenMeters {
-		return newTokens(func(kind string) prometheus.Counter { return v.WithLabelValues(at[0], kind, at[1]) })
+		return newTokens(v, r, func(kind string) []string { return []string{at[0], kind, at[1]} })
 	})
 }
 
-func newTokens(of func(kind string) prometheus.Counter) tokenMeters {
+// kindsOfTokens is how many counters tokenMeters has.
+const kindsOfTokens = 5
+
+// newTokens makes the counters of all kinds. values are those of the labels of one.
+func newTokens(v *prometheus.CounterVec, r *room, values func(kind string) []string) tokenMeters {
+	if !r.take(kindsOfTokens) {
+		n := len(values(""))
+		values = func(string) []string { return others(n) }
+	}
+	of := func(kind string) prometheus.Counter { return v.WithLabelValues(values(kind)...) }
 	return tokenMeters{
 		input: of("input"), cached: of("cached"), cacheWrite: of("cache_write"),
 		output: of("output"), reasoning: of("reasoning"),
