@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/extproc/metering"
@@ -78,6 +79,26 @@ func TestWhatIsSampledOrFailedBecomesASpan(t *testing.T) {
 	}
 	o := New(Options{Metrics: telemetry.New(prometheus.NewRegistry(), telemetry.Options{})})
 	o.Closed(exchange.Closed{Ticket: traced("1"), Ending: "ok"}) // nobody takes spans
+}
+
+// TestNoSpanHasTextThatIsNotUTF8, which cannot be sent, and neither can what is sent with it.
+func TestNoSpanHasTextThatIsNotUTF8(t *testing.T) {
+	const odd = "gpt-\xff"
+	k := traced("1")
+	k.Model, k.Steps[0].Model, k.Path, k.By.User, k.Who = odd, odd, "/v1beta/models/"+odd, odd, odd
+	got := &sink{}
+	o := New(Options{Metrics: telemetry.New(prometheus.NewRegistry(), telemetry.Options{}), Spans: got})
+	o.Closed(exchange.Closed{Ticket: k, Last: k.Steps[0], At: at(), Ending: "error", Status: 502, Why: odd, Model: odd})
+	o.Attempt(exchange.AttemptSeen{Ticket: k, N: 1, Provider: "eu", At: at(), Request: odd})
+	o.Refused(exchange.Refusal{Ticket: k, Code: llm.CodeOverQuota, Status: 429})
+	if len(got.spans) != 3 {
+		t.Fatalf("%d spans, want 3", len(got.spans))
+	}
+	for _, s := range got.spans {
+		if _, err := proto.Marshal(s.Span()); err != nil {
+			t.Errorf("%T: %v", s, err)
+		}
+	}
 }
 
 // TestWhatIsDoneBesideTheNextTargetIsCounted: the same once more, repairs, mended answers and rounds, each where it was done.

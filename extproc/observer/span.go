@@ -67,7 +67,7 @@ func begin(t *ticket.Ticket, began time.Time, took time.Duration) *spanv1.Span {
 	}
 	what := operation(t.Op, t.Dialect)
 	if s.Name = what; t.Route != "" { // a model that no route takes may be any text, and names are few
-		s.Name = strings.TrimSpace(what + " " + t.Model)
+		s.Name = named(what, t.Model)
 	}
 	s.Attributes = append(s.Attributes,
 		otlp.Text("gen_ai.operation.name", what),
@@ -92,6 +92,11 @@ func begin(t *ticket.Ticket, began time.Time, took time.Duration) *spanv1.Span {
 		s.Attributes = append(s.Attributes, otlp.Text("signalbox.tag."+n, t.Tags[n]))
 	}
 	return s
+}
+
+// named is the name of a span. One that is not UTF-8, as a model's in a path may be, would have all that is sent with it refused.
+func named(what, model string) string {
+	return strings.ToValidUTF8(strings.TrimSpace(what+" "+model), "\ufffd")
 }
 
 // owner says whom the exchange is charged to, as far as the client told who it is.
@@ -122,7 +127,7 @@ func status(s *spanv1.Span, code int) {
 func fail(s *spanv1.Span, class, why string, fault bool) {
 	s.Attributes = append(s.Attributes, otlp.Text("error.type", class))
 	if fault {
-		s.Status = &spanv1.Status{Code: spanv1.Status_STATUS_CODE_ERROR, Message: why}
+		s.Status = &spanv1.Status{Code: spanv1.Status_STATUS_CODE_ERROR, Message: strings.ToValidUTF8(why, "\ufffd")}
 	}
 }
 
@@ -242,7 +247,7 @@ func (a attempt) Span() *spanv1.Span {
 	what := operation(t.Op, t.Dialect)
 	s := &spanv1.Span{
 		TraceId: trace, SpanId: t.Trace.Attempt(a.N), ParentSpanId: above, Kind: spanv1.Span_SPAN_KIND_CLIENT, Flags: hasIsRemote,
-		Name:              strings.TrimSpace(what + " " + l.Model),
+		Name:              named(what, l.Model),
 		StartTimeUnixNano: uint64(began.UnixNano()), EndTimeUnixNano: uint64(began.Add(max(a.Took, 0)).UnixNano()),
 		Attributes: []*commonv1.KeyValue{
 			otlp.Text("gen_ai.operation.name", what),
