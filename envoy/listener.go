@@ -293,6 +293,7 @@ func tokens(s *Spec) []*hcmv3.HttpFilter {
 			Issuer:                 n.Issuer,
 			Audiences:              n.Audiences,
 			FromHeaders:            []*jwtv3.JwtHeader{{Name: "authorization", ValuePrefix: "Bearer "}},
+			RequireExpiration:      true, // one without an end would let in for ever
 			PayloadInMetadata:      n.Name,
 			FailedStatusInMetadata: TokenFault + n.Name,
 		}

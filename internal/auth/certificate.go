@@ -49,21 +49,18 @@ func readPeer(value string) (p peer, ok bool) {
 	return p, ok
 }
 
-// unquote reads a text in quotes and returns what follows it.
+// unquote reads a text in quotes and returns what follows it. Backslashes stay: Envoy writes a subject as RFC 2253 has it, and one
+// in front of a comma says that this is a part of a name, and no end of it.
 func unquote(s string) (text, rest string) {
-	var b strings.Builder
 	for i := 1; i < len(s); i++ {
-		switch {
-		case s[i] == '\\' && i+1 < len(s):
+		switch s[i] {
+		case '\\':
 			i++
-			b.WriteByte(s[i])
-		case s[i] == '"':
-			return b.String(), s[i+1:]
-		default:
-			b.WriteByte(s[i])
+		case '"':
+			return s[1:i], s[i+1:]
 		}
 	}
-	return b.String(), ""
+	return s[1:], ""
 }
 
 // fits reports whether a certificate is one of these.

@@ -15,7 +15,8 @@ func TestCertificatesAsEnvoyWritesThem(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"a URI", `By=spiffe://x/y;Hash=abc;Subject="";URI=spiffe://acme.example/a`, "uri [spiffe://acme.example/a] dns [] subject \"\" true"},
 		{"several names", `Hash=abc;DNS=a.example;DNS=b.example`, "uri [] dns [a.example b.example] subject \"\" true"},
-		{"a subject with separators and quotes", `Hash=abc;Subject="CN=a,O=\"x;y\"";URI=`, `uri [] dns [] subject "CN=a,O=\"x;y\"" true`},
+		{"a subject with separators and quotes", `Hash=abc;Subject="CN=a,O=\"x;y\"";URI=`, `uri [] dns [] subject "CN=a,O=\\\"x;y\\\"" true`},
+		{"a subject with a separator in a name", `Subject="CN=batch\,O=acme,OU=x\\";URI=spiffe://own`, `uri [spiffe://own] dns [] subject "CN=batch\\,O=acme,OU=x\\\\" true`},
 		{"the last of several is the connection's", `URI=spiffe://forged,By=x;URI=spiffe://own`, "uri [spiffe://own] dns [] subject \"\" true"},
 		{"a separator in quotes is none", `Subject="CN=a,URI=spiffe://forged"`, `uri [] dns [] subject "CN=a,URI=spiffe://forged" true`},
 		{"nothing", ``, "uri [] dns [] subject \"\" false"},
@@ -45,6 +46,7 @@ func TestACertificateCountsWhereNothingElseIsShown(t *testing.T) {
 	g := NewGate([]*Key{hashed(t, "alice", "key-a")}, Options{Certificates: []Certificate{
 		{URI: "spiffe://acme.example/*", Key: &Key{ID: "certificate:mesh", Name: "mesh", Role: RoleMember}},
 		{Subject: "CN=ops*", Key: &Key{Name: "ops", Role: RoleMember}},
+		{Subject: "CN=batch,*", Key: &Key{Name: "batch", Role: RoleMember}},
 	}})
 	for _, c := range []struct {
 		name string
@@ -53,6 +55,8 @@ func TestACertificateCountsWhereNothingElseIsShown(t *testing.T) {
 	}{
 		{"by its URI", headers{"x-forwarded-client-cert": {"URI=spiffe://acme.example/a"}}, "mesh"},
 		{"by its subject", headers{"x-forwarded-client-cert": {`Subject="CN=ops-1,O=acme"`}}, "ops"},
+		{"by its whole name", headers{"x-forwarded-client-cert": {`Subject="CN=batch,O=acme"`}}, "batch"},
+		{"whose name goes on behind a comma", headers{"x-forwarded-client-cert": {`Subject="CN=batch\,O=acme"`}}, "unauthenticated: no API key; send it as authorization: Bearer KEY or in one of x-api-key, api-key, x-goog-api-key"},
 		{"of nobody who is known", headers{"x-forwarded-client-cert": {"URI=spiffe://else.example/a"}}, "unauthenticated: no API key; send it as authorization: Bearer KEY or in one of x-api-key, api-key, x-goog-api-key"},
 		{"beside a key", headers{"x-forwarded-client-cert": {"URI=spiffe://acme.example/a"}, "x-api-key": {"key-a"}}, "alice"},
 		{"beside a wrong key", headers{"x-forwarded-client-cert": {"URI=spiffe://acme.example/a"}, "x-api-key": {"key-b"}}, "unauthenticated: the API key is not valid"},

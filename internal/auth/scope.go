@@ -77,6 +77,9 @@ func ParseNetwork(s string) (netip.Prefix, error) {
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("must be a network such as 10.0.0.0/8 or 2001:db8::/32, or an address")
 	}
+	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 { // as addresses, which are looked at as those of IPv4
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
 	if p.Masked() != p {
 		return netip.Prefix{}, fmt.Errorf("the network has bits behind its length; write %s", p.Masked())
 	}

@@ -23,7 +23,7 @@ func TestScopes(t *testing.T) {
 	var none *Scope
 	s := &Scope{
 		Models: []string{"gpt-*", "smart"}, Routes: []string{"chat"}, Operations: []llm.Op{llm.OpChat}, Regions: []string{"eu"},
-		Networks: []netip.Prefix{network(t, "10.0.0.0/8"), network(t, "2001:db8::/32"), network(t, "192.0.2.7")},
+		Networks: []netip.Prefix{network(t, "10.0.0.0/8"), network(t, "2001:db8::/32"), network(t, "192.0.2.7"), network(t, "::ffff:198.51.100.0/120")},
 	}
 	address := netip.MustParseAddr
 	for _, c := range []struct {
@@ -44,6 +44,8 @@ func TestScopes(t *testing.T) {
 		{"another operation", s.Operation(llm.OpEmbed), false},
 		{"an address within", s.Network(address("10.255.0.1")), true},
 		{"an address of IPv4 in IPv6", s.Network(address("::ffff:10.255.0.1")), true},
+		{"an address of a network of IPv4 in IPv6", s.Network(address("198.51.100.9")), true},
+		{"one beside it", s.Network(address("198.51.101.9")), false},
 		{"a single address", s.Network(address("192.0.2.7")), true},
 		{"its neighbour", s.Network(address("192.0.2.8")), false},
 		{"no address", s.Network(netip.Addr{}), false},

@@ -130,6 +130,7 @@ func TestTokensStandForKeys(t *testing.T) {
 	}{
 		{"of a stranger's key", stranger.token(good), 401, "the token is not valid"},
 		{"for somebody else", swap("signalbox", "other"), 401, "the token is not valid"},
+		{"that has no end", corp.signed("{" + good + "}"), 401, "the token is not valid"},
 		{"that has expired", corp.signed("{" + good + `,"exp":1}`), 401, "expired"},
 		{"of another issuer", swap("corp.example", "else.example"), 401, "the token is not valid"},
 		{"of another issuer's key", partner.token(good), 401, "the token is not valid"},
@@ -184,6 +185,7 @@ auth:
   certificates:
     - { name: spiffe, uri: "spiffe://acme.example/ns/llm/*" }
     - { name: reader, subject: "CN=reader*", role: viewer }
+    - { name: batch, subject: "CN=batch,*" }
 providers: [ { name: a, kind: mock, base_url: %[5]s } ]
 `, port, admin, dir, caFile, a.url)
 	config := filepath.Join(dir, "signalbox.yaml")
@@ -228,6 +230,7 @@ providers: [ { name: a, kind: mock, base_url: %[5]s } ]
 		{"of another name", "svc", "spiffe://acme.example/ns/other/sa/search", nil, 401},
 		{"of another name, with a forged header", "svc", "spiffe://acme.example/ns/other/sa/search", []string{forged}, 401},
 		{"of one who only reads", "reader-1", "", nil, 403},
+		{"whose name has a comma in it", "batch,x", "", nil, 401},
 	} {
 		if status, body, err := ask(newClient(t, ca, caKey, c.cn, c.uri), c.headers...); err != nil || status != c.status {
 			t.Errorf("a certificate %s: got %d %s %v, want %d", c.name, status, body, err, c.status)
