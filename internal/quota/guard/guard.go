@@ -90,6 +90,7 @@ type held struct {
 	until  time.Time // without a touch
 	absent bool      // admitted while the store was away: it does not know of it yet
 	local  bool      // some of it is counted in the local store
+	voided bool      // it ended, by nothing
 }
 
 func (g *Guard) of(name string) *organization {
@@ -154,12 +155,15 @@ func (g *Guard) reserve(ctx context.Context, o *organization, r *quota.Request) 
 	if errors.Is(err, quota.ErrUnknown) && g.putBackNow(ctx, o) == nil {
 		grant, refusal, err = g.p.Store.Reserve(ctx, r)
 	}
-	g.judge(o, err)
+	g.judge(ctx, o, err)
 	switch {
 	case errors.Is(err, quota.ErrUnavailable) || errors.Is(err, quota.ErrUnknown):
-		// It may have been reserved all the same.
-		g.debts.add(&quota.Settlement{Organization: r.Organization, ID: r.ID, Born: g.p.Now(), Void: true, Claims: slices.Clone(r.Claims)}, true)
-		return g.without(ctx, o, r, err)
+		var without error
+		if grant, refusal, without = g.without(ctx, o, r, err); without != nil || refusal != nil || grant.State != quota.Pending {
+			// It may have been reserved all the same. What goes ahead must not be given back, not even for a moment.
+			g.debts.add(&quota.Settlement{Organization: r.Organization, ID: r.ID, Born: g.p.Now(), Void: true, Claims: slices.Clone(r.Claims)}, true)
+		}
+		return grant, refusal, without
 	case err != nil || refusal != nil:
 		return grant, refusal, err
 	}
@@ -192,8 +196,12 @@ func (o *organization) keep(r *quota.Request, h *held, levels []quota.Level, now
 	}
 }
 
-// judge tells the breaker how a call went. A store that answers but does not know its counters is there.
-func (g *Guard) judge(o *organization, err error) {
+// judge tells the breaker how a call went. A store that answers but does not know its counters is there. A caller that went away
+// says nothing of the store: clients that break off must not keep others from it.
+func (g *Guard) judge(ctx context.Context, o *organization, err error) {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return
+	}
 	now := g.p.Now()
 	if !errors.Is(err, quota.ErrUnavailable) {
 		if o.breaker.success(now) {
@@ -218,20 +226,44 @@ func (g *Guard) Settle(ctx context.Context, s *quota.Settlement) (quota.Outcome,
 	o.mu.Lock()
 	h := o.open[s.ID]
 	delete(o.open, s.ID)
+	local := h != nil && h.local
+	if h != nil {
+		h.voided = s.Void
+	}
 	o.mu.Unlock()
-	if h != nil && h.local {
+	if local {
 		g.settleLocal(ctx, s)
 	}
 	g.debts.drop(s.Organization, s.ID) // what it was to be voided for is settled by this
+	g.drawn(o, s)
 	if !o.breaker.allows(g.p.Now()) {
 		return g.later(s, quota.ErrUnavailable)
 	}
 	out, err := g.p.Store.Settle(ctx, s)
-	g.judge(o, err)
+	g.judge(ctx, o, err)
 	if errors.Is(err, quota.ErrUnavailable) || errors.Is(err, quota.ErrUnknown) {
 		return g.later(s, err)
 	}
 	return out, err
+}
+
+// drawn takes what still runs of a lease that ends for a reservation of its own, as the store does: from then on it is put back
+// where the store forgets it.
+func (g *Guard) drawn(o *organization, s *quota.Settlement) {
+	now := g.p.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range s.Draws {
+		d := &s.Draws[i]
+		if d.State != quota.Pending || o.open[d.ID] != nil {
+			continue
+		}
+		h := &held{until: now.Add(d.Hold + reaped), claims: make([]quota.Claim, len(s.Claims))}
+		for k := range h.claims {
+			h.claims[k] = quota.Claim{Budget: s.Claims[k].Budget, Amount: d.Amounts[k]}
+		}
+		o.open[d.ID] = h
+	}
 }
 
 // later lets a settlement wait.
@@ -259,7 +291,7 @@ func (g *Guard) Touch(ctx context.Context, name string, ids []string, hold time.
 		return nil, quota.ErrUnavailable
 	}
 	lost, err := g.p.Store.Touch(ctx, name, ids, hold)
-	g.judge(o, err)
+	g.judge(ctx, o, err)
 	return lost, err
 }
 
@@ -270,7 +302,7 @@ func (g *Guard) Reap(ctx context.Context, name string, most int) ([]quota.Lapse,
 		return nil, quota.ErrUnavailable
 	}
 	out, err := g.p.Store.Reap(ctx, name, most)
-	g.judge(o, err)
+	g.judge(ctx, o, err)
 	return out, err
 }
 
@@ -281,6 +313,6 @@ func (g *Guard) Peek(ctx context.Context, name string, budgets []*quota.Budget) 
 		return nil, quota.ErrUnavailable
 	}
 	out, err := g.p.Store.Peek(ctx, name, budgets)
-	g.judge(o, err)
+	g.judge(ctx, o, err)
 	return out, err
 }

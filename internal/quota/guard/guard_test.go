@@ -25,6 +25,7 @@ type flaky struct {
 	known string // the epoch that a caller has taken up
 	calls int
 	then  func() // called once, between a reservation and its answer
+	first func() // called once, before a settlement is looked at
 }
 
 func (f *flaky) state() error {
@@ -40,6 +41,9 @@ func (f *flaky) state() error {
 func (f *flaky) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *quota.Refusal, error) {
 	if err := f.state(); err != nil {
 		return quota.Grant{}, nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return quota.Grant{}, nil, fmt.Errorf("%w: %w", quota.ErrUnavailable, err)
 	}
 	if f.known != f.epoch {
 		return quota.Grant{}, nil, quota.ErrUnknown
@@ -58,6 +62,13 @@ func (f *flaky) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 func (f *flaky) Settle(ctx context.Context, s *quota.Settlement) (quota.Outcome, error) {
 	if err := f.state(); err != nil {
 		return quota.Outcome{}, err
+	}
+	f.mu.Lock()
+	first := f.first
+	f.first = nil
+	f.mu.Unlock()
+	if first != nil {
+		first()
 	}
 	return f.Store.Settle(ctx, s)
 }

@@ -49,7 +49,7 @@ func (g *Guard) follow(ctx context.Context, o *organization) {
 		return
 	}
 	epoch, err := g.epoch(ctx, o)
-	g.judge(o, err)
+	g.judge(ctx, o, err)
 	if err == nil && epoch != last {
 		_ = g.putBack(ctx, o) // the next round tries again
 	}
@@ -124,14 +124,14 @@ func (g *Guard) putBack(ctx context.Context, o *organization) error {
 // present notes that the store knows a reservation, and gives its local shares back.
 func (g *Guard) present(ctx context.Context, o *organization, id string, h *held) {
 	o.mu.Lock()
-	gone := o.open[id] != h
+	gone, voided := o.open[id] != h, h.voided
 	local := h.local && !gone
 	if !gone {
 		h.absent, h.local = false, false
 	}
 	o.mu.Unlock()
 	s := &quota.Settlement{Organization: o.name, ID: id, Born: g.p.Now(), Void: true, Claims: h.claims}
-	if gone { // it ended meanwhile; if by nothing, this would be left of it
+	if gone && voided { // meanwhile, and this would be left of it; a truth ends it by itself, and what expired is charged
 		g.debts.add(s, true)
 	}
 	if local {
@@ -153,8 +153,9 @@ func (g *Guard) pay(ctx context.Context) {
 			away[s.Organization] = true
 			continue
 		}
+		g.drawn(o, s) // it may have waited for longer than what it tells of was kept in mind
 		out, err := g.p.Store.Settle(ctx, s)
-		g.judge(o, err)
+		g.judge(ctx, o, err)
 		if errors.Is(err, quota.ErrUnavailable) || errors.Is(err, quota.ErrUnknown) {
 			away[s.Organization] = true
 			continue
