@@ -32,7 +32,9 @@ type Facts struct {
 type finder struct {
 	*config.Config
 	Facts
-	out config.Warnings
+	before *earlier
+	pinned map[string]bool // routes that versions of templates name
+	out    config.Warnings
 }
 
 func (f *finder) warn(path, format string, args ...any) {
@@ -41,7 +43,10 @@ func (f *finder) warn(path, format string, args ...any) {
 
 // Find returns what no request or no target can ever meet, in the order of the file.
 func Find(c *config.Config, facts Facts) config.Warnings {
-	f := &finder{Config: c, Facts: facts}
+	f := &finder{Config: c, Facts: facts, before: newEarlier(), pinned: map[string]bool{}}
+	for _, v := range facts.Templates.Versions() {
+		f.pinned[v.Route] = true
+	}
 	for i := range c.Routes {
 		r, path := &c.Routes[i], fmt.Sprintf("routes[%d]", i)
 		if by := f.shadows(i); len(by) > 0 {
@@ -120,20 +125,24 @@ func (f *finder) version(path, experiment string, a *config.Arm) {
 	f.warn(path+".template", "the arm %q has %s, which neither files nor the store have: requests are answered without the arm", experiment+"/"+a.Name, a.Template)
 }
 
-// shadows returns the routes before the i-th that together take every request that it could take; none: it takes some.
+// shadows returns the routes before the i-th that together take every request that it could take; none: it takes some. It is called
+// for one route after the other.
 func (f *finder) shadows(i int) (by []string) {
 	r := &f.Routes[i]
-	if r.ClientHeaders.Route || slices.ContainsFunc(f.Facts.Templates.Versions(), func(v *template.Version) bool { return v.Route == r.Name }) {
-		return nil // it is taken by its name, too
-	}
+	stated, open := conditions(&r.Match), r.ClientHeaders.Route || f.pinned[r.Name] // it is taken by its name, too
 	for _, m := range names(&r.Match) {
-		n := slices.IndexFunc(f.Routes[:i], func(o config.Route) bool { return takes(&o.Match, m) && covers(&o.Match, &r.Match) })
+		n := f.before.first(m, stated, func(n int) bool { return covers(&f.Routes[n].Match, &r.Match) })
 		if n < 0 {
-			return nil
+			open = true
+			f.before.put(m, i, stated)
+			continue
 		}
 		if name := strconv.Quote(f.Routes[n].Name); !slices.Contains(by, name) {
 			by = append(by, name)
 		}
+	}
+	if open {
+		return nil
 	}
 	return by
 }

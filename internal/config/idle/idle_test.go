@@ -63,6 +63,14 @@ func TestWhatNothingCanMeetIsFound(t *testing.T) {
 		"a route that another hides but for one of its names": {
 			"routes: [ { name: a, match: { models: [ m ], tags: { f: \"a|b\" } }, targets: [ eu/a ] }, { name: b, match: { models: [ m, n ], tags: { f: a } }, targets: [ eu/a ] } ]\n", "",
 		},
+		"a route whose end user is just what a pattern begins with": {
+			"routes: [ { name: a, match: { models: [ m ], end_users: [ \"x*\" ] }, targets: [ eu/a ] }, { name: b, match: { models: [ m ], end_users: [ x ] }, targets: [ eu/a ] } ]\n",
+			`routes[1].match: no request takes the route "b": all that it could take go to "a" before it`,
+		},
+		"a route with the name of a header in other letters": {
+			"routes: [ { name: a, match: { models: [ m ], headers: { X-Tier: v } }, targets: [ eu/a ] }, { name: b, match: { models: [ m ], headers: { x-tier: v } }, targets: [ eu/a ] } ]\n",
+			`routes[1].match: no request takes the route "b": all that it could take go to "a" before it`,
+		},
 		"a route with another condition": {
 			"routes: [ { name: a, match: { models: [ m ], stream: true }, targets: [ eu/a ] }, { name: b, match: { models: [ m ], tokens: { max: 7 } }, targets: [ eu/a ] } ]\n", "",
 		},
