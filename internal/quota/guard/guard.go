@@ -14,6 +14,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -148,6 +149,10 @@ func (o *organization) forget(id string, h *held) {
 }
 
 func (g *Guard) reserve(ctx context.Context, o *organization, r *quota.Request) (quota.Grant, *quota.Refusal, error) {
+	// Nobody waits for it any more, and that says nothing of the store: clients that break off must not keep others from it.
+	if err := ctx.Err(); err != nil {
+		return quota.Grant{}, nil, fmt.Errorf("%w: %w", quota.ErrUnavailable, err)
+	}
 	if !o.breaker.allows(g.p.Now()) {
 		return g.without(ctx, o, r, quota.ErrUnavailable)
 	}
@@ -155,7 +160,7 @@ func (g *Guard) reserve(ctx context.Context, o *organization, r *quota.Request) 
 	if errors.Is(err, quota.ErrUnknown) && g.putBackNow(ctx, o) == nil {
 		grant, refusal, err = g.p.Store.Reserve(ctx, r)
 	}
-	g.judge(ctx, o, err)
+	g.judge(o, err)
 	switch {
 	case errors.Is(err, quota.ErrUnavailable) || errors.Is(err, quota.ErrUnknown):
 		var without error
@@ -196,12 +201,8 @@ func (o *organization) keep(r *quota.Request, h *held, levels []quota.Level, now
 	}
 }
 
-// judge tells the breaker how a call went. A store that answers but does not know its counters is there. A caller that went away
-// says nothing of the store: clients that break off must not keep others from it.
-func (g *Guard) judge(ctx context.Context, o *organization, err error) {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return
-	}
+// judge tells the breaker how a call went. A store that answers but does not know its counters is there.
+func (g *Guard) judge(o *organization, err error) {
 	now := g.p.Now()
 	if !errors.Is(err, quota.ErrUnavailable) {
 		if o.breaker.success(now) {
@@ -240,7 +241,7 @@ func (g *Guard) Settle(ctx context.Context, s *quota.Settlement) (quota.Outcome,
 		return g.later(s, quota.ErrUnavailable)
 	}
 	out, err := g.p.Store.Settle(ctx, s)
-	g.judge(ctx, o, err)
+	g.judge(o, err)
 	if errors.Is(err, quota.ErrUnavailable) || errors.Is(err, quota.ErrUnknown) {
 		return g.later(s, err)
 	}
@@ -291,7 +292,7 @@ func (g *Guard) Touch(ctx context.Context, name string, ids []string, hold time.
 		return nil, quota.ErrUnavailable
 	}
 	lost, err := g.p.Store.Touch(ctx, name, ids, hold)
-	g.judge(ctx, o, err)
+	g.judge(o, err)
 	return lost, err
 }
 
@@ -302,7 +303,7 @@ func (g *Guard) Reap(ctx context.Context, name string, most int) ([]quota.Lapse,
 		return nil, quota.ErrUnavailable
 	}
 	out, err := g.p.Store.Reap(ctx, name, most)
-	g.judge(ctx, o, err)
+	g.judge(o, err)
 	return out, err
 }
 
@@ -313,6 +314,6 @@ func (g *Guard) Peek(ctx context.Context, name string, budgets []*quota.Budget) 
 		return nil, quota.ErrUnavailable
 	}
 	out, err := g.p.Store.Peek(ctx, name, budgets)
-	g.judge(ctx, o, err)
+	g.judge(o, err)
 	return out, err
 }

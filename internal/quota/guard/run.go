@@ -49,7 +49,7 @@ func (g *Guard) follow(ctx context.Context, o *organization) {
 		return
 	}
 	epoch, err := g.epoch(ctx, o)
-	g.judge(ctx, o, err)
+	g.judge(o, err)
 	if err == nil && epoch != last {
 		_ = g.putBack(ctx, o) // the next round tries again
 	}
@@ -155,7 +155,7 @@ func (g *Guard) pay(ctx context.Context) {
 		}
 		g.drawn(o, s) // it may have waited for longer than what it tells of was kept in mind
 		out, err := g.p.Store.Settle(ctx, s)
-		g.judge(ctx, o, err)
+		g.judge(o, err)
 		if errors.Is(err, quota.ErrUnavailable) || errors.Is(err, quota.ErrUnknown) {
 			away[s.Organization] = true
 			continue
