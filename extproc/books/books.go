@@ -85,9 +85,10 @@ func (b *Books) Keep(r *ledger.Record, c *metering.Charge) {
 	b.to.Add(r)
 }
 
-// late makes a record the correction of the one that was written when the reservation expired.
+// late makes a record the correction of the one that was written when the reservation expired, at the same time.
 func late(r *ledger.Record, c *metering.Charge) {
 	r.Sequence, r.Cause = 1, "late"
+	r.At = lapsed(r.ID, r.At)
 	r.Result.Flags = append(r.Result.Flags, ledger.Late)
 	r.Money.Cost -= r.Money.Reserved
 	r.Money.Reserved, r.Money.Overrun = 0, 0
@@ -164,9 +165,10 @@ func status(e *metering.Ended) ledger.Status {
 	return ledger.UpstreamError
 }
 
-// Lapsed implements metering.Books.
+// Lapsed implements metering.Books. The record is at the time that its id was minted, whenever it is made: sums of days hold
+// the charge and its correction together, and a record that is made again is the same.
 func (b *Books) Lapsed(organization string, l quota.Lapse) *ledger.Record {
-	r := &ledger.Record{Key: ledger.Key{Organization: organization, ID: l.ID}, At: time.Now(), Result: ledger.Result{Status: ledger.Expired}}
+	r := &ledger.Record{Key: ledger.Key{Organization: organization, ID: l.ID}, At: lapsed(l.ID, time.Now()), Result: ledger.Result{Status: ledger.Expired}}
 	for _, p := range l.Parts {
 		c := ledger.Charge{Budget: p.Budget, Window: p.Start / 1000, Amount: p.Amount}
 		if found := b.budget(p.Budget); found != nil {
@@ -175,7 +177,7 @@ func (b *Books) Lapsed(organization string, l quota.Lapse) *ledger.Record {
 				r.Money.Cost = max(r.Money.Cost, ledger.Nano(p.Amount))
 				r.Money.Reserved = r.Money.Cost
 			}
-			r.Who = owner(found)
+			owned(&r.Who, found)
 		}
 		if p.Kind != window.Gauge.Letter() {
 			r.Money.Charges = append(r.Money.Charges, c)
@@ -184,8 +186,17 @@ func (b *Books) Lapsed(organization string, l quota.Lapse) *ledger.Record {
 	return r
 }
 
-// owner is what a budget says of who had a reservation: the narrowest of them says most.
-func owner(b *quota.Budget) (w ledger.Who) {
+// lapsed is the time of what is written of a reservation that expired: when its id was minted. Of one that has no such id, as that
+// of a lease, it is another.
+func lapsed(id string, other time.Time) time.Time {
+	if at, ok := metering.Minted(id); ok {
+		return at
+	}
+	return other
+}
+
+// owned adds what a budget says of who had a reservation. No budget names more than one of them.
+func owned(w *ledger.Who, b *quota.Budget) {
 	switch b.Owner.Level {
 	case "team":
 		w.Team = b.Owner.Name
@@ -193,8 +204,9 @@ func owner(b *quota.Budget) (w ledger.Who) {
 		w.Project = b.Owner.Name
 	case "key":
 		w.Key, w.KeyID = b.Owner.Name, b.Owner.Name
+	case "end_user":
+		w.User = b.Owner.Name
 	}
-	return w
 }
 
 // Refused writes down a request that was refused in the plan stage, or got the answer of an earlier one.

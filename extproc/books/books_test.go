@@ -142,6 +142,44 @@ func TestTheSumIsTheTruth(t *testing.T) {
 	}
 }
 
+// TestALapseAndItsCorrectionAreAtOneTime: else a day would have the whole charge, and another less than nothing.
+func TestALapseAndItsCorrectionAreAtOneTime(t *testing.T) {
+	var got pile
+	b := books.New(&got, "v", budget)
+	id := metering.NewID()
+	minted := time.Now()
+	time.Sleep(5 * time.Millisecond) // the reservation expires, and is found to have
+	b.Keep(b.Lapsed("acme", quota.Lapse{ID: id, Parts: []quota.Part{{Budget: "team_money", Kind: 'C', Amount: 500}}}), &metering.Charge{})
+	e, c := ended()
+	e.Hold = "1|" + id + "|acme|0|0|0"
+	c.Outcome = quota.Outcome{From: quota.Expired, To: quota.Settled}
+	b.Keep(b.Write(e, c), c)
+	if len(got) != 2 || !got[0].At.Equal(got[1].At) || got[0].At.After(minted) {
+		t.Errorf("the lapse is at %v, its correction at %v, the id was minted by %v", got[0].At, got[1].At, minted)
+	}
+}
+
+func TestALapseIsOfAllWhoseLimitsItCharges(t *testing.T) {
+	each := &quota.Budget{ID: "user_money", Owner: quota.Owner{Level: "end_user", Name: "u"}, Unit: quota.Money, Limit: 1000, Window: window.Window{Kind: window.Month}}
+	whole := &quota.Budget{ID: "org_money", Owner: quota.Owner{Level: "organization", Name: "acme"}, Unit: quota.Money, Limit: 1000, Window: window.Window{Kind: window.Month}}
+	var got pile
+	b := books.New(&got, "v", func(id string) *quota.Budget {
+		switch id {
+		case each.ID:
+			return each
+		case whole.ID:
+			return whole
+		}
+		return budget(id)
+	})
+	r := b.Lapsed("acme", quota.Lapse{ID: "abc", Parts: []quota.Part{
+		{Budget: "team_money", Kind: 'C', Amount: 500}, {Budget: "user_money", Kind: 'C', Amount: 500}, {Budget: "key_requests", Kind: 'S', Amount: 1}, {Budget: "org_money", Kind: 'C', Amount: 500},
+	}})
+	if want := (ledger.Who{Team: "core", Key: "ci", KeyID: "ci", User: "u"}); r.Who != want {
+		t.Errorf("got %+v, want %+v", r.Who, want)
+	}
+}
+
 func TestRefusalsAreWrittenDownForThoseWhoWereLetIn(t *testing.T) {
 	var got pile
 	b := books.New(&got, "v", budget)

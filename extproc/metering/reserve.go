@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
@@ -131,6 +132,15 @@ func NewID() string {
 		}
 	}
 	return string(out[:])
+}
+
+// Minted returns when an id of NewID was minted, to the millisecond. ok is false for any other text, as the id of a lease.
+func Minted(id string) (at time.Time, ok bool) {
+	b, err := base32.HexEncoding.DecodeString(strings.ToUpper(id))
+	if err != nil || len(b) != 15 {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:8]) >> 16)), true
 }
 
 // Void gives back what was reserved for an exchange that was not sent.
