@@ -6,7 +6,8 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
 )
 
-// Claim takes a notice on, and changes one row where it may be.
+// Claim takes a notice on, and changes one row where it may be. The height becomes the claimed one even where it was higher, as
+// that of a limit that was lowered before anybody could say so: Said would not find it.
 func Claim(f Flavor, n book.Notice) Statement {
 	b := builder{flavor: f}
 	b.text("INSERT INTO ledger_notices AS t (organization,id,height,at,said) VALUES (")
@@ -16,7 +17,7 @@ func Claim(f Flavor, n book.Notice) Statement {
 		}
 		b.arg(v)
 	}
-	b.text(",0) ON CONFLICT (organization,id) DO UPDATE SET height=CASE WHEN t.height<excluded.height THEN excluded.height ELSE t.height END, at=excluded.at, said=0 WHERE t.height<excluded.height OR (t.said=0 AND t.at<=")
+	b.text(",0) ON CONFLICT (organization,id) DO UPDATE SET height=excluded.height, at=excluded.at, said=0 WHERE t.height<excluded.height OR (t.said=0 AND t.at<=")
 	b.arg(n.At.Add(-book.Lease).Unix())
 	b.text(")")
 	return Statement{b.sql.String(), b.args}

@@ -45,10 +45,12 @@ func noticing(t *testing.T, store book.Store) {
 	raised := later(51 * book.Lease)
 	raised.Height = 600
 	claim(raised, true)
-	claim(later(60*book.Lease), true) // the lease of the raised one ran out, whoever claims it
-	if err := s.Said(t.Context(), raised); err != nil {
+	lowered := later(60 * book.Lease)
+	claim(lowered, true) // the lease of the raised one ran out, whoever claims it
+	if err := s.Said(t.Context(), lowered); err != nil {
 		t.Fatal(err)
 	}
+	claim(later(70*book.Lease), false) // it was said of the limit as it is now
 	other := n
 	other.Organization = "another"
 	claim(other, true)
