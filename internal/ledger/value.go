@@ -125,8 +125,10 @@ func (u Units) Answer() int64 { return (*cost.Units)(&u).Answer() }
 // Written returns the tokens that were written to a prompt cache.
 func (u Units) Written() int64 { return u[price.CacheWrite] + u[price.CacheWrite1h] }
 
-// Read returns the tokens that were read from one.
-func (u Units) Read() int64 { return u[price.CacheRead] + u[price.AudioCacheRead] }
+// Read returns the tokens that were read from one, of text, audio and images.
+func (u Units) Read() int64 {
+	return u[price.CacheRead] + u[price.AudioCacheRead] + u[price.ImageCacheRead]
+}
 
 // Searches returns the web searches, whatever the size of their context.
 func (u Units) Searches() int64 {

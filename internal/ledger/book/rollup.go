@@ -193,6 +193,9 @@ func Gather(records []*ledger.Record) (rollups []Rollup, series []Identified) {
 	for _, r := range records {
 		start := Minute.Start(r.At).Unix()
 		for _, p := range Parts(r) {
+			if p.Sums == (Sums{}) { // as of what clients say of answers
+				continue
+			}
 			id := p.Series.ID()
 			if !known[id] {
 				known[id] = true

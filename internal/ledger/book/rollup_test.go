@@ -3,6 +3,7 @@ package book_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
@@ -29,5 +30,13 @@ func TestModelsThatNoRouteTookAreOneSeries(t *testing.T) {
 		if series[s] != n {
 			t.Errorf("%+v has %d, want %d", s, series[s], n)
 		}
+	}
+}
+
+// TestWhatAddsNothingMakesNoRow: what clients say of answers has neither uses nor costs, and is nobody's exchange.
+func TestWhatAddsNothingMakesNoRow(t *testing.T) {
+	said := &ledger.Record{Key: ledger.Key{Organization: "acme", ID: "feedback-1", Sequence: 7}, At: time.Unix(1_800_000_000, 0), Cause: "feedback", Who: ledger.Who{User: "u"}}
+	if rollups, series := book.Gather([]*ledger.Record{said}); len(rollups) > 0 || len(series) > 0 {
+		t.Errorf("got %+v of %+v", rollups, series)
 	}
 }

@@ -67,9 +67,9 @@ type targetColumns struct {
 
 type tokenColumns struct {
 	Input     int64 `parquet:"input_tokens"`       // of the prompt that were neither read from nor written to a cache
-	Cached    int64 `parquet:"cache_read_tokens"`  // audio included
+	Cached    int64 `parquet:"cache_read_tokens"`  // audio and images included
 	Written   int64 `parquet:"cache_write_tokens"` // for any time
-	Output    int64 `parquet:"output_tokens"`      // without reasoning
+	Output    int64 `parquet:"output_tokens"`      // without reasoning and audio
 	Reasoning int64 `parquet:"reasoning_tokens"`
 	AudioIn   int64 `parquet:"audio_input_tokens"`
 	AudioOut  int64 `parquet:"audio_output_tokens"`
@@ -105,7 +105,7 @@ func (s *attempts) Add(r *ledger.Record) error {
 		row.targetColumns = target(a)
 		u := a.Units
 		row.tokenColumns = tokenColumns{
-			Input: u[price.Input] + u[price.ImageInput], Cached: u.Read(), Written: u.Written(), Output: u[price.Output], Reasoning: u[price.Reasoning], AudioIn: u[price.AudioInput], AudioOut: u[price.AudioOutput],
+			Input: u[price.Input] + u[price.ImageInput], Cached: u.Read(), Written: u.Written(), Output: u[price.Output] + u[price.ImageOutput], Reasoning: u[price.Reasoning], AudioIn: u[price.AudioInput], AudioOut: u[price.AudioOutput],
 			Searches: u.Searches(), Queries: u[price.PerQuery],
 		}
 		row.moneyColumns = moneyOf(&a.Bill)

@@ -102,6 +102,33 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestEveryTokenIsInAColumn: the columns of tokens add up to the prompt and the answer, whatever they are of.
+func TestEveryTokenIsInAColumn(t *testing.T) {
+	r := ledgertest.Make("a", ledgertest.Noon())
+	for i := range price.Item(price.Items) {
+		r.Attempts[0].Units[i] = 1 << i
+	}
+	var row struct {
+		Input     int64 `json:"input_tokens"`
+		Cached    int64 `json:"cache_read_tokens"`
+		Written   int64 `json:"cache_write_tokens"`
+		Output    int64 `json:"output_tokens"`
+		Reasoning int64 `json:"reasoning_tokens"`
+		AudioIn   int64 `json:"audio_input_tokens"`
+		AudioOut  int64 `json:"audio_output_tokens"`
+	}
+	if err := jsonx.Decode(write(t, "attempts", "jsonl", []*ledger.Record{r}), &row); err != nil {
+		t.Fatal(err)
+	}
+	u := r.Attempts[0].Units
+	if got := row.Input + row.Cached + row.Written + row.AudioIn; got != u.Prompt() {
+		t.Errorf("the prompt has %b, its columns have %b", u.Prompt(), got)
+	}
+	if got := row.Output + row.Reasoning + row.AudioOut; got != u.Answer() {
+		t.Errorf("the answer has %b, its columns have %b", u.Answer(), got)
+	}
+}
+
 func TestJSONLinesAreTheRecords(t *testing.T) {
 	var back []*ledger.Record
 	for line := range bytes.Lines(write(t, "records", "jsonl", sample())) {
