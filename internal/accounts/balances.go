@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/journal"
 	"github.com/signalbox-ai/signalbox/internal/quota/window"
+	"github.com/signalbox-ai/signalbox/internal/trouble"
 )
 
 // longestPast is how far back windows begin that may still count: the month before this one.
@@ -93,10 +95,9 @@ func (a *Accounts) recall(ctx context.Context, organizations []string) error {
 		}
 		for len(records) > 0 {
 			n := min(len(records), 500)
-			if _, err := a.ledger.Write(ctx, records[:n]); err != nil {
+			if err := a.bring(ctx, records[:n]); err != nil {
 				return fmt.Errorf("the ledger does not take what is in the journal: %w", err)
 			}
-			a.written(records[:n])
 			records = records[n:]
 		}
 		a.left.Unwritten = nil
@@ -116,6 +117,27 @@ func (a *Accounts) recall(ctx context.Context, organizations []string) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// bring writes records of the journal into the ledger. One that its database refuses for good holds up no other: it is lost, as it
+// is where the writer meets it.
+func (a *Accounts) bring(ctx context.Context, records []*ledger.Record) error {
+	_, err := a.ledger.Write(ctx, records)
+	switch half := len(records) / 2; {
+	case err == nil:
+	case !errors.Is(err, book.ErrRejected):
+		return err
+	case half > 0: // find the one
+		if err := a.bring(ctx, records[:half]); err != nil {
+			return err
+		}
+		return a.bring(ctx, records[half:])
+	default:
+		a.alarm(records[0].Organization, "a record in the journal is refused by the ledger's database, and lost: exchange "+records[0].ID+": "+err.Error())
+		a.trouble.Note(trouble.What{Kind: trouble.Lost, Subject: "refused"}, 1)
+	}
+	a.written(records)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -202,4 +203,52 @@ func TestACrashBeforeTheEndIsChargedWholeUntilTheTruthComes(t *testing.T) {
 	four := begin(t, dir, "four")
 	four.know()
 	four.want(both, 200_000, 0)
+}
+
+// TestARecordThatTheLedgerRefusesHoldsUpNoStart: else a service with such a record in its journal would never serve again.
+func TestARecordThatTheLedgerRefusesHoldsUpNoStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	one := begin(t, dir, "one")
+	one.know()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	first, second := one.reserve(), one.reserve()
+	refused := metering.ID(first)
+	if _, err := db.ExecContext(t.Context(), "CREATE TRIGGER refuse BEFORE INSERT ON ledger_records WHEN NEW.id='"+refused+"' BEGIN SELECT RAISE(ABORT,'no'); END"); err != nil {
+		t.Fatal(err)
+	}
+	locked, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer locked.Close()
+	if _, err := locked.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	one.settle(first)
+	one.settle(second)
+	one.want(nil, 400_000, 0) // the ledger does not have them before the lock is gone
+	crash(t, dir, "one", "two")
+	if _, err := locked.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	two := begin(t, dir, "two")
+	if n := len(two.left.Unwritten); n != 2 {
+		t.Fatalf("%d records are in the journal", n)
+	}
+	two.know()
+	got, err := two.ledger.Known(t.Context(), "default", []string{refused, metering.ID(second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{metering.ID(second)}, got); diff != "" {
+		t.Errorf("records -want +got\n%s", diff)
+	}
+	if n := two.journal.Waiting(); n > 0 {
+		t.Errorf("%d records wait in the journal still", n)
+	}
 }
