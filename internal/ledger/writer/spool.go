@@ -117,8 +117,9 @@ func (s *spool) add(records []*ledger.Record) (kept int, err error) {
 	return kept, err
 }
 
-// append writes to the newest segment. After an error the segment is suspect and a new one begins: its whole frames
-// are read, but nothing is written behind what may be half a frame.
+// append writes to the newest segment. After an error a new one begins, and what the disk took is cut off: the caller looks for
+// another place for all of it, or counts it as lost. Where not even that can be done, whole frames are read, and nothing is written
+// behind what may be half a frame.
 func (s *spool) append(buf []byte) error {
 	if s.out == nil || s.wrote >= segmentBytes {
 		s.shut()
@@ -132,17 +133,23 @@ func (s *spool) append(buf []byte) error {
 		s.segs = append(s.segs, segment{path: path})
 	}
 	n, err := s.out.Write(buf)
+	if err == nil {
+		err = s.out.Sync()
+	}
+	if err != nil && s.out.Truncate(s.wrote) == nil {
+		n = 0
+	}
 	s.wrote += int64(n)
 	s.size += int64(n)
 	s.segs[len(s.segs)-1].size += int64(n)
 	if err == nil {
-		err = s.out.Sync()
+		return nil
 	}
-	if err != nil {
-		s.shut()
-		return fmt.Errorf("ledger spool: %w", err)
+	s.shut()
+	if last := len(s.segs) - 1; s.segs[last].size == 0 && os.Remove(s.segs[last].path) == nil {
+		s.segs = s.segs[:last]
 	}
-	return nil
+	return fmt.Errorf("ledger spool: %w", err)
 }
 
 func (s *spool) shut() {

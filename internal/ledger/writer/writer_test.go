@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -260,6 +262,46 @@ func TestBeyondTheSpoolsLimitTheLossIsCounted(t *testing.T) {
 		time.Sleep(time.Minute)
 		st = end(t, w)
 		if st.Held != 0 || st.Written != int64(s.count()) || st.Lost+st.Written != 300 {
+			t.Errorf("when it is back: %+v, the store has %d", st, s.count())
+		}
+	})
+}
+
+// TestWhatAFullDiskTookInPartIsLostOnce: what is counted as lost does not come back from the half of a batch that the disk had
+// room for, and no file is left for each try.
+func TestWhatAFullDiskTookInPartIsLostOnce(t *testing.T) {
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(l syscall.Rlimit) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &l); err != nil {
+			t.Error(err)
+		}
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	defer limit(was)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.set(true)
+		w := start(t, writer.Params{Store: s, Queue: 20, Batch: 10, Spool: dir})
+		limit(syscall.Rlimit{Cur: 4 << 10, Max: was.Max}) // half a batch
+		for n := 0; n < 200; n += 10 {
+			add(w, n, n+10)
+			time.Sleep(time.Second)
+		}
+		limit(was)
+		st := w.Stats()
+		if files, _ := os.ReadDir(dir); len(files) > 1 || st.Spool != 0 || st.Held != 0 || st.Lost == 0 {
+			t.Errorf("%d files, %+v", len(files), st)
+		}
+		add(w, 200, 210)
+		s.set(false)
+		time.Sleep(time.Minute)
+		st = end(t, w)
+		if st.Held != 0 || st.Known != 0 || st.Written != int64(s.count()) || st.Lost+st.Written != 210 {
 			t.Errorf("when it is back: %+v, the store has %d", st, s.count())
 		}
 	})
