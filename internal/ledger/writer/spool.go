@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 )
@@ -22,6 +23,7 @@ import (
 // appended and synced; what a crash left half-written at the end is cut off by the reader.
 type spool struct {
 	dir   string
+	held  *os.File // the folder, locked; nil: there is none
 	limit int64 // bytes of all segments
 	size  int64
 	out   *os.File // the newest segment; nil: none is open
@@ -49,7 +51,7 @@ var (
 )
 
 // openSpool opens a folder, made where it is missing, with what is left from before. "" is no spool, and keeps nothing.
-func openSpool(dir string, limit int64) (*spool, error) {
+func openSpool(dir string, limit int64) (_ *spool, err error) {
 	s := &spool{dir: dir, limit: limit, next: 1}
 	if dir == "" {
 		return s, nil
@@ -57,6 +59,14 @@ func openSpool(dir string, limit int64) (*spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("ledger spool: %w", err)
 	}
+	if s.held, err = hold(dir); err != nil {
+		return nil, fmt.Errorf("ledger spool: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			s.release()
+		}
+	}()
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("ledger spool: %w", err)
@@ -81,6 +91,28 @@ func openSpool(dir string, limit int64) (*spool, error) {
 		s.next = n + 1
 	}
 	return s, nil
+}
+
+// hold locks the folder until its file is closed: two processes would take each other's segments away. A file system that knows no
+// such locks has none.
+func hold(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK) {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s is in use by another process", dir)
+	}
+	return f, nil
+}
+
+// release closes everything.
+func (s *spool) release() {
+	s.shut()
+	if s.held != nil {
+		_ = s.held.Close()
+	}
 }
 
 func (s *spool) path(n int) string { return filepath.Join(s.dir, fmt.Sprintf("%08d", n)+suffix) }
@@ -126,6 +158,10 @@ func (s *spool) append(buf []byte) error {
 		path := s.path(s.next)
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
+			return fmt.Errorf("ledger spool: %w", err)
+		}
+		if err := s.held.Sync(); err != nil { // the file's name is to be there after a crash, too
+			_, _ = f.Close(), os.Remove(path)
 			return fmt.Errorf("ledger spool: %w", err)
 		}
 		s.next++

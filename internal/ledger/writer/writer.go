@@ -157,7 +157,7 @@ func (w *Writer) Close(ctx context.Context) error {
 func (w *Writer) run(ctx context.Context) {
 	defer close(w.done)
 	defer w.stop()
-	defer w.spool.shut()
+	defer w.spool.release()
 	open := true
 	for open {
 		var batch []*ledger.Record

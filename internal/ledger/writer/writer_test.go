@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -196,6 +197,21 @@ func TestASpoolOutlivesItsProcess(t *testing.T) {
 	if s.count() != 34 { // the torn one is gone
 		t.Errorf("%d records, want 34", s.count())
 	}
+}
+
+// TestASpoolIsOfOneProcess: another that is started by mistake would take the files away under the one that writes them.
+func TestASpoolIsOfOneProcess(t *testing.T) {
+	dir := t.TempDir()
+	s := newStore()
+	first := start(t, writer.Params{Store: s, Spool: dir})
+	if w, err := writer.New(writer.Params{Store: s, Spool: dir}); err == nil {
+		end(t, w)
+		t.Error("two have one spool")
+	} else if !strings.Contains(err.Error(), dir) {
+		t.Errorf("got %v", err)
+	}
+	end(t, first)
+	end(t, start(t, writer.Params{Store: s, Spool: dir}))
 }
 
 // tear cuts the last bytes off the newest segment, as a crash does.
