@@ -24,7 +24,7 @@ import (
 type spool struct {
 	dir   string
 	held  *os.File // the folder, locked; nil: there is none
-	limit int64 // bytes of all segments
+	limit int64    // bytes of all segments
 	size  int64
 	out   *os.File // the newest segment; nil: none is open
 	wrote int64    // bytes of out
@@ -195,15 +195,21 @@ func (s *spool) shut() {
 	}
 }
 
-// oldest returns the records of the oldest segment. damaged is the bytes at its end, or behind a frame that is
-// damaged, that are no records.
-func (s *spool) oldest() (records []*ledger.Record, damaged int64, err error) {
+// content is what is in a segment.
+type content struct {
+	records []*ledger.Record
+	unknown int   // whole frames with what is no record here, as a newer program may have written
+	damaged int64 // bytes at its end, or behind a frame that is damaged
+}
+
+// oldest returns what is in the oldest segment.
+func (s *spool) oldest() (c content, err error) {
 	if len(s.segs) == 1 {
 		s.shut() // what comes now goes into a segment of its own
 	}
 	f, err := os.Open(s.segs[0].path)
 	if err != nil {
-		return nil, 0, fmt.Errorf("ledger spool: %w", err)
+		return c, fmt.Errorf("ledger spool: %w", err)
 	}
 	defer f.Close()
 	in := bufio.NewReaderSize(f, 1<<16)
@@ -211,26 +217,32 @@ func (s *spool) oldest() (records []*ledger.Record, damaged int64, err error) {
 	for {
 		var h [head]byte
 		if _, err := io.ReadFull(in, h[:]); err != nil {
-			return records, s.segs[0].size - at, notEnd(err)
+			return c.until(s.segs[0].size - at), notEnd(err)
 		}
 		n := binary.BigEndian.Uint32(h[:4])
-		if n > maxFrame {
-			return records, s.segs[0].size - at, nil
+		if n == 0 || n > maxFrame { // a crash may have left zeros
+			return c.until(s.segs[0].size - at), nil
 		}
 		data := make([]byte, n)
 		if _, err := io.ReadFull(in, data); err != nil {
-			return records, s.segs[0].size - at, notEnd(err)
+			return c.until(s.segs[0].size - at), notEnd(err)
 		}
 		if crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)) != binary.BigEndian.Uint32(h[4:]) {
-			return records, s.segs[0].size - at, nil
+			return c.until(s.segs[0].size - at), nil
 		}
-		r, err := ledger.Decode(data)
-		if err != nil {
-			return records, s.segs[0].size - at, nil //nolint:nilerr // a record of a form that nobody knows is damage
+		if r, err := ledger.Decode(data); err == nil {
+			c.records = append(c.records, r)
+		} else {
+			c.unknown++
 		}
-		records = append(records, r)
 		at += int64(head) + int64(n)
 	}
+}
+
+// until says how many bytes are damaged.
+func (c content) until(damaged int64) content {
+	c.damaged = damaged
+	return c
 }
 
 func notEnd(err error) error {

@@ -304,14 +304,14 @@ func (w *Writer) drain(ctx context.Context) {
 		return
 	}
 	before := w.spool.segs[0].before
-	records, damaged, err := w.spool.oldest()
+	c, err := w.spool.oldest()
 	if err != nil {
 		w.p.Log.Error("the ledger's spool cannot be read", "error", err)
 		w.again = time.Now().Add(64 * w.p.Retry)
 		return
 	}
-	byKey(records) // all of them, so that past means the same ones the next time
-	for batch := range slices.Chunk(records[min(w.past, len(records)):], w.p.Batch) {
+	byKey(c.records) // all of them, so that past means the same ones the next time
+	for batch := range slices.Chunk(c.records[min(w.past, len(c.records)):], w.p.Batch) {
 		n := w.write(ctx, batch)
 		w.past += n
 		if before {
@@ -323,8 +323,8 @@ func (w *Writer) drain(ctx context.Context) {
 			return
 		}
 	}
-	if damaged > 0 {
-		w.p.Log.Warn("a crash left the end of the ledger's spool damaged", "bytes", damaged)
+	if c.damaged > 0 {
+		w.p.Log.Warn("a crash left the end of the ledger's spool damaged", "bytes", c.damaged)
 	}
 	if err := w.spool.drop(); err != nil {
 		w.p.Log.Error("the ledger's spool cannot be emptied", "error", err)
@@ -333,4 +333,8 @@ func (w *Writer) drain(ctx context.Context) {
 	}
 	w.past = 0
 	w.stats.inSpool.Store(w.spool.size)
+	if c.unknown > 0 { // of another program: none of this one's
+		w.stats.added.Add(int64(c.unknown))
+		w.lose(c.unknown, "they are of a form that this program does not know")
+	}
 }

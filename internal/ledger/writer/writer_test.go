@@ -1,9 +1,12 @@
 package writer_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -258,6 +261,33 @@ func TestADamagedFrameEndsItsSegment(t *testing.T) {
 	if s.count() != 2 {
 		t.Errorf("%d records came back, want the two before the damage", s.count())
 	}
+}
+
+// TestARecordOfAnotherFormIsLostAlone: a newer program may have left one with an item that this one does not know.
+func TestARecordOfAnotherFormIsLostAlone(t *testing.T) {
+	dir := t.TempDir()
+	var data []byte
+	for n := range 3 {
+		line := ledgertest.Make(fmt.Sprint(n), ledgertest.Noon()).Encode()
+		if n == 1 {
+			line = bytes.Replace(line, []byte(`"units":{`), []byte(`"units":{"per_hologram":1,`), 1)
+		}
+		data = binary.BigEndian.AppendUint32(data, uint32(len(line)))
+		data = binary.BigEndian.AppendUint32(data, crc32.Checksum(line, crc32.MakeTable(crc32.Castagnoli)))
+		data = append(data, line...)
+	}
+	data = append(data, make([]byte, 64)...) // as a crash may leave
+	if err := os.WriteFile(filepath.Join(dir, "00000001.ledger"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newStore()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, writer.Params{Store: s, Spool: dir})
+		time.Sleep(time.Minute)
+		if st := end(t, w); st.Written != 2 || st.Lost != 1 || st.Added != 3 {
+			t.Errorf("%+v", st)
+		}
+	})
 }
 
 func TestBeyondTheSpoolsLimitTheLossIsCounted(t *testing.T) {
