@@ -71,7 +71,7 @@ func (r *rig) setup(c *command) bool {
 	case "client":
 		r.client(args)
 	case "own":
-		r.config.own[auth.Provision{Team: args[0], Provider: args[1]}] = secret.New(args[2])
+		r.config.own[auth.Provision{Organization: auth.DefaultOrganization, Team: args[0], Provider: args[1]}] = secret.New(args[2])
 		r.secrets[args[2]] = args[1]
 	case "template":
 		r.template(args, c.input)

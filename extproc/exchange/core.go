@@ -215,13 +215,12 @@ func (x *Exchange) keys(ids []string, provider, model string) ([]string, bool) {
 	if s := x.in.probe; s != nil {
 		return append(ids, s.Key), true
 	}
-	team, now := x.By.Team, x.in.now()
-	if team != "" {
-		if _, own := x.snap.Keys.Own(team, provider); own {
-			until, cooling := x.core.rests.Cooling(health.Subject{Provider: provider, Key: ownKey + team, Model: model}, now)
-			_, full := x.full(queue.Lane{Provider: provider, Model: model, Key: ownKey + team})
-			return append(ids, ownKey+team), !full && (!cooling || !until.After(now))
-		}
+	now := x.in.now()
+	if _, own := x.snap.Keys.Own(x.By.Home(), provider); own {
+		id := ownKey + x.By.Team
+		until, cooling := x.core.rests.Cooling(health.Subject{Provider: provider, Key: id, Model: model}, now)
+		_, full := x.full(queue.Lane{Provider: provider, Model: model, Key: id})
+		return append(ids, id), !full && (!cooling || !until.After(now))
 	}
 	p := x.snap.Providers[provider]
 	if p == nil {

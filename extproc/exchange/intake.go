@@ -313,7 +313,7 @@ func (x *Exchange) may(model string) bool {
 // mayGo reports whether the client's requests may go to a target's provider.
 func (x *Exchange) mayGo(t routing.Target) bool {
 	if x.By.Shadows != "" { // what a team pays for itself is not for copies of its requests
-		if _, own := x.snap.Keys.Own(x.By.Team, t.Provider); own {
+		if _, own := x.snap.Keys.Own(x.By.Home(), t.Provider); own {
 			return false
 		}
 	}

@@ -222,8 +222,8 @@ func (x *Exchange) outbound(ctx context.Context, l ticket.Leg, c dialect.Client,
 		return nil, err
 	}
 	key, ok := p.Keys.Find(l.Key)
-	if team, own := strings.CutPrefix(l.Key, ownKey); own {
-		if key.Secret, ok = x.snap.Keys.Own(team, l.Provider); !ok {
+	if strings.HasPrefix(l.Key, ownKey) {
+		if key.Secret, ok = x.snap.Keys.Own(x.By.Home(), l.Provider); !ok {
 			return nil, &llm.Error{Code: llm.CodeCredential, Op: "exchange.key", Message: "the team's key of " + l.Provider + " was taken away"}
 		}
 	}

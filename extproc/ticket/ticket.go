@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
@@ -58,6 +59,15 @@ func (c *Charged) Own() bool { return c.Organization == owner.OwnTraffic }
 
 // Probes reports whether it is a probe of the gateway's own, on behalf of nobody.
 func (c *Charged) Probes() bool { return c.Own() && c.Shadows == "" }
+
+// Home returns whose team it is: of a copy the one of the exchange that it copies.
+func (c *Charged) Home() auth.Owner {
+	o := auth.Owner{Organization: cmp.Or(c.Organization, auth.DefaultOrganization), Team: c.Team, Project: c.Project}
+	if c.Shadows != "" {
+		o.Organization, _, _ = strings.Cut(c.Shadows, "/")
+	}
+	return o
+}
 
 // Charge writes down whom an exchange of an identity is charged to.
 func Charge(who auth.Identity) Charged {

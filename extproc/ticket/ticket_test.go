@@ -9,8 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/providers/dialect"
 )
 
@@ -82,6 +84,19 @@ func TestATicketThatIsNotWholeIsRefused(t *testing.T) {
 	} {
 		if got, err := Read(s); err == nil {
 			t.Errorf("%s: read as %+v", name, got)
+		}
+	}
+}
+
+func TestACopyIsAtHomeWhereTheExchangeIs(t *testing.T) {
+	for c, want := range map[Charged]auth.Owner{
+		{Team: "core"}: {Organization: auth.DefaultOrganization, Team: "core"},
+		{Organization: "acme", Team: "core", Project: "search"}:           {Organization: "acme", Team: "core", Project: "search"},
+		{Organization: owner.OwnTraffic, Team: "core", Shadows: "acme/1"}: {Organization: "acme", Team: "core"},
+		{Organization: owner.OwnTraffic}:                                  {Organization: owner.OwnTraffic},
+	} {
+		if got := c.Home(); got != want {
+			t.Errorf("%+v is at home at %+v, want %+v", c, got, want)
 		}
 	}
 }

@@ -45,12 +45,12 @@ type Options struct {
 	UserFields   []string      // members of the body that name the end user, as metadata.user_id; the first that is there counts
 }
 
-// Own returns the key of a provider that a team has brought; ok is false where it has none.
-func (g *Gate) Own(team, provider string) (key secret.Value, ok bool) {
+// Own returns the key of a provider that an owner's team has brought; ok is false where it has none.
+func (g *Gate) Own(of Owner, provider string) (key secret.Value, ok bool) {
 	if g == nil {
 		return key, false
 	}
-	return g.Provided.Find(team, provider)
+	return g.Provided.Find(of, provider)
 }
 
 // NewGate makes a gate for keys. Of two keys with the same hash the first counts.

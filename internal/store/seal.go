@@ -148,6 +148,10 @@ func (t *Tx) DeleteProviderKey(id string, version int64) error {
 // OpenProviderKeys decrypts all teams' keys, for an index in memory. Without a secret to do it with it is an error that
 // there are any: requests would go on with the gateway's keys.
 func (s *Store) OpenProviderKeys(ctx context.Context) (map[auth.Provision]secret.Value, error) {
+	organizations, err := s.organizations(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := map[auth.Provision]secret.Value{}
 	p := Page{Size: mostPage}
 	for {
@@ -157,7 +161,8 @@ func (s *Store) OpenProviderKeys(ctx context.Context) (map[auth.Provision]secret
 		}
 		for i := range all {
 			k := &all[i]
-			if out[auth.Provision{Team: k.Team, Provider: k.Provider}], err = s.unseal(k); err != nil {
+			at := auth.Provision{Organization: organizations[k.Team], Team: k.Team, Provider: k.Provider}
+			if out[at], err = s.unseal(k); err != nil {
 				return nil, err
 			}
 		}
@@ -166,6 +171,24 @@ func (s *Store) OpenProviderKeys(ctx context.Context) (map[auth.Provision]secret
 		}
 		p.After = next
 	}
+}
+
+// organizations returns those of the teams that have provider keys.
+func (s *Store) organizations(ctx context.Context) (map[string]string, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT name, organization FROM teams WHERE name IN (SELECT team FROM provider_keys)")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]string{}
+	for rows.Next() {
+		var team, organization string
+		if err := rows.Scan(&team, &organization); err != nil {
+			return nil, err
+		}
+		out[team] = organization
+	}
+	return out, rows.Err()
 }
 
 // unseal decrypts a key.

@@ -38,7 +38,7 @@ func providerKeys(t *testing.T, at func(store.Options) *rig) {
 	}
 	opened := func(r *rig) (string, error) {
 		all, err := r.OpenProviderKeys(ctx)
-		return all[auth.Provision{Team: "core", Provider: "openai"}].Reveal(), err
+		return all[auth.Provision{Organization: "acme", Team: "core", Provider: "openai"}].Reveal(), err
 	}
 	if k := set(r, "sk-provider-1"); k.Hint != "…er-1" || k.Version != 1 {
 		t.Errorf("got %+v", k)
