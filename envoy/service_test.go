@@ -26,6 +26,7 @@ import (
 type order struct {
 	Plan    []string `json:"plan"`
 	Watch   string   `json:"watch"` // as x-signalbox-watch
+	Usage   string   `json:"usage"` // as x-signalbox-usage
 	Dialect string   `json:"dialect"`
 	Idle    string   `json:"idle"`
 	Own     bool     `json:"own"`    // answer in the plan stage
@@ -137,7 +138,7 @@ func planned(body []byte) *extprocv3.ProcessingResponse {
 		header("content-length", strconv.Itoa(len(sent))), header("x-signalbox-target", "secret"),
 	}
 	for name, value := range map[string]string{
-		"x-signalbox-idle": o.Idle, "x-envoy-upstream-rq-timeout-ms": o.Total, "x-envoy-upstream-rq-per-try-timeout-ms": o.Try,
+		"x-signalbox-idle": o.Idle, "x-signalbox-usage": o.Usage, "x-envoy-upstream-rq-timeout-ms": o.Total, "x-envoy-upstream-rq-per-try-timeout-ms": o.Try,
 	} {
 		if value != "" {
 			set = append(set, header(name, value))

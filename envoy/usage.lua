@@ -5,7 +5,7 @@ collectgarbage("setpause", 1000) -- what is kept lives for one answer: collectin
 
 local NAMESPACE = "signalbox.usage"
 local KEEP = 4096 -- bytes at either end
-local FIRST, MOST = 4, 32 -- pieces until they are joined, at first and later
+local FIRST, MOST = 4, 32 -- pieces until they are joined, at first and later; earlier where they are the beginning
 local MARK = '"usage%a*"%s*:%s*{' -- text of a model has its quotes escaped, and a member that is null says nothing
 local BILLED = '"billed_units"' -- where vectors and rankings of Cohere have no usage
 
@@ -38,7 +38,8 @@ local function say(handle, name, bytes, all)
 end
 
 -- Of a document that is longer than what is kept of its end, the beginning is kept as it is; of a stream, whole lines.
-local function begin(handle, bytes, document)
+local function begin(handle, bytes)
+  local document = find(bytes, "^%s*{") ~= nil
   return not (document and #bytes <= KEEP) and say(handle, "head", sub(bytes, 1, KEEP), document)
 end
 
@@ -53,30 +54,24 @@ end
 
 function envoy_on_response(handle)
   forget(handle)
-  local parts, n, most, said, document = {}, 0, FIRST, false, false
+  local parts, n, most, size = {}, 0, FIRST, 0
+  local open = true -- the beginning is not kept yet, and nothing of it is missing
   for chunk in handle:bodyChunks() do
     local length = chunk:length()
     n = n + 1
-    if length > KEEP and n > 1 and (said or most > FIRST) then -- until then a beginning must have no gap
+    if length > KEEP and not open then
       parts[n] = chunk:getBytes(length - KEEP, KEEP)
     else
       parts[n] = chunk:getBytes(0, length)
     end
-    if n == 1 and most == FIRST then -- now: an answer that is cut comes to no end
-      document = find(parts[1], "^%s*{") ~= nil
-      said = begin(handle, parts[1], document)
-    elseif n == most then
+    size = size + length
+    if n == 1 then -- the beginning is kept now: an answer that is cut comes to no end
+      open = not begin(handle, parts[1]) and size <= KEEP
+    elseif n == most or open and size > KEEP then
       local bytes = concat(parts, "", 1, n)
-      said = said or most == FIRST and begin(handle, bytes, document)
-      if not document or #bytes > KEEP then
-        bytes, most = sub(bytes, -KEEP), MOST
-      end
-      parts[1], n = bytes, 1
+      open = open and not begin(handle, bytes) and size <= KEEP
+      parts[1], n, most = sub(bytes, -KEEP), 1, MOST
     end
   end
-  local bytes = concat(parts, "", 1, n)
-  if not said and most == FIRST and #bytes > KEEP then
-    begin(handle, bytes, document)
-  end
-  say(handle, "tail", sub(bytes, -KEEP))
+  say(handle, "tail", sub(concat(parts, "", 1, n), -KEEP))
 end

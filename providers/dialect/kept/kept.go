@@ -71,7 +71,7 @@ func statements(to dialect.Name, dst []byte, s string) []byte {
 			if strings.Contains(doc, `"usage`) && jsonx.Valid([]byte(doc)) == nil {
 				dst = frame(dst, event, doc)
 			}
-		case first && whole && strings.HasSuffix(s, "\n\n"): // documents do not end so
+		case first && whole && (strings.HasSuffix(s, "\n\n") || strings.HasSuffix(s, "\n\r\n")): // documents do not end so
 			if m, ok := lastUsage(to, line); ok {
 				dst = m.frame(to, dst)
 			}

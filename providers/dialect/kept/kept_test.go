@@ -69,6 +69,7 @@ func TestUsage(t *testing.T) {
 		{"the beginning alone", messages, kept.Pieces{Head: start}, tokens(7, 1)},
 		{"a beginning that is cut", messages, kept.Pieces{Head: start[:len(start)-9]}, none},
 		{"an event that is longer than what is kept", responses, kept.Pieces{Tail: `"text":"a \"quoted\" word\\"}],"usage":{"input_tokens":7,"output_tokens":9},"user":null,"metadata":{"usage":"mine"}}}` + "\n\n"}, tokens(7, 9)},
+		{"one whose lines end in CR and LF, and another behind it", chat, kept.Pieces{Tail: `"url":"https://example.com"}],"usage":{"prompt_tokens":7,"completion_tokens":9}}` + "\r\n\r\ndata: [DONE]\r\n\r\n"}, tokens(7, 9)},
 		{"a whole document", openaicompletions.New(), kept.Pieces{Tail: `{"choices":[{"text":"x"}],"usage":{"prompt_tokens":7,"completion_tokens":9}}`}, tokens(7, 9)},
 		{"a document in many lines", openaicompletions.New(), kept.Pieces{Tail: "  \"usage\": {\n \"prompt_tokens\": 7,\n \"completion_tokens\": 9\n },\n \"id\": \"i\"\n}\n"}, tokens(7, 9)},
 		{"an array of answers", gemini.New(), kept.Pieces{Tail: "[{\"candidates\":[],\"usageMetadata\":{\"promptTokenCount\":7,\"candidatesTokenCount\":9}}\r\n]"}, tokens(7, 9)},
