@@ -94,6 +94,9 @@ func (p *planStream) done(r exchange.Reply) {
 		p.st.Keep()
 	}
 	p.reply(r)
+	if r.Plan != nil && p.st.Gone() {
+		p.x.Left()
+	}
 }
 
 func (p *planStream) reply(r exchange.Reply) {

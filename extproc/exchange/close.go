@@ -374,7 +374,9 @@ func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
 			t.Code = a.Err.Code.String()
 		}
 		if i == n-1 && a.Err == nil {
-			t.Ended = o.billed()
+			if t.Ended = o.billed(); o.Ending == EndedByClient && o.Tries == 0 && o.Sent == 0 && x.tried == 0 {
+				t.Ended = billing.Unsent // the client left before anything was tried
+			}
 			t.Status, t.Took, t.First = o.Status, o.Try.Took, o.Try.First
 		}
 		e.Attempts = append(e.Attempts, t)

@@ -431,6 +431,10 @@ func (x *Exchange) closeLater(o Outcome, n int) {
 	x.close(o)
 }
 
+// Left says that the client left before Envoy heard where the request goes: nothing is sent, and no log entry has the ticket. What
+// was taken for it is given back.
+func (x *Exchange) Left() { x.close(Outcome{Ending: EndedByClient}) }
+
 // last is the last attempt that the log entry of the request tells of.
 func (x *Exchange) last(o *Outcome) int {
 	if o.Order != nil {

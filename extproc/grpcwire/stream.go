@@ -93,6 +93,14 @@ func (s *Stream) Send(m Message) {
 	c.write(s, tail)
 }
 
+// Gone reports whether the peer has reset the stream, or its connection is lost: what was sent a moment ago may not have arrived,
+// and what is sent now does not.
+func (s *Stream) Gone() bool {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.gone
+}
+
 // Finish ends the stream with a status. The handler is closed when it returns.
 func (s *Stream) Finish(code codes.Code, message string) { s.finish(status(nil, code, message)) }
 

@@ -1,0 +1,87 @@
+package extproc
+
+import (
+	"context"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/signalbox-ai/signalbox/extproc/exchange"
+	"github.com/signalbox-ai/signalbox/extproc/metering"
+	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/memory"
+	"github.com/signalbox-ai/signalbox/internal/quota/window"
+)
+
+// slow is a store elsewhere, which takes a second.
+type slow struct{ *memory.Store }
+
+func (s slow) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *quota.Refusal, error) {
+	time.Sleep(time.Second)
+	return s.Store.Reserve(ctx, r)
+}
+
+// one is a budget for everybody.
+type one struct{ of *quota.Budget }
+
+func (l one) Find(dst []*quota.Budget, _ *metering.Party, _, _ string, _ []string) []*quota.Budget {
+	return append(dst, l.of)
+}
+
+func (l one) Budget(string) *quota.Budget { return l.of }
+
+// TestAClientThatLeavesWhileItsRequestIsPlannedHoldsNothing: Envoy does not hear where the request was to go, sends it nowhere, and
+// its log entry has no ticket to end the exchange by.
+func TestAClientThatLeavesWhileItsRequestIsPlannedHoldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := &log{}
+		s := newServer(t, seen)
+		store := memory.New(memory.Params{})
+		parallel := &quota.Budget{ID: "parallel", Unit: quota.Parallel, Limit: 1, Window: window.Window{Kind: window.Gauge}}
+		snapshot := *s.core.Snapshot()
+		snapshot.Slow, snapshot.Meter, snapshot.Limits = true, metering.New(metering.Params{Store: slow{store}}), one{parallel}
+		s.core.Swap(&snapshot)
+		reserved := func() int64 {
+			c, err := store.Peek(context.Background(), "default", []*quota.Budget{parallel})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c[0].Reserved
+		}
+		link := connect(t, s)
+
+		ctx, leave := context.WithCancel(metadata.NewOutgoingContext(t.Context(), metadata.Pairs(StageHeader, StagePlan)))
+		st, err := link.processor.Process(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []*extprocv3.ProcessingRequest{planHead(), requestBody(goodBody)} {
+			if err := st.Send(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second / 2)
+		leave()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := reserved(); n != 0 {
+			t.Errorf("%d requests are taken to run", n)
+		}
+		if len(seen.closed) != 1 || seen.closed[0].Ending != exchange.EndedByClient.String() || s.core.Live() != 0 {
+			t.Errorf("%d live, and %+v ended", s.core.Live(), seen.closed)
+		}
+
+		// One that waits for its answer holds its place.
+		out, err := link.play(t, StagePlan, planHead(), requestBody(goodBody))
+		if err != nil && err != io.EOF || len(out) != 2 || kindOf(out[1]) != "request body" {
+			t.Fatalf("%v, %v", kindsOf(out), err)
+		}
+		if n := reserved(); n != 1 || len(seen.closed) != 1 {
+			t.Errorf("%d requests are taken to run, and %+v ended", n, seen.closed)
+		}
+	})
+}
