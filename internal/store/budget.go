@@ -93,14 +93,16 @@ func (b *Budget) owner(t *Tx) error {
 	var err error
 	switch b.Level {
 	case "organization":
-		_, err = organizations().get(t.ctx, t.s, t.tx, b.Owner)
+		_, err = organizations().hold(t, b.Owner, staying)
 	case "team":
-		_, err = teams().get(t.ctx, t.s, t.tx, b.Owner)
+		_, err = teams().hold(t, b.Owner, staying)
 	case "project":
-		_, err = projects().get(t.ctx, t.s, t.tx, b.Owner)
+		_, err = projects().hold(t, b.Owner, staying)
 	default:
 		var k Key
-		k, err = t.s.key(t.ctx, t.tx, b.Owner)
+		if k, err = t.s.key(t.ctx, t.tx, b.Owner); err == nil {
+			_, err = keys().hold(t, k.ID, staying)
+		}
 		b.Owner = k.ID
 	}
 	return needs("owner", err)

@@ -188,7 +188,7 @@ func (t *Tx) belong(k *Key) error {
 		return nil
 	}
 	if k.Project != "" {
-		p, err := projects().get(t.ctx, t.s, t.tx, k.Project)
+		p, err := projects().hold(t, k.Project, staying)
 		if err != nil {
 			return needs("project", err)
 		}
@@ -197,13 +197,13 @@ func (t *Tx) belong(k *Key) error {
 		}
 	}
 	if k.Team != "" {
-		m, err := teams().get(t.ctx, t.s, t.tx, k.Team)
+		m, err := teams().hold(t, k.Team, staying)
 		if err != nil {
 			return needs("team", err)
 		}
 		return agree("organization", &k.Organization, m.Organization)
 	}
-	_, err := organizations().get(t.ctx, t.s, t.tx, k.Organization)
+	_, err := organizations().hold(t, k.Organization, staying)
 	return needs("organization", err)
 }
 
@@ -311,6 +311,9 @@ func (t *Tx) RevokeKey(id string, version int64) (Key, error) {
 func (t *Tx) DeleteKey(id string, version int64) error {
 	k, err := t.s.key(t.ctx, t.tx, id)
 	if err != nil {
+		return err
+	}
+	if _, err := keys().hold(t, k.ID, going); err != nil {
 		return err
 	}
 	if _, err := t.exec("DELETE FROM api_key_secrets WHERE api_key = ?", k.ID); err != nil {

@@ -118,6 +118,9 @@ func (t *Tx) UpdateOrganization(name string, version int64, change func(*Organiz
 
 // DeleteOrganization deletes one without teams and keys.
 func (t *Tx) DeleteOrganization(name string, version int64) error {
+	if _, err := organizations().hold(t, name, going); err != nil {
+		return err
+	}
 	if err := t.unlimited("organization", name); err != nil {
 		return err
 	}
@@ -139,7 +142,7 @@ func (t *Tx) CreateTeam(v *Team) error {
 	if err := cmp.Or(checkName("name", v.Name), checkTitle(v.Title)); err != nil {
 		return err
 	}
-	if _, err := organizations().get(t.ctx, t.s, t.tx, v.Organization); err != nil {
+	if _, err := organizations().hold(t, v.Organization, staying); err != nil {
 		return needs("organization", err)
 	}
 	return teams().insert(t, v)
@@ -157,6 +160,9 @@ func (t *Tx) UpdateTeam(name string, version int64, change func(*Team) error) (T
 
 // DeleteTeam deletes one without projects, keys and provider keys.
 func (t *Tx) DeleteTeam(name string, version int64) error {
+	if _, err := teams().hold(t, name, going); err != nil {
+		return err
+	}
 	if err := t.unlimited("team", name); err != nil {
 		return err
 	}
@@ -178,7 +184,7 @@ func (t *Tx) CreateProject(v *Project) error {
 	if err := cmp.Or(checkName("name", v.Name), checkTitle(v.Title)); err != nil {
 		return err
 	}
-	if _, err := teams().get(t.ctx, t.s, t.tx, v.Team); err != nil {
+	if _, err := teams().hold(t, v.Team, staying); err != nil {
 		return needs("team", err)
 	}
 	return projects().insert(t, v)
@@ -196,14 +202,20 @@ func (t *Tx) UpdateProject(name string, version int64, change func(*Project) err
 
 // DeleteProject deletes one without keys.
 func (t *Tx) DeleteProject(name string, version int64) error {
+	if _, err := projects().hold(t, name, going); err != nil {
+		return err
+	}
 	if err := t.unlimited("project", name); err != nil {
 		return err
 	}
 	return projects().remove(t, name, version, condition{"api_keys.project", "keys"})
 }
 
-// Adopt makes the owners that are not there yet.
+// Adopt makes the owners that are not there yet. Replicas that do so at once wait for each other.
 func (t *Tx) Adopt(os []Organization, ts []Team, ps []Project) error {
+	if err := t.alone("adopt"); err != nil {
+		return err
+	}
 	if err := adopt(t, organizations(), os, t.CreateOrganization); err != nil {
 		return err
 	}

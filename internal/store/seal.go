@@ -127,7 +127,7 @@ func (t *Tx) SetProviderKey(team, provider string, key secret.Value) (ProviderKe
 	case len(raw) < 8 || len(raw) > 16<<10:
 		return k, fault(Invalid, "key", "key: from 8 bytes to 16 KiB")
 	}
-	if _, err := teams().get(t.ctx, t.s, t.tx, team); err != nil {
+	if _, err := teams().hold(t, team, changing); err != nil { // two that set it wait for each other
 		return k, needs("team", err)
 	}
 	k.Hint, k.sealed = "…"+raw[len(raw)-4:], t.s.sealer.seal([]byte(raw), k.about())
@@ -226,7 +226,10 @@ func (t *Tx) Reseal() (int, error) {
 	}
 	n := 0
 	for _, id := range ids {
-		k, err := providerKeys().get(t.ctx, t.s, t.tx, id)
+		k, err := providerKeys().hold(t, id, changing)
+		if f, ok := errors.AsType[*Fault](err); ok && f.Reason == Missing { // it was deleted meanwhile
+			continue
+		}
 		if err != nil {
 			return n, err
 		}

@@ -215,11 +215,15 @@ func (t *Tx) exec(query string, args ...any) (int64, error) {
 const keptAnswers = 24 * time.Hour
 
 // Once runs f at most once for an idempotency key of the actor: a repeated request gets the first one's answer, which
-// must hold no secret. again reports that it did. The same key with another request is refused.
+// must hold no secret. again reports that it did. One that is made while the first still runs waits for it. The same key with
+// another request is refused.
 func (t *Tx) Once(id string, request []byte, f func() ([]byte, error)) (answer []byte, again bool, err error) {
 	if id == "" {
 		answer, err = f()
 		return answer, false, err
+	}
+	if err := t.alone(t.actor.asker() + "\n" + id); err != nil {
+		return nil, false, err
 	}
 	sum := sha256.Sum256(request)
 	var was []byte
@@ -239,10 +243,17 @@ func (t *Tx) Once(id string, request []byte, f func() ([]byte, error)) (answer [
 		return nil, false, err
 	}
 	_, err = t.exec("INSERT INTO idempotency (actor, id, request, response, at) VALUES (?, ?, ?, ?, ?)", t.actor.asker(), id, sum[:], answer, micro(t.now))
-	if err != nil && t.s.engine.judge(err) == duplicate { // the same request runs beside this one
-		return nil, false, fault(Stale, "idempotency-key", "the same request is being made at this moment")
-	}
 	return answer, false, err
+}
+
+// alone waits until no other change has the same reason to be alone, and keeps others waiting until this one is over. On SQLite
+// every change is.
+func (t *Tx) alone(reason string) error {
+	if t.s.engine.name() != "postgres" {
+		return nil
+	}
+	_, err := t.exec("SELECT pg_advisory_xact_lock(1365287344, hashtext(?))", reason)
+	return err
 }
 
 // Stamp is when an object was made and changed. Version counts its changes, from 1.

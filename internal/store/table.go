@@ -33,7 +33,6 @@ type table[T any] struct {
 	columns []string // all but the stamp
 	fields  func(*T) []any
 	scan    func(*T) []any // destinations for columns
-	read    func(*T) error // after scan; nil: nothing is left to do
 	id      func(*T) string
 	stamp   func(*T) *Stamp
 }
@@ -53,15 +52,34 @@ func (t *table[T]) load(r row) (T, error) {
 		return v, err
 	}
 	s.Created, s.Changed = when(created), when(changed)
-	if t.read != nil {
-		return v, t.read(&v)
-	}
 	return v, nil
 }
 
 // get reads one object.
 func (t *table[T]) get(ctx context.Context, s *Store, q querier, id string) (T, error) {
-	v, err := t.load(q.QueryRowContext(ctx, s.engine.bind("SELECT "+t.all()+" FROM "+t.name+" WHERE "+t.key+" = ?"), id))
+	return t.read(ctx, s, q, id, "")
+}
+
+// A hold is what others may not do with a row until the change is over. SQLite needs none: it lets one write at a time.
+type hold string
+
+// Holds, as PostgreSQL has them.
+const (
+	staying  hold = " FOR KEY SHARE"     // it is not deleted: something is made that belongs to it
+	changing hold = " FOR NO KEY UPDATE" // it is not changed
+	going    hold = " FOR UPDATE"        // nothing is made that belongs to it
+)
+
+// hold reads one object that stays as it is until the change is over. Where others are changing it, it waits for them.
+func (t *table[T]) hold(tx *Tx, id string, h hold) (T, error) {
+	if tx.s.engine.name() != "postgres" {
+		h = ""
+	}
+	return t.read(tx.ctx, tx.s, tx.tx, id, h)
+}
+
+func (t *table[T]) read(ctx context.Context, s *Store, q querier, id string, h hold) (T, error) {
+	v, err := t.load(q.QueryRowContext(ctx, s.engine.bind("SELECT "+t.all()+" FROM "+t.name+" WHERE "+t.key+" = ?"+string(h)), id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return v, fault(Missing, "", "there is no %s %q", strings.ReplaceAll(string(t.kind), "_", " "), id)
 	}
@@ -132,7 +150,7 @@ func (t *table[T]) insert(tx *Tx, v *T) error {
 
 // update changes an object. version is the one that the change was made for; 0: any.
 func (t *table[T]) update(tx *Tx, id string, version int64, action string, change func(*T) error) (T, error) {
-	old, err := t.get(tx.ctx, tx.s, tx.tx, id)
+	old, err := t.hold(tx, id, changing)
 	if err != nil {
 		return old, err
 	}
@@ -161,7 +179,7 @@ func (t *table[T]) update(tx *Tx, id string, version int64, action string, chang
 
 // remove deletes an object, which nothing may belong to.
 func (t *table[T]) remove(tx *Tx, id string, version int64, users ...condition) error {
-	old, err := t.get(tx.ctx, tx.s, tx.tx, id)
+	old, err := t.hold(tx, id, going)
 	if err != nil {
 		return err
 	}
