@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/metering"
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/journal"
+	"github.com/signalbox-ai/signalbox/internal/quota/window"
 )
 
 // halting charges what expired, and then fails.
@@ -54,5 +55,51 @@ func TestWhatWasChargedAtExpiryIsWrittenDown(t *testing.T) {
 	defer after.Close()
 	if len(left.Open) != 0 || len(left.Unwritten) == 0 || left.Unwritten[0].Settlement.ID != id || len(left.Unwritten[0].Note) == 0 {
 		t.Errorf("left: %+v", left)
+	}
+}
+
+// waiting is a store that is away: what ends waits for it.
+type waiting struct{ quota.Store }
+
+func (waiting) Settle(context.Context, *quota.Settlement) (quota.Outcome, error) {
+	return quota.Outcome{From: quota.None, To: quota.None, Wait: true}, nil
+}
+
+// TestWhatTheProcessBeforeLeftIsDoneOnceTheStoreIsBack, though the store was away again when it was taken up: else it would keep its
+// segment of the journal, and all behind it, for as long as the process runs.
+func TestWhatTheProcessBeforeLeftIsDoneOnceTheStoreIsBack(t *testing.T) {
+	for name, err := range map[string]error{"it takes it": nil, "it never will": quota.ErrMisuse} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			dir := t.TempDir()
+			before, _, oerr := journal.Open(journal.Params{Dir: dir})
+			if oerr != nil {
+				t.Fatal(oerr)
+			}
+			money := &quota.Budget{ID: "money", Unit: quota.Money, Limit: 1_000_000_000, Window: window.Window{Kind: window.Life}}
+			ended := &quota.Settlement{Organization: "default", ID: "ended", Born: r.now, Claims: []quota.Claim{{Budget: money, Amount: 5}}}
+			if err := before.Used(ended, nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := before.Close(); err != nil {
+				t.Fatal(err)
+			}
+			j, left, oerr := journal.Open(journal.Params{Dir: dir})
+			if oerr != nil {
+				t.Fatal(oerr)
+			}
+			defer j.Close()
+			r.Meter = metering.New(metering.Params{Store: waiting{r.store}, Journal: j, Remote: true, Now: func() time.Time { return r.now }})
+			if err := r.Resume(context.Background(), left); err != nil {
+				t.Fatal(err)
+			}
+			if n := j.Waiting(); n != 1 {
+				t.Fatalf("%d wait", n)
+			}
+			r.Settled(ended, quota.Outcome{From: quota.Pending, To: quota.Settled}, err)
+			if n := j.Waiting(); n != 0 {
+				t.Errorf("%d still wait", n)
+			}
+		})
 	}
 }

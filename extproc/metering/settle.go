@@ -3,6 +3,7 @@ package metering
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -222,7 +223,8 @@ func (m *Meter) note(d *due) {
 // its reservation expires.
 func (m *Meter) Settled(s *quota.Settlement, out quota.Outcome, err error) {
 	v, ok := m.later.LoadAndDelete(s.ID)
-	if !ok {
+	if !ok { // of the process before this one, or what nobody ended and the store had not known
+		m.done(s, err)
 		return
 	}
 	m.told(v.(*due), out, err)
@@ -234,10 +236,16 @@ func (m *Meter) told(d *due, out quota.Outcome, err error) {
 	if err != nil {
 		d.c.Lost = true
 		m.log.Warn("an exchange is charged when its reservation expires", "charge", d.s.ID, "error", err)
-	} else if m.journal != nil {
-		_ = m.journal.Settled(d.s.Organization, d.s.ID) // once is enough, and twice does no harm
 	}
+	m.done(&d.s, err)
 	m.keep(d)
+}
+
+// done notes in the journal that a store knows how an exchange ended, or will never take it. Once is enough, and twice does no harm.
+func (m *Meter) done(s *quota.Settlement, err error) {
+	if m.journal != nil && (err == nil || errors.Is(err, quota.ErrMisuse)) {
+		_ = m.journal.Settled(s.Organization, s.ID)
+	}
 }
 
 func (m *Meter) keep(d *due) {

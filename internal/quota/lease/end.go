@@ -78,20 +78,20 @@ func (s *Store) upkeep(ctx context.Context, o *organization, all bool) {
 	}
 }
 
-// Of many reservations of their own those that nobody ended for so long are forgotten; looked is how many are looked at in
-// one go.
-const many, forgotten, looked = 10_000, 24 * time.Hour, 200
+// Of many reservations of their own those that nobody ended for so long are forgotten, and after repeated those that failed;
+// looked is how many are looked at in one go, at least.
+const many, forgotten, repeated, looked = 10_000, 24 * time.Hour, time.Minute, 200
 
 func (o *organization) forget(now time.Time) {
 	if len(o.alone) < many {
 		return
 	}
-	n := 0
+	n := max(looked, len(o.alone)/64)
 	for id, since := range o.alone { // from a random place, so that in time all are seen
 		if now.Sub(since) > forgotten {
 			delete(o.alone, id)
 		}
-		if n++; n == looked {
+		if n--; n == 0 {
 			return
 		}
 	}

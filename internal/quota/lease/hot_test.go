@@ -320,3 +320,22 @@ func TestAnEndThatIsToldElsewhereCountsOnce(t *testing.T) {
 	want(t, r.counter(b), "used 7, reserved 70")
 	want(t, r.told[ids[1]].From, quota.Settled)
 }
+
+// While the store is away, requests are refused by the thousand, under ids that never come again: they do not stay.
+func TestWhatTheStoreCouldNotSayIsNotKeptForLong(t *testing.T) {
+	r := newRig(t, Params{From: 1_000_000})
+	r.under.away = true
+	o := r.of("acme")
+	for i := range 200_000 {
+		if i%20 == 0 {
+			r.upkeep(context.Background(), o, false)
+		}
+		if got := r.one(fmt.Sprint("refused", i), 1, life("a", 100)); got != quota.ErrUnavailable.Error() {
+			t.Fatal(got)
+		}
+		r.now = r.now.Add(5 * time.Millisecond)
+	}
+	if n := len(o.alone); n > 5*many {
+		t.Errorf("%d of 200000 are kept", n)
+	}
+}

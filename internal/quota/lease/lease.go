@@ -134,8 +134,11 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 func (o *organization) answered(p *path, r *quota.Request, g quota.Grant, no *quota.Refusal, err error, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if no != nil || err == nil && g.State != quota.Pending {
+	switch {
+	case no != nil || err == nil && g.State != quota.Pending:
 		delete(o.alone, r.ID)
+	case err != nil: // nobody goes ahead with it: it is kept in mind for a call that is repeated, while a store that is away refuses very many
+		o.alone[r.ID] = now.Add(repeated - forgotten)
 	}
 	if err == nil && no != nil {
 		o.refuse(no, now)
