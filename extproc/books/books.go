@@ -25,7 +25,7 @@ type Adder interface{ Add(r *ledger.Record) }
 // Books is safe for concurrent use.
 type Books struct {
 	to      Adder
-	version string // of the catalog's price cards
+	version string // of the catalog's price cards, for attempts whose line says none
 	budget  func(id string) *quota.Budget
 }
 
@@ -90,7 +90,7 @@ func late(r *ledger.Record, c *metering.Charge) {
 	r.Sequence, r.Cause = 1, "late"
 	r.At = lapsed(r.ID, r.At)
 	r.Result.Flags = append(r.Result.Flags, ledger.Late)
-	r.Money.Cost -= r.Money.Reserved
+	r.Money.Cost, r.Money.List = r.Money.Cost-r.Money.Reserved, r.Money.List-r.Money.Reserved
 	r.Money.Reserved, r.Money.Overrun = 0, 0
 	n := 0
 	for i := range c.Reserved {
@@ -132,7 +132,7 @@ func (b *Books) attempt(e *metering.Ended, i int, l *metering.Line, began time.D
 		Number: i + 1,
 		Target: ledger.Target{Provider: a.Provider.Name, Kind: a.Provider.Kind, Model: a.Model, Region: a.Provider.Region},
 		Began:  ledger.Ms(began), Took: ledger.Ms(a.Took), First: ledger.Ms(a.First), HTTP: a.Status, Code: a.Code,
-		Units: ledger.Units(l.Units), Bill: ledger.BillOf(&l.Bill, l.Card, b.version), Flags: append(ledger.FlagsOf(l.Bill.Flags), a.Flags...),
+		Units: ledger.Units(l.Units), Bill: ledger.BillOf(&l.Bill, l.Card, cmp.Or(l.Version, b.version)), Flags: append(ledger.FlagsOf(l.Bill.Flags), a.Flags...),
 	}
 	t := &l.Terms
 	out.Service, out.Priced = t.Service, ledger.Priced{Region: t.Region, Switches: t.Switches, Search: t.Search, Size: t.Look.Size, Quality: t.Look.Quality}
@@ -175,7 +175,7 @@ func (b *Books) Lapsed(organization string, l quota.Lapse) *ledger.Record {
 			c.Unit = found.Unit.String()
 			if found.Unit == quota.Money {
 				r.Money.Cost = max(r.Money.Cost, ledger.Nano(p.Amount))
-				r.Money.Reserved = r.Money.Cost
+				r.Money.Reserved, r.Money.List = r.Money.Cost, r.Money.Cost
 			}
 			owned(&r.Who, found)
 		}

@@ -92,6 +92,17 @@ func TestARecordSaysAllOfAnExchange(t *testing.T) {
 	}
 }
 
+func TestACardOfTheConfigurationIsNamedAsOne(t *testing.T) {
+	var got pile
+	b := books.New(&got, "2026-11-01", budget)
+	e, c := ended()
+	c.Lines[1].Version = "config"
+	b.Keep(b.Write(e, c), c)
+	if v := got[0].Attempts[1].Bill.Version; v != "config" {
+		t.Errorf("got %q", v)
+	}
+}
+
 // TestWhatIsKeptIsWhatIsWritten: a record is encoded for the journal before it is known how its charge came out.
 func TestWhatIsKeptIsWhatIsWritten(t *testing.T) {
 	for name, o := range map[string]struct {
@@ -130,6 +141,9 @@ func TestTheSumIsTheTruth(t *testing.T) {
 	}
 	if sum := got[0].Money.Cost + got[1].Money.Cost; sum != 70 {
 		t.Errorf("the sum is %d", sum)
+	}
+	if got[0].Money.List != 500 || got[0].Money.List+got[1].Money.List != 100 {
+		t.Errorf("before discounts it is %d, and %d are corrected", got[0].Money.List, got[1].Money.List)
 	}
 	sums := map[string]int64{}
 	for _, r := range got {

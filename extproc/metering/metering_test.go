@@ -142,6 +142,9 @@ func TestTheTruthTakesThePlaceOfTheBound(t *testing.T) {
 	}
 	r.Settle(r.ended(g.Hold, 900, 70))
 	r.Settle(r.ended(g.Hold, 900, 70)) // a log entry may come twice
+	if l := r.books.charges[0].Lines[0]; l.Card == "" || l.Version != "config" {
+		t.Errorf("the charge names the card %q of %q", l.Card, l.Version)
+	}
 	if c := r.counter(t, money); c.Reserved != 0 || c.Used != 1_600_000 {
 		t.Errorf("after the end %+v", c)
 	}

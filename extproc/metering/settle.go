@@ -108,6 +108,7 @@ type Line struct {
 	Units    cost.Units
 	Bill     cost.Bill
 	Card     string // hash of the price card; "": there is none
+	Version  string // of what the card is from
 	Reserved bool   // charged by what was reserved, in part
 	Terms    cost.Terms
 }
@@ -360,7 +361,7 @@ func (m *Meter) line(e *Ended, a *Attempt, h *held, last bool) Line {
 	bill.Flags |= flags
 	l := Line{Units: units, Bill: bill, Reserved: reserved, Terms: at}
 	if card != nil {
-		l.Card = m.cards.get(card)
+		l.Card, l.Version = m.cards.get(card), a.Provider.Models.Version(a.Model)
 	}
 	return l
 }

@@ -116,7 +116,7 @@ func (a *Accounts) undone(organization string, l quota.Lapse) {
 	r := a.books.Lapsed(organization, l)
 	r.Sequence, r.Cause = 1, "late"
 	r.Result.Flags = append(r.Result.Flags, ledger.Late)
-	r.Money.Cost, r.Money.Reserved = -r.Money.Cost, 0
+	r.Money.Cost, r.Money.List, r.Money.Reserved = -r.Money.Cost, -r.Money.List, 0
 	for i := range r.Money.Charges {
 		r.Money.Charges[i].Amount = -r.Money.Charges[i].Amount
 	}

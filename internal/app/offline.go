@@ -259,11 +259,12 @@ func pricer(cfg *config.Config) rerate.Pricer {
 		}
 		m, _ := p.models.Find(a.Model)
 		terms := p.contract.Terms(a.Model, at)
-		terms.Service, terms.Region, terms.Switches, terms.Search = a.Service, a.Priced.Region, a.Priced.Switches, a.Priced.Search
+		terms.Service = cmp.Or(a.Service, terms.Service) // where nobody said it, it is the account's
+		terms.Region, terms.Switches, terms.Search = a.Priced.Region, a.Priced.Switches, a.Priced.Search
 		terms.Look = price.Look{Size: a.Priced.Size, Quality: a.Priced.Quality}
 		if m.Card == nil && !terms.Free && !terms.Ceiling.Stated() {
 			return rerate.Price{}, false
 		}
-		return rerate.Price{Bill: cost.Of(m.Card, units, terms), Card: m.Card.Hash(), Version: catalog.AsOf()}, true
+		return rerate.Price{Bill: cost.Of(m.Card, units, terms), Card: m.Card.Hash(), Version: p.models.Version(a.Model)}, true
 	}
 }

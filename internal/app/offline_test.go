@@ -17,6 +17,9 @@ import (
 	"github.com/signalbox-ai/signalbox/extproc/exchange"
 	"github.com/signalbox-ai/signalbox/extproc/ticket"
 	"github.com/signalbox-ai/signalbox/internal/auth"
+	"github.com/signalbox-ai/signalbox/internal/catalog/cost"
+	"github.com/signalbox-ai/signalbox/internal/catalog/price"
+	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/store"
 	"github.com/signalbox-ai/signalbox/internal/testkit/servers"
 	"github.com/signalbox-ai/signalbox/providers"
@@ -230,5 +233,30 @@ func TestWhatTheStoreHasCounts(t *testing.T) {
 				t.Errorf("a backtest does not know the template's route: %v", err)
 			}
 		})
+	}
+}
+
+// TestThePastIsPricedByWhatTheConfigurationSaysOfItsProviders: of the account's service tier, too, where neither the request nor
+// the answer named one.
+func TestThePastIsPricedByWhatTheConfigurationSaysOfItsProviders(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(path, []byte(`
+providers:
+  - name: p
+    kind: mock
+    models: [ { name: m, price: { input: 2, services: [ { name: flex, input: 1 } ] } } ]
+    billing: { service_tier: flex }
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pricer, err := Pricer(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for service, want := range map[string]int64{"": 1_000, "default": 2_000, "flex": 1_000} {
+		p, ok := pricer(time.Now(), &ledger.Attempt{Target: ledger.Target{Provider: "p", Kind: "mock", Model: "m", Service: service}}, cost.Units{price.Input: 1})
+		if !ok || p.Bill.Nano != want || p.Version != "config" {
+			t.Errorf("at the service tier %q: %d by the card of %q, %v; want %d", service, p.Bill.Nano, p.Version, ok, want)
+		}
 	}
 }

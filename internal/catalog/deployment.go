@@ -58,6 +58,16 @@ func (d *Deployment) Find(model string) (Model, Match) {
 	return m, Exact
 }
 
+// Version says what the price card of a model is from: "config" where it is declared, else the day of the registry.
+func (d *Deployment) Version(model string) string {
+	if d != nil {
+		if own := d.declared[model]; own != nil && own.Card != nil {
+			return "config"
+		}
+	}
+	return AsOf()
+}
+
 // known is the name by which the registry knows the model.
 func (o *Declared) known() string {
 	if o.Like != "" {

@@ -84,3 +84,12 @@ func TestDeployment(t *testing.T) {
 		t.Error("no deployment declares nothing")
 	}
 }
+
+func TestACardSaysWhatItIsFrom(t *testing.T) {
+	d := catalog.NewDeployment("openai", []catalog.Declared{{Name: "mine", Card: &price.Card{}}, {Name: "gpt-4o", Context: 1000}})
+	for model, want := range map[string]string{"mine": "config", "gpt-4o": catalog.AsOf(), "gpt-4o-mini": catalog.AsOf()} {
+		if got := d.Version(model); got != want {
+			t.Errorf("%s: got %q, want %q", model, got, want)
+		}
+	}
+}
