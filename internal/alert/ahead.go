@@ -93,7 +93,7 @@ func (w *Watcher) load(ctx context.Context, limits []*limit, now time.Time) erro
 	return nil
 }
 
-// read brings a view up to an hour. Four weeks are read by the week: a question has a most of rows.
+// read brings a view up to an hour. Four weeks are read by the day: a question has a most of rows.
 func (w *Watcher) read(ctx context.Context, v *view, end time.Time) error {
 	from := end.Add(-spend.Reach - time.Hour)
 	if v.whole {
@@ -107,7 +107,7 @@ func (w *Watcher) read(ctx context.Context, v *view, end time.Time) error {
 		s.Move(end)
 	}
 	for from.Before(end) {
-		until := from.Add(7 * 24 * time.Hour)
+		until := from.Add(24 * time.Hour)
 		if until.After(end) {
 			until = end
 		}

@@ -62,30 +62,36 @@ type Usage interface {
 	Usage(ctx context.Context, q book.Query) ([]book.Row, error)
 }
 
+// piece is how much of the past is asked for at once, since an answer has a most of rows; the past is whole pieces.
+const piece = 24 * time.Hour
+
 // Of makes a forecast for each group that used anything in the last weeks or in the window, in the order of groups.
 func Of(ctx context.Context, store Usage, a Ask) ([]Row, error) {
 	b := window.Window{Kind: a.Per, Zone: a.Zone}.Bounds(a.Now, 0)
 	from := time.UnixMilli(b.A).UTC()
 	ask := spend.Ask{Now: a.Now, Until: time.UnixMilli(b.B).UTC(), Limit: a.Limit}
 	end := a.Now.UTC().Truncate(time.Hour)
-	hours, err := store.Usage(ctx, book.Query{Filter: book.Filter{From: end.Add(-spend.Reach), Until: end, Where: a.Where}, By: a.By, Every: book.Hour})
-	if err != nil {
-		return nil, err
+	series, used, groups := map[string]*spend.Series{}, map[string]int64{}, map[string][]string{}
+	for at := end.Add(-spend.Reach); at.Before(end); at = at.Add(piece) {
+		hours, err := store.Usage(ctx, book.Query{Filter: book.Filter{From: at, Until: at.Add(piece), Where: a.Where}, By: a.By, Every: book.Hour})
+		if err != nil {
+			return nil, err
+		}
+		for i := range hours {
+			key := strings.Join(hours[i].Group, "\x00")
+			if series[key] == nil {
+				series[key] = spend.NewSeries(end.Add(-spend.Reach), end)
+			}
+			series[key].Set(hours[i].Start, alert.Used(a.Unit, &hours[i].Sums))
+			groups[key] = hours[i].Group
+		}
 	}
 	var spent []book.Row
 	if from.Before(a.Now) {
+		var err error
 		if spent, err = store.Usage(ctx, book.Query{Filter: book.Filter{From: from, Until: a.Now, Where: a.Where}, By: a.By}); err != nil {
 			return nil, err
 		}
-	}
-	series, used, groups := map[string]*spend.Series{}, map[string]int64{}, map[string][]string{}
-	for i := range hours {
-		key := strings.Join(hours[i].Group, "\x00")
-		if series[key] == nil {
-			series[key] = spend.NewSeries(end.Add(-spend.Reach), end)
-		}
-		series[key].Set(hours[i].Start, alert.Used(a.Unit, &hours[i].Sums))
-		groups[key] = hours[i].Group
 	}
 	for i := range spent {
 		key := strings.Join(spent[i].Group, "\x00")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -84,5 +85,41 @@ func (broken) Usage(context.Context, book.Query) ([]book.Row, error) { return ni
 func TestALedgerThatIsAwayIsAnError(t *testing.T) {
 	if rows, err := forecast.Of(t.Context(), broken{}, forecast.Ask{Per: window.Day, Zone: time.UTC, Now: time.Now()}); err == nil {
 		t.Errorf("got %v", rows)
+	}
+}
+
+// bounded is a ledger that gives so many rows at once, as the admin API does and as every store has a most.
+type bounded struct {
+	groups, most int
+}
+
+func (b bounded) Usage(_ context.Context, q book.Query) ([]book.Row, error) {
+	from, step := q.From, q.Until.Sub(q.From)
+	if q.Every != 0 {
+		step = q.Every.Length()
+	}
+	var rows []book.Row
+	for ; from.Before(q.Until); from = from.Add(step) {
+		for n := range b.groups {
+			if len(rows) == b.most {
+				return nil, errors.New("too many rows")
+			}
+			rows = append(rows, book.Row{Start: from, Group: []string{strconv.Itoa(n)}, Sums: book.Sums{Exchanges: 1}})
+		}
+	}
+	return rows, nil
+}
+
+// TestManyGroupsAreReadPieceByPiece: four weeks of a few hundred keys are more hours than a ledger tells at once.
+func TestManyGroupsAreReadPieceByPiece(t *testing.T) {
+	now := time.Date(2026, 8, 16, 12, 30, 0, 0, time.UTC)
+	rows, err := forecast.Of(t.Context(), bounded{groups: 300, most: 10_000}, forecast.Ask{By: []string{"key"}, Per: window.Day, Zone: time.UTC, Unit: quota.Requests, Now: now})
+	if err != nil || len(rows) != 300 {
+		t.Fatal(len(rows), err)
+	}
+	for _, r := range rows {
+		if r.Linear || r.P50 < 11 || r.P50 > 14 { // one each hour of the last four weeks
+			t.Fatalf("got %+v", r)
+		}
 	}
 }
