@@ -108,13 +108,30 @@ func bare(address string) string {
 	return address
 }
 
+// named writes addresses for the head of a mail: names that are not ASCII encoded (RFC 2047), each on a line of its own.
+func named(addresses ...string) string {
+	out := make([]string, len(addresses))
+	for i, s := range addresses {
+		out[i] = s
+		if a, err := mail.ParseAddress(s); err == nil {
+			out[i] = a.String()
+		}
+	}
+	return strings.Join(out, ",\r\n ")
+}
+
+// subject writes a line of any length and of any letters: what is encoded is folded between its words.
+func subject(s string) string {
+	return strings.ReplaceAll(mime.QEncoding.Encode("utf-8", clean(s)), "?= =?", "?=\r\n =?")
+}
+
 // mail writes the message (RFC 5322). Its id is the alert's, so that one that comes twice is shown once.
 func (e *Email) mail(m *Message) []byte {
 	from := bare(e.From)
 	domain := from[strings.LastIndexByte(from, '@')+1:]
 	var b bytes.Buffer
 	for _, h := range []Fact{
-		{"From", e.From}, {"To", strings.Join(e.To, ", ")}, {"Subject", mime.QEncoding.Encode("utf-8", clean("["+m.Severity+"] "+m.Title))},
+		{"From", named(e.From)}, {"To", named(e.To...)}, {"Subject", subject("[" + m.Severity + "] " + m.Title)},
 		{"Date", m.At.UTC().Format(time.RFC1123Z)}, {"Message-ID", "<" + m.ID + "@" + domain + ">"}, {"Auto-Submitted", "auto-generated"},
 		{"MIME-Version", "1.0"}, {"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "quoted-printable"},
 	} {

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"mime"
 	"mime/quotedprintable"
 	"net"
 	"net/http/httptest"
@@ -162,6 +163,36 @@ func TestMailIsEncryptedBeforeAnythingIsSaid(t *testing.T) {
 		if err != nil || !strings.Contains(string(text), "400 of 500 USD in the month from 2026-08-01.\r\n") || !strings.Contains(string(text), "end_user: x  Bcc: evil@example.com\r\n") {
 			t.Errorf("text %q, %v", text, err)
 		}
+	}
+}
+
+// TestTheHeadOfAMailIsASCIIInShortLines whatever names are in it (RFC 5322): servers refuse others.
+func TestTheHeadOfAMailIsASCIIInShortLines(t *testing.T) {
+	e := Email{From: "Büro <box@example.com>", To: []string{"Ärger <a@example.com>", "b@example.com"}}
+	m := message()
+	m.Title = strings.Repeat("früh ", 200)
+	b := e.mail(m)
+	head, _, _ := bytes.Cut(b, []byte("\r\n\r\n"))
+	for line := range strings.SplitSeq(string(head), "\r\n") {
+		if len(line) > 998 || strings.ContainsFunc(line, func(r rune) bool { return r > '~' }) {
+			t.Errorf("%d bytes: %q", len(line), line)
+		}
+	}
+	got, err := mail.ReadMessage(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := got.Header.AddressList("From")
+	if err != nil || len(from) != 1 || *from[0] != (mail.Address{Name: "Büro", Address: "box@example.com"}) {
+		t.Errorf("from %v, %v", from, err)
+	}
+	to, err := got.Header.AddressList("To")
+	if err != nil || len(to) != 2 || *to[0] != (mail.Address{Name: "Ärger", Address: "a@example.com"}) || to[1].Address != "b@example.com" {
+		t.Errorf("to %v, %v", to, err)
+	}
+	subject, err := new(mime.WordDecoder).DecodeHeader(got.Header.Get("Subject"))
+	if want := "[" + m.Severity + "] " + strings.TrimSpace(m.Title); err != nil || subject != want {
+		t.Errorf("subject %q, %v", subject, err)
 	}
 }
 
