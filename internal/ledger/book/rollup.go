@@ -98,6 +98,12 @@ func (s *Sums) Add(o *Sums) {
 	}
 }
 
+// Flags of attempts that sums count by.
+const (
+	unpriced ledger.Flag = "unpriced" // a price is not known; of a correction: not any more
+	priced   ledger.Flag = "priced"   // of a correction by internal/ledger/rerate: a price that was not known is
+)
+
 // Part is what a record adds to one series.
 type Part struct {
 	Series Series
@@ -138,9 +144,9 @@ func Parts(r *ledger.Record) []Part {
 			Searches: u.Searches(),
 			Cost:     a.Bill.Cost, List: a.Bill.List, Saved: a.Bill.Saved,
 		}}
+		p.Sums.Unpriced = count(slices.Contains(a.Flags, unpriced)) - count(slices.Contains(a.Flags, priced))
 		if r.Sequence == 0 {
 			p.Sums.Attempts = 1
-			p.Sums.Unpriced = count(slices.Contains(a.Flags, "unpriced"))
 			p.Sums.Estimated = count(!a.Exact)
 		}
 		if i == len(r.Attempts)-1 {

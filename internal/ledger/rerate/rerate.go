@@ -17,6 +17,12 @@ import (
 // Cause is that of the corrections.
 const Cause = "rerate"
 
+// Flags of corrections that sums go by: what had a price has none, and what had none has one.
+const (
+	unpriced ledger.Flag = "unpriced"
+	priced   ledger.Flag = "priced"
+)
+
 // Price is the new price of an attempt.
 type Price struct {
 	Bill    cost.Bill
@@ -31,7 +37,7 @@ type Pricer func(at time.Time, a *ledger.Attempt, units cost.Units) (p Price, ok
 // Report says what was found.
 type Report struct {
 	Exchanges int // with attempts, that were looked at
-	Corrected int // that cost otherwise
+	Corrected int // that cost otherwise, or whose price is known now
 	Unpriced  int // attempts that the pricer knows no price of
 	Was, Is   ledger.Nano
 }
@@ -133,6 +139,7 @@ type net struct {
 	ledger.Attempt
 	cost, list, saved ledger.Nano
 	lines             map[string]ledger.Nano
+	unpriced          bool
 }
 
 // attemptsOf adds up the records of an exchange, by attempt.
@@ -148,6 +155,7 @@ func attemptsOf(records []*ledger.Record) (out []*net) {
 			for j, u := range a.Units {
 				n.Units[j] += u
 			}
+			n.unpriced = n.unpriced && !slices.Contains(a.Flags, priced) || slices.Contains(a.Flags, unpriced)
 			n.cost, n.list, n.saved = n.cost+a.Bill.Cost, n.list+a.Bill.List, n.saved+a.Bill.Saved
 			for _, l := range a.Bill.Lines {
 				n.lines[l.Item] += l.Cost
@@ -220,7 +228,14 @@ func (n *net) difference(p *Price) (ledger.Attempt, bool) {
 	bill.Lines = lines
 	a := n.Attempt
 	a.Units, a.Bill, a.Flags = ledger.Units{}, bill, ledger.FlagsOf(p.Bill.Flags)
-	return a, bill.Cost != 0 || bill.List != 0 || bill.Saved != 0 || len(lines) > 0
+	unknown := p.Bill.Flags&cost.Unpriced != 0
+	switch { // as its amounts, it says what is different
+	case n.unpriced && unknown:
+		a.Flags = slices.DeleteFunc(a.Flags, func(f ledger.Flag) bool { return f == unpriced })
+	case n.unpriced:
+		a.Flags = append(a.Flags, priced)
+	}
+	return a, bill.Cost != 0 || bill.List != 0 || bill.Saved != 0 || len(lines) > 0 || n.unpriced != unknown
 }
 
 func sorted(m map[string]ledger.Nano) []string {

@@ -78,6 +78,31 @@ func TestThePastIsPricedAnewByCorrections(t *testing.T) {
 	}
 }
 
+// TestWhatGetsAPriceIsUnpricedNoMore: reports count attempts without a known price, and pricing anew is how they get one.
+func TestWhatGetsAPriceIsUnpricedNoMore(t *testing.T) {
+	s := open(t)
+	unpriced := func(r *ledger.Record) {
+		r.Attempts[0].Flags, r.Attempts[0].Bill, r.Money = []ledger.Flag{"unpriced"}, ledger.Bill{}, ledger.Money{}
+	}
+	ledgertest.Write(t, s, ledgertest.Make("a", ledgertest.Noon(), unpriced), ledgertest.Make("b", ledgertest.Noon(), unpriced))
+	half := func(at time.Time, a *ledger.Attempt, u cost.Units) (rerate.Price, bool) { // has no price of answers
+		in, _ := price.ParseMillion("2")
+		c := &price.Card{Rates: price.RatesOf(map[price.Item]price.Rate{price.Input: in})}
+		return rerate.Price{Bill: cost.Of(c, u, cost.Terms{At: at}), Card: c.Hash(), Version: "test"}, true
+	}
+	for i, c := range []struct {
+		price rerate.Pricer
+		want  int64
+	}{{half, 2}, {half, 2}, {by("2", "8"), 0}, {by("2", "8"), 0}, {half, 2}, {by("0", "0"), 0}} {
+		if _, err := rerate.Run(t.Context(), s, ledgertest.All(), c.price, false, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := ledgertest.Total(t, s).Unpriced; got != c.want {
+			t.Errorf("after run %d: %d attempts are unpriced, want %d", i+1, got, c.want)
+		}
+	}
+}
+
 // A correction of the first of two attempts has another last attempt than its exchange.
 func TestAttemptsAreChosenEachForItself(t *testing.T) {
 	s := open(t)
