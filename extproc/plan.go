@@ -100,7 +100,9 @@ func (p *planStream) done(r exchange.Reply) {
 }
 
 func (p *planStream) reply(r exchange.Reply) {
-	p.st.Send((*response)(&r))
+	if !p.st.Send((*response)(&r)) && r.Plan != nil {
+		p.x.Unsent() // Envoy does not have the ticket, and tells of no end
+	}
 	if r.Done {
 		p.st.Finish(codes.OK, "")
 	}
@@ -110,4 +112,4 @@ func (p *planStream) reply(r exchange.Reply) {
 func (p *planStream) End() { p.st.Finish(codes.OK, "") }
 
 // Close implements grpcwire.Handler.
-func (*planStream) Close() {}
+func (p *planStream) Close() { p.x.Leave() }

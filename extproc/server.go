@@ -45,6 +45,7 @@ func (s *Server) process(st *grpcwire.Stream, h grpcwire.Head) grpcwire.Handler 
 	case StagePlan:
 		x := s.core.Begin()
 		x.CameBy(st.Context().Done())
+		x.Enter()
 		return &planStream{st: st, x: x}
 	case StageWatch, StageWork, StageListen:
 		return &attemptStream{Server: s, st: st, work: stage != StageWatch}

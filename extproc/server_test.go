@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,6 +143,49 @@ func TestAnExchangeIsGivenUpWithItsEnvoy(t *testing.T) {
 		synctest.Wait()
 		if n := s.core.Sweep(); n != 1 || s.core.Live() != 0 || len(seen.closed) != 1 || seen.closed[0].Ending != exchange.EndedUnseen.String() {
 			t.Errorf("%d were given up, %d live, and %+v ended", n, s.core.Live(), seen.closed)
+		}
+	})
+}
+
+// late takes its time to see what is planned.
+type late struct{ log }
+
+func (l *late) Planned(p exchange.Planned) {
+	time.Sleep(2 * time.Second)
+	l.log.Planned(p)
+}
+
+// TestAClientThatLeavesWhileItIsPlanned has no exchange that nobody ends: Envoy knows nothing of its plan.
+func TestAClientThatLeavesWhileItIsPlanned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := &late{}
+		s := newServer(t, seen)
+		ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(t.Context(), metadata.Pairs(StageHeader, StagePlan)), time.Second)
+		defer cancel()
+		st, err := connect(t, s).processor.Process(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		long := strings.Replace(goodBody, "hi", strings.Repeat("hi ", large), 1) // it gets a goroutine of its own
+		for _, m := range []*extprocv3.ProcessingRequest{planHead(), requestBody(long)} {
+			if err := st.Send(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(500 * time.Millisecond)
+		if n := s.core.Planning(); n != 1 {
+			t.Errorf("%d are planned, want 1", n)
+		}
+		if out, err := drain(st); len(out) != 1 || status.Code(err) != codes.DeadlineExceeded {
+			t.Fatalf("got %v, %v", kindsOf(out), err)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if seen.planned != 1 || s.core.Live() != 0 || s.core.Planning() != 0 {
+			t.Errorf("%d were planned, %d live, %d are planned still", seen.planned, s.core.Live(), s.core.Planning())
+		}
+		if len(seen.closed) != 1 || seen.closed[0].Ending != exchange.EndedByClient.String() {
+			t.Errorf("got %+v", seen.closed)
 		}
 	})
 }

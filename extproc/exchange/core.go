@@ -108,11 +108,12 @@ type Core struct {
 
 // underWay is what has begun, and what is known of who would tell of its end.
 type underWay struct {
-	live  *living.Table[Exchange, resting]
-	open  atomic.Int64 // exchanges that are not closed
-	died  atomic.Int64 // when the Envoy that this process runs ended last, in Unix nanoseconds; 0: it never did
-	pass  atomic.Int64 // calls of Sweep that are passed over
-	wakes atomic.Int64 // when the first of what rests is given up, or before; Unix milliseconds
+	live    *living.Table[Exchange, resting]
+	open    atomic.Int64 // exchanges that are not closed
+	entered atomic.Int64 // exchanges in the plan stage, for which Envoy waits
+	died    atomic.Int64 // when the Envoy that this process runs ended last, in Unix nanoseconds; 0: it never did
+	pass    atomic.Int64 // calls of Sweep that are passed over
+	wakes   atomic.Int64 // when the first of what rests is given up, or before; Unix milliseconds
 }
 
 // own is what the gateway sends by itself.
@@ -195,6 +196,9 @@ func (c *Core) Snapshot() *Snapshot { return c.snap.Load() }
 
 // Live returns the number of exchanges that are not closed.
 func (c *Core) Live() int { return int(c.open.Load()) }
+
+// Planning returns the number of exchanges in the plan stage. Those that have just left it are Live, too.
+func (c *Core) Planning() int { return int(c.entered.Load()) }
 
 // newID mints an exchange's id where Envoy gave none that can be used.
 func newID() string {

@@ -135,6 +135,15 @@ func (c *Core) Begin() *Exchange {
 // CameBy says, before Head, which connection the exchange comes by: gone is closed when that has ended.
 func (x *Exchange) CameBy(gone <-chan struct{}) { x.by = gone }
 
+// Enter says that Envoy waits for the plan stage, until Leave is called.
+func (x *Exchange) Enter() { x.core.entered.Add(1) }
+
+// Leave says that Envoy has what it waited for, or waits no more.
+func (x *Exchange) Leave() { x.core.entered.Add(-1) }
+
+// Unsent closes an exchange whose plan did not reach Envoy, since its client had left: nothing of it goes to a provider.
+func (x *Exchange) Unsent() { x.close(Outcome{Ending: endedUnsent}) }
+
 // Keeps reports, after Body, whether the exchange still refers to the body's bytes: a request that was decoded
 // does until its attempt is made.
 func (x *Exchange) Keeps() bool {

@@ -228,14 +228,15 @@ func (a *App) drain(c *child) {
 	}
 	t := time.NewTicker(50 * time.Millisecond)
 	defer t.Stop()
-	for a.core.Live() > 0 {
+	for a.core.Planning() > 0 || a.core.Live() > 0 { // in this order: what has left the one is in the other
 		select {
 		case <-ctx.Done():
-			a.log.Warn("drain time is over", "live", a.core.Live())
+			a.log.Warn("drain time is over", "live", a.core.Live(), "planning", a.core.Planning())
 			return
 		case <-t.C:
 		}
 	}
+	<-t.C // the last answer is on its way
 }
 
 // listen opens an address. A Unix socket lies in a folder that only its owner may enter: providers'
