@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"iter"
 	"strings"
 	"time"
 
@@ -331,7 +329,7 @@ func (t *Tx) DeleteKey(id string, version int64) error {
 	return keys().remove(t, k.ID, version)
 }
 
-// Issued reads what lets in: the secrets of all active keys, or of one.
+// Issued reads what lets in: the secrets of all active keys, or of one. Those of a key stand together.
 func (s *Store) Issued(ctx context.Context, id string) (all []auth.Issued, err error) {
 	var last *auth.Key
 	for i, err := range s.eachIssued(ctx, id) {
@@ -346,66 +344,4 @@ func (s *Store) Issued(ctx context.Context, id string) (all []auth.Issued, err e
 		all = append(all, i)
 	}
 	return all, nil
-}
-
-// eachIssued is as Issued, with one secret after the other, those of a key together. The key is overwritten by the next one, but
-// not its lists.
-func (s *Store) eachIssued(ctx context.Context, id string) iter.Seq2[auth.Issued, error] {
-	where, args := "k.state = ?", []any{active}
-	if id != "" {
-		where, args = where+" AND k.id = ?", append(args, id)
-	}
-	query := s.engine.bind("SELECT s.digest, s.until, k.id, k.name, k.organization, k.team, k.project, k.role, k.scope, k.expires FROM api_key_secrets s JOIN api_keys k ON k.id = s.api_key WHERE " + where + " ORDER BY k.id")
-	return func(yield func(auth.Issued, error) bool) {
-		rows, err := s.db.QueryContext(ctx, query, args...)
-		if err != nil {
-			yield(auth.Issued{}, err)
-			return
-		}
-		defer rows.Close()
-		var digest sql.RawBytes
-		var role string
-		var k auth.Key
-		var i auth.Issued
-		bounds := scopeText{to: &k.Scope}
-		to := []any{&digest, moment{&i.Until}, &k.ID, &k.Name, &k.Organization, nullable{&k.Team}, nullable{&k.Project}, &role, &bounds, moment{&k.Expires}}
-		for rows.Next() {
-			if err := rows.Scan(to...); err != nil {
-				yield(auth.Issued{}, err)
-				return
-			}
-			k.Role, _ = auth.ParseRole(role)
-			i.Digest, i.Key = auth.Digest(digest), &k
-			if !yield(i, nil) {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(auth.Issued{}, err)
-		}
-	}
-}
-
-// scopeText reads scopes, one after the other. One that is as the one before is not read again.
-type scopeText struct {
-	to   *auth.Scope
-	last string
-}
-
-// Scan implements sql.Scanner.
-func (t *scopeText) Scan(v any) error {
-	var text sql.NullString
-	if err := text.Scan(v); err != nil || text.String == t.last {
-		return err
-	}
-	var sc Scope
-	if err := (document{&sc}).Scan(v); err != nil {
-		return err
-	}
-	scope, err := sc.scope()
-	if err != nil {
-		return err
-	}
-	*t.to, t.last = scope, text.String
-	return nil
 }
