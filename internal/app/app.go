@@ -23,6 +23,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/accounts"
 	"github.com/signalbox-ai/signalbox/internal/config"
 	"github.com/signalbox-ai/signalbox/internal/control"
+	"github.com/signalbox-ai/signalbox/internal/gctune"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/queue"
 	"github.com/signalbox-ai/signalbox/internal/sending"
@@ -79,14 +80,11 @@ func Load(path string) (*config.Config, error) {
 // New builds everything from the configuration and opens the embedded mock where it is needed. Errors of
 // the configuration are config.Errors.
 func New(ctx context.Context, o Options) (*App, error) {
-	cfg, err := Load(o.Path)
+	a, err := begin(o)
 	if err != nil {
 		return nil, err
 	}
-	a := &App{opts: o, kinds: all.Kinds(), cfg: cfg}
-	if a.log, err = telemetry.NewLogger(o.Errors, cfg.Log.Format, cfg.Log.Level); err != nil {
-		return nil, err
-	}
+	cfg := a.cfg
 	a.metrics = sending.Metrics(&cfg.Telemetry)
 	a.metrics.Build(o.Version)
 	set, err := vocabularies(cfg)
@@ -137,6 +135,18 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.health = grpchealth.NewServer()
 	a.rpc = newRPC(extproc.NewServer(a.core, a.log), a.health, a.xds)
 	return a, nil
+}
+
+// begin reads the configuration and opens the log.
+func begin(o Options) (*App, error) {
+	gctune.Start()
+	cfg, err := Load(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{opts: o, kinds: all.Kinds(), cfg: cfg}
+	a.log, err = telemetry.NewLogger(o.Errors, cfg.Log.Format, cfg.Log.Level)
+	return a, err
 }
 
 // nodeID is Envoy's id toward the xDS server.

@@ -18,7 +18,8 @@ const (
 	pause   = 1500 * time.Millisecond
 	least   = 16 << 20  // bytes of garbage, also for a process that does little
 	most    = 160 << 20 // also for one that does much, if not more is looked through
-	begin   = 400       // GOGC until something is known
+	start   = 50        // GOGC before Run
+	begin   = 400       // and until something is known
 	lowest  = 5
 	highest = 2000
 )
@@ -44,6 +45,14 @@ func percent(live, scanned, rate uint64) int {
 
 // near reports whether a change is not worth the moment for which the world is stopped.
 func near(a, b int) bool { return max(a, b)*4 <= min(a, b)*5 }
+
+// Start sets GOGC for a start, until Run: of what a start allocates much lives, such as all that a store holds and what was read of the
+// configuration, and garbage twice as large would be the most that the process ever takes.
+func Start() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(start)
+	}
+}
 
 // Run sets GOGC until the context ends.
 func Run(ctx context.Context) {

@@ -1,6 +1,9 @@
 package gctune
 
-import "testing"
+import (
+	"runtime/debug"
+	"testing"
+)
 
 func TestPercentFollowsWhatLivesAndHowFastIsAllocated(t *testing.T) {
 	const mb = 1 << 20
@@ -44,5 +47,18 @@ func TestMemoryIsGivenBackBehindARush(t *testing.T) {
 		if over(c.looks, c.since, c.free) != c.want {
 			t.Errorf("%s: it is %v", c.what, !c.want)
 		}
+	}
+}
+
+func TestStartLeavesWhatTheEnvironmentSays(t *testing.T) {
+	was := debug.SetGCPercent(70)
+	defer debug.SetGCPercent(was)
+	t.Setenv("GOGC", "70")
+	if Start(); debug.SetGCPercent(70) != 70 {
+		t.Error("GOGC is set in the environment, and was changed")
+	}
+	t.Setenv("GOGC", "")
+	if Start(); debug.SetGCPercent(70) != start {
+		t.Error("a start goes by what is usual")
 	}
 }
