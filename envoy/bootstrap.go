@@ -45,7 +45,7 @@ func bootstrap(s *Spec) *bootstrapv3.Bootstrap {
 		AdsConfig: &corev3.ApiConfigSource{
 			ApiType:                   corev3.ApiConfigSource_GRPC,
 			TransportApiVersion:       corev3.ApiVersion_V3,
-			GrpcServices:              []*corev3.GrpcService{toService("")},
+			GrpcServices:              []*corev3.GrpcService{toServer()},
 			SetNodeOnFirstMessageOnly: true,
 		},
 	}
@@ -94,6 +94,14 @@ func runtime() *bootstrapv3.LayeredRuntime {
 	return &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{
 		Name: resourceName, LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: layer},
 	}}}
+}
+
+// toServer names the cluster of the service for xDS. While nobody answers there, as a service that starts reads its store first, Envoy
+// asks again after two seconds at most: of its own it would wait for up to 30, and come up long after the service.
+func toServer() *corev3.GrpcService {
+	g := toService("")
+	g.GetEnvoyGrpc().RetryPolicy = &corev3.RetryPolicy{RetryBackOff: &corev3.BackoffStrategy{BaseInterval: dur(500 * time.Millisecond), MaxInterval: dur(2 * time.Second)}}
+	return g
 }
 
 // ads says that a resource comes over the one stream to the service.
