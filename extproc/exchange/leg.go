@@ -283,6 +283,9 @@ func (x *Exchange) handOn(r *Reply, l ticket.Leg, n int) {
 	case x.Trace == "" || x.snap.Trace == nil:
 	case x.snap.Trace.Toward[l.Provider]:
 		r.Set = append(r.Set, providers.Header{Name: headerTrace, Value: x.Trace.Parent(n)})
+		if x.Trace.Root() { // what the client says of another trace does not belong to this one
+			r.Remove = append(r.Remove, headerTraceState)
+		}
 	default:
 		r.Remove = append(r.Remove, headerTrace, headerTraceState)
 	}

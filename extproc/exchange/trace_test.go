@@ -109,6 +109,12 @@ func TestOnlyChosenProvidersGetATraceparent(t *testing.T) {
 	if got, want := header(again.Set, "traceparent"), readTicket(t, r).Trace.Parent(2); got != want || got == readTicket(t, r).Trace.Parent(1) {
 		t.Errorf("attempt 2 gets %q, want %q", got, want)
 	}
+	for _, bad := range []string{"", "00-" + strings.Repeat("0", 32) + traceparent[35:], "ff" + traceparent[2:]} { // a new trace has nothing of another
+		h := append(benchHead(chatPath, "request-4"), providers.Header{Name: "traceparent", Value: bad}, providers.Header{Name: "tracestate", Value: "a=b"})
+		if r := planOne(core, h, ask("own")); !slices.Contains(r.Remove, "tracestate") || header(r.Set, "traceparent") == "" {
+			t.Errorf("%q: the tracestate of a trace that cannot be read goes on: %v", bad, r.Remove)
+		}
+	}
 	translated := planOne(core, with("request-3"), ask("other"))
 	if slices.Contains(translated.Remove, "traceparent") {
 		t.Error("a request that is made later lost its traceparent before")

@@ -94,6 +94,9 @@ func (t Trace) ID() string {
 // Sampled reports whether the trace is kept.
 func (t Trace) Sampled() bool { return len(t) >= ownDigits && t[ownDigits-1] == '1' }
 
+// Root reports whether the exchange begins a trace: its client is in none, or did not say so in a way that can be read.
+func (t Trace) Root() bool { return len(t) == ownDigits }
+
 // IDs returns the ids of the trace, of the exchange's span, and of the span above it, which is nil where the exchange
 // is the root.
 func (t Trace) IDs() (trace, span, parent []byte) {
