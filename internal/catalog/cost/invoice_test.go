@@ -129,6 +129,10 @@ func TestBillsAreThoseOfTheInvoices(t *testing.T) {
 		{"a negotiated discount", gpt, llm.Usage{Input: n(1000), Output: n(500)}, cost.Terms{Paid: 875}, 8_750_000, 0, 0},
 		{"no card", nil, llm.Usage{Input: n(1000), Output: n(500)}, cost.Terms{}, 0, 0, cost.Unpriced},
 		{"no card, but a ceiling", nil, llm.Usage{Input: n(1000), Output: n(500)}, cost.Terms{Ceiling: rates(t, "input 10 output 50")}, 35_000_000, 0, cost.Ceilinged},
+		// 1,000 × 10 + 500 × 50; the standard price is no price of another tier
+		{"a service tier without a price, but a ceiling", opus, llm.Usage{Input: n(1000), Output: n(500)}, cost.Terms{Service: "priority", Ceiling: rates(t, "input 10 output 50")}, 35_000_000, 0, cost.Ceilinged},
+		{"a ceiling below the standard price", opus, llm.Usage{Input: n(1000), Output: n(500)}, cost.Terms{Service: "priority", Ceiling: rates(t, "input 1 output 5")}, 17_500_000, 0, cost.Ceilinged},
+		{"a ceiling that says nothing of a part", opus, llm.Usage{Input: n(1000), Output: n(500)}, cost.Terms{Service: "priority", Ceiling: rates(t, "input 10")}, 22_500_000, 0, cost.Ceilinged | cost.Unpriced},
 		{"no card, and free", nil, llm.Usage{Input: n(1000), Output: n(500)}, cost.Terms{Free: true}, 0, 0, 0},
 		{"a price of 0 is a price", &price.Card{Rates: rates(t, "input 0 output 0")}, llm.Usage{Input: n(1000), Cached: n(10), Output: n(500)}, cost.Terms{}, 0, 0, cost.PricedUp},
 		{"a ranking by the query", &price.Card{Rates: rates(t, "per_query 0.002")}, llm.Usage{Queries: n(3)}, cost.Terms{}, 6_000_000, 0, 0},

@@ -77,13 +77,17 @@ func (q *quote) rate(i price.Item) (price.Rate, Flags) {
 	if !ok && i == price.PerRequest || !ok && q.unbilled(i) {
 		return 0, 0
 	}
-	if ok {
+	if ok && flags&Unpriced == 0 {
 		return r, flags
 	}
-	if q.terms.Free {
+	switch c, _, stated := fallback(q.terms.Ceiling, i); {
+	case ok && stated: // the best that is known is no price of it
+		return max(r, c), flags&^Unpriced | Ceilinged
+	case ok:
+		return r, flags
+	case q.terms.Free:
 		return 0, 0
-	}
-	if c, _, ok := fallback(q.terms.Ceiling, i); ok {
+	case stated:
 		return c, Ceilinged
 	}
 	return 0, Unpriced
