@@ -141,14 +141,25 @@ type Piece struct {
 }
 
 // Pieces parts the query's time into the longest periods that it may use, so that a month is read by its days.
-// A time that is not at a whole minute is widened to one.
-func (q *Query) Pieces() []Piece {
+// A time that is not at a whole minute is widened to one; and unless minutes are asked for, one in an hour whose minutes are no
+// longer kept to the hour. minutes is since when there are sums by the minute, in Unix seconds.
+func (q *Query) Pieces(minutes int64) []Piece {
 	from, until := Minute.Start(q.From), Minute.Start(q.Until.Add(time.Minute-1))
 	longest := q.Every
 	if longest == 0 {
 		longest = Day
 	}
-	return pieces(from, until, longest)
+	all := pieces(from, until, longest)
+	if longest == Minute {
+		return all
+	}
+	const hour = 3600
+	for i := range all { // such a piece lies at an end of the time, beside whole hours
+		if p := &all[i]; p.Period == Minute && p.From < minutes {
+			*p = Piece{Hour, p.From - p.From%hour, p.Until + (hour-p.Until%hour)%hour}
+		}
+	}
+	return all
 }
 
 func pieces(from, until time.Time, p Period) []Piece {

@@ -313,7 +313,14 @@ func (s *Store) Usage(ctx context.Context, q book.Query) ([]book.Row, error) {
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
-	return collect(ctx, s, sqltext.Usage(flavor(), &q), sqltext.UsageRow(len(q.By)))
+	var kept []sqltext.Kept
+	if st, ok := sqltext.SinceWhen(&q, time.Now()); ok {
+		var err error
+		if kept, err = collect(ctx, s, st, sqltext.KeptRow); err != nil {
+			return nil, err
+		}
+	}
+	return collect(ctx, s, sqltext.Usage(flavor(), &q, sqltext.Minutes(kept)), sqltext.UsageRow(len(q.By)))
 }
 
 // collect asks, and reads the whole answer.

@@ -2,6 +2,7 @@ package sqltext
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
@@ -60,4 +61,32 @@ func (s start) Scan(v any) error {
 		*s.to = time.Unix(n, 0).UTC()
 	}
 	return nil
+}
+
+// Kept is since when there are sums, in Unix seconds; nil: there are none.
+type Kept struct{ minute, hour *int64 }
+
+// KeptRow is for the answer of SinceWhen.
+func KeptRow(k *Kept) []any { return []any{&k.minute, &k.hour} }
+
+// SinceWhen selects since when there are sums by the minute and by the hour. ok is false where a query does not need to know:
+// minutes are kept for a day at least.
+func SinceWhen(q *book.Query, now time.Time) (st Statement, ok bool) {
+	for _, p := range q.Pieces(0) {
+		ok = ok || p.Period == book.Minute && q.Every != book.Minute && p.From < now.Add(-24*time.Hour).Unix()
+	}
+	return Statement{SQL: "SELECT (SELECT MIN(start) FROM ledger_rollups WHERE period='m'),(SELECT MIN(start) FROM ledger_rollups WHERE period='h')"}, ok
+}
+
+// Minutes returns since when sums by the minute are kept, 0 where none were removed: then hours begin with them.
+func Minutes(kept []Kept) int64 {
+	switch {
+	case len(kept) == 0 || kept[0].hour == nil:
+		return 0
+	case kept[0].minute == nil:
+		return math.MaxInt64
+	case *kept[0].hour < *kept[0].minute-*kept[0].minute%3600:
+		return *kept[0].minute
+	}
+	return 0
 }

@@ -104,8 +104,9 @@ func (b *builder) records(q *book.Filter) {
 	}
 }
 
-// Usage selects the start of the period (0 where none is asked for), the group and the sums.
-func Usage(f Flavor, q *book.Query) Statement {
+// Usage selects the start of the period (0 where none is asked for), the group and the sums. minutes is since when there are
+// sums by the minute, in Unix seconds.
+func Usage(f Flavor, q *book.Query, minutes int64) Statement {
 	b := builder{flavor: f}
 	keys := 1
 	b.text("SELECT ")
@@ -124,7 +125,7 @@ func Usage(f Flavor, q *book.Query) Statement {
 		b.text(",", f.Sum(c))
 	}
 	b.text(" FROM ledger_rollups JOIN ledger_series ON ledger_series.id=ledger_rollups.series WHERE (")
-	for i, p := range q.Pieces() {
+	for i, p := range q.Pieces(minutes) {
 		if i > 0 {
 			b.text(" OR ")
 		}

@@ -128,6 +128,7 @@ func Run(t *testing.T, open func(t *testing.T) book.Store) {
 		{"periods are cut at their edges", edges},
 		{"writers at once lose nothing", atOnce},
 		{"what is old is removed", pruning},
+		{"hours whose minutes are gone count whole", widening},
 		{"charges of budgets add up", charging},
 		{"a notice is said once", noticing},
 		{"records are looked at by pages", paging},
