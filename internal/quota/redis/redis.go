@@ -71,6 +71,7 @@ type Store struct {
 	end      context.CancelFunc
 	calls    atomic.Uint64
 	clock    string // key suffix of a fake clock, for tests; "": Redis's own
+	now      func(ctx context.Context, organization string) time.Time
 	scripts  scripts
 }
 
@@ -105,6 +106,10 @@ func open(p Params, clock string) (*Store, error) {
 		p.Turned = func(string) {}
 	}
 	s := &Store{p: p, place: at, clock: clock, scripts: compile(clock)}
+	s.now = func(context.Context, string) time.Time { return time.Now() }
+	if clock != "" {
+		s.now = s.fakeNow
+	}
 	s.life, s.end = context.WithCancel(context.Background())
 	c := at.Connect(p.connection())
 	s.client.Store(&c)

@@ -22,28 +22,38 @@ func (s *Store) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *qu
 	}
 	keys := make([]string, 0, 4+len(r.Claims))
 	keys = append(keys, key(r.Organization, "m"), key(r.Organization, "r"), key(r.Organization, "x"), key(r.Organization, "n"))
-	args := make([]any, 0, 4+7*len(r.Claims))
+	for i := range r.Claims {
+		keys = append(keys, key(r.Organization, "b:"+r.Claims[i].Budget.ID))
+	}
 	force := "0"
 	if r.Force {
 		force = "1"
 	}
-	args = append(args, e.name, r.ID, strconv.FormatInt(r.Hold.Milliseconds(), 10), force)
-	now := time.Now()
-	if s.clock != "" {
-		now = s.fakeNow(ctx, r.Organization)
-	}
-	for i := range r.Claims {
-		c := &r.Claims[i]
-		keys = append(keys, key(r.Organization, "b:"+c.Budget.ID))
-		args = append(args, c.Budget.ID, strconv.FormatInt(c.Budget.Ceiling(), 10), strconv.FormatInt(c.Amount, 10))
-		args = bounds(args, c.Budget, now)
-	}
 	before := e.seen.Load()
-	out, err := s.run(ctx, s.scripts.reserve, r.ID, keys, args)
+	out, err := s.dated(ctx, s.scripts.reserve, r.Organization, r.ID, keys, func(now time.Time) []any {
+		args := make([]any, 0, 4+7*len(r.Claims))
+		args = append(args, e.name, r.ID, strconv.FormatInt(r.Hold.Milliseconds(), 10), force)
+		for i := range r.Claims {
+			c := &r.Claims[i]
+			args = append(args, c.Budget.ID, strconv.FormatInt(c.Budget.Ceiling(), 10), strconv.FormatInt(c.Amount, 10))
+			args = bounds(args, c.Budget, now)
+		}
+		return args
+	})
 	if err != nil {
 		return quota.Grant{}, nil, err
 	}
 	return s.granted(r, e, before, out)
+}
+
+// dated runs a script to which windows of calendars are told: those at this process's time. Where its clock is ahead, so that its
+// window has not begun by that of Redis, they are told again as they are there: no window may be opened before its time.
+func (s *Store) dated(ctx context.Context, sc script, organization, id string, keys []string, args func(now time.Time) []any) (reply, error) {
+	out, err := s.run(ctx, sc, id, keys, args(s.now(ctx, organization)))
+	if err == nil && out[0] == "AHEAD" {
+		out, err = s.run(ctx, sc, id, keys, args(time.UnixMilli(out.number(3))))
+	}
+	return out, err
 }
 
 // bounds appends a budget's kind and bounds.

@@ -27,19 +27,20 @@ func (s *Store) Settle(ctx context.Context, in *quota.Settlement) (quota.Outcome
 	if in.Void {
 		mode = "V"
 	}
-	keys, args := s.settlement(in.Organization, e, in.ID, mode, s.p.Keep, max(0, in.Born.UnixMilli()), len(in.Claims))
-	now := time.Now()
-	if s.clock != "" {
-		now = s.fakeNow(ctx, in.Organization)
-	}
+	keys, head := s.settlement(in.Organization, e, in.ID, mode, s.p.Keep, max(0, in.Born.UnixMilli()), len(in.Claims))
 	for i := range in.Claims {
-		c := &in.Claims[i]
-		keys = append(keys, key(in.Organization, "b:"+c.Budget.ID))
-		args = append(args, c.Budget.ID, strconv.FormatInt(c.Amount, 10))
-		args = bounds(args, c.Budget, now)
+		keys = append(keys, key(in.Organization, "b:"+in.Claims[i].Budget.ID))
 	}
 	before := e.seen.Load()
-	out, err := s.run(ctx, s.scripts.settle, in.ID, keys, args)
+	out, err := s.dated(ctx, s.scripts.settle, in.Organization, in.ID, keys, func(now time.Time) []any {
+		args := head
+		for i := range in.Claims {
+			c := &in.Claims[i]
+			args = append(args, c.Budget.ID, strconv.FormatInt(c.Amount, 10))
+			args = bounds(args, c.Budget, now)
+		}
+		return args
+	})
 	if err != nil {
 		return quota.Outcome{}, err
 	}
@@ -83,31 +84,11 @@ func (s *Store) endLease(ctx context.Context, in *quota.Settlement, e *era) (quo
 	n, m := len(in.Claims), len(in.Draws)
 	keys := make([]string, 0, 4+n)
 	keys = append(keys, key(in.Organization, "m"), key(in.Organization, "r"), key(in.Organization, "x"), key(in.Organization, "n"))
-	args := make([]any, 0, 4+6*n+(3+n)*m)
-	args = append(args, e.name, in.ID, strconv.FormatInt(s.p.Keep.Milliseconds(), 10), strconv.FormatInt(max(0, in.Born.UnixMilli()), 10))
-	now := time.Now()
-	if s.clock != "" {
-		now = s.fakeNow(ctx, in.Organization)
-	}
 	for i := range in.Claims {
-		b, over := in.Claims[i].Budget, int64(0)
-		for k := range in.Draws {
-			if in.Draws[k].Over != nil {
-				over = min(over+in.Draws[k].Over[i], quota.Max)
-			}
-		}
-		keys = append(keys, key(in.Organization, "b:"+b.ID))
-		args = append(bounds(append(args, b.ID), b, now), strconv.FormatInt(over, 10))
-	}
-	for i := range in.Draws {
-		d := &in.Draws[i]
-		args = append(args, d.ID, string(rune(d.State)), strconv.FormatInt(d.Hold.Milliseconds(), 10))
-		for _, a := range d.Amounts {
-			args = append(args, strconv.FormatInt(a, 10))
-		}
+		keys = append(keys, key(in.Organization, "b:"+in.Claims[i].Budget.ID))
 	}
 	before := e.seen.Load()
-	out, err := s.run(ctx, s.scripts.lease, in.ID, keys, args)
+	out, err := s.dated(ctx, s.scripts.lease, in.Organization, in.ID, keys, func(now time.Time) []any { return s.draws(in, e, now) })
 	if err != nil {
 		return quota.Outcome{}, err
 	}
@@ -127,4 +108,27 @@ func (s *Store) endLease(ctx context.Context, in *quota.Settlement, e *era) (quo
 		o.Over = o.Over || o.Draws[i] == quota.None && in.Draws[i].Over != nil
 	}
 	return o, nil
+}
+
+// draws makes the arguments of the script that ends a lease.
+func (s *Store) draws(in *quota.Settlement, e *era, now time.Time) []any {
+	args := make([]any, 0, 4+6*len(in.Claims)+(3+len(in.Claims))*len(in.Draws))
+	args = append(args, e.name, in.ID, strconv.FormatInt(s.p.Keep.Milliseconds(), 10), strconv.FormatInt(max(0, in.Born.UnixMilli()), 10))
+	for i := range in.Claims {
+		b, over := in.Claims[i].Budget, int64(0)
+		for k := range in.Draws {
+			if in.Draws[k].Over != nil {
+				over = min(over+in.Draws[k].Over[i], quota.Max)
+			}
+		}
+		args = append(bounds(append(args, b.ID), b, now), strconv.FormatInt(over, 10))
+	}
+	for i := range in.Draws {
+		d := &in.Draws[i]
+		args = append(args, d.ID, string(rune(d.State)), strconv.FormatInt(d.Hold.Milliseconds(), 10))
+		for _, a := range d.Amounts {
+			args = append(args, strconv.FormatInt(a, 10))
+		}
+	}
+	return args
 }

@@ -15,11 +15,13 @@ local function odd(kind, a, b, c)
     or (kind == 'F' or kind == 'S' or kind == 'P') and a == 0
     or kind == 'C' and not (a < b and b < c)
 end
--- start of the window that holds now, never before ws, the last that was used: clocks may step back
+-- start of the window that holds now, never before ws, the last that was used: clocks may step back. nil and the reply's word
+-- where the caller's calendar does not say: its clock is a whole window behind, or ahead, so that its window has not begun yet
 local function window(kind, a, b, c, ws, now)
   local w
   if kind == 'C' then
-    if now >= c then return nil end -- the caller's calendar is a whole window behind
+    if now < a then return nil, 'AHEAD' end
+    if now >= c then return nil, 'CLOCK' end
     w = (now >= b) and b or a
   elseif kind == 'F' or kind == 'S' then w = now - now % a
   else return 0 end

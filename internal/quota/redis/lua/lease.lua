@@ -35,8 +35,9 @@ for i = 1, n do -- everything is checked before anything is written
   seen[bid] = true
   if rec and (old[i].bid ~= bid or old[i].kind ~= kind) then return {'ARG', id, fmt(i)} end
   local ws = tonumber(redis.call('HGET', key, 'ws') or nil)
-  local w = rec and old[i].w or window(kind, a, b, c, ws, now)
-  if not w then return {'CLOCK', id, fmt(i), fmt(now)} end
+  local w, off
+  if rec then w = old[i].w else w, off = window(kind, a, b, c, ws, now) end
+  if not w then return {off, id, fmt(i), fmt(now)} end
   all[i] = {key = key, bid = bid, kind = kind, a = a, c = c, w = w, ws = ws, over = over, used = 0, open = 0}
 end
 local records, dues, out = {}, {}, {'OK', id, s, ''}

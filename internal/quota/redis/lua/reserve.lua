@@ -34,8 +34,8 @@ for i = 1, n do
     t.show, t.reset = math.max(0, math.floor((b - (at - us)) / a)), math.max(0, (t.ws or 0) - us)
     if force then t.wait = 0 end
   else
-    local w = window(kind, a, b, c, ws, now)
-    if not w then return {'CLOCK', id, fmt(i), fmt(now)} end
+    local w, off = window(kind, a, b, c, ws, now)
+    if not w then return {off, id, fmt(i), fmt(now)} end
     if ws and w > ws then
       if kind == 'S' and w == ws + a then pu = cu else pu = 0 end
       cu = 0

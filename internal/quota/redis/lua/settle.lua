@@ -35,8 +35,9 @@ for i = 1, n do -- everything is checked before anything is written
   local ws = tonumber(h[1] or nil)
   if mode == 'X' and kind == 'S' then a = tonumber(h[2] or nil) or a end
   local sure = mode ~= 'X' or kind == 'G' or kind == 'S' and h[2] -- of the window's bounds
-  local w = rec and old[i].w or window(kind, a, b, c, ws, now)
-  if not w then return {'CLOCK', id, fmt(i), fmt(now)} end
+  local w, off
+  if rec then w = old[i].w else w, off = window(kind, a, b, c, ws, now) end
+  if not w then return {off, id, fmt(i), fmt(now)} end
   if mode == 'V' then act = 0 elseif mode == 'X' then act = old[i].amt end
   new[i] = {key = key, bid = bid, kind = kind, act = act, w = w, ws = ws, a = a, c = c, sure = sure}
 end
