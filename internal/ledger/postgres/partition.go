@@ -19,6 +19,9 @@ import (
 // noPartition is the code of a row that no partition takes: one that another replica has just dropped.
 const noPartition = "23514"
 
+// notLocked is the code of a lock that was not to be had in time.
+const notLocked = "55P03"
+
 const millisOfDay = 86_400_000
 
 // partitions makes the partitions that records need.
@@ -39,8 +42,7 @@ func (s *Store) partitions(ctx context.Context, records []*ledger.Record) error 
 			return err
 		}
 		for _, day := range missing {
-			text := fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s PARTITION OF ledger_records FOR VALUES FROM (%d) TO (%d)", table(day), day, day+1)
-			if _, err := tx.Exec(ctx, text); err != nil {
+			if err := attach(ctx, tx, day); err != nil {
 				return err
 			}
 		}
@@ -53,6 +55,17 @@ func (s *Store) partitions(ctx context.Context, records []*ledger.Record) error 
 		s.days[day] = true
 	}
 	return nil
+}
+
+// attach makes the partition of a day where there is none. A table that is made as a partition would wait for whoever reads the
+// records, as a long export, and have all wait that come after it; one that is attached does not.
+func attach(ctx context.Context, tx pgx.Tx, day int64) error {
+	var there bool
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid=to_regclass($1) AND inhparent='ledger_records'::regclass)", table(day)).Scan(&there); err != nil || there {
+		return err
+	}
+	_, err := tx.Exec(ctx, fmt.Sprintf("CREATE TABLE %[1]s (LIKE ledger_records); ALTER TABLE ledger_records ATTACH PARTITION %[1]s FOR VALUES FROM (%[2]d) TO (%[3]d)", table(day), day, day+1))
+	return err
 }
 
 // dayOf returns the days since 1970, as the column day has them: Go divides as SQL does.
@@ -74,8 +87,10 @@ func (s *Store) forget(err error) {
 	}
 }
 
-// Prune drops partitions all of whose records are old, and deletes old sums. See book.Store.
+// Prune drops partitions all of whose records are old, and deletes old sums. See book.Store. While somebody reads for long, no
+// partition is dropped, which is an error; sums are deleted all the same.
 func (s *Store) Prune(ctx context.Context, keep book.Retention, now time.Time) error {
+	var busy error
 	for _, o := range sqltext.Expired(keep, now) {
 		var err error
 		if o.Table == "ledger_records" {
@@ -83,11 +98,13 @@ func (s *Store) Prune(ctx context.Context, keep book.Retention, now time.Time) e
 		} else {
 			err = s.deleteSums(ctx, &o)
 		}
-		if err != nil {
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == notLocked {
+			busy = fmt.Errorf("ledger: records are being read, and the old ones cannot be removed meanwhile: %w", err)
+		} else if err != nil {
 			return fmt.Errorf("ledger: removing what is old: %w", err)
 		}
 	}
-	return nil
+	return busy
 }
 
 func (s *Store) dropBefore(ctx context.Context, day int64) error {
@@ -115,9 +132,13 @@ func (s *Store) dropBefore(ctx context.Context, day int64) error {
 	return nil
 }
 
+// drop drops a partition. It waits for whoever reads the records, and whoever comes after it waits too: that must not be for long.
 func (s *Store) drop(ctx context.Context, name string) error {
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lock)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout='1s'"); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, "DROP TABLE IF EXISTS "+pgx.Identifier{name}.Sanitize())

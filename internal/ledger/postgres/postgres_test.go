@@ -175,6 +175,49 @@ func TestAServerThatComesAndGoesLosesNothing(t *testing.T) {
 	}
 }
 
+// TestALongReadHoldsUpNothing has an export that goes on while a day begins, and while days end by the retention: the former is
+// written at once, and the latter neither waits for the export's end nor has others wait.
+func TestALongReadHoldsUpNothing(t *testing.T) {
+	s := open(t, servers.StartPostgres(t).Database())
+	defer s.Close()
+	const day = 24 * time.Hour
+	ledgertest.Write(t, s, ledgertest.Make("old", ledgertest.Noon().Add(-9*day)), ledgertest.Make("a", ledgertest.Noon()))
+	read := 0
+	err := s.Records(t.Context(), ledgertest.All(), func(*ledger.Record) error {
+		if read++; read > 1 {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if n, err := s.Write(ctx, []*ledger.Record{ledgertest.Make("tomorrow", ledgertest.Noon().Add(day))}); n != 1 || err != nil {
+			t.Errorf("a new day: %d, %v", n, err)
+		}
+		if err := s.Prune(ctx, book.Retention{Records: 3 * day, Minutes: 3 * day}, ledgertest.Noon()); err == nil || ctx.Err() != nil {
+			t.Errorf("the retention: %v", err)
+		}
+		if rows, err := s.Usage(ctx, book.Query{Filter: ledgertest.All(), Every: book.Minute}); err != nil || len(rows) != 2 {
+			t.Errorf("%d minutes are left, %v", len(rows), err)
+		}
+		if n, err := s.Write(ctx, []*ledger.Record{ledgertest.Make("b", ledgertest.Noon())}); n != 1 || err != nil {
+			t.Errorf("afterwards: %d, %v", n, err)
+		}
+		return nil
+	})
+	if err != nil || read < 2 {
+		t.Errorf("%d records, %v", read, err)
+	}
+	if err := s.Prune(t.Context(), book.Retention{Records: 3 * day}, ledgertest.Noon()); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, r := range ledgertest.Read(t, s, ledgertest.All()) {
+		left = append(left, r.ID)
+	}
+	if strings.Join(left, " ") != "a b tomorrow" {
+		t.Errorf("left are %v", left)
+	}
+}
+
 func TestPasswordsAndAddresses(t *testing.T) {
 	pg := servers.StartPostgres(t)
 	url := pg.Database()
