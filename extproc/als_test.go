@@ -34,6 +34,8 @@ func TestEveryFlag(t *testing.T) {
 	well := meaning{exchange.EndedWell, ""}
 	want := map[string]meaning{
 		"downstream_connection_termination":    {exchange.EndedByClient, "client gone"},
+		"downstream_remote_reset":              {exchange.EndedByClient, "client gone"},
+		"downstream_protocol_error":            {exchange.EndedByClient, "client broke the protocol"},
 		"upstream_connection_failure":          {exchange.EndedConnect, "connection failure"},
 		"no_healthy_upstream":                  {exchange.EndedConnect, "no host"},
 		"no_cluster_found":                     {exchange.EndedConnect, "no cluster"},
@@ -58,12 +60,10 @@ func TestEveryFlag(t *testing.T) {
 		"unauthorized_details":             well,
 		"rate_limit_service_error":         well,
 		"invalid_envoy_request_headers":    well,
-		"downstream_protocol_error":        well,
 		"response_from_cache_filter":       well,
 		"no_filter_config_found":           well,
 		"overload_manager":                 well,
 		"dns_resolution_failure":           well,
-		"downstream_remote_reset":          well,
 		"unconditional_drop_overload":      well,
 		"upstream_retry_budget_exceeded":   well,
 		"upstream_request_queue_exhausted": well,

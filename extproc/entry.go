@@ -226,7 +226,8 @@ var meanings = [...]struct {
 	ending exchange.Ending
 	why    string
 }{
-	{1 << 15, exchange.EndedByClient, "client gone"},
+	{1<<28 | 1<<15, exchange.EndedByClient, "client gone"}, // 28: over HTTP/2, where that ends a stream and no connection
+	{1 << 19, exchange.EndedByClient, "client broke the protocol"},
 	{1 << 6, exchange.EndedConnect, "connection failure"},
 	{1 << 2, exchange.EndedConnect, "no host"},
 	{1<<25 | 1<<9, exchange.EndedConnect, "no cluster"},

@@ -242,8 +242,10 @@ func oracleEnding(f *logv3.ResponseFlags) (exchange.Ending, string) {
 	switch {
 	case f == nil:
 		return exchange.EndedWell, ""
-	case f.GetDownstreamConnectionTermination():
+	case f.GetDownstreamConnectionTermination(), f.GetDownstreamRemoteReset():
 		return exchange.EndedByClient, "client gone"
+	case f.GetDownstreamProtocolError():
+		return exchange.EndedByClient, "client broke the protocol"
 	case f.GetUpstreamConnectionFailure():
 		return exchange.EndedConnect, "connection failure"
 	case f.GetNoHealthyUpstream():

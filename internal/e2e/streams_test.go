@@ -17,12 +17,17 @@ import (
 
 // open starts a streamed request and returns its answer unread.
 func open(ctx context.Context, url, body string) (*http.Response, error) {
+	return openBy(ctx, client(), url, body)
+}
+
+// openBy does so with a client.
+func openBy(ctx context.Context, c *http.Client, url, body string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("content-type", "application/json")
-	return client().Do(req)
+	return c.Do(req)
 }
 
 // asked makes a request whose stream takes the direct path: its client asks for usage itself.
@@ -90,7 +95,13 @@ routes:
   - { name: a, match: { models: ["a/*"] }, targets: ["a/*"] }
   - { name: claude, match: { models: ["claude/*"] }, targets: ["claude/*"] }
 `, a.url, a.url))
+	over2 := &http.Transport{Protocols: new(http.Protocols)}
+	over2.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(over2.CloseIdleConnections)
 	for name, body := range map[string]string{
+		"HTTP/2, before the answer": chat("a/hang", false),
+		"HTTP/2, during the answer": asked("a/pace:20ms+tokens:500"),
+		"HTTP/2, worked":            chat("claude/pace:20ms+tokens:500", true),
 		"before the answer, direct": chat("a/hang", false),
 		"before the answer, worked": chat("claude/hang", false),
 		"during the answer, direct": asked("a/pace:20ms+tokens:500"),
@@ -102,10 +113,14 @@ routes:
 			a.Clear()
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
+			by := client()
+			if strings.HasPrefix(name, "HTTP/2") { // where only the stream ends
+				by = &http.Client{Transport: over2}
+			}
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				res, err := open(ctx, s.Base+chatPath, body)
+				res, err := openBy(ctx, by, s.Base+chatPath, body)
 				if err != nil {
 					return
 				}
@@ -131,8 +146,14 @@ routes:
 		})
 	}
 	stack.Eventually(t, 30*time.Second, "the exchanges are closed as aborted", func() error {
-		if n := strings.Count(s.Log(), "ending=client_abort"); n < 6 {
-			return fmt.Errorf("%d of 6", n)
+		n := 0
+		for line := range strings.Lines(s.Log()) {
+			if strings.Contains(line, "exchange ended") && strings.Contains(line, "ending=client_abort") {
+				n++
+			}
+		}
+		if n != 9 {
+			return fmt.Errorf("%d of 9", n)
 		}
 		return nil
 	})
