@@ -16,6 +16,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/llm"
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/quota/window"
 )
 
@@ -171,13 +172,17 @@ func (b *Books) Lapsed(organization string, l quota.Lapse) *ledger.Record {
 	r := &ledger.Record{Key: ledger.Key{Organization: organization, ID: l.ID}, At: lapsed(l.ID, time.Now()), Result: ledger.Result{Status: ledger.Expired}}
 	for _, p := range l.Parts {
 		c := ledger.Charge{Budget: p.Budget, Window: p.Start / 1000, Amount: p.Amount}
+		unit := budgets.UnitOf(p.Budget)
 		if found := b.budget(p.Budget); found != nil {
-			c.Unit = found.Unit.String()
-			if found.Unit == quota.Money {
-				r.Money.Cost = max(r.Money.Cost, ledger.Nano(p.Amount))
-				r.Money.Reserved, r.Money.List = r.Money.Cost, r.Money.Cost
-			}
+			unit = found.Unit
 			owned(&r.Who, found)
+		}
+		if unit != 0 {
+			c.Unit = unit.String()
+		}
+		if unit == quota.Money {
+			r.Money.Cost = max(r.Money.Cost, ledger.Nano(p.Amount))
+			r.Money.Reserved, r.Money.List = r.Money.Cost, r.Money.Cost
 		}
 		if p.Kind != window.Gauge.Letter() {
 			r.Money.Charges = append(r.Money.Charges, c)

@@ -194,6 +194,18 @@ func TestALapseIsOfAllWhoseLimitsItCharges(t *testing.T) {
 	}
 }
 
+// TestALapseOfALimitThatIsNotKnownCosts: its rule is gone, or it is for each of something that only another process has met.
+func TestALapseOfALimitThatIsNotKnownCosts(t *testing.T) {
+	var got pile
+	b := books.New(&got, "v", func(string) *quota.Budget { return nil })
+	r := b.Lapsed("acme", quota.Lapse{ID: "abc", Parts: []quota.Part{
+		{Budget: "team_money_month_a2b3c4d5e6f7a2b3c4d5e6f7", Kind: 'C', Amount: 500}, {Budget: "key_output_tokens_sliding_a2b3c4d5e6f7a2b3c4d5e6f7", Kind: 'S', Amount: 7},
+	}})
+	if r.Money.Cost != 500 || r.Money.Reserved != 500 || r.Money.Charges[0].Unit != "money" || r.Money.Charges[1].Unit != "output_tokens" {
+		t.Errorf("got %+v", r.Money)
+	}
+}
+
 func TestRefusalsAreWrittenDownForThoseWhoWereLetIn(t *testing.T) {
 	var got pile
 	b := books.New(&got, "v", budget)

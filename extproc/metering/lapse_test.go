@@ -103,3 +103,21 @@ func TestWhatTheProcessBeforeLeftIsDoneOnceTheStoreIsBack(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsOpenExpiresThoughItsLimitsAreGone from the configuration: nobody else would charge it, or write it down.
+func TestWhatIsOpenExpiresThoughItsLimitsAreGone(t *testing.T) {
+	money := &quota.Budget{ID: "money", Unit: quota.Money, Limit: 1_000_000_000}
+	r := newRig(t, money)
+	g, err := r.reserve(t, r.want(100, 50))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.now = r.now.Add(time.Hour)
+	r.Upkeep(context.Background(), nil)
+	if c := r.counter(t, money); c.Reserved != 0 || c.Used != g.Claims[0].Amount {
+		t.Errorf("got %+v", c)
+	}
+	if len(r.books.lapses) != 1 || r.books.lapses[0].ID != metering.ID(g.Hold) {
+		t.Errorf("expired: %+v", r.books.lapses)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"hash/maphash"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,6 +43,7 @@ const shards = 32
 type table struct {
 	seed  maphash.Seed
 	parts [shards]shard
+	whose sync.Map // organizations of which this process has reserved: what is open may outlast their limits
 
 	looks  sync.Mutex // of looking for the oldest
 	oldest string     // id of the one that was last
@@ -61,10 +64,18 @@ func (t *table) init() {
 }
 
 func (t *table) add(id string, o *opened) {
+	t.owns(o.organization)
 	p := t.of(id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.m[id] = o
+}
+
+// owns remembers an organization whose reservations may expire. There are no more than ever had limits.
+func (t *table) owns(organization string) {
+	if _, known := t.whose.Load(organization); !known {
+		t.whose.Store(strings.Clone(organization), struct{}{})
+	}
 }
 
 // take returns a reservation and forgets it; nil: there is none.
@@ -198,6 +209,9 @@ func (m *Meter) Upkeep(ctx context.Context, organizations []string) {
 
 // Resume takes up what a process before this one left in the journal.
 func (m *Meter) Resume(ctx context.Context, left *journal.Left) error {
+	for i := range left.Open {
+		m.open.owns(left.Open[i].Request.Organization)
+	}
 	if s, ok := m.store.(*journal.Store); ok {
 		return s.Resume(ctx, left)
 	}
@@ -242,9 +256,21 @@ func (m *Meter) touch(ctx context.Context) {
 	}
 }
 
+// expiring returns the organizations whose reservations may expire: those that are given, and those that had limits when they reserved.
+func (m *Meter) expiring(organizations []string) []string {
+	all := slices.Clone(organizations)
+	m.open.whose.Range(func(o, _ any) bool {
+		if !slices.Contains(organizations, o.(string)) {
+			all = append(all, o.(string))
+		}
+		return true
+	})
+	return all
+}
+
 // reap charges what expired.
 func (m *Meter) reap(ctx context.Context, organizations []string) {
-	for _, o := range organizations {
+	for _, o := range m.expiring(organizations) {
 		lapses, err := m.store.Reap(ctx, o, reapMost)
 		if err != nil {
 			m.log.Warn("expired reservations cannot be charged yet", "organization", o, "error", err)

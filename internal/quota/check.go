@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/llm"
+	"github.com/signalbox-ai/signalbox/internal/quota/window"
 )
 
 // op names the place in errors.
@@ -198,7 +199,11 @@ func (r *Refusal) Err() *llm.Error {
 	if r.Budget.Unit == Money {
 		e.Code, e.Reason = llm.CodeOverQuota, "insufficient_quota"
 	}
-	if !r.Hopeless() {
+	switch {
+	case r.Hopeless():
+	case r.Budget.Window.Kind == window.Gauge:
+		e.After = time.Second // nobody knows when another ends
+	default:
 		e.After = r.Wait
 	}
 	return e

@@ -36,7 +36,7 @@ func TestWhatARefusalSays(t *testing.T) {
 		},
 		{
 			"parallel requests of an end user, who is not named", Refusal{Budget: &Budget{Owner: Owner{"end_user", "alice@example.com"}, Unit: Parallel, Limit: 2, Target: "route:chat", Window: window.Window{Kind: window.Gauge}}, Amount: 1},
-			llm.CodeRateLimited, 0,
+			llm.CodeRateLimited, time.Second,
 			`the parallel requests (route chat) limit of this end user is reached: 2 at once, this request needs up to 1 and 0 is left; try again when another has ended`,
 		},
 		{

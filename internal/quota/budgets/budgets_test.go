@@ -181,6 +181,20 @@ func TestWhatMakesAnotherCounter(t *testing.T) {
 	}
 }
 
+func TestAnIDTellsItsUnit(t *testing.T) {
+	for _, level := range []string{"organization", "team", "project", "key"} {
+		for u := quota.Requests; u <= quota.Parallel; u++ {
+			b := &quota.Budget{Owner: quota.Owner{Level: level}, Unit: u, Window: window.Window{Kind: window.Month}}
+			if got := UnitOf(string(appendID(nil, b, &sum{}))); got != u {
+				t.Errorf("%s of a %s: got %s", u, level, got)
+			}
+		}
+	}
+	if got := UnitOf("no_id"); got != 0 {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestMoneyIsExact(t *testing.T) {
 	for in, want := range map[string]int64{
 		"20 USD": 20_000_000_000, "0.5 USD": 500_000_000, "0.000000001 USD": 1, "9007199.254740991 USD": quota.Max,

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/glob"
@@ -223,6 +224,18 @@ func appendID(to []byte, b *quota.Budget, s *sum) []byte {
 		}
 	}
 	return to
+}
+
+// UnitOf reads the unit of a budget from its id; 0: it is none of this package. So it is known of one whose rule is gone, and of one
+// for each of something that this process has not met.
+func UnitOf(id string) quota.Unit {
+	_, rest, _ := strings.Cut(id, "_") // no level of an owner of rules has one in its name
+	for u := quota.Requests; u <= quota.Parallel; u++ {
+		if strings.HasPrefix(rest, u.String()+"_") {
+			return u
+		}
+	}
+	return 0
 }
 
 // hash is the beginning of a sum, which is a hash itself.
