@@ -111,7 +111,7 @@ func (w *Watcher) read(ctx context.Context, v *view, end time.Time) error {
 		if until.After(end) {
 			until = end
 		}
-		rows, err := w.Ledger.Usage(ctx, book.Query{Filter: book.Filter{From: from, Until: until, Where: v.where}, By: v.by, Every: book.Hour})
+		rows, err := Usage(ctx, w.Ledger, v.unit, book.Query{Filter: book.Filter{From: from, Until: until, Where: v.where}, By: v.by, Every: book.Hour})
 		if err != nil {
 			return err
 		}
@@ -174,7 +174,7 @@ func (w *Watcher) ahead(ctx context.Context, limits []*limit, now time.Time) (ou
 }
 
 func (w *Watcher) recent(ctx context.Context, v *view, from, until time.Time) (map[string]int64, error) {
-	rows, err := w.Ledger.Usage(ctx, book.Query{Filter: book.Filter{From: from, Until: until, Where: v.where}, By: v.by})
+	rows, err := Usage(ctx, w.Ledger, v.unit, book.Query{Filter: book.Filter{From: from, Until: until, Where: v.where}, By: v.by})
 	out := make(map[string]int64, len(rows))
 	for i := range rows {
 		out[group(rows[i].Group)] = Used(v.unit, &rows[i].Sums)

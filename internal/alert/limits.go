@@ -261,6 +261,38 @@ func since(from time.Time) string {
 	return " since " + from.UTC().Format("2006-01-02 15:04 UTC")
 }
 
+// Reader adds up, as a ledger does.
+type Reader interface {
+	Usage(ctx context.Context, q book.Query) ([]book.Row, error)
+}
+
+// Usage adds up what limits on a unit count. Of requests these are the ones that went to a provider: what was refused, or answered
+// without one, is charged to no limit, and in the ledger it has no provider.
+func Usage(ctx context.Context, l Reader, u quota.Unit, q book.Query) ([]book.Row, error) {
+	if u != quota.Requests {
+		return l.Usage(ctx, q)
+	}
+	n, at := len(q.By), slices.Index(q.By, "provider")
+	if at < 0 {
+		at, q.By = n, append(slices.Clone(q.By), "provider")
+	}
+	rows, err := l.Usage(ctx, q)
+	var out []book.Row
+	for i := range rows { // those of one group stand together
+		r := &rows[i]
+		if r.Group[at] == "" {
+			continue
+		}
+		r.Group = r.Group[:n]
+		if last := len(out) - 1; last >= 0 && out[last].Start.Equal(r.Start) && slices.Equal(out[last].Group, r.Group) {
+			out[last].Sums.Add(&r.Sums)
+		} else {
+			out = append(out, *r)
+		}
+	}
+	return out, err
+}
+
 // Used returns what of the sums of the ledger counts for a unit.
 func Used(u quota.Unit, s *book.Sums) int64 {
 	switch u {

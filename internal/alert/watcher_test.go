@@ -279,6 +279,35 @@ func TestForecasts(t *testing.T) {
 	}
 }
 
+// TestWhatIsRefusedUsesNoLimit: the ledger has refused requests, which no limit counts. Somebody who tries again and again is no
+// reason to say that a limit of requests will be passed.
+func TestWhatIsRefusedUsesNoLimit(t *testing.T) {
+	c := open(t, budgets.Settings{Limits: budgets.Limits{Requests: budgets.Requests{RequestsPerMonth: 2000}}})
+	var id string
+	for l := range c.state.Table.All() {
+		id = l.Budget.ID
+	}
+	month := time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
+	var batch []*ledger.Record
+	for at := noon().Add(-29 * 24 * time.Hour); at.Before(noon()); at = at.Add(time.Hour) {
+		for n := range 11 {
+			batch = append(batch, ledgertest.Make(fmt.Sprintf("%s-%d", at.Format("0102T15"), n), at, func(r *ledger.Record) {
+				r.Money = ledger.Money{}
+				switch {
+				case n > 0:
+					r.Attempts, r.Result = nil, ledger.Result{Status: ledger.Refused, HTTP: 429}
+				case !at.Before(month):
+					r.Money.Charges = []ledger.Charge{{Budget: id, Window: month.Unix(), Unit: "requests", Amount: 1}}
+				}
+			}))
+		}
+	}
+	for part := range slices.Chunk(batch, 500) {
+		ledgertest.Write(t, c.store, part...)
+	}
+	c.look(c.watcher(), noon().Add(5*time.Minute)) // 744 at the end of the month
+}
+
 func TestAnomalies(t *testing.T) {
 	c := open(t, spending("9000 USD"))
 	c.spend(weeks(noon(), 1))

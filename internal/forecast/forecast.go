@@ -57,23 +57,18 @@ func Unit(word string) (quota.Unit, error) {
 	return 0, fmt.Errorf("%q is none of money, requests, tokens, input_tokens and output_tokens", word)
 }
 
-// Usage answers questions, as a ledger does.
-type Usage interface {
-	Usage(ctx context.Context, q book.Query) ([]book.Row, error)
-}
-
 // piece is how much of the past is asked for at once, since an answer has a most of rows; the past is whole pieces.
 const piece = 24 * time.Hour
 
 // Of makes a forecast for each group that used anything in the last weeks or in the window, in the order of groups.
-func Of(ctx context.Context, store Usage, a Ask) ([]Row, error) {
+func Of(ctx context.Context, store alert.Reader, a Ask) ([]Row, error) {
 	b := window.Window{Kind: a.Per, Zone: a.Zone}.Bounds(a.Now, 0)
 	from := time.UnixMilli(b.A).UTC()
 	ask := spend.Ask{Now: a.Now, Until: time.UnixMilli(b.B).UTC(), Limit: a.Limit}
 	end := a.Now.UTC().Truncate(time.Hour)
 	series, used, groups := map[string]*spend.Series{}, map[string]int64{}, map[string][]string{}
 	for at := end.Add(-spend.Reach); at.Before(end); at = at.Add(piece) {
-		hours, err := store.Usage(ctx, book.Query{Filter: book.Filter{From: at, Until: at.Add(piece), Where: a.Where}, By: a.By, Every: book.Hour})
+		hours, err := alert.Usage(ctx, store, a.Unit, book.Query{Filter: book.Filter{From: at, Until: at.Add(piece), Where: a.Where}, By: a.By, Every: book.Hour})
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +84,7 @@ func Of(ctx context.Context, store Usage, a Ask) ([]Row, error) {
 	var spent []book.Row
 	if from.Before(a.Now) {
 		var err error
-		if spent, err = store.Usage(ctx, book.Query{Filter: book.Filter{From: from, Until: a.Now, Where: a.Where}, By: a.By}); err != nil {
+		if spent, err = alert.Usage(ctx, store, a.Unit, book.Query{Filter: book.Filter{From: from, Until: a.Now, Where: a.Where}, By: a.By}); err != nil {
 			return nil, err
 		}
 	}

@@ -104,7 +104,7 @@ func (b bounded) Usage(_ context.Context, q book.Query) ([]book.Row, error) {
 			if len(rows) == b.most {
 				return nil, errors.New("too many rows")
 			}
-			rows = append(rows, book.Row{Start: from, Group: []string{strconv.Itoa(n)}, Sums: book.Sums{Exchanges: 1}})
+			rows = append(rows, book.Row{Start: from, Group: []string{strconv.Itoa(n), "p"}, Sums: book.Sums{Exchanges: 1}})
 		}
 	}
 	return rows, nil
