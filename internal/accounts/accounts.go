@@ -203,7 +203,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Accounts, err 
 		return nil, config.Errors{cfg.Fault("quota.journal", "journal: "+err.Error())}
 	}
 	if p.Remote && cfg.Quota.Leases > 0 {
-		p.Store = a.lend(a.guard, cfg.Quota.Leases, cfg.Quota.Replicas)
+		p.Store = a.lend(a.guard, &cfg.Quota)
 	}
 	p.Journal, a.counts = a.journal, p.Store
 	if m := o.Metrics; m != nil {

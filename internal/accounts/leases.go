@@ -9,6 +9,7 @@ import (
 
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/quota"
+	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/quota/journal"
 	"github.com/signalbox-ai/signalbox/internal/quota/lease"
 )
@@ -20,9 +21,9 @@ type leasing struct {
 }
 
 // lend has reservations drawn from leases where owners ask often.
-func (a *Accounts) lend(under quota.Store, from, replicas int) quota.Store {
+func (a *Accounts) lend(under quota.Store, by *budgets.Service) quota.Store {
 	p := lease.Params{
-		Store: under, From: from, Replicas: replicas, Undone: a.undone,
+		Store: under, From: by.Leases, Replicas: by.Replicas, Timeout: by.Timeout, Undone: a.undone,
 		Settled: func(st *quota.Settlement, out quota.Outcome, err error) { a.Meter.Settled(st, out, err) },
 	}
 	if a.journal != nil {

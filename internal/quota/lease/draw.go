@@ -55,10 +55,10 @@ func (l *lease) gives(now time.Time) bool {
 	return !l.ending && now.Before(l.stop) && !now.Before(l.sent) && len(l.draws) < mostDraws
 }
 
-// index returns the place of a budget, or -1.
+// index returns the place of a budget, or -1. Another configuration has made its budgets anew.
 func (l *lease) index(b *quota.Budget) int {
 	for i, own := range l.path.budgets {
-		if own == b {
+		if own == b || own.ID == b.ID {
 			return i
 		}
 	}

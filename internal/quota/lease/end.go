@@ -74,7 +74,7 @@ func (s *Store) upkeep(ctx context.Context, o *organization, all bool) {
 	o.forget(now)
 	o.mu.Unlock()
 	for _, l := range due {
-		s.end(ctx, o, l)
+		s.end(context.WithoutCancel(ctx), o, l)
 	}
 }
 
@@ -136,7 +136,7 @@ func (s *Store) end(ctx context.Context, o *organization, l *lease) {
 		in.Draws[i] = d.tale(now)
 	}
 	o.mu.Unlock()
-	out, err := s.p.Store.Settle(context.WithoutCancel(ctx), in)
+	out, err := s.p.Store.Settle(ctx, in)
 	if err == nil && out.Wait {
 		return // Settled will be told
 	}
@@ -176,7 +176,7 @@ func (s *Store) told(ctx context.Context, o *organization, l *lease, out quota.O
 			s.p.Settled(again[i], outcome(&out, i, d), err)
 			continue
 		}
-		one, err := s.p.Store.Settle(context.WithoutCancel(ctx), again[i])
+		one, err := s.p.Store.Settle(ctx, again[i])
 		if !again[i].Void && (err != nil || !one.Wait) {
 			s.p.Settled(again[i], one, err)
 		}

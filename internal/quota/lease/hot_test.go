@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,6 +24,7 @@ type calls struct {
 	settle  int
 	away    bool
 	wait    bool // settlements wait
+	hangs   bool // settlements hang until the context ends, and wait then
 	waits   []*quota.Settlement
 }
 
@@ -40,7 +42,13 @@ func (c *calls) Settle(ctx context.Context, s *quota.Settlement) (quota.Outcome,
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.settle++
-	if c.wait {
+	if c.hangs {
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Second):
+		}
+	}
+	if c.wait || c.hangs {
 		keep := *s
 		c.waits = append(c.waits, &keep)
 		return quota.Outcome{From: quota.None, To: quota.None, Wait: true}, nil
@@ -224,6 +232,31 @@ func TestALeaseThatIsInTheWayIsGivenBack(t *testing.T) {
 	want(t, r.Held(), 0)
 	want(t, r.counter(b), "used 0, reserved 1950")
 	want(t, r.one("larger", 51, b, other), "b: 50 left, wait 0s")
+}
+
+// So it is of a lease that was taken under the configuration before this one, whose budgets are others in memory.
+func TestALeaseOfTheConfigurationBeforeIsGivenBack(t *testing.T) {
+	r := newRig(t, Params{From: 10})
+	r.ask(10, 10, life("b", 2_000))
+	want(t, r.Held(), 1)
+	want(t, r.one("large", 1_850, life("b", 2_000)), "ok")
+	want(t, r.Held(), 0)
+}
+
+// A request waits for a lease to be given back no longer than for anything else of a store that hangs.
+func TestALeaseThatCannotBeGivenBackKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, other := life("b", 2_000), life("other", 1<<40)
+		r := newRig(t, Params{From: 10, Timeout: 50 * time.Millisecond})
+		r.ask(10, 10, b)
+		r.under.hangs = true
+		began := time.Now()
+		want(t, r.one("large", 1_850, b, other), "b: 1800 left, wait 0s")
+		if took := time.Since(began); took > 50*time.Millisecond {
+			t.Errorf("it waited for %v", took)
+		}
+		want(t, len(r.under.waits), 1)
+	})
 }
 
 func TestARefusalIsBelievedForASecondOrUntilSomethingIsGivenBack(t *testing.T) {

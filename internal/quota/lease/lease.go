@@ -37,6 +37,7 @@ type Params struct {
 	From     int           // reservations of the same budgets in a second from which on they are leased
 	Replicas int           // processes that share the limits, at most; 1
 	Term     time.Duration // after which a lease expires; 5 s
+	Timeout  time.Duration // that a request waits at most for leases that are in its way to be given back; 50 ms
 	// Settled is told of each exchange whose settlement waited for the end of its lease, and of those that waited for the
 	// store otherwise (see Store.Settled); nil: nobody is.
 	Settled func(*quota.Settlement, quota.Outcome, error)
@@ -79,6 +80,9 @@ func New(p Params) *Store {
 	p.From, p.Replicas = max(p.From, 1), max(p.Replicas, 1)
 	if p.Term <= 0 {
 		p.Term = 5 * time.Second
+	}
+	if p.Timeout <= 0 {
+		p.Timeout = 50 * time.Millisecond
 	}
 	if p.Settled == nil {
 		p.Settled = func(*quota.Settlement, quota.Outcome, error) {}
@@ -204,6 +208,8 @@ func (s *Store) giveBack(ctx context.Context, o *organization, no *quota.Refusal
 		no.Left += free // it is this process's own
 		return false
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.p.Timeout) // what a store that hangs is not told in time waits for it
+	defer cancel()
 	for _, l := range all {
 		s.end(ctx, o, l)
 	}
