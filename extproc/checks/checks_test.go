@@ -1,8 +1,10 @@
 package checks_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signalbox-ai/signalbox/extproc/checks"
 	"github.com/signalbox-ai/signalbox/internal/llm"
@@ -43,8 +45,46 @@ func TestFormsFitWhatTheySay(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+	regex := schema(`{"$schema":"http://json-schema.org/draft-07/schema#","properties":{"a":{"format":"regex"},"b":{"format":"ipv4"}}}`)
+	for text, fits := range map[string]bool{`{"a":"x+","b":"127.0.0.1"}`: true, `{"a":"x("}`: false, `{"b":"none"}`: false} {
+		if err := regex.Fits([]byte(text)); (err == nil) != fits {
+			t.Errorf("a format: %s: %v", text, err)
+		}
+	}
 	if checks.FormOf(&llm.Chat{Output: llm.Output{Kind: llm.OutputText}}) != nil {
 		t.Error("text has a form")
+	}
+}
+
+// TestASchemaThatAsksForTooMuch is not held against an answer to its end, which would never come: its choices, each of which is
+// looked at twice, double with every line.
+func TestASchemaThatAsksForTooMuch(t *testing.T) {
+	for _, how := range []string{
+		`{"anyOf":[%[1]s,%[1]s]}`, `{"oneOf":[%[1]s,%[1]s]}`, `{"allOf":[%[1]s,%[1]s]}`, `{"not":{"allOf":[{"not":%[1]s},{"not":%[1]s}]}}`,
+		`{"not":{"dependentSchemas":{"a":%[1]s,"b":%[1]s}}}`, `{"if":%[1]s,"then":true,"else":%[1]s}`,
+		`{"properties":{"c":{"anyOf":[{"properties":{"d":%[1]s}},%[1]s,%[1]s]}},"anyOf":[%[1]s,%[1]s]}`,
+	} {
+		var parts []string
+		const deep = 60
+		for i := range deep {
+			next := fmt.Sprintf(`{"$ref":"#/$defs/a%d"}`, i+1)
+			parts = append(parts, fmt.Sprintf(`"a%d":`+how, i, next))
+		}
+		f := schema(`{"$ref":"#/$defs/a0","$defs":{` + strings.Join(parts, ",") + fmt.Sprintf(`,"a%d":{"type":"string"}}}`, deep))
+		done := make(chan error, 1)
+		go func() { done <- f.Fits([]byte(`{"a":1,"b":2,"c":{"d":{}}}`)) }()
+		select {
+		case <-done:
+		case <-time.After(time.Minute):
+			t.Fatalf("%s: it does not end", how)
+		}
+	}
+	wide := schema(`{"type":"array","items":{"anyOf":[{"type":"string"},{"type":"boolean"},{"type":"integer"}]}}`)
+	if err := wide.Fits([]byte("[1" + strings.Repeat(",1", 100_000) + `]`)); err != nil {
+		t.Errorf("a long answer: %v", err)
+	}
+	if err := wide.Fits([]byte("[1" + strings.Repeat(",1", 100_000) + `,null]`)); err == nil {
+		t.Error("a long answer is not looked at to its end")
 	}
 }
 

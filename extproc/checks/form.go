@@ -18,6 +18,7 @@ import (
 // Form is the form in which a request asks for its answer's text: any JSON object, or JSON of a schema. A nil Form is any
 // text.
 type Form struct {
+	steps    steps
 	compiled func() (*jsonschema.Schema, error) // nil: any object
 }
 
@@ -27,14 +28,21 @@ func FormOf(c *llm.Chat) *Form {
 	case llm.OutputJSON:
 		return &Form{}
 	case llm.OutputSchema:
-		schema := slices.Clone(c.Output.Schema)
-		return &Form{compiled: sync.OnceValues(func() (*jsonschema.Schema, error) { return compile(schema) })}
+		schema, f := slices.Clone(c.Output.Schema), &Form{}
+		f.compiled = sync.OnceValues(func() (*jsonschema.Schema, error) {
+			compiled, err := compile(schema)
+			if err == nil {
+				err = f.steps.count(compiled)
+			}
+			return compiled, err
+		})
+		return f
 	}
 	return nil
 }
 
 // Fits returns why a text is not of the form; nil: it is, or its schema is none that can be read, which is for the provider
-// to say.
+// to say, or asks for too much.
 func (f *Form) Fits(text []byte) error {
 	if err := jsonx.Valid(text); err != nil {
 		return fmt.Errorf("it is no JSON: %w", err)
@@ -53,7 +61,10 @@ func (f *Form) Fits(text []byte) error {
 	if err := jsonx.Decode(text, &v); err != nil {
 		return fmt.Errorf("it is no JSON: %w", err)
 	}
-	return schema.Validate(v)
+	if err, enough := f.steps.within(schema, text, v); enough {
+		return err
+	}
+	return nil
 }
 
 // local is the name that a request's schema goes by.
