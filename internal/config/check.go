@@ -21,7 +21,6 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/owner"
 	"github.com/signalbox-ai/signalbox/internal/secret"
 	"github.com/signalbox-ai/signalbox/providers"
-	"github.com/signalbox-ai/signalbox/routing"
 	"github.com/signalbox-ai/signalbox/tokenizer"
 )
 
@@ -40,6 +39,7 @@ func (d *decoder) check(c *Config) {
 	d.checkAccess(c)
 	d.checkObservation(c)
 	d.checkHandling(&c.Defaults, "")
+	d.provide(c)
 	for i := range c.Routes {
 		d.checkRoute(c, i)
 	}
@@ -449,17 +449,4 @@ func (d *decoder) checkHandling(h *Handling, path string) {
 			*f.v = h.Deadlines.Total
 		}
 	}
-}
-
-// steps counts the attempts that a plan for the route would have if nothing bounded it.
-func steps(c *Config, r *Route) int {
-	keys := map[string]int{}
-	for i := range c.Providers {
-		keys[c.Providers[i].Name] = max(1, len(c.Providers[i].Refs()))
-	}
-	n := 0
-	for i := range r.Targets {
-		n += min(routing.KeysPerTarget, max(1, keys[r.Targets[i].Provider]))
-	}
-	return n
 }

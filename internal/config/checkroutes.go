@@ -60,22 +60,50 @@ func (d *decoder) checkTargets(c *Config, r *Route, path string) {
 	case d.within(path + ".targets"):
 	case weighted && sum == 0:
 		d.fail(path+".targets", "every weight is 0; leave weights out for the order written")
-	case len(r.Policy) == 0 && steps(c, r) > routing.MaxSteps && r.Failover.Attempts == 0:
-		d.fail(path+".targets", "targets and their keys make %d attempts and the most is %d; name fewer targets, or set failover.attempts", steps(c, r), routing.MaxSteps)
+	case len(r.Policy) == 0 && d.steps(r) > routing.MaxSteps && r.Failover.Attempts == 0:
+		d.fail(path+".targets", "targets and their keys make %d attempts and the most is %d; name fewer targets, or set failover.attempts", d.steps(r), routing.MaxSteps)
 	}
+}
+
+// provided is what the targets of all routes ask of providers. It is made once all of those were checked.
+type provided struct {
+	at    map[string]int // the first of a name
+	tries map[string]int // how many attempts the keys of the last of a name are good for
+}
+
+func (d *decoder) provide(c *Config) {
+	d.provided = provided{map[string]int{}, map[string]int{}}
+	for i := range c.Providers {
+		p := &c.Providers[i]
+		if _, twice := d.at[p.Name]; !twice {
+			d.at[p.Name] = i
+		}
+		d.tries[p.Name] = min(routing.KeysPerTarget, max(1, len(p.Refs())))
+	}
+}
+
+// steps counts the attempts that a plan for the route would have if nothing bounded it.
+func (d *decoder) steps(r *Route) (n int) {
+	for i := range r.Targets {
+		n += max(1, d.tries[r.Targets[i].Provider])
+	}
+	return n
 }
 
 // checkTarget finds the provider of a target.
 func (d *decoder) checkTarget(c *Config, t *Target, at string) {
-	var names []string
-	for i := range c.Providers {
-		names = append(names, c.Providers[i].Name)
-	}
-	if !slices.Contains(names, t.Provider) && !d.bad["providers"] {
+	p, known := d.at[t.Provider]
+	switch {
+	case known:
+		if t.Like != "" && !c.Providers[p].declares(t.Like) {
+			d.checkLike(t.Like, c.Providers[p].Kind, at+".like")
+		}
+	case !d.bad["providers"]:
+		var names []string
+		for i := range c.Providers {
+			names = append(names, c.Providers[i].Name)
+		}
 		d.fail(at+".target", "unknown provider %s%s", d.src.quote(t.Provider), d.near(t.Provider, names))
-	}
-	if p := slices.Index(names, t.Provider); p >= 0 && !c.Providers[p].declares(t.Like) {
-		d.checkLike(t.Like, c.Providers[p].Kind, at+".like")
 	}
 }
 
@@ -339,16 +367,6 @@ func (d *decoder) checkQueue(c *Config) {
 			d.fail(at, "limits: requests beyond them wait, and nobody may; say how long one may, as queue: { wait: 30s }")
 		}
 	}
-}
-
-// within reports whether there is an error at a path or below it.
-func (d *decoder) within(path string) bool {
-	for p := range d.bad {
-		if p == path || strings.HasPrefix(p, path+".") || strings.HasPrefix(p, path+"[") {
-			return true
-		}
-	}
-	return false
 }
 
 // checkModels checks what names mean: that every alias leads to a route at once, and that no name is given

@@ -29,7 +29,9 @@ type decoder struct {
 	root  *Config
 	nodes map[string]*node // by path; of every field that the file has
 	bad   map[string]bool  // paths with an error
+	above map[string]bool  // paths that one of those is below
 	errs  Errors
+	provided
 }
 
 // fail reports an error at a path, or at its nearest parent that the file has.
@@ -38,9 +40,19 @@ func (d *decoder) fail(path, format string, args ...any) {
 }
 
 func (d *decoder) failAt(n *node, path, format string, args ...any) {
+	d.src.measure(n)
 	d.errs = append(d.errs, d.src.fault(n, path, fmt.Sprintf(format, args...)))
 	d.bad[path] = true
+	for at := strings.LastIndexAny(path, ".["); at >= 0 && !d.above[path[:at]]; at = strings.LastIndexAny(path, ".[") {
+		if path = path[:at]; d.above == nil {
+			d.above = map[string]bool{}
+		}
+		d.above[path] = true
+	}
 }
+
+// within reports whether there is an error at a path or below it.
+func (d *decoder) within(path string) bool { return d.bad[path] || d.above[path] }
 
 // has reports whether the file has a path, and a value there that could be read.
 func (d *decoder) has(path string) bool { return d.nodes[path] != nil && !d.bad[path] }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // mostErrors bounds what one reading reports.
@@ -120,6 +121,7 @@ type source struct {
 	lines  []string
 	open   map[string]bool
 	closed map[string]bool
+	widths map[int]int // of lines that were measured, which only the decoder does
 }
 
 func newSource(file string, data []byte) *source {
@@ -219,8 +221,29 @@ func (s *source) fault(n *node, path, message string) *Error {
 // faultAt makes an error at a place, which is moved into the file where a parser put it outside.
 func (s *source) faultAt(p position, path, message string) *Error {
 	p.line = min(max(p.line, 1), len(s.lines))
-	p.column = min(max(p.column, 1), len([]rune(s.lines[p.line-1]))+1)
+	p.column = min(max(p.column, 1), s.width(p.line)+1)
 	return &Error{File: s.file, Line: p.line, Column: p.column, Path: path, Message: message, width: p.width}
+}
+
+// measure keeps how many characters the line of a node has, which may be the whole file and have an error of each route.
+func (s *source) measure(n *node) {
+	if n == nil || n.line < 1 || n.line > len(s.lines) {
+		return
+	}
+	if _, done := s.widths[n.line]; !done {
+		if s.widths == nil {
+			s.widths = map[int]int{}
+		}
+		s.widths[n.line] = utf8.RuneCountInString(s.lines[n.line-1])
+	}
+}
+
+// width is how many characters a line has.
+func (s *source) width(line int) int {
+	if n, done := s.widths[line]; done {
+		return n
+	}
+	return utf8.RuneCountInString(s.lines[line-1])
 }
 
 // excerpt shows a line with carets below what is meant. Comments are left out.
