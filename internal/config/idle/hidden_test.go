@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/signalbox-ai/signalbox/internal/config"
+	"github.com/signalbox-ai/signalbox/internal/glob"
 	"github.com/signalbox-ai/signalbox/providers/all"
 	"github.com/signalbox-ai/signalbox/routing"
 )
@@ -152,3 +153,72 @@ func TestHiddenLaw(t *testing.T) {
 
 // nothing is known of targets.
 func nothing(_, _, _ string) *routing.About { return nil }
+
+// TestReachLaw compares which keys can use no route with the plain rule: each key with each route, and with each alias.
+func TestReachLaw(t *testing.T) {
+	about := func(provider, _, _ string) *routing.About { return &routing.About{Kind: "mock", Region: provider} }
+	some, aliased := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		var b strings.Builder
+		b.WriteString(drawn(t) + "teams: [ { name: t } ]\naliases: ")
+		to := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "ab", "abc", "b", "a-b"}), 1, 3).Draw(t, "aliases")
+		for i, to := range to {
+			fmt.Fprintf(&b, "%s x%d: %s", "{,"[min(i, 1):min(i, 1)+1], i, to)
+		}
+		b.WriteString(" }\nkeys:\n")
+		for i := range rapid.IntRange(1, 6).Draw(t, "keys") {
+			fmt.Fprintf(&b, "  - { name: k%d, hash: \"sha256:%064x\", team: t", i, i)
+			for _, f := range []struct {
+				field string
+				of    []string
+			}{{"models", []string{"x0", "x?", "a", "ab*", "z"}}, {"routes", []string{"r1", "r?", "r1*", "z"}}, {"operations", []string{"chat", "embed", "rerank"}}, {"regions", []string{"eu", "us"}}} {
+				if all := rapid.SliceOfNDistinct(rapid.SampledFrom(f.of), 0, 2, rapid.ID).Draw(t, f.field); len(all) > 0 && rapid.Bool().Draw(t, "bound") {
+					fmt.Fprintf(&b, ", %s: %s", f.field, quoted(all))
+				}
+			}
+			b.WriteString(" }\n")
+		}
+		c, err := config.Parse("signalbox.yaml", []byte(b.String()), all.Kinds())
+		if err != nil {
+			t.Skip("an alias leads nowhere")
+		}
+		got := map[string]bool{}
+		for _, w := range Find(c, Facts{About: about}) {
+			if _, name, ok := strings.Cut(w.Message, "the key "); ok {
+				got[name[:4]] = true
+			}
+		}
+		f := &finder{Config: c, Facts: Facts{About: about}}
+		for i := range c.Keys {
+			k := &c.Keys[i]
+			s := &k.Scope
+			bounded := len(s.Models)+len(s.Routes)+len(s.Operations)+len(s.Regions) > 0
+			reached, byAlias := false, false
+			for j := range c.Routes {
+				all := names(&c.Routes[j].Match)
+				led := slices.ContainsFunc(s.Models, func(m string) bool {
+					for alias, to := range c.Aliases {
+						if glob.Match(m, alias) && glob.Any(all, to) {
+							return true
+						}
+					}
+					return false
+				})
+				direct := len(s.Models) == 0 || len(all) == 0 || slices.ContainsFunc(s.Models, func(m string) bool { return meets(all, m) })
+				if f.admits(s, &c.Routes[j]) {
+					reached, byAlias = reached || led || direct, byAlias || led && !direct
+				}
+			}
+			if want := bounded && !reached; got[strconv.Quote(k.Name)] != want {
+				t.Fatalf("of\n%s\nthat %s can use no route is %v, not %v", b.String(), k.Name, !want, want)
+			} else if want {
+				some++
+			} else if byAlias {
+				aliased++
+			}
+		}
+	})
+	if some == 0 || aliased == 0 {
+		t.Errorf("%d keys could use no route, and %d one by an alias: too few to show anything", some, aliased)
+	}
+}

@@ -34,6 +34,7 @@ type finder struct {
 	Facts
 	before *earlier
 	pinned map[string]bool // routes that versions of templates name
+	named  map[string]int  // routes by their names
 	out    config.Warnings
 }
 
@@ -43,12 +44,13 @@ func (f *finder) warn(path, format string, args ...any) {
 
 // Find returns what no request or no target can ever meet, in the order of the file.
 func Find(c *config.Config, facts Facts) config.Warnings {
-	f := &finder{Config: c, Facts: facts, before: newEarlier(), pinned: map[string]bool{}}
+	f := &finder{Config: c, Facts: facts, before: newEarlier(), pinned: map[string]bool{}, named: map[string]int{}}
 	for _, v := range facts.Templates.Versions() {
 		f.pinned[v.Route] = true
 	}
 	for i := range c.Routes {
 		r, path := &c.Routes[i], fmt.Sprintf("routes[%d]", i)
+		f.named[r.Name] = i
 		if by := f.shadows(i); len(by) > 0 {
 			f.warn(path+".match", "no request takes the route %q: all that it could take go to %s before it", r.Name, strings.Join(by, " and "))
 		}
@@ -60,7 +62,7 @@ func Find(c *config.Config, facts Facts) config.Warnings {
 	for i := range c.Keys {
 		k := &c.Keys[i]
 		s := &k.Scope
-		if len(c.Routes) == 0 || len(s.Models)+len(s.Routes)+len(s.Operations)+len(s.Regions) == 0 || slices.ContainsFunc(c.Routes, func(r config.Route) bool { return f.reaches(s, &r) }) {
+		if len(c.Routes) == 0 || len(s.Models)+len(s.Routes)+len(s.Operations)+len(s.Regions) == 0 || f.reaches(s) {
 			continue
 		}
 		at := fmt.Sprintf("keys[%d]", i)
@@ -82,8 +84,8 @@ func Find(c *config.Config, facts Facts) config.Warnings {
 func (f *finder) experiments() {
 	for i := range f.Experiments {
 		e := &f.Experiments[i]
-		n := slices.IndexFunc(f.Routes, func(r config.Route) bool { return r.Name == e.Route })
-		if n < 0 {
+		n, known := f.named[e.Route]
+		if !known {
 			continue
 		}
 		for j := range e.Arms {
@@ -148,35 +150,43 @@ func (f *finder) shadows(i int) (by []string) {
 }
 
 // reaches reports whether some request of a key may take a route.
-func (f *finder) reaches(s *access.Scope, r *config.Route) bool {
+func (f *finder) reaches(s *access.Scope) bool {
+	for i := range f.Routes {
+		r := &f.Routes[i]
+		if all := names(&r.Match); (len(s.Models) == 0 || len(all) == 0 || slices.ContainsFunc(s.Models, func(m string) bool { return meets(all, m) })) && f.admits(s, r) {
+			return true
+		}
+	}
+	for alias, to := range f.Aliases {
+		if !glob.Any(s.Models, alias) {
+			continue
+		}
+		for r := range f.Table().Of(to) {
+			if f.admits(s, &f.Routes[f.named[r.Name]]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// meets reports whether a name that a key may use can be one that a route takes.
+func meets(names []string, allowed string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		return name == allowed || glob.Match(allowed, name) || glob.Match(name, allowed) || glob.Is(name) && glob.Is(allowed)
+	})
+}
+
+// admits reports whether some request of a key may take a route, models aside.
+func (f *finder) admits(s *access.Scope, r *config.Route) bool {
 	if len(s.Routes) > 0 && !glob.Any(s.Routes, r.Name) {
 		return false
 	}
 	if o := r.Match.Operations; len(o) > 0 && len(s.Operations) > 0 && !slices.ContainsFunc(o, func(n string) bool { return slices.Contains(s.Operations, n) || n == "count" }) {
 		return false
 	}
-	if len(s.Regions) > 0 && !slices.ContainsFunc(r.Targets, func(t config.Target) bool {
+	return len(s.Regions) == 0 || slices.ContainsFunc(r.Targets, func(t config.Target) bool {
 		a := f.About(t.Provider, t.Model, t.Like)
 		return a == nil || (&auth.Scope{Regions: s.Regions}).Region(a.Region)
-	}) {
-		return false
-	}
-	all := names(&r.Match)
-	if len(s.Models) == 0 || len(all) == 0 {
-		return true
-	}
-	meet := func(name, allowed string) bool {
-		return name == allowed || glob.Match(allowed, name) || glob.Match(name, allowed) || glob.Is(name) && glob.Is(allowed)
-	}
-	for _, m := range s.Models {
-		for alias, to := range f.Aliases {
-			if glob.Match(m, alias) && glob.Any(all, to) {
-				return true
-			}
-		}
-		if slices.ContainsFunc(all, func(n string) bool { return meet(n, m) }) {
-			return true
-		}
-	}
-	return false
+	})
 }
