@@ -36,10 +36,9 @@ func (e *Email) send(ctx context.Context, m *Message) *Failure {
 	if err := c.Mail(bare(e.From)); err != nil {
 		return answered("the server refuses the sender", err)
 	}
-	for _, to := range e.To {
-		if err := c.Rcpt(bare(to)); err != nil {
-			return answered("the server refuses a receiver", err)
-		}
+	refused, f := e.receivers(c)
+	if f != nil {
+		return f
 	}
 	w, err := c.Data()
 	if err != nil {
@@ -52,7 +51,29 @@ func (e *Email) send(ctx context.Context, m *Message) *Failure {
 		return answered("the server refuses the mail", err)
 	}
 	_ = c.Quit() // it has the mail
+	if refused > 0 && m.Kind == "test" {
+		return final("the server refuses %d of %d receivers; the others have the mail", refused, len(e.To))
+	}
 	return nil
+}
+
+// receivers names who gets the mail, and returns how many of them the server refuses for good: of several, one that is gone keeps
+// it from no other.
+func (e *Email) receivers(c *smtp.Client) (refused int, last *Failure) {
+	for _, to := range e.To {
+		err := c.Rcpt(bare(to))
+		if err == nil {
+			continue
+		}
+		if last = answered("the server refuses a receiver", err); last.Again {
+			return refused, last
+		}
+		refused++
+	}
+	if refused < len(e.To) {
+		last = nil
+	}
+	return refused, last
 }
 
 func (e *Email) connect(ctx context.Context) (*smtp.Client, *Failure) {

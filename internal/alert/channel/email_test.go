@@ -3,6 +3,7 @@ package channel
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"encoding/pem"
 	"fmt"
@@ -83,7 +84,7 @@ func (o *office) serve(c net.Conn) {
 		line = strings.TrimSpace(line)
 		in.commands = append(in.commands, line)
 		word, _, _ := strings.Cut(line, " ")
-		if s := o.says[word]; s != "" {
+		if s := cmp.Or(o.says[line], o.says[word]); s != "" {
 			say(s)
 			continue
 		}
@@ -223,6 +224,28 @@ func TestMailIsTriedAgainWhereThatHelps(t *testing.T) {
 		err := quick(&waited).Deliver(t.Context(), o.settings(t), message())
 		if err == nil || len(waited) != tries-1 || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v, tried %d times", say, err, len(waited)+1)
+		}
+	}
+}
+
+// TestOneReceiverThatIsGoneKeepsTheMailFromNoOther: an address that a server does not know any more must not silence a channel. A
+// test says that it does not get there.
+func TestOneReceiverThatIsGoneKeepsTheMailFromNoOther(t *testing.T) {
+	o := open(t, "starttls")
+	o.says["RCPT TO:<a@example.com>"] = "550 hunter2 has left"
+	for _, kind := range []string{"threshold", "test"} {
+		m := message()
+		m.Kind = kind
+		var waited []time.Duration
+		err := quick(&waited).Deliver(t.Context(), o.settings(t), m)
+		if got := <-o.got; got.data == "" {
+			t.Errorf("%s: b did not get it", kind)
+		}
+		if (err != nil) != (kind == "test") || len(waited) > 0 {
+			t.Errorf("%s: %v, tried %d times", kind, err, len(waited)+1)
+		}
+		if err != nil && (strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "1 of 2")) {
+			t.Errorf("got %v", err)
 		}
 	}
 }
