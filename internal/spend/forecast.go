@@ -145,6 +145,9 @@ func reached(a *Ask, parts []float64, total int64) time.Time {
 	at := a.Now
 	for _, e := range parts {
 		next := at.Truncate(time.Hour).Add(time.Hour)
+		if next.After(a.Until) {
+			next = a.Until
+		}
 		if e *= scale; e >= room {
 			return at.Add(time.Duration(room / e * float64(next.Sub(at)))).Truncate(time.Second)
 		}

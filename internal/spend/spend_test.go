@@ -189,3 +189,17 @@ func TestBurn(t *testing.T) {
 		}
 	}
 }
+
+// TestALimitIsReachedWithinItsWindow where that ends within an hour, too.
+func TestALimitIsReachedWithinItsWindow(t *testing.T) {
+	now := time.Date(2026, 8, 20, 12, 0, 0, 0, time.UTC)
+	s := NewSeries(now.Add(-24*time.Hour), now)
+	for h := range 24 {
+		s.Set(now.Add(time.Duration(h-24)*time.Hour), 3600)
+	}
+	until := now.Add(90 * time.Minute) // of 5,400 the last is used at its end
+	f := s.Forecast(Ask{Now: now, Until: until, Limit: 5399})
+	if f.Reached.Before(until.Add(-2*time.Second)) || f.Reached.After(until) {
+		t.Errorf("reached at %v, the window ends at %v", f.Reached, until)
+	}
+}
