@@ -35,6 +35,13 @@ type eras struct {
 	taken   string    // the last epoch in use
 	busy    bool      // a rebuild of ours is running
 	another time.Time // not before which the next is tried
+	names
+}
+
+// names is how far the names of counters were looked through.
+type names struct {
+	cursor uint64
+	next   time.Time // not before which that goes on
 }
 
 // pause is between two attempts to rebuild.

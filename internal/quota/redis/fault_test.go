@@ -307,11 +307,11 @@ func TestScriptsThatRedisForgotAreSentAgain(t *testing.T) {
 }
 
 // account is what docs/quotas.md tells operators to give Signalbox.
-const account = "on >hunter2 ~q:* -@all +evalsha +eval +hget +hmget +hset +hdel +hscan +hincrby +zadd +zrem +zscore +zrangebyscore +sadd +srem +smembers +set +get +del +pexpire +time +ping +info"
+const account = "on >hunter2 ~q:* -@all +evalsha +eval +hget +hmget +hset +hdel +hscan +hincrby +zadd +zrem +zscore +zrangebyscore +sadd +srem +smembers +sscan +set +get +del +pexpire +time +ping +info"
 
 func TestTheDocumentedAccountIsEnough(t *testing.T) {
 	r := servers.StartRedis(t)
-	for name, rules := range map[string]string{"all": account, "noscripts": account + " -evalsha"} {
+	for name, rules := range map[string]string{"all": account, "noscripts": account + " -evalsha", "nonames": account + " -sscan"} {
 		if _, err := r.Do(append([]string{"ACL", "SETUSER", name}, strings.Fields(rules)...)...); err != nil {
 			t.Fatal(err)
 		}
@@ -329,6 +329,9 @@ func TestTheDocumentedAccountIsEnough(t *testing.T) {
 		}
 		if _, err := s.Reap(ctx, organization, 10); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+		if s.unseen.Load() != (name == "nonames") {
+			t.Errorf("%s: whether it may look through the names of counters is not known", name)
 		}
 		if err := s.Rebuild(ctx, organization, nil); err != nil {
 			t.Errorf("%s: %v", name, err)

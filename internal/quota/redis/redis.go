@@ -70,7 +70,8 @@ type Store struct {
 	life     context.Context //nolint:containedctx // ends with the store, whose rebuilds outlive the calls that begin them
 	end      context.CancelFunc
 	calls    atomic.Uint64
-	clock    string // key suffix of a fake clock, for tests; "": Redis's own
+	unseen   atomic.Bool // the account may not look through the names of counters
+	clock    string      // key suffix of a fake clock, for tests; "": Redis's own
 	now      func(ctx context.Context, organization string) time.Time
 	scripts  scripts
 }

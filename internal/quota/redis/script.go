@@ -29,12 +29,14 @@ var (
 	dueText string
 	//go:embed lua/turn.lua
 	turnText string
+	//go:embed lua/trim.lua
+	trimText string
 )
 
 // script is a text and its name in Redis.
 type script struct{ text, sum string }
 
-type scripts struct{ reserve, settle, lease, touch, due, turn script }
+type scripts struct{ reserve, settle, lease, touch, due, turn, trim script }
 
 // realClock is the line of common.lua that asks for Redis's time.
 const realClock = "local function clock() local t = redis.call('TIME'); return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000) end"
@@ -50,7 +52,7 @@ func compile(clock string) scripts {
 		sum := sha1.Sum([]byte(text)) //nolint:gosec // as above
 		return script{text, hex.EncodeToString(sum[:])}
 	}
-	return scripts{of(reserveText), of(settleText), of(leaseText), of(touchText), of(dueText), of(turnText)}
+	return scripts{of(reserveText), of(settleText), of(leaseText), of(touchText), of(dueText), of(turnText), of(trimText)}
 }
 
 // call names a call, for replies of scripts that concern no single exchange.

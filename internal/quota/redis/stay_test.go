@@ -89,3 +89,48 @@ func TestADebitAfterAnOutageCountsForItsWholeWindow(t *testing.T) {
 		t.Errorf("the counter goes in %s ms, %v", out, err)
 	}
 }
+
+// TestNamesOfCountersThatAreGoneAreForgotten: of end users there may be any number, and each has counters for a while.
+func TestNamesOfCountersThatAreGoneAreForgotten(t *testing.T) {
+	r := servers.StartRedis(t)
+	s, _ := live(t, Params{URL: "redis://" + r.Addr})
+	ready(t, s, "acme")
+	ctx := context.Background()
+	of := func(id string) *quota.Budget {
+		return &quota.Budget{ID: id, Unit: quota.Requests, Limit: 10, Window: window.Window{Kind: window.Sliding, Length: time.Second}}
+	}
+	names := func() (n int) {
+		out, err := r.Do("SCARD", key("acme", "n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, _ = strconv.Atoi(out)
+		return n
+	}
+	before := names()
+	for i := range 1000 {
+		id := fmt.Sprint("user_", i)
+		settle(t, s, "acme", id, of(id), 1)
+		if _, err := r.Do("DEL", key("acme", "b:"+id)); err != nil { // its time was over
+			t.Fatal(err)
+		}
+	}
+	if got := ask(s, "acme", "stays", of("stays"), 1); got != "ok" {
+		t.Fatal(got)
+	}
+	for range 50 {
+		if _, err := s.Reap(ctx, "acme", 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := names(); n != before+1 {
+		t.Errorf("%d names are kept, of %d counters", n, before+1)
+	}
+	// A rebuild still knows what is there.
+	if err := s.Rebuild(ctx, "acme", nil); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := s.Peek(ctx, "acme", []*quota.Budget{of("stays")}); err != nil || c[0].Known {
+		t.Errorf("after a rebuild: %+v, %v", c, err)
+	}
+}

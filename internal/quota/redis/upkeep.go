@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +54,7 @@ func (s *Store) Touch(ctx context.Context, organization string, ids []string, ho
 func (s *Store) Reap(ctx context.Context, organization string, most int) ([]quota.Lapse, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.p.Patience)
 	defer cancel()
+	defer s.trim(ctx, organization)
 	var all []quota.Lapse
 	for len(all) < most {
 		e, err := s.era(ctx, organization)
@@ -75,6 +77,43 @@ func (s *Store) Reap(ctx context.Context, organization string, most int) ([]quot
 		}
 	}
 	return all, nil
+}
+
+// between is how long after the names of counters were looked through that begins anew.
+const between = time.Minute
+
+// trim forgets some names of counters that have gone by themselves: those of end users, whom clients name, would fill Redis. What
+// fails is tried again. An account of before has no right to it, and then they stay until the next rebuild.
+func (s *Store) trim(ctx context.Context, organization string) {
+	o := s.of(organization)
+	o.mu.Lock()
+	e, at := o.now, o.names
+	o.mu.Unlock()
+	now := time.Now()
+	if e == nil || s.unseen.Load() || now.Before(at.next) {
+		return
+	}
+	list, cursor, err := (*s.client.Load()).SScan(ctx, key(organization, "n"), at.cursor, "", page).Result()
+	if err != nil {
+		s.unseen.Store(goredis.HasErrorPrefix(err, "NOPERM"))
+		return
+	}
+	for some := range slices.Chunk(list, page) {
+		call := s.call()
+		keys, args := []string{key(organization, "m"), key(organization, "n")}, []any{e.name, call}
+		for _, b := range some {
+			keys, args = append(keys, key(organization, "b:"+b)), append(args, b)
+		}
+		if out, err := s.run(ctx, s.scripts.trim, call, keys, args); err != nil || out[0] != "OK" {
+			return
+		}
+	}
+	if at.cursor = cursor; cursor == 0 {
+		at.next = now.Add(between)
+	}
+	o.mu.Lock()
+	o.names = at
+	o.mu.Unlock()
 }
 
 // expire charges reservations, given as ids and records in turn, in one round trip. Another replica may have
