@@ -82,7 +82,9 @@ func newOutcomes(k *maker, v *prometheus.HistogramVec, r *room, at key) outcomes
 func (g *genAIMeters) served(e *Exchange, trace string) {
 	c := &e.Call
 	v := g.server.get(key{c.Operation, c.System, c.Model, e.Route})
-	observe(v.took.of(e.Error), e.Took.Seconds(), trace)
+	if e.Took > 0 {
+		observe(v.took.of(e.Error), e.Took.Seconds(), trace)
+	}
 	if !c.Stream || e.Error != "" || e.First <= 0 {
 		return
 	}

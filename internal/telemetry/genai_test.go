@@ -89,6 +89,21 @@ func TestModelsThatClientsMakeUpAreCountedTogether(t *testing.T) {
 	}
 }
 
+// TestADurationThatIsNotKnownIsNone: of an exchange whose end nobody saw, it is not that of an instant.
+func TestADurationThatIsNotKnownIsNone(t *testing.T) {
+	m := New(prometheus.NewRegistry(), Options{})
+	c := Call{Operation: "chat", System: "openai", Model: "m"}
+	m.Exchange(&Exchange{Route: "r", Outcome: "swept", Error: "swept", Call: c})
+	m.Exchange(&Exchange{Route: "r", Outcome: "ok", Took: time.Second, Call: c})
+	want := []string{
+		`gen_ai_server_request_duration_seconds_count{error_type="",gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="m",route="r"} 1`,
+		`signalbox_exchange_duration_seconds_count{route="r"} 1`,
+	}
+	if d := cmp.Diff(want, lines(t, m, "gen_ai_server_request_duration_seconds_count", "signalbox_exchange_duration_seconds_count")); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
 func TestCombinationsOfLabelsAreBounded(t *testing.T) {
 	m := New(prometheus.NewRegistry(), Options{Values: 100, Series: 50})
 	for i := range 20 {

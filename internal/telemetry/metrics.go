@@ -152,10 +152,10 @@ func (m *Metrics) Handler() http.Handler {
 
 // Exchange is one that ended.
 type Exchange struct {
-	Route   string // "": none was found
-	Dialect string // the client's
-	Outcome string // how it ended, a word of the caller's closed set
-	Took    time.Duration
+	Route   string            // "": none was found
+	Dialect string            // the client's
+	Outcome string            // how it ended, a word of the caller's closed set
+	Took    time.Duration     // 0: not known
 	First   time.Duration     // to the first byte of the answer; 0: not known, or no stream
 	Error   string            // class of the error, a word of the caller's closed set; "": it went well
 	Output  int64             // tokens of the answer; 0: not known
@@ -179,7 +179,9 @@ func (m *Metrics) Exchange(e *Exchange) {
 	trace := m.self.served.pick(e.Trace, e.Took)
 	v := m.exchanges.get(key{e.Route, e.Dialect, e.Outcome})
 	v.total.Inc()
-	observe(v.took, e.Took.Seconds(), trace)
+	if e.Took > 0 {
+		observe(v.took, e.Took.Seconds(), trace)
+	}
 	if e.Call.Operation != "" {
 		m.genAI.served(e, trace)
 	}

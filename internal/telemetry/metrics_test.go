@@ -45,7 +45,7 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 	m.Build("v1.2.3")
 	m.Exchange(&Exchange{Route: "support", Dialect: "openai-chat", Outcome: "ok", Took: 1500 * time.Millisecond})
 	m.Exchange(&Exchange{Route: "support", Dialect: "anthropic-messages", Outcome: "error", Took: 500 * time.Millisecond})
-	m.Exchange(&Exchange{Dialect: "openai-chat", Outcome: "not_found"})
+	m.Exchange(&Exchange{Dialect: "openai-chat", Outcome: "not_found", Took: 250 * time.Millisecond})
 	m.Attempt(&Attempt{Provider: "claude", Code: llm.CodeRateLimited, Path: "watched"})
 	m.Attempt(&Attempt{Provider: "claude", Path: "watched", First: 250 * time.Millisecond})
 	m.Planned("watched", 20*time.Microsecond)
@@ -74,7 +74,7 @@ func TestPageShowsWhatWasCounted(t *testing.T) {
 		`signalbox_attempts_total{code="ok",path="watched",provider="claude"} 1`,
 		`signalbox_attempts_total{code="rate_limited",path="watched",provider="claude"} 1`,
 		`signalbox_errors_total{code="rate_limited",where="attempt"} 1`,
-		`signalbox_exchange_duration_seconds_sum{route="none"} 0`,
+		`signalbox_exchange_duration_seconds_sum{route="none"} 0.25`,
 		`signalbox_exchange_duration_seconds_count{route="none"} 1`,
 		`signalbox_exchange_duration_seconds_sum{route="support"} 2`,
 		`signalbox_exchange_duration_seconds_count{route="support"} 2`,
