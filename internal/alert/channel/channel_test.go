@@ -214,3 +214,23 @@ func TestProbeFindsWhatIsMissing(t *testing.T) {
 		t.Errorf("files %v", got)
 	}
 }
+
+// TestWhenToTryAgainMayBeADate as well as seconds (RFC 9110, 10.2.3).
+func TestWhenToTryAgainMayBeADate(t *testing.T) {
+	first := true
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if first {
+			first = false
+			w.Header().Set("Retry-After", time.Now().Add(50*time.Second).UTC().Format(http.TimeFormat))
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer hook.Close()
+	var waited []time.Duration
+	if err := quick(&waited).Deliver(t.Context(), &Settings{Webhook: Webhook{URL: hook.URL}}, message()); err != nil {
+		t.Fatal(err)
+	}
+	if len(waited) != 1 || waited[0] < 10*time.Second || waited[0] > time.Minute {
+		t.Errorf("waited %v", waited)
+	}
+}

@@ -157,10 +157,20 @@ func judge(r *http.Response) *Failure {
 		return final("answered %d: redirects are not followed", r.StatusCode)
 	case r.StatusCode == http.StatusTooManyRequests || r.StatusCode == http.StatusRequestTimeout || r.StatusCode/100 == 5:
 		f := passing("answered %d", r.StatusCode)
-		if n, err := strconv.Atoi(r.Header.Get("Retry-After")); err == nil && n > 0 {
-			f.After = min(time.Duration(n)*time.Second, time.Hour)
-		}
+		f.After = after(r.Header.Get("Retry-After"), time.Now())
 		return f
 	}
 	return final("answered %d", r.StatusCode)
+}
+
+// after reads Retry-After, which is seconds or a date (RFC 9110, 10.2.3): at most an hour, and 0 for what is neither or is over.
+func after(s string, now time.Time) time.Duration {
+	if n, err := strconv.Atoi(s); err == nil {
+		return time.Duration(min(max(n, 0), 3600)) * time.Second
+	}
+	at, err := http.ParseTime(s)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), time.Hour)
 }
