@@ -133,15 +133,14 @@ func (d *decoder) object(n *node, v reflect.Value, path string) {
 func (d *decoder) member(m field, fields []member, given map[string]*node, path string) bool {
 	d.src.show(m.key.value)
 	name := m.key.value
-	known := false
-	names := make([]string, len(fields))
-	for i, f := range fields {
-		names[i] = f.name
-		known = known || f.name == name
-	}
+	known := slices.ContainsFunc(fields, func(f member) bool { return f.name == name })
 	switch {
 	case !known:
 		d.hideAll(m.value)
+		names := make([]string, len(fields))
+		for i, f := range fields {
+			names[i] = f.name
+		}
 		hint := ""
 		if near := routing.Nearest(name, names); len(near) > 0 {
 			hint = fmt.Sprintf("; did you mean %q?", near[0])

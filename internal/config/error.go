@@ -187,6 +187,9 @@ func looksSecret(s string) bool {
 
 // show opens a text for excerpts, unless it looks like a secret.
 func (s *source) show(v string) {
+	if s.open[v] && !strings.HasSuffix(v, ":") { // as the names of fields, and what routes repeat
+		return
+	}
 	if looksSecret(v) {
 		return
 	}

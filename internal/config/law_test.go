@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -22,6 +23,26 @@ func TestWithinLaw(t *testing.T) {
 		}
 		if got := d.within(asked); got != want {
 			t.Fatalf("of %q below %v it is %v, not %v", asked, d.bad, got, want)
+		}
+	})
+}
+
+// TestShowLaw compares which words excerpts may show with the definition, whatever was shown before.
+func TestShowLaw(t *testing.T) {
+	text := rapid.StringMatching(`(sk-|a|b|key)?[ab]?:?:?( |"|,)?[ab]?:?`)
+	rapid.Check(t, func(t *rapid.T) {
+		s, want := newSource("f", nil), newSource("f", nil).open
+		for _, v := range rapid.SliceOfN(text, 0, 6).Draw(t, "shown") {
+			s.show(v)
+			if looksSecret(v) {
+				continue
+			}
+			for _, w := range words(v) {
+				want[v[w[0]:w[1]]] = true
+			}
+		}
+		if diff := cmp.Diff(s.open, want); diff != "" {
+			t.Fatal(diff)
 		}
 	})
 }
