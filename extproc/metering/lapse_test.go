@@ -121,3 +121,30 @@ func TestWhatIsOpenExpiresThoughItsLimitsAreGone(t *testing.T) {
 		t.Errorf("expired: %+v", r.books.lapses)
 	}
 }
+
+// heeding is a store elsewhere, which is not asked once the context has ended.
+type heeding struct{ quota.Store }
+
+func (h heeding) Settle(ctx context.Context, s *quota.Settlement) (quota.Outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return quota.Outcome{}, err
+	}
+	return h.Store.Settle(ctx, s)
+}
+
+// TestWhatIsNotSentIsGivenBackThoughTheClientHasLeft, which is often why it is not sent.
+func TestWhatIsNotSentIsGivenBackThoughTheClientHasLeft(t *testing.T) {
+	money := &quota.Budget{ID: "money", Unit: quota.Money, Limit: 1_000_000_000}
+	r := newRig(t, money)
+	r.Meter = metering.New(metering.Params{Store: heeding{r.store}, Now: func() time.Time { return r.now }})
+	g, err := r.reserve(t, r.want(100, 50))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, leave := context.WithCancel(context.Background())
+	leave()
+	r.Void(ctx, g)
+	if c := r.counter(t, money); c.Reserved != 0 || c.Used != 0 {
+		t.Errorf("got %+v", c)
+	}
+}

@@ -143,14 +143,14 @@ func Minted(id string) (at time.Time, ok bool) {
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:8]) >> 16)), true
 }
 
-// Void gives back what was reserved for an exchange that was not sent.
+// Void gives back what was reserved for an exchange that was not sent, also where that is because the context has ended.
 func (m *Meter) Void(ctx context.Context, g Granted) {
 	id := ID(g.Hold)
 	o := m.open.take(id)
 	if o == nil {
 		return
 	}
-	_, err := m.store.Settle(ctx, &quota.Settlement{Organization: o.organization, ID: id, Born: m.now(), Void: true, Claims: g.Claims})
+	_, err := m.store.Settle(context.WithoutCancel(ctx), &quota.Settlement{Organization: o.organization, ID: id, Born: m.now(), Void: true, Claims: g.Claims})
 	if err != nil {
 		m.log.Warn("what was reserved is charged when it expires", "charge", id, "error", err)
 	}

@@ -191,7 +191,9 @@ func (m *Meter) Run(ctx context.Context, organizations func() []string) {
 			touched = m.now()
 			m.touch(ctx)
 		case <-reap.C:
-			if now := m.now(); now.Sub(touched) >= every { // the process stood still, and both are due
+			// Where the process stood still, both are due; so they are where the machine did, or its clock was set: what expires goes
+			// by that, and not by the time that the process has seen.
+			if now := m.now(); now.Round(0).Sub(touched) >= every {
 				touched = now
 				m.touch(ctx)
 			}
