@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/signalbox-ai/signalbox/internal/catalog/billing"
+	"github.com/signalbox-ai/signalbox/internal/catalog/price"
 	"github.com/signalbox-ai/signalbox/internal/health"
 	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/ledger/book"
@@ -271,5 +273,20 @@ func TestEndsComeInTheirOrder(t *testing.T) {
 			t.Fatalf("%d after %d", e.at, last)
 		}
 		last = e.at
+	}
+}
+
+// TestWhatNobodySaidOfAServiceTierIsTheAccounts as it is where exchanges are charged.
+func TestWhatNobodySaidOfAServiceTierIsTheAccounts(t *testing.T) {
+	c := card(10)
+	c.Services = []price.Service{{Name: "flex", Rates: card(5).Rates}}
+	p := &past{byName: map[named]int32{}, ways: &Ways{About: func(string, string, string) *routing.About {
+		return &routing.About{Card: c, Contract: &billing.Contract{Service: "flex"}}
+	}}}
+	for service, want := range map[string]int64{"": 5_000, "default": 10_000, "flex": 5_000} {
+		a := &ledger.Attempt{Target: ledger.Target{Provider: "a", Model: "m", Service: service}, Units: ledger.Units{price.Input: 1}, Bill: ledger.Bill{Cost: 1}}
+		if got := p.attempt(&ledger.Record{}, a).cost; got != want {
+			t.Errorf("at the service tier %q: %d, want %d", service, got, want)
+		}
 	}
 }

@@ -214,7 +214,8 @@ func (p *past) attempt(r *ledger.Record, a *ledger.Attempt) attempt {
 		return out // nothing was charged
 	}
 	t := k.Contract.Terms(a.Model, r.At)
-	t.Service, t.Region, t.Switches, t.Search = a.Service, a.Priced.Region, a.Priced.Switches, a.Priced.Search
+	t.Service = cmp.Or(a.Service, t.Service) // where nobody said it, it is the account's
+	t.Region, t.Switches, t.Search = a.Priced.Region, a.Priced.Switches, a.Priced.Search
 	t.Look = price.Look{Size: a.Priced.Size, Quality: a.Priced.Quality}
 	if n, flags := cost.Total(k.Card, cost.Units(a.Units), &t); flags&cost.Unpriced == 0 {
 		out.cost = n
