@@ -57,7 +57,7 @@ func (b *Books) Write(e *metering.Ended, c *metering.Charge) *ledger.Record {
 	if e.Least {
 		r.Result.Flags = append(r.Result.Flags, leastBad)
 	}
-	b.money(r, c)
+	b.money(r, c, e.Began.Add(e.Waited))
 	var began time.Duration
 	for i := range e.Attempts {
 		r.Attempts = append(r.Attempts, b.attempt(e, i, &c.Lines[i], began))
@@ -102,8 +102,8 @@ func late(r *ledger.Record, c *metering.Charge) {
 	}
 }
 
-// money writes what was reserved and charged.
-func (b *Books) money(r *ledger.Record, c *metering.Charge) {
+// money writes what was reserved, at a time, and charged.
+func (b *Books) money(r *ledger.Record, c *metering.Charge, reserved time.Time) {
 	r.Money.Cost = ledger.Nano(c.Nano)
 	for i := range c.Lines {
 		r.Money.List += ledger.Nano(c.Lines[i].Bill.List)
@@ -116,7 +116,7 @@ func (b *Books) money(r *ledger.Record, c *metering.Charge) {
 			r.Money.Overrun = max(r.Money.Overrun, ledger.Nano(is.Amount-was.Amount))
 		}
 		if is.Budget.Window.Kind != window.Gauge {
-			r.Money.Charges = append(r.Money.Charges, ledger.Charge{Budget: is.Budget.ID, Window: start(is.Budget, r.At), Unit: is.Budget.Unit.String(), Amount: is.Amount})
+			r.Money.Charges = append(r.Money.Charges, ledger.Charge{Budget: is.Budget.ID, Window: start(is.Budget, reserved), Unit: is.Budget.Unit.String(), Amount: is.Amount})
 		}
 	}
 }

@@ -92,6 +92,17 @@ func TestARecordSaysAllOfAnExchange(t *testing.T) {
 	}
 }
 
+// TestWhatWaitedIsChargedToTheWindowThatItWasLetInIn: money and limits are reserved after the wait in the queue.
+func TestWhatWaitedIsChargedToTheWindowThatItWasLetInIn(t *testing.T) {
+	b := books.New(&pile{}, "v", budget)
+	e, c := ended()
+	e.Waited, e.Took = 10*time.Second, 11*time.Second
+	r := b.Write(e, c)
+	if want := day.Truncate(time.Minute).Add(time.Minute).Unix(); !r.At.Equal(day) || r.Money.Charges[1].Window != want {
+		t.Errorf("of %v it is charged to the minute %d, want %d", r.At, r.Money.Charges[1].Window, want)
+	}
+}
+
 func TestACardOfTheConfigurationIsNamedAsOne(t *testing.T) {
 	var got pile
 	b := books.New(&got, "2026-11-01", budget)
