@@ -294,7 +294,7 @@ func (x *Exchange) close(o Outcome) {
 	broke := came.Err != nil
 	x.mu.Unlock()
 	source := FromService
-	if !counted {
+	if !counted && (came.Err == nil || came.Status/100 == 2) { // or it is that of an attempt before
 		source = FromEnvoy
 		usage, o.Partial = x.stated(o, last)
 	}
