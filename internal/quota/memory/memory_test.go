@@ -202,3 +202,26 @@ func TestABudgetThatWasMadeAnewIsNotHeldOnTo(t *testing.T) {
 		t.Errorf("held: %v", held)
 	}
 }
+
+// However many end users come, who each have a counter for a moment, no more counters are kept than there were lately.
+func TestCountersThatArePastGoAsFastAsTheyCome(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	s := New(Params{Now: func() time.Time { return now }})
+	const rounds, each = 200, 2_000 // of two seconds
+	for round := range rounds {
+		for i := range each {
+			id := fmt.Sprint("user_", round, "_", i)
+			b := &quota.Budget{ID: id, Unit: quota.Requests, Limit: 10, Window: window.Window{Kind: window.Sliding, Length: time.Second}}
+			if _, err := s.Settle(t.Context(), &quota.Settlement{Organization: "acme", ID: id, Born: now, Claims: []quota.Claim{{Budget: b, Amount: 1}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(2 * time.Second)
+		if _, err := s.Reap(t.Context(), "acme", 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(s.of("acme").counters); n > rounds*each/2 {
+		t.Errorf("%d of %d counters are kept", n, rounds*each)
+	}
+}

@@ -66,24 +66,30 @@ func (s *Store) Reap(_ context.Context, name string, most int) ([]quota.Lapse, e
 	return out, nil
 }
 
-// many is how many counters an organization has before those are looked for that say nothing any more, and looked is
-// how many are looked at in one go. A map is walked from a random place, so that in time all are seen.
-const many, looked = 10_000, 500
+// many is how many counters an organization has before those are looked for that say nothing any more, looked how many are looked
+// at in one go, and share the part of all that is looked at each time, so that they go as fast as any number of them comes. A map
+// is walked from a random place, so that in time all are seen.
+const many, looked, share = 10_000, 500, 64
 
-// sweep drops counters whose windows are past: those of end users would fill memory.
+// sweep drops counters whose windows are past: those of end users would fill memory. Whoever waits for the lock goes first.
 func (o *organization) sweep(now int64) {
-	if len(o.counters) < many {
-		return
-	}
-	n := 0
-	for id, c := range o.counters {
-		if c.Reserved == 0 && c.past(now) {
-			c.gone = true
-			delete(o.counters, id)
+	for left := len(o.counters) / share; len(o.counters) >= many; {
+		n := 0
+		for id, c := range o.counters {
+			if c.Reserved == 0 && c.past(now) {
+				c.gone = true
+				delete(o.counters, id)
+			}
+			if n++; n == looked {
+				break
+			}
 		}
-		if n++; n == looked {
+		if left -= n; left <= 0 {
 			return
 		}
+		o.mu.Unlock()
+		runtime.Gosched()
+		o.mu.Lock()
 	}
 }
 
