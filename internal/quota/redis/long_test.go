@@ -130,3 +130,26 @@ func TestTheDocumentedAccountIsEnoughInACluster(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Each master of a Cluster has counters of some organizations: one that evicts is enough to forget them.
+func TestAClusterOfWhichOneMasterEvictsIsNotReady(t *testing.T) {
+	needsLong(t)
+	nodes := servers.StartRedisCluster(t, 3, 0)
+	s, _ := live(t, Params{URL: "redis+cluster://" + nodes[0].Addr})
+	if err := s.Ready(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		if _, err := n.Do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if err := s.Ready(context.Background()); err == nil || !strings.Contains(err.Error(), "noeviction") {
+				t.Fatalf("got %v", err)
+			}
+		}
+		if _, err := n.Do("CONFIG", "SET", "maxmemory-policy", "noeviction"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
