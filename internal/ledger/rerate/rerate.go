@@ -172,7 +172,7 @@ func (rep *Report) correct(records []*ledger.Record, price Pricer, fits func(*le
 		return nil
 	}
 	rep.Exchanges++
-	first, last := records[0], 0
+	first, last := records[slices.IndexFunc(records, func(r *ledger.Record) bool { return len(r.Attempts) > 0 })], 0
 	for _, r := range records {
 		last = max(last, r.Sequence)
 	}

@@ -103,6 +103,24 @@ func TestWhatGetsAPriceIsUnpricedNoMore(t *testing.T) {
 	}
 }
 
+// TestACorrectionIsOfTheOwnersOfItsAttempts: the record of a reservation that expired knows neither route nor tags, nor every owner.
+// Those of the attempts stand in the correction that came when the end was told.
+func TestACorrectionIsOfTheOwnersOfItsAttempts(t *testing.T) {
+	s := open(t)
+	lapse := ledgertest.Make("a", ledgertest.Noon(), func(r *ledger.Record) {
+		r.Attempts, r.Tags, r.Who, r.Asked, r.Result = nil, nil, ledger.Who{Key: "ci"}, ledger.Asked{}, ledger.Result{Status: ledger.Expired}
+	})
+	late := ledgertest.Make("a", ledgertest.Noon(), func(r *ledger.Record) { r.Sequence, r.Cause = 1, "late" })
+	ledgertest.Write(t, s, lapse, late)
+	var told []*ledger.Record
+	if _, err := rerate.Run(t.Context(), s, ledgertest.All(), by("2", "8"), false, func(r *ledger.Record) error { told = append(told, r); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 1 || told[0].Sequence != 2 || told[0].Who != late.Who || told[0].Asked != late.Asked || told[0].Tags["feature"] != "search" || told[0].Result.Status != ledger.OK {
+		t.Errorf("got %+v", told)
+	}
+}
+
 // A correction of the first of two attempts has another last attempt than its exchange.
 func TestAttemptsAreChosenEachForItself(t *testing.T) {
 	s := open(t)
