@@ -139,7 +139,27 @@ func (s *Store) Ready(ctx context.Context) error {
 	if err := c.Ping(ctx).Err(); err != nil {
 		return s.away(err)
 	}
-	info, err := c.Info(ctx, "memory").Result()
+	nodes, ok := c.(*goredis.ClusterClient)
+	if !ok {
+		return evicts(ctx, c)
+	}
+	// Any of its masters has somebody's counters. One that is away keeps only those of its own from being counted.
+	var mu sync.Mutex
+	var worst error
+	_ = nodes.ForEachMaster(ctx, func(ctx context.Context, one *goredis.Client) error {
+		if err := evicts(ctx, one); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			worst = err
+		}
+		return nil
+	})
+	return worst
+}
+
+// evicts says whether a node drops keys when its memory is full.
+func evicts(ctx context.Context, node goredis.Cmdable) error {
+	info, err := node.Info(ctx, "memory").Result()
 	if err != nil {
 		return nil // an account without INFO; docs/quotas.md says what is then not seen
 	}
