@@ -100,9 +100,7 @@ func (p *planStream) done(r exchange.Reply) {
 }
 
 func (p *planStream) reply(r exchange.Reply) {
-	if !p.st.Send((*response)(&r)) && r.Plan != nil {
-		p.x.Unsent() // Envoy does not have the ticket, and tells of no end
-	}
+	p.st.Send((*response)(&r))
 	if r.Done {
 		p.st.Finish(codes.OK, "")
 	}

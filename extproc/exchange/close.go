@@ -34,7 +34,6 @@ const (
 	EndedByClient          // the client left
 	EndedInternally        // Envoy or the service failed
 	EndedUnseen            // nobody said in time
-	endedUnsent            // the client left before Envoy knew where to send its request
 )
 
 var endings = [...]struct {
@@ -48,7 +47,6 @@ var endings = [...]struct {
 	EndedByClient:   {"client_abort", llm.CodeNone},
 	EndedInternally: {"internal", llm.CodeInternal},
 	EndedUnseen:     {"swept", llm.CodeNone},
-	endedUnsent:     {"client_abort", llm.CodeNone},
 }
 
 // String returns the word used in logs and metrics.
@@ -389,7 +387,7 @@ func (x *Exchange) ended(o *Outcome, n int) *metering.Ended {
 // billed says how the last attempt ended, by the log entry of its request.
 func (o *Outcome) billed() billing.Ended {
 	switch {
-	case o.Ending == EndedConnect, o.Ending == endedUnsent:
+	case o.Ending == EndedConnect:
 		return billing.Unsent
 	case o.Ending == EndedWell && o.Status < 300 && o.Status > 0:
 		return billing.Completed

@@ -141,9 +141,6 @@ func (x *Exchange) Enter() { x.core.entered.Add(1) }
 // Leave says that Envoy has what it waited for, or waits no more.
 func (x *Exchange) Leave() { x.core.entered.Add(-1) }
 
-// Unsent closes an exchange whose plan did not reach Envoy, since its client had left: nothing of it goes to a provider.
-func (x *Exchange) Unsent() { x.close(Outcome{Ending: endedUnsent}) }
-
 // Keeps reports, after Body, whether the exchange still refers to the body's bytes: a request that was decoded
 // does until its attempt is made.
 func (x *Exchange) Keeps() bool {

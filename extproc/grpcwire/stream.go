@@ -62,14 +62,13 @@ type Message interface {
 // Context ends with the connection.
 func (s *Stream) Context() context.Context { return s.c.ctx }
 
-// Send sends a message. It does not wait: what the peer has not made room for is kept. It returns false where nobody listens
-// any more.
-func (s *Stream) Send(m Message) bool {
+// Send sends a message. It does not wait: what the peer has not made room for is kept.
+func (s *Stream) Send(m Message) {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.gone || s.done {
-		return false
+		return
 	}
 	if !s.headed {
 		c.out = append(appendFrame(c.out, len(okHead), http2.FrameHeaders, http2.FlagHeadersEndHeaders, s.id), okHead...)
@@ -86,13 +85,12 @@ func (s *Stream) Send(m Message) bool {
 		c.out = out
 		s.window -= n
 		c.window -= n
-		return true
+		return
 	}
 	c.out = out[:start]
 	c.spill = append(c.spill[:0], head...) // frames go where it lies
 	c.write(s, c.spill)
 	c.write(s, tail)
-	return true
 }
 
 // Gone reports whether the peer has reset the stream, or its connection is lost: what was sent a moment ago may not have arrived,
