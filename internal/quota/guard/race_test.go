@@ -2,11 +2,14 @@ package guard
 
 import (
 	"context"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/memory"
+	"github.com/signalbox-ai/signalbox/internal/quota/window"
 )
 
 // Clients that break off are no failure of the store, however many they are: others are still asked for there.
@@ -114,4 +117,39 @@ func TestWhatRunsOnAfterItsLeaseIsPutBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// far is a store that takes a millisecond.
+type far struct{ *flaky }
+
+func (f far) Reserve(ctx context.Context, r *quota.Request) (quota.Grant, *quota.Refusal, error) {
+	time.Sleep(time.Millisecond)
+	return f.flaky.Reserve(ctx, r)
+}
+
+// A store that forgot waits two seconds for what is open everywhere, and then it opens: thousands must be back by then.
+func TestThousandsAreBackBeforeTheStoreOpens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		const n = 5_000
+		many := &quota.Budget{ID: "many", Unit: quota.Parallel, Limit: n, Away: quota.Deny, Window: window.Window{Kind: window.Gauge}}
+		r.budgets["many"] = many
+		for i := range n {
+			r.want(r.reserve(fmt.Sprint("x", i), "many 1"), "ok")
+		}
+		ctx := context.Background()
+		if err := r.store.Rebuild(ctx, "acme", nil); err != nil {
+			t.Fatal(err)
+		}
+		r.store.epoch = "t:2"
+		r.Guard.p.Store = far{r.store}
+		began := time.Now()
+		if err := r.putBack(ctx, r.of("acme")); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+		r.want(r.peek("many"), fmt.Sprintf("used 0, reserved %d", n))
+	})
 }

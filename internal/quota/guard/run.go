@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/quota"
@@ -104,20 +105,55 @@ func (g *Guard) putBack(ctx context.Context, o *organization) error {
 		o.back = false
 		o.mu.Unlock()
 	}()
-	now := g.p.Now()
-	for id, h := range all {
-		o.mu.Lock()
-		hold := max(h.until.Sub(now)-reaped, time.Second).Truncate(time.Millisecond)
-		o.mu.Unlock()
-		_, _, err := g.p.Store.Reserve(ctx, &quota.Request{Organization: o.name, ID: id, Claims: h.claims, Hold: hold, Force: true})
-		if err != nil && !errors.Is(err, quota.ErrMisuse) {
-			return fmt.Errorf("putting back what is open: %w", err)
-		}
-		g.present(ctx, o, id, h)
+	if err := g.putAllBack(ctx, o, all); err != nil {
+		return err
 	}
 	o.mu.Lock()
 	o.epoch = epoch
 	o.mu.Unlock()
+	return nil
+}
+
+// together is how many reservations are put back at once: there may be thousands, and the store waits two seconds for them.
+const together = 8
+
+func (g *Guard) putAllBack(ctx context.Context, o *organization, all map[string]*held) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	ids := make(chan string)
+	var workers sync.WaitGroup
+	for range min(together, len(all)) {
+		workers.Go(func() {
+			for id := range ids {
+				if err := g.putOneBack(ctx, o, id, all[id]); err != nil {
+					stop(err)
+				}
+			}
+		})
+	}
+	for id := range all {
+		select {
+		case ids <- id:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(ids)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+func (g *Guard) putOneBack(ctx context.Context, o *organization, id string, h *held) error {
+	now := g.p.Now()
+	o.mu.Lock()
+	hold := max(h.until.Sub(now)-reaped, time.Second).Truncate(time.Millisecond)
+	o.mu.Unlock()
+	_, _, err := g.p.Store.Reserve(ctx, &quota.Request{Organization: o.name, ID: id, Claims: h.claims, Hold: hold, Force: true})
+	if err != nil && !errors.Is(err, quota.ErrMisuse) {
+		return fmt.Errorf("putting back what is open: %w", err)
+	}
+	g.present(ctx, o, id, h)
 	return nil
 }
 
