@@ -296,7 +296,7 @@ func (a *Accounts) written(records []*ledger.Record) {
 		return
 	}
 	for _, r := range records {
-		if r.Sequence == 0 || r.Cause == "late" {
+		if r.Sequence == 0 || r.Cause == lateCause {
 			_ = a.journal.Written(r.Organization, r.ID)
 		}
 	}

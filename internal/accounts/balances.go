@@ -95,7 +95,11 @@ func (a *Accounts) recall(ctx context.Context, organizations []string) error {
 		}
 		for len(records) > 0 {
 			n := min(len(records), 500)
-			if err := a.bring(ctx, records[:n]); err != nil {
+			err := a.amend(ctx, records[:n])
+			if err == nil {
+				err = a.bring(ctx, records[:n])
+			}
+			if err != nil {
 				return fmt.Errorf("the ledger does not take what is in the journal: %w", err)
 			}
 			records = records[n:]

@@ -252,3 +252,50 @@ func TestARecordThatTheLedgerRefusesHoldsUpNoStart(t *testing.T) {
 		t.Errorf("%d records wait in the journal still", n)
 	}
 }
+
+// TestATruthThatCameLateSurvivesACrash of the process that heard it, before the ledger had it: the journal has the record as that
+// of an exchange, of which the ledger has another.
+func TestATruthThatCameLateSurvivesACrash(t *testing.T) {
+	t.Parallel()
+	dir, copied := t.TempDir(), t.TempDir()
+	one := begin(t, dir, "one")
+	one.know()
+	hold := one.reserve()
+	one.want(nil, 0, 9_000_000)
+	crash(t, dir, "one", "two")
+	two := begin(t, dir, "two")
+	two.left.Open[0].Request.Hold = 300 * time.Millisecond
+	two.know()
+	expired := "0  expired cost 0.009 charged 9000000"
+	two.want([]string{expired}, 9_000_000, 0)
+
+	db, err := sql.Open("sqlite", filepath.Join(dir, "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	locked, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer locked.Close()
+	if _, err := locked.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	two.settle(hold)
+	two.want([]string{expired}, 200_000, 0) // the ledger does not have it before the lock is gone
+	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := locked.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	both := []string{expired, "1 late ok cost -0.0088 charged -8800000"}
+	three := begin(t, copied, "two")
+	three.know()
+	three.want(both, 200_000, 0)
+	crash(t, copied, "two", "four") // once is enough
+	four := begin(t, copied, "four")
+	four.know()
+	four.want(both, 200_000, 0)
+}
