@@ -15,6 +15,7 @@ import (
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/memory"
 	"github.com/signalbox-ai/signalbox/internal/quota/window"
+	"github.com/signalbox-ai/signalbox/providers/all"
 )
 
 // slow is a store elsewhere, which takes a second.
@@ -33,6 +34,35 @@ func (l one) Find(dst []*quota.Budget, _ *metering.Party, _, _ string, _ []strin
 }
 
 func (l one) Budget(string) *quota.Budget { return l.of }
+
+// TestAClientThatLeavesWhileItsRequestWithoutABodyIsPlanned: such a request is planned when its head has come.
+func TestAClientThatLeavesWhileItsRequestWithoutABodyIsPlanned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := &log{}
+		s := newServer(t, seen)
+		parallel := &quota.Budget{ID: "parallel", Unit: quota.Parallel, Limit: 1, Window: window.Window{Kind: window.Gauge}}
+		snapshot := *s.core.Snapshot()
+		snapshot.Slow, snapshot.Meter, snapshot.Limits = true, metering.New(metering.Params{Store: slow{memory.New(memory.Params{})}}), one{parallel}
+		snapshot.Servers = all.Servers()
+		s.core.Swap(&snapshot)
+		ctx, leave := context.WithCancel(metadata.NewOutgoingContext(t.Context(), metadata.Pairs(StageHeader, StagePlan)))
+		defer leave()
+		st, err := connect(t, s).processor.Process(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Send(requestHead(true, ":method", "GET", ":path", "/v1/files", "x-request-id", "request-1")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second / 2)
+		leave()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if seen.planned != 1 || len(seen.closed) != 1 || s.core.Live() != 0 {
+			t.Errorf("%d were planned, %d live, and %+v ended", seen.planned, s.core.Live(), seen.closed)
+		}
+	})
+}
 
 // TestAClientThatLeavesWhileItsRequestIsPlannedHoldsNothing: Envoy does not hear where the request was to go, sends it nowhere, and
 // its log entry has no ticket to end the exchange by.

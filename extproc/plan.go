@@ -35,9 +35,9 @@ func (p *planStream) Message(m []byte) {
 		case !ok:
 			unreadable(p.st)
 		case end && p.x.MayWait():
-			p.st.Go(func(ctx context.Context) { p.reply(p.x.Head(ctx, h, end)) })
+			p.st.Go(func(ctx context.Context) { p.done(p.x.Head(ctx, h, end)) })
 		default:
-			p.reply(p.x.Head(p.st.Context(), h, end))
+			p.done(p.x.Head(p.st.Context(), h, end))
 		}
 	case aboutRequestBody:
 		body, _, ok := r.body()
