@@ -25,9 +25,9 @@ func TestScanLaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	read := func(how func(context.Context, string, func(auth.Issued) error) error) map[string][]string {
+	read := func(how func(context.Context, string, func(string, error), func(auth.Issued) error) error) map[string][]string {
 		out, last := map[string][]string{}, ""
-		if err := how(ctx, "", func(i auth.Issued) error {
+		if err := how(ctx, "", func(id string, err error) { t.Errorf("%s is left out: %v", id, err) }, func(i auth.Issued) error {
 			if id := i.Key.ID; id != last && out[id] != nil {
 				t.Errorf("the secrets of %s are not together", id)
 			}
