@@ -67,51 +67,59 @@ func TestAClientThatLeavesWhileItsRequestWithoutABodyIsPlanned(t *testing.T) {
 // TestAClientThatLeavesWhileItsRequestIsPlannedHoldsNothing: Envoy does not hear where the request was to go, sends it nowhere, and
 // its log entry has no ticket to end the exchange by.
 func TestAClientThatLeavesWhileItsRequestIsPlannedHoldsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		seen := &log{}
-		s := newServer(t, seen)
-		store := memory.New(memory.Params{})
-		parallel := &quota.Budget{ID: "parallel", Unit: quota.Parallel, Limit: 1, Window: window.Window{Kind: window.Gauge}}
-		snapshot := *s.core.Snapshot()
-		snapshot.Slow, snapshot.Meter, snapshot.Limits = true, metering.New(metering.Params{Store: slow{store}}), one{parallel}
-		s.core.Swap(&snapshot)
-		reserved := func() int64 {
-			c, err := store.Peek(context.Background(), "default", []*quota.Budget{parallel})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return c[0].Reserved
-		}
-		link := connect(t, s)
+	for name, request := range map[string][]*extprocv3.ProcessingRequest{
+		"with a body":    {planHead(), requestBody(goodBody)},
+		"without a body": {requestHead(true, ":method", "GET", ":path", "/v1/files", "x-request-id", "request-1")},
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { leaves(t, request) }) })
+	}
+}
 
-		ctx, leave := context.WithCancel(metadata.NewOutgoingContext(t.Context(), metadata.Pairs(StageHeader, StagePlan)))
-		st, err := link.processor.Process(ctx)
+func leaves(t *testing.T, request []*extprocv3.ProcessingRequest) {
+	seen := &log{}
+	s := newServer(t, seen)
+	store := memory.New(memory.Params{})
+	parallel := &quota.Budget{ID: "parallel", Unit: quota.Parallel, Limit: 1, Window: window.Window{Kind: window.Gauge}}
+	snapshot := *s.core.Snapshot()
+	snapshot.Servers = all.Servers()
+	snapshot.Slow, snapshot.Meter, snapshot.Limits = true, metering.New(metering.Params{Store: slow{store}}), one{parallel}
+	s.core.Swap(&snapshot)
+	reserved := func() int64 {
+		c, err := store.Peek(context.Background(), "default", []*quota.Budget{parallel})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range []*extprocv3.ProcessingRequest{planHead(), requestBody(goodBody)} {
-			if err := st.Send(m); err != nil {
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(time.Second / 2)
-		leave()
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if n := reserved(); n != 0 {
-			t.Errorf("%d requests are taken to run", n)
-		}
-		if len(seen.closed) != 1 || seen.closed[0].Ending != exchange.EndedByClient.String() || s.core.Live() != 0 {
-			t.Errorf("%d live, and %+v ended", s.core.Live(), seen.closed)
-		}
+		return c[0].Reserved
+	}
+	link := connect(t, s)
 
-		// One that waits for its answer holds its place.
-		out, err := link.play(t, StagePlan, planHead(), requestBody(goodBody))
-		if err != nil && err != io.EOF || len(out) != 2 || kindOf(out[1]) != "request body" {
-			t.Fatalf("%v, %v", kindsOf(out), err)
+	ctx, leave := context.WithCancel(metadata.NewOutgoingContext(t.Context(), metadata.Pairs(StageHeader, StagePlan)))
+	st, err := link.processor.Process(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range request {
+		if err := st.Send(m); err != nil {
+			t.Fatal(err)
 		}
-		if n := reserved(); n != 1 || len(seen.closed) != 1 {
-			t.Errorf("%d requests are taken to run, and %+v ended", n, seen.closed)
-		}
-	})
+	}
+	time.Sleep(time.Second / 2)
+	leave()
+	time.Sleep(time.Second)
+	synctest.Wait()
+	if n := reserved(); n != 0 {
+		t.Errorf("%d requests are taken to run", n)
+	}
+	if len(seen.closed) != 1 || seen.closed[0].Ending != exchange.EndedByClient.String() || s.core.Live() != 0 {
+		t.Errorf("%d live, and %+v ended", s.core.Live(), seen.closed)
+	}
+
+	// One that waits for its answer holds its place.
+	out, err := link.play(t, StagePlan, request...)
+	if err != nil && err != io.EOF || len(out) != len(request) || kindOf(out[len(out)-1]) == "immediate" {
+		t.Fatalf("%v, %v", kindsOf(out), err)
+	}
+	if n := reserved(); n != 1 || len(seen.closed) != 1 {
+		t.Errorf("%d requests are taken to run, and %+v ended", n, seen.closed)
+	}
 }

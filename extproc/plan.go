@@ -94,15 +94,15 @@ func (p *planStream) done(r exchange.Reply) {
 		p.st.Keep()
 	}
 	p.reply(r)
-	if r.Plan != nil && p.st.Gone() {
-		p.x.Left()
-	}
 }
 
 func (p *planStream) reply(r exchange.Reply) {
 	p.st.Send((*response)(&r))
 	if r.Done {
 		p.st.Finish(codes.OK, "")
+	}
+	if r.Plan != nil && p.st.Gone() {
+		p.x.Left()
 	}
 }
 
