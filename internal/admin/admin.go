@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"connectrpc.com/connect"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -81,6 +82,11 @@ func (s *Server) intercept(next connect.UnaryFunc) connect.UnaryFunc {
 		if err != nil {
 			return nil, err
 		}
+		if m, ok := req.Any().(proto.Message); ok {
+			if err := texts(m.ProtoReflect(), ""); err != nil {
+				return nil, s.shown(err)
+			}
+		}
 		res, err := next(withPrincipal(ctx, p), req)
 		if err == nil {
 			return res, nil
@@ -143,8 +149,8 @@ func write[Req proto.Message, T any, Res message[T]](ctx context.Context, s *Ser
 	p := principalOf(ctx)
 	info, _ := connect.CallInfoForHandlerContext(ctx)
 	id := info.RequestHeader().Get(headerOnce)
-	if len(id) > maxOnce {
-		return nil, invalid("idempotency-key", "at most 255 bytes")
+	if len(id) > maxOnce || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return nil, invalid("idempotency-key", "at most 255 bytes, of printable ASCII characters")
 	}
 	asked, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
 	if err != nil {

@@ -49,6 +49,7 @@ type rig struct {
 	t     *testing.T
 	url   string
 	logs  *bytes.Buffer
+	store *store.Store
 	books book.Store
 	keys  map[string]string // role@team → a key of it
 	sign  *ecdsa.PrivateKey
@@ -68,7 +69,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	r := &rig{t: t, logs: &bytes.Buffer{}, keys: map[string]string{}}
+	r := &rig{t: t, logs: &bytes.Buffer{}, store: s, keys: map[string]string{}}
 	if r.sign, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
 	}

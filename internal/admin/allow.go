@@ -158,6 +158,25 @@ func (s *Server) keyID(ctx context.Context, id string) string {
 	return id
 }
 
+// keyNamed is keyID where what belongs to the key is looked for by its id alone. Of a key that is gone its id is left.
+func (s *Server) keyNamed(ctx context.Context, id string) (string, error) {
+	if id == "" || !principalOf(ctx).Root {
+		return s.keyID(ctx, id), nil
+	}
+	k, err := s.store.Key(ctx, id)
+	if fault, ok := errors.AsType[*store.Fault](err); ok && fault.Reason == store.Missing {
+		return id, nil
+	}
+	return k.ID, err
+}
+
+// broken reports whether an error is none of what was asked, but of the database.
+func broken(err error) bool {
+	_, fault := errors.AsType[*store.Fault](err)
+	_, shown := errors.AsType[*connect.Error](err)
+	return err != nil && !fault && !shown
+}
+
 // may reports why who asks may not read, or change, an object.
 func (s *Server) may(ctx context.Context, kind store.Kind, id string, change bool) error {
 	p := principalOf(ctx)

@@ -26,6 +26,9 @@ func (s budgets) CreateBudget(ctx context.Context, r *v1.CreateBudgetRequest) (*
 	}
 	if who := principalOf(ctx); !who.Root {
 		at, err := s.budgetPlace(ctx, r.Level, r.Owner)
+		if broken(err) {
+			return nil, err
+		}
 		if err != nil || !who.reaches(at) {
 			return nil, invalid("owner", "there is no such owner that you may limit")
 		}
@@ -56,13 +59,19 @@ func (s budgets) ListBudgets(ctx context.Context, r *v1.ListBudgetsRequest) (*v1
 		return nil, err
 	}
 	if r.Level == "key" || r.Level == "end_user" {
-		r.Owner = s.keyID(ctx, r.Owner)
+		if r.Owner, err = s.keyNamed(ctx, r.Owner); err != nil {
+			return nil, err
+		}
 	}
 	if who := principalOf(ctx); !who.Root {
 		if r.Level == "" || r.Owner == "" {
 			return nil, invalid("owner", "level and owner are due")
 		}
-		if at, err := s.budgetPlace(ctx, r.Level, r.Owner); err != nil || !who.reaches(at) {
+		at, err := s.budgetPlace(ctx, r.Level, r.Owner)
+		if broken(err) {
+			return nil, err
+		}
+		if err != nil || !who.reaches(at) {
 			return &v1.ListBudgetsResponse{}, nil //nolint:nilerr // of whom it does not reach it learns nothing
 		}
 	}
@@ -122,7 +131,11 @@ func (s changes) ListChanges(ctx context.Context, r *v1.ListChangesRequest) (*v1
 		return nil, err
 	}
 	if store.Kind(r.Kind) == store.KindKey {
-		r.Object = s.keyID(ctx, r.Object)
+		id, err := s.keyNamed(ctx, r.Object)
+		if err != nil {
+			return nil, err
+		}
+		r.Object = id
 	}
 	if who := principalOf(ctx); !who.Root {
 		if r.Kind == "" || r.Object == "" {

@@ -1,9 +1,12 @@
 package admin
 
 import (
+	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/signalbox-ai/signalbox/internal/store"
@@ -16,6 +19,34 @@ func page(p *v1.Page) (store.Page, error) {
 		return store.Page{}, invalid("page.size", "from 0 to 1000")
 	}
 	return store.Page{Size: int(p.GetSize()), After: p.GetToken()}, nil
+}
+
+// texts refuses a text that no database keeps, in a request or in what it has one of. Of lists of messages the messages are left:
+// who reads them knows what they hold.
+func texts(m protoreflect.Message, within string) (fault error) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		name := within + string(f.Name())
+		switch kind := f.Kind(); {
+		case f.IsMap() || f.IsList() && kind != protoreflect.StringKind:
+		case f.IsList():
+			for i := range v.List().Len() {
+				fault = cmp.Or(fault, text(fmt.Sprintf("%s[%d]", name, i), v.List().Get(i).String()))
+			}
+		case kind == protoreflect.StringKind:
+			fault = text(name, v.String())
+		case kind == protoreflect.MessageKind:
+			fault = texts(v.Message(), name+".")
+		}
+		return fault == nil
+	})
+	return fault
+}
+
+func text(field, s string) error {
+	if strings.ContainsRune(s, 0) {
+		return invalid(field, "holds the character U+0000")
+	}
+	return nil
 }
 
 // each changes the form of a list.

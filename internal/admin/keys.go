@@ -66,6 +66,9 @@ func (s keys) mayIssue(ctx context.Context, p *Principal, r *v1.CreateKeyRequest
 	case r.Team != "":
 		at, err = s.place(ctx, store.KindTeam, r.Team)
 	}
+	if broken(err) {
+		return err
+	}
 	if err != nil || !p.reaches(at) {
 		return invalid("team", "there is no such owner that you may make keys for")
 	}

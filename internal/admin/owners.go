@@ -48,6 +48,9 @@ func (s organizations) ListOrganizations(ctx context.Context, r *v1.ListOrganiza
 	}
 	if who := principalOf(ctx); !who.Root { // it reaches one
 		o, err := s.GetOrganization(ctx, &v1.GetRequest{Id: who.Owner.Organization})
+		if broken(err) {
+			return nil, err
+		}
 		if err != nil {
 			return &v1.ListOrganizationsResponse{}, nil //nolint:nilerr // one that only the file has is not in the store
 		}
@@ -109,6 +112,9 @@ func (s teams) ListTeams(ctx context.Context, r *v1.ListTeamsRequest) (*v1.ListT
 	}
 	if at.team != "" { // it reaches one
 		t, err := s.GetTeam(ctx, &v1.GetRequest{Id: at.team})
+		if broken(err) {
+			return nil, err
+		}
 		if err != nil {
 			return &v1.ListTeamsResponse{}, nil //nolint:nilerr // one that only the file has is not in the store
 		}
@@ -175,6 +181,9 @@ type projects struct{ *Server }
 func (s projects) CreateProject(ctx context.Context, r *v1.CreateProjectRequest) (*v1.Project, error) {
 	if who := principalOf(ctx); !who.Root {
 		at, err := s.place(ctx, store.KindTeam, r.Team)
+		if broken(err) {
+			return nil, err
+		}
 		if err != nil || who.may(store.KindProject, r.Team, at, true) != nil {
 			return nil, invalid("team", "there is no such team that you may change")
 		}

@@ -92,3 +92,50 @@ func TestAnswersAreRepeatedToTheTenantWhoAsked(t *testing.T) {
 	}
 	r.want(theirs, "KeyService/GetKey", `{"id":"renamed"}`, 404)
 }
+
+// What cannot be read is not said not to be there.
+func TestADatabaseThatIsAwayIsNoEmptyList(t *testing.T) {
+	r := newRig(t)
+	if err := r.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for method, body := range map[string]string{
+		"OrganizationService/ListOrganizations": `{}`, "TeamService/ListTeams": `{}`, "BudgetService/ListBudgets": `{"level":"team","owner":"core"}`,
+		"BudgetService/CreateBudget": `{"level":"project","owner":"search","unit":"requests","amount":"5","per":"minute"}`, "KeyService/CreateKey": `{"name":"app","team":"core"}`,
+		"ProjectService/CreateProject": `{"name":"new","team":"core"}`, "TeamService/GetTeam": `{"id":"core"}`, "KeyService/GetKey": `{"id":"app"}`,
+	} {
+		r.want(r.keys["admin"], method, body, 500, "internal")
+	}
+}
+
+func TestAnAdministratorNamesKeysByTheirNames(t *testing.T) {
+	r := newRig(t)
+	made := r.want(root, "KeyService/CreateKey", `{"name":"app","team":"core"}`, 200)
+	id, _ := jsonx.String(jsonx.At([]byte(made), "key", "id"))
+	r.want(root, "BudgetService/CreateBudget", `{"level":"key","owner":"app","unit":"requests","amount":"5","per":"minute"}`, 200)
+	for _, name := range []string{"app", id} {
+		r.want(root, "BudgetService/ListBudgets", `{"level":"key","owner":"`+name+`"}`, 200, id)
+		r.want(root, "AuditService/ListChanges", `{"kind":"key","object":"`+name+`"}`, 200, `"create"`)
+	}
+	r.want(root, "KeyService/CreateKey", `{"name":"app","team":"other"}`, 200)
+	r.want(root, "BudgetService/ListBudgets", `{"level":"key","owner":"app"}`, 400, "use the id")
+	r.want(root, "AuditService/ListChanges", `{"kind":"key","object":"app"}`, 400, "use the id")
+	r.want(root, "KeyService/DeleteKey", `{"id":"`+id+`"}`, 200)
+	r.want(root, "AuditService/ListChanges", `{"kind":"key","object":"`+id+`"}`, 200, `"delete"`)
+}
+
+// PostgreSQL keeps no text with such a byte: it is a wrong field on every engine.
+func TestTextsThatCannotBeKeptAreWrongFields(t *testing.T) {
+	r := newRig(t)
+	r.want(root, "TeamService/CreateTeam", `{"name":"new","organization":"acme","title":"a\u0000b"}`, 400, `"field":"title"`)
+	r.want(root, "TeamService/GetTeam", `{"id":"core\u0000"}`, 400, `"field":"id"`)
+	r.want(root, "KeyService/ListKeys", `{"page":{"token":"\u0000"}}`, 400, `"field":"page.token"`)
+	r.want(root, "KeyService/CreateKey", `{"name":"app","team":"core","scope":{"models":["a","b\u0000"]}}`, 400, `"field":"scope.models`)
+	for _, id := range []string{"\xff", "a b\u00e9"} {
+		if status, text := r.ask(root, "TeamService/CreateTeam", `{"name":"new","organization":"acme"}`, "idempotency-key: "+id); status != 400 || !strings.Contains(text, `"field":"idempotency-key"`) {
+			t.Errorf("the idempotency key %q: %d %s", id, status, text)
+		}
+	}
+	r.want(root, "TeamService/SetProviderKey", `{"team":"core","provider":"openai","key":"sk-provider-se\u0007"}`, 400, `"field":"key"`)
+	r.want(root, "TeamService/SetProviderKey", `{"team":"core","provider":"openai","key":" sk-provider-1é€\n"}`, 200, `"hint":"…-1é€"`)
+}

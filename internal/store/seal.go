@@ -10,6 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/secret"
@@ -120,17 +123,21 @@ func (t *Tx) SetProviderKey(team, provider string, key secret.Value) (ProviderKe
 	if err := checkName("provider", provider); err != nil {
 		return k, err
 	}
-	raw := key.Reveal()
+	raw := strings.TrimSpace(key.Reveal())
 	switch {
 	case t.s.sealer == nil:
 		return k, errNoSealer
 	case len(raw) < 8 || len(raw) > 16<<10:
 		return k, fault(Invalid, "key", "key: from 8 bytes to 16 KiB")
+	case !utf8.ValidString(raw) || strings.ContainsFunc(raw, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r) }):
+		return k, fault(Invalid, "key", "key: a text without control characters; one of several lines is possible")
 	}
 	if _, err := teams().hold(t, team, changing); err != nil { // two that set it wait for each other
 		return k, needs("team", err)
 	}
-	k.Hint, k.sealed = "…"+raw[len(raw)-4:], t.s.sealer.seal([]byte(raw), k.about())
+	end := []rune(raw)
+	end = end[max(0, len(end)-4):]
+	k.Hint, k.sealed = "…"+string(end), t.s.sealer.seal([]byte(raw), k.about())
 	if _, err := providerKeys().get(t.ctx, t.s, t.tx, k.ID); err == nil {
 		return providerKeys().update(t, k.ID, 0, "rotate", func(old *ProviderKey) error {
 			old.Hint, old.sealed = k.Hint, k.sealed
