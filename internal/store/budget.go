@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"strconv"
 	"strings"
@@ -154,7 +155,8 @@ func (s *Store) Budgets(ctx context.Context, level, owner string, p Page) ([]Bud
 }
 
 // EachBudget reads all budgets, but for those whose owner is gone, by id, with all that the owner belongs to. key is the id of
-// a key; of end users whom they ask. It is one statement however many they are, since each change of a budget reads them again.
+// a key; of end users whom they ask. It is one statement however many they are, since each change of a budget reads them again. b is
+// overwritten by the next one, but not its list.
 func (s *Store) EachBudget(ctx context.Context, f func(b *Budget, of auth.Owner, key string) error) error {
 	t := budgets()
 	rows, err := s.db.QueryContext(ctx, s.engine.bind("SELECT b."+strings.ReplaceAll(t.all(), ", ", ", b.")+`,
@@ -169,33 +171,27 @@ func (s *Store) EachBudget(ctx context.Context, f func(b *Budget, of auth.Owner,
 		return err
 	}
 	defer rows.Close()
+	var b Budget
+	var of auth.Owner
+	var organization sql.NullString
+	var key string
+	var created, changed int64
+	to := append(t.scan(&b), &created, &changed, &b.Version, &organization, &of.Team, &of.Project, &key)
 	for rows.Next() {
-		var of auth.Owner
-		var organization *string
-		var key string
-		b, err := t.load(behind{rows, []any{&organization, &of.Team, &of.Project, &key}})
-		if err != nil {
+		b.AlertAt = nil // it may be kept
+		if err := rows.Scan(to...); err != nil {
 			return err
 		}
-		if organization == nil { // its owner is gone
+		if !organization.Valid { // its owner is gone
 			continue
 		}
-		of.Organization = *organization
+		b.Created, b.Changed, of.Organization = when(created), when(changed), organization.String
 		if err := f(&b, of, key); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
 }
-
-// behind is a row with more columns than the object in it has.
-type behind struct {
-	row
-	more []any
-}
-
-// Scan implements row.
-func (b behind) Scan(dest ...any) error { return b.row.Scan(append(dest, b.more...)...) }
 
 // CreateBudget makes one. Its id is made of what it is about, so that what was counted for it is found again.
 func (t *Tx) CreateBudget(b *Budget) error {
