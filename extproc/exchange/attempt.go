@@ -194,6 +194,26 @@ func (x *Exchange) learn(n int, a health.Attempt) {
 	x.vacate(n)
 }
 
+// gaveUp tells the health of its target of attempt n, whose client did not wait for the end: how long the answer took to begin,
+// where it did, and otherwise nothing.
+func (x *Exchange) gaveUp(n int, e *AttemptEntry) {
+	if e.Status > 0 {
+		x.learn(n, health.Attempt{First: e.First})
+		return
+	}
+	x.mu.Lock()
+	a := &x.course.At[n-1]
+	under := a.Under
+	if under < course.Learnt {
+		a.Under = course.Learnt
+	}
+	x.mu.Unlock()
+	if under == course.UnderWay {
+		x.vacate(n)
+		x.core.heal.Of(x.Steps[n-1].Provider, x.Steps[n-1].Model).Drop(x.Steps[n-1].Key, x.core.now())
+	}
+}
+
 // forget takes back what began and of which no log entry said how it ended, up to attempt n. Envoy's threads send entries of
 // attempts by another stream than that of the request: some come later, and are learnt from then.
 func (x *Exchange) forget(n int) {

@@ -219,7 +219,11 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 	if a.Err != nil {
 		seen.Code = a.Err.Code
 	}
-	if x != nil {
+	switch {
+	case x == nil:
+	case a.Err == nil && e.Ending == EndedByClient:
+		x.gaveUp(seen.N, &e)
+	default:
 		x.learn(seen.N, health.Attempt{Code: harm(a.Err, seen.Code), First: e.First, Took: e.Took})
 	}
 	c.seen.Attempt(seen)
