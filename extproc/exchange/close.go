@@ -143,6 +143,7 @@ type AttemptSeen struct {
 	Code     llm.Code
 	Status   int       // of the answer; 0: none came
 	Unmade   string    // why it was planned and not made; "": it was made
+	Left     bool      // its client did not wait for the end
 	Request  string    // the provider's own id of the request
 	Began    time.Time // zero: not known
 	Took     time.Duration
@@ -222,6 +223,7 @@ func (c *Core) AttemptLogged(e AttemptEntry) {
 	switch {
 	case x == nil:
 	case a.Err == nil && e.Ending == EndedByClient:
+		seen.Left = true
 		x.gaveUp(seen.N, &e)
 	default:
 		x.learn(seen.N, health.Attempt{Code: harm(a.Err, seen.Code), First: e.First, Took: e.Took})
@@ -482,7 +484,7 @@ func (x *Exchange) wentWell(o Outcome) {
 	}
 	seen := AttemptSeen{
 		Ticket: &x.Ticket, N: n, Provider: leg.Provider, At: x.snap.Providers[leg.Provider], Path: leg.Path,
-		Status: o.Status, Request: a.Provider, Began: x.start(o).Add(o.Try.Sent), Took: o.Try.Took, First: o.Try.First,
+		Status: o.Status, Request: a.Provider, Began: x.start(o).Add(o.Try.Sent), Took: o.Try.Took, First: o.Try.First, Left: o.Ending == EndedByClient,
 	}
 	if a.Err != nil {
 		seen.Code = a.Err.Code

@@ -16,15 +16,17 @@ func TestAClientThatDoesNotWaitSaysNothingGoodOfATarget(t *testing.T) {
 		status int
 		first  time.Duration
 		late   bool // its entry comes behind the request's
+		none   bool // it has no entry
 		weight float64
 	}{
-		{"before the answer", 0, 0, false, 0},
-		{"before the answer, told late", 0, 0, true, 0},
-		{"in the answer", 200, time.Second, false, 1},
+		{"before the answer", 0, 0, false, false, 0},
+		{"before the answer, told late", 0, 0, true, false, 0},
+		{"in the answer", 200, time.Second, false, false, 1},
+		{"in the answer, as the request's entry says", 200, time.Second, false, true, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			targets := health.NewTargets()
-			core := tracedCore(t, exchange.Options{Health: targets, Hear: -1}, nil)
+			targets, seen := health.NewTargets(), &endings{}
+			core := tracedCore(t, exchange.Options{Health: targets, Hear: -1, Observer: seen}, nil)
 			r := planOne(core, benchHead(chatPath, "request-1"), ask("own"))
 			step := readTicket(t, r).Steps[0]
 			told := []func(){
@@ -32,11 +34,14 @@ func TestAClientThatDoesNotWaitSaysNothingGoodOfATarget(t *testing.T) {
 					core.AttemptLogged(exchange.AttemptEntry{ID: "request-1", Cluster: r.Plan.Clusters[0], Status: c.status, Ending: exchange.EndedByClient, First: c.first, Took: time.Minute})
 				},
 				func() {
-					core.RequestLogged(exchange.Outcome{Ticket: r.Plan.Ticket, Status: c.status, Ending: exchange.EndedByClient, Tries: 1})
+					core.RequestLogged(exchange.Outcome{Ticket: r.Plan.Ticket, Status: c.status, Ending: exchange.EndedByClient, Tries: 1, Try: exchange.Timing{First: c.first, Took: time.Minute}})
 				},
 			}
 			if c.late {
 				told[0], told[1] = told[1], told[0]
+			}
+			if c.none {
+				told = told[1:]
 			}
 			for _, tell := range told {
 				tell()
@@ -44,6 +49,9 @@ func TestAClientThatDoesNotWaitSaysNothingGoodOfATarget(t *testing.T) {
 			got := targets.Of(step.Provider, step.Model).Signals(time.Now())
 			if got.Weight > c.weight || got.Weight < 0.9*c.weight || got.InFlight != 0 || got.Total.P50 != 0 || (got.First.P50 > 0) != (c.first > 0) {
 				t.Errorf("got %+v", got)
+			}
+			if len(seen.attempts) != 1 || !seen.attempts[0].Left {
+				t.Errorf("it is told %+v", seen.attempts)
 			}
 		})
 	}

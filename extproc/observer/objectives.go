@@ -40,7 +40,7 @@ func (o *Objectives) Attempt(a exchange.AttemptSeen) {
 		at := &t.Steps[a.N-1]
 		o.Tracker.Attempt(&slo.Event{
 			Route: t.Route, Tags: t.Tags, Target: slo.Target{Provider: at.Provider, Model: at.Model}, Stream: t.Stream, First: a.First, Total: a.Took,
-			Failed: a.Code.Harms(), Left: a.Code != llm.CodeNone && !a.Code.Harms(),
+			Failed: a.Code.Harms(), Left: a.Left || a.Code != llm.CodeNone && !a.Code.Harms(),
 		}, o.now())
 	}
 	o.Observer.Attempt(a)

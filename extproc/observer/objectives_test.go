@@ -67,6 +67,7 @@ func TestAttemptsAreCountedForTheirTargets(t *testing.T) {
 	o := &Objectives{Observer: New(Options{Metrics: telemetry.New(prometheus.NewRegistry(), telemetry.Options{})}), Tracker: &x, Now: func() time.Time { return now }}
 	for range 10 {
 		o.Attempt(exchange.AttemptSeen{Ticket: k, N: 1, Provider: "eu", Code: llm.CodeOverloaded})
+		o.Attempt(exchange.AttemptSeen{Ticket: k, N: 1, Provider: "eu", Left: true}) // nobody knows what would have come
 		o.Attempt(exchange.AttemptSeen{Ticket: k, N: 2, Provider: "us"})
 		o.Attempt(exchange.AttemptSeen{Ticket: k, N: 2, Provider: "us", Code: llm.CodeInvalid}) // the client's fault
 		o.Attempt(exchange.AttemptSeen{Ticket: k, N: 1, Provider: "eu", Unmade: "breaker_open", Code: llm.CodeOverloaded})
