@@ -57,7 +57,8 @@ func (i *Issuer) identity(claims map[string]any) (Identity, error) {
 	return id, nil
 }
 
-// grant fills in what claims tell of an owner.
+// grant fills in what claims tell of an owner. A team is one of the organization that is said, by a claim or beside the claims: whose
+// tokens are for one organization lets nobody into another.
 func (i *Issuer) grant(k *Key, claims map[string]any) error {
 	one := func(path string, to *string, fits func(string) bool) error {
 		if path == "" {
@@ -75,13 +76,17 @@ func (i *Issuer) grant(k *Key, claims map[string]any) error {
 	}
 	team := usableName
 	if len(i.Teams) > 0 {
-		team = func(s string) bool { _, ok := i.Teams[s]; return ok }
+		team = func(s string) bool { o, ok := i.Teams[s]; return ok && (k.Organization == "" || o == k.Organization) }
 	}
 	if err := one(i.Claims.Team, &k.Team, team); err != nil {
 		return err
 	}
-	if o := i.Teams[k.Team]; i.Claims.Team != "" && i.Claims.Organization == "" && o != "" {
+	switch o := i.Teams[k.Team]; {
+	case o == "":
+	case k.Organization == "":
 		k.Organization = o
+	case k.Organization != o:
+		return forbidden("the token's claim " + i.Claims.Organization + " is not the organization of its team")
 	}
 	if err := one(i.Claims.Project, &k.Project, usableName); err != nil {
 		return err
