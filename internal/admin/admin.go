@@ -51,6 +51,7 @@ func (s *Server) Handler() http.Handler {
 	m := http.NewServeMux()
 	opts := []connect.HandlerOption{
 		connect.WithInterceptors(connect.UnaryInterceptorFunc(s.intercept)), connect.WithReadMaxBytes(maxRequest),
+		connect.WithCodec(strictJSON{"json"}), connect.WithCodec(strictJSON{"json; charset=utf-8"}),
 	}
 	for _, mount := range []func() (string, http.Handler){
 		func() (string, http.Handler) {

@@ -6,12 +6,42 @@ import (
 	"strings"
 	"time"
 
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/signalbox-ai/signalbox/internal/store"
 	v1 "github.com/signalbox-ai/signalbox/proto/signalbox/admin/v1"
 )
+
+// strictJSON reads and writes JSON by a name of its content type. It refuses members that no message has: a key whose bounds are
+// mistyped would have none.
+type strictJSON struct{ name string }
+
+var _ connect.Codec = strictJSON{}
+
+// Name implements connect.Codec.
+func (c strictJSON) Name() string { return c.name }
+
+// Marshal implements connect.Codec.
+func (strictJSON) Marshal(message any) ([]byte, error) {
+	m, ok := message.(proto.Message)
+	if !ok {
+		return nil, fmt.Errorf("%T is no message", message)
+	}
+	return protojson.Marshal(m)
+}
+
+// Unmarshal implements connect.Codec.
+func (strictJSON) Unmarshal(b []byte, message any) error {
+	m, ok := message.(proto.Message)
+	if !ok {
+		return fmt.Errorf("%T is no message", message)
+	}
+	return protojson.Unmarshal(b, m)
+}
 
 // page reads which part of a list is asked for.
 func page(p *v1.Page) (store.Page, error) {

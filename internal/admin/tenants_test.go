@@ -139,3 +139,12 @@ func TestTextsThatCannotBeKeptAreWrongFields(t *testing.T) {
 	r.want(root, "TeamService/SetProviderKey", `{"team":"core","provider":"openai","key":"sk-provider-se\u0007"}`, 400, `"field":"key"`)
 	r.want(root, "TeamService/SetProviderKey", `{"team":"core","provider":"openai","key":" sk-provider-1é€\n"}`, 200, `"hint":"…-1é€"`)
 }
+
+// A bound whose name is mistyped is not left out in silence.
+func TestUnknownFieldsAreRefused(t *testing.T) {
+	r := newRig(t)
+	for _, body := range []string{`{"name":"app","team":"core","expire":"2099-01-01T00:00:00Z"}`, `{"name":"app","team":"core","scope":{"model":["gpt-*"]}}`} {
+		r.want(root, "KeyService/CreateKey", body, 400, "invalid_argument", "unknown field")
+	}
+	r.want(root, "KeyService/CreateKey", `{"name":"app","team":"core","expires":"2099-01-01T00:00:00Z"}`, 200)
+}
