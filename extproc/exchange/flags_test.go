@@ -3,7 +3,9 @@ package exchange_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +20,17 @@ import (
 )
 
 // kept are books that keep of each exchange what its attempts were: the target, how they ended, and their flags.
-type kept struct{ ended []string }
+type kept struct {
+	mu    sync.Mutex
+	ended []string
+}
+
+// all returns what was kept so far.
+func (k *kept) all() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.ended)
+}
 
 func (k *kept) Write(e *metering.Ended, _ *metering.Charge) *ledger.Record {
 	var all []string
@@ -26,6 +38,8 @@ func (k *kept) Write(e *metering.Ended, _ *metering.Charge) *ledger.Record {
 		a := &e.Attempts[i]
 		all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s %v", a.Provider.Name, a.Code, a.Flags)))
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.ended = append(k.ended, strings.Join(all, ", "))
 	return nil
 }
@@ -96,7 +110,7 @@ func TestTheLedgerSaysHowAttemptsCameToBe(t *testing.T) {
 	r.core.RequestLogged(exchange.Outcome{Ticket: reply.Plan.Ticket, Status: 200, Tries: 3})
 
 	want := []string{"gpt upstream [], gpt  [repair mended]", "gpt connect [], gpt connect [same], two  []", "gpt overloaded [], gpt  [round]"}
-	if d := cmp.Diff(want, books.ended); d != "" {
+	if d := cmp.Diff(want, books.all()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -135,7 +149,7 @@ func TestTheSameOnceMoreIsChargedOnceAcrossARestart(t *testing.T) {
 			t.Errorf("after the end %+v", c)
 		}
 	}
-	if d := cmp.Diff([]string{"gpt connect [], gpt  [same]"}, books.ended); d != "" {
+	if d := cmp.Diff([]string{"gpt connect [], gpt  [same]"}, books.all()); d != "" {
 		t.Errorf("the ledger (-want +got):\n%s", d)
 	}
 }

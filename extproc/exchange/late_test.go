@@ -42,15 +42,15 @@ func TestAnExchangeEndsWhenItsAttemptsAreKnown(t *testing.T) {
 			}
 			time.Sleep(c.ends - time.Millisecond)
 			synctest.Wait()
-			if len(books.ended) > 0 || r.core.Live() != 1 {
-				t.Errorf("%s: it has ended: %v", c.what, books.ended)
+			if ended := books.all(); len(ended) > 0 || r.core.Live() != 1 {
+				t.Errorf("%s: it has ended: %v", c.what, ended)
 			}
 			time.Sleep(time.Millisecond)
 			if c.comes {
 				r.core.AttemptLogged(exchange.AttemptEntry{ID: x.ID, Cluster: "gpt", Status: 503})
 			}
 			synctest.Wait()
-			if d := cmp.Diff(c.want, books.ended); d != "" {
+			if d := cmp.Diff(c.want, books.all()); d != "" {
 				t.Errorf("%s (-want +got):\n%s", c.what, d)
 			}
 		})
