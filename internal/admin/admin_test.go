@@ -89,8 +89,10 @@ func newRig(t *testing.T) *rig {
 		static, r.keys[role] = append(static, k), text
 	}
 	gate := auth.NewGate(static, auth.Options{Issuers: []auth.Issuer{{Name: "corp", Key: &auth.Key{ID: "jwt:corp", Name: "corp", Role: auth.RoleAdmin, Scope: auth.Scope{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Owner: auth.Owner{Organization: "acme", Team: "core"}}, Claims: auth.Claims{User: "sub"}},
+		{Name: "whole", Key: &auth.Key{ID: "jwt:whole", Name: "whole", Role: auth.RoleOwner, Owner: auth.Owner{Organization: "acme"}}},
 		{Name: "shared", Key: &auth.Key{ID: "jwt:shared", Name: "shared"}, Claims: auth.Claims{Organization: "org", Team: "team", Role: "role"}}}})
 	tokens := admin.NewVerifier(ctx, []admin.TokenIssuer{{Name: "corp", Issuer: "https://corp.example", Audiences: []string{"signalbox"}, Keys: []crypto.PublicKey{r.sign.Public()}},
+		{Name: "whole", Issuer: "https://whole.example", Audiences: []string{"signalbox"}, Keys: []crypto.PublicKey{r.sign.Public()}},
 		{Name: "shared", Issuer: "https://shared.example", Audiences: []string{"signalbox"}, Keys: []crypto.PublicKey{r.sign.Public()}}})
 	books, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "ledger.db"))
 	if err != nil {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -158,8 +159,8 @@ func (s teams) ListProviderKeys(ctx context.Context, r *v1.ListProviderKeysReque
 		return nil, err
 	}
 	if who := principalOf(ctx); !who.Root {
-		if r.Team == "" {
-			r.Team = who.Owner.Team
+		if r.Team = cmp.Or(r.Team, who.Owner.Team); r.Team == "" {
+			return nil, invalid("team", "is due")
 		}
 		if err := s.may(ctx, store.KindTeam, r.Team, false); err != nil {
 			return nil, err
@@ -211,8 +212,8 @@ func (s projects) ListProjects(ctx context.Context, r *v1.ListProjectsRequest) (
 		return nil, err
 	}
 	if who := principalOf(ctx); !who.Root { // a team is due, for projects lie in teams
-		if r.Team == "" {
-			r.Team = who.Owner.Team
+		if r.Team = cmp.Or(r.Team, who.Owner.Team); r.Team == "" {
+			return nil, invalid("team", "is due")
 		}
 		if err := s.may(ctx, store.KindTeam, r.Team, false); err != nil {
 			return nil, err

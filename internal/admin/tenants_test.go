@@ -148,3 +148,12 @@ func TestUnknownFieldsAreRefused(t *testing.T) {
 	}
 	r.want(root, "KeyService/CreateKey", `{"name":"app","team":"core","expires":"2099-01-01T00:00:00Z"}`, 200)
 }
+
+func TestWhoHasNoTeamNamesOne(t *testing.T) {
+	r := newRig(t)
+	who := r.token(fmt.Sprintf(`{"iss":"https://whole.example","aud":"signalbox","exp":%d}`, time.Now().Add(time.Hour).Unix()))
+	for _, method := range []string{"ProjectService/ListProjects", "TeamService/ListProviderKeys"} {
+		r.want(who, method, `{}`, 400, `"field":"team"`, "team: is due")
+		r.want(who, method, `{"team":"core"}`, 200)
+	}
+}
