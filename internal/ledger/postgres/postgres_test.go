@@ -149,6 +149,7 @@ func TestAServerThatComesAndGoesLosesNothing(t *testing.T) {
 	time.Sleep(500 * time.Millisecond)
 	pg.Resume()
 	burst()
+	w.Add(ledgertest.Make("again", ledgertest.Noon())) // at least once
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end) && (w.Stats().Away || w.Stats().Held > 0 || w.Stats().Waiting > 0); time.Sleep(50 * time.Millisecond) {
 		w.Add(ledgertest.Make("again", ledgertest.Noon()))
 	}
