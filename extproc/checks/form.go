@@ -61,7 +61,7 @@ func (f *Form) Fits(text []byte) error {
 	if err := jsonx.Decode(text, &v); err != nil {
 		return fmt.Errorf("it is no JSON: %w", err)
 	}
-	if err, enough := f.steps.within(schema, text, v); enough {
+	if enough, err := f.steps.within(schema, text, v); enough {
 		return err
 	}
 	return nil

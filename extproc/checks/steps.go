@@ -61,7 +61,7 @@ func (s *steps) watch(part *jsonschema.Schema) {
 }
 
 // within validates a value, unless that takes more steps than its text may; then enough is false.
-func (s *steps) within(schema *jsonschema.Schema, text []byte, v any) (err error, enough bool) {
+func (s *steps) within(schema *jsonschema.Schema, text []byte, v any) (enough bool, err error) {
 	defer func() {
 		switch why := recover(); why {
 		case nil, exhausted{}:
@@ -70,7 +70,7 @@ func (s *steps) within(schema *jsonschema.Schema, text []byte, v any) (err error
 		}
 	}()
 	s.allow(text)
-	return schema.Validate(v), true
+	return true, schema.Validate(v)
 }
 
 // errDynamic is a schema of which not all parts can be found before it is used.

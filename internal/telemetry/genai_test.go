@@ -128,7 +128,7 @@ func TestCombinationsOfLabelsAreBoundedWhereAFamilyHasMany(t *testing.T) {
 	for i := range 40 {
 		c := Call{Operation: "chat", System: "openai", Model: fmt.Sprint("m", i), Provider: fmt.Sprint("p", i), Stream: true}
 		tags := map[string]string{"a": fmt.Sprint(i), "b": fmt.Sprint(i)}
-		for code := llm.CodeNone; code < 5; code++ {
+		for code := range llm.Code(5) {
 			e := Exchange{Route: "r", Outcome: "ok", Took: time.Second, Call: c}
 			if code != llm.CodeNone {
 				e.Error = code.String()

@@ -50,7 +50,7 @@ var (
 		rapid.SliceOfNDistinct(rapid.Map(rapid.IntRange(0, 20), func(n int) string { return "x" + strconv.Itoa(n) }), mostPlaces-1, mostPlaces+2, rapid.ID),
 	)
 	somePaired = rapid.Map(rapid.SliceOfN(rapid.SampledFrom([]string{"x", "xy", "y", "x*", "*", ""}), 1, 3), func(all []string) string { return strconv.Quote(cmp.Or(strings.Join(all, "|"), "|")) })
-	listed     = rapid.Map(someValues, func(all []string) string { return quoted(all) })
+	listed     = rapid.Map(someValues, quoted)
 	either     = rapid.SampledFrom([]string{"true", "false"})
 )
 
