@@ -3,6 +3,7 @@ package metering
 import (
 	"context"
 	"hash/maphash"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -43,15 +44,15 @@ const shards = 32
 type table struct {
 	seed  maphash.Seed
 	parts [shards]shard
-	whose sync.Map // organizations of which this process has reserved: what is open may outlast their limits
 
 	looks  sync.Mutex // of looking for the oldest
 	oldest string     // id of the one that was last
 }
 
 type shard struct {
-	mu sync.Mutex
-	m  map[string]*opened
+	mu     sync.Mutex
+	m      map[string]*opened
+	owners map[string]struct{} // organizations of which this process has reserved: what is open may outlast their limits
 }
 
 func (t *table) of(id string) *shard { return &t.parts[maphash.String(t.seed, id)%shards] }
@@ -59,23 +60,31 @@ func (t *table) of(id string) *shard { return &t.parts[maphash.String(t.seed, id
 func (t *table) init() {
 	t.seed = maphash.MakeSeed()
 	for i := range t.parts {
-		t.parts[i].m = map[string]*opened{}
+		t.parts[i].m, t.parts[i].owners = map[string]*opened{}, map[string]struct{}{}
 	}
 }
 
 func (t *table) add(id string, o *opened) {
-	t.owns(o.organization)
 	p := t.of(id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.m[id] = o
+	p.owns(o.organization)
 }
 
-// owns remembers an organization whose reservations may expire. There are no more than ever had limits.
-func (t *table) owns(organization string) {
-	if _, known := t.whose.Load(organization); !known {
-		t.whose.Store(strings.Clone(organization), struct{}{})
+// owns remembers an organization whose reservations may expire. There are no more than ever had limits. It is called under the lock.
+func (p *shard) owns(organization string) {
+	if _, known := p.owners[organization]; !known {
+		p.owners[strings.Clone(organization)] = struct{}{}
 	}
+}
+
+// left remembers the organization of a reservation that the process before this one left.
+func (t *table) left(organization string) {
+	p := t.of(organization)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.owns(organization)
 }
 
 // take returns a reservation and forgets it; nil: there is none.
@@ -212,7 +221,7 @@ func (m *Meter) Upkeep(ctx context.Context, organizations []string) {
 // Resume takes up what a process before this one left in the journal.
 func (m *Meter) Resume(ctx context.Context, left *journal.Left) error {
 	for i := range left.Open {
-		m.open.owns(left.Open[i].Request.Organization)
+		m.open.left(left.Open[i].Request.Organization)
 	}
 	if s, ok := m.store.(*journal.Store); ok {
 		return s.Resume(ctx, left)
@@ -261,13 +270,14 @@ func (m *Meter) touch(ctx context.Context) {
 // expiring returns the organizations whose reservations may expire: those that are given, and those that had limits when they reserved.
 func (m *Meter) expiring(organizations []string) []string {
 	all := slices.Clone(organizations)
-	m.open.whose.Range(func(o, _ any) bool {
-		if !slices.Contains(organizations, o.(string)) {
-			all = append(all, o.(string))
-		}
-		return true
-	})
-	return all
+	for i := range m.open.parts {
+		p := &m.open.parts[i]
+		p.mu.Lock()
+		all = slices.AppendSeq(all, maps.Keys(p.owners))
+		p.mu.Unlock()
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // reap charges what expired.
