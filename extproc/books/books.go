@@ -88,9 +88,8 @@ func (b *Books) Keep(r *ledger.Record, c *metering.Charge) {
 
 // late makes a record the correction of the one that was written when the reservation expired, at the same time.
 func late(r *ledger.Record, c *metering.Charge) {
-	r.Sequence, r.Cause = 1, "late"
+	r.TellLate()
 	r.At = lapsed(r.ID, r.At)
-	r.Result.Flags = append(r.Result.Flags, ledger.Late)
 	r.Money.Cost, r.Money.List = r.Money.Cost-r.Money.Reserved, r.Money.List-r.Money.Reserved
 	r.Money.Reserved, r.Money.Overrun = 0, 0
 	n := 0

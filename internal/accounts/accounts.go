@@ -296,7 +296,7 @@ func (a *Accounts) written(records []*ledger.Record) {
 		return
 	}
 	for _, r := range records {
-		if r.Sequence == 0 || r.Cause == lateCause {
+		if r.Sequence == 0 || r.ToldLate() {
 			_ = a.journal.Written(r.Organization, r.ID)
 		}
 	}

@@ -26,7 +26,7 @@ func (a *Accounts) amend(ctx context.Context, records []*ledger.Record) error {
 			if err != nil {
 				return err
 			}
-			if len(all) == 0 || all[0].Result.Status != ledger.Expired || slices.ContainsFunc(all, func(r *ledger.Record) bool { return r.Cause == lateCause }) {
+			if len(all) == 0 || all[0].Result.Status != ledger.Expired || slices.ContainsFunc(all, (*ledger.Record).ToldLate) {
 				continue // it has the record itself, or the correction
 			}
 			for _, r := range records {
@@ -39,13 +39,10 @@ func (a *Accounts) amend(ctx context.Context, records []*ledger.Record) error {
 	return nil
 }
 
-// lateCause is that of corrections by ends that were told late.
-const lateCause = "late"
-
 // late makes a record the correction of the one that was written when the reservation expired.
 func late(r, lapse *ledger.Record) {
-	r.Sequence, r.Cause, r.At = 1, lateCause, lapse.At
-	r.Result.Flags = append(r.Result.Flags, ledger.Late)
+	r.TellLate()
+	r.At = lapse.At
 	r.Money.Cost, r.Money.List = r.Money.Cost-lapse.Money.Cost, r.Money.List-lapse.Money.List
 	r.Money.Reserved, r.Money.Overrun = 0, 0
 	for _, was := range lapse.Money.Charges {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/signalbox-ai/signalbox/internal/ledger"
 	"github.com/signalbox-ai/signalbox/internal/quota"
 	"github.com/signalbox-ai/signalbox/internal/quota/budgets"
 	"github.com/signalbox-ai/signalbox/internal/quota/journal"
@@ -115,8 +114,7 @@ func (a *Accounts) undone(organization string, l quota.Lapse) {
 		return
 	}
 	r := a.books.Lapsed(organization, l)
-	r.Sequence, r.Cause = 1, "late"
-	r.Result.Flags = append(r.Result.Flags, ledger.Late)
+	r.TellLate()
 	r.Money.Cost, r.Money.List, r.Money.Reserved = -r.Money.Cost, -r.Money.List, 0
 	for i := range r.Money.Charges {
 		r.Money.Charges[i].Amount = -r.Money.Charges[i].Amount

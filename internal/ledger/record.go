@@ -11,6 +11,7 @@ package ledger
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -113,6 +114,18 @@ const (
 	Overrun  Flag = "overrun"  // it cost more than was reserved
 )
 
+// late is the cause of a correction by an end that was told when the reservation had expired.
+const late = "late"
+
+// TellLate makes a record such a correction; what its amounts differ by is the caller's.
+func (r *Record) TellLate() {
+	r.Sequence, r.Cause = 1, late
+	r.Result.Flags = append(r.Result.Flags, Late)
+}
+
+// ToldLate reports whether a record is such a correction.
+func (r *Record) ToldLate() bool { return r.Cause == late }
+
 // Money is what was reserved and charged.
 type Money struct {
 	Reserved Nano     `json:"reserved,omitzero"`
@@ -145,6 +158,32 @@ type Attempt struct {
 	Source Source `json:"source,omitzero"`
 	Exact  bool   `json:"exact,omitzero"` // the provider's own numbers, whole
 	Flags  []Flag `json:"flags,omitempty"`
+}
+
+// Flags by which sums count attempts without a price.
+const (
+	unpriced Flag = "unpriced" // a bill's: a price is not known; of a correction: not any more
+	priced   Flag = "priced"   // of a correction: a price that was not known is
+)
+
+// Unpriced returns by how many attempts without a price the sums change.
+func (a *Attempt) Unpriced() (n int64) {
+	if slices.Contains(a.Flags, unpriced) {
+		n++
+	}
+	if slices.Contains(a.Flags, priced) {
+		n--
+	}
+	return n
+}
+
+// WasUnpriced makes the flags of a correction, which has those of the new bill, say what is different for an attempt that had no price.
+func (a *Attempt) WasUnpriced() {
+	if a.Unpriced() > 0 {
+		a.Flags = slices.DeleteFunc(a.Flags, func(f Flag) bool { return f == unpriced })
+	} else {
+		a.Flags = append(a.Flags, priced)
+	}
 }
 
 // Target is where an attempt went.

@@ -53,7 +53,7 @@ func (t *Tally) burn(arm int, unit string, r *ledger.Record) {
 		return
 	}
 	e, counts := event(r)
-	whole := r.Sequence == 0 || r.Cause == "late"
+	whole := r.Sequence == 0 || r.ToldLate()
 	ago := t.now.Sub(r.At.Add(time.Duration(r.Result.Took) * time.Millisecond))
 	for i := range t.promised {
 		p := &t.promised[i]
@@ -124,7 +124,7 @@ func tokensOf(r *ledger.Record) (n int) {
 
 // paid is what a record adds to the cost of its arm. One that comes late stands for an exchange whose arm nobody knew.
 func paid(r *ledger.Record) (n ledger.Nano) {
-	if r.Cause != "late" {
+	if !r.ToldLate() {
 		return r.Money.Cost
 	}
 	for i := range r.Attempts {

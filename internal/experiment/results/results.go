@@ -103,7 +103,7 @@ func (t *Tally) Add(r *ledger.Record) {
 		a.units[t.unit(r)] = u
 	}
 	t.burn(i, t.unit(r), r)
-	if r.Sequence > 0 && r.Cause != "late" { // which stands for an exchange whose arm nobody knew
+	if r.Sequence > 0 && !r.ToldLate() { // which stands for an exchange whose arm nobody knew
 		u.spent(r, paid(r), 0)
 		return
 	}

@@ -98,12 +98,6 @@ func (s *Sums) Add(o *Sums) {
 	}
 }
 
-// Flags of attempts that sums count by.
-const (
-	unpriced ledger.Flag = "unpriced" // a price is not known; of a correction: not any more
-	priced   ledger.Flag = "priced"   // of a correction by internal/ledger/rerate: a price that was not known is
-)
-
 // Part is what a record adds to one series.
 type Part struct {
 	Series Series
@@ -144,7 +138,7 @@ func Parts(r *ledger.Record) []Part {
 			Searches: u.Searches(),
 			Cost:     a.Bill.Cost, List: a.Bill.List, Saved: a.Bill.Saved,
 		}}
-		p.Sums.Unpriced = count(slices.Contains(a.Flags, unpriced)) - count(slices.Contains(a.Flags, priced))
+		p.Sums.Unpriced = a.Unpriced()
 		if r.Sequence == 0 {
 			p.Sums.Attempts = 1
 			p.Sums.Estimated = count(!a.Exact)

@@ -17,12 +17,6 @@ import (
 // Cause is that of the corrections.
 const Cause = "rerate"
 
-// Flags of corrections that sums go by: what had a price has none, and what had none has one.
-const (
-	unpriced ledger.Flag = "unpriced"
-	priced   ledger.Flag = "priced"
-)
-
 // Price is the new price of an attempt.
 type Price struct {
 	Bill    cost.Bill
@@ -155,7 +149,9 @@ func attemptsOf(records []*ledger.Record) (out []*net) {
 			for j, u := range a.Units {
 				n.Units[j] += u
 			}
-			n.unpriced = n.unpriced && !slices.Contains(a.Flags, priced) || slices.Contains(a.Flags, unpriced)
+			if d := a.Unpriced(); d != 0 {
+				n.unpriced = d > 0
+			}
 			n.cost, n.list, n.saved = n.cost+a.Bill.Cost, n.list+a.Bill.List, n.saved+a.Bill.Saved
 			for _, l := range a.Bill.Lines {
 				n.lines[l.Item] += l.Cost
@@ -229,11 +225,8 @@ func (n *net) difference(p *Price) (ledger.Attempt, bool) {
 	a := n.Attempt
 	a.Units, a.Bill, a.Flags = ledger.Units{}, bill, ledger.FlagsOf(p.Bill.Flags)
 	unknown := p.Bill.Flags&cost.Unpriced != 0
-	switch { // as its amounts, it says what is different
-	case n.unpriced && unknown:
-		a.Flags = slices.DeleteFunc(a.Flags, func(f ledger.Flag) bool { return f == unpriced })
-	case n.unpriced:
-		a.Flags = append(a.Flags, priced)
+	if n.unpriced { // as its amounts, it says what is different
+		a.WasUnpriced()
 	}
 	return a, bill.Cost != 0 || bill.List != 0 || bill.Saved != 0 || len(lines) > 0 || n.unpriced != unknown
 }
