@@ -208,17 +208,11 @@ func (s *Store) Records(ctx context.Context, q book.Filter, f func(*ledger.Recor
 
 // Usage adds up. See book.Store.
 func (s *Store) Usage(ctx context.Context, q book.Query) ([]book.Row, error) {
-	if err := q.Check(); err != nil {
-		return nil, err
-	}
-	var kept []sqltext.Kept
-	if st, ok := sqltext.SinceWhen(&q, time.Now()); ok {
-		var err error
-		if kept, err = collect(ctx, s, st, sqltext.KeptRow); err != nil {
-			return nil, err
-		}
-	}
-	return collect(ctx, s, sqltext.Usage(flavor(), &q, sqltext.Minutes(kept)), sqltext.UsageRow(len(q.By)))
+	return sqltext.Ask(flavor(), &q,
+		func(st sqltext.Statement) ([]sqltext.Kept, error) { return collect(ctx, s, st, sqltext.KeptRow) },
+		func(st sqltext.Statement) ([]book.Row, error) {
+			return collect(ctx, s, st, sqltext.UsageRow(len(q.By)))
+		})
 }
 
 // collect asks, and reads the whole answer.

@@ -31,7 +31,7 @@ func Collect[T any](rows Rows, into func(*T) []any) ([]T, error) {
 	return out, nil
 }
 
-// UsageRow is for the answer of Usage, whose rows have groups of a length.
+// UsageRow is for the rows of Ask, whose rows have groups of a length.
 func UsageRow(group int) func(*book.Row) []any {
 	return func(row *book.Row) []any {
 		row.Group = make([]string, group)
@@ -66,20 +66,36 @@ func (s start) Scan(v any) error {
 // Kept is since when there are sums, in Unix seconds; nil: there are none.
 type Kept struct{ minute, hour *int64 }
 
-// KeptRow is for the answer of SinceWhen.
+// KeptRow is for an answer of since when there are sums.
 func KeptRow(k *Kept) []any { return []any{&k.minute, &k.hour} }
 
-// SinceWhen selects since when there are sums by the minute and by the hour. ok is false where a query does not need to know:
+// Ask answers a query, with what reads the answers of two statements: since when there are sums, where that has to be known, and the
+// rows.
+func Ask(f Flavor, q *book.Query, since func(Statement) ([]Kept, error), rows func(Statement) ([]book.Row, error)) ([]book.Row, error) {
+	if err := q.Check(); err != nil {
+		return nil, err
+	}
+	var kept []Kept
+	if st, due := sinceWhen(q, time.Now()); due {
+		var err error
+		if kept, err = since(st); err != nil {
+			return nil, err
+		}
+	}
+	return rows(usage(f, q, minutes(kept)))
+}
+
+// sinceWhen selects since when there are sums by the minute and by the hour. ok is false where a query does not need to know:
 // minutes are kept for a day at least.
-func SinceWhen(q *book.Query, now time.Time) (st Statement, ok bool) {
+func sinceWhen(q *book.Query, now time.Time) (st Statement, ok bool) {
 	for _, p := range q.Pieces(0) {
 		ok = ok || p.Period == book.Minute && q.Every != book.Minute && p.From < now.Add(-24*time.Hour).Unix()
 	}
 	return Statement{SQL: "SELECT (SELECT MIN(start) FROM ledger_rollups WHERE period='m'),(SELECT MIN(start) FROM ledger_rollups WHERE period='h')"}, ok
 }
 
-// Minutes returns since when sums by the minute are kept, 0 where none were removed: then hours begin with them.
-func Minutes(kept []Kept) int64 {
+// minutes returns since when sums by the minute are kept, 0 where none were removed: then hours begin with them.
+func minutes(kept []Kept) int64 {
 	switch {
 	case len(kept) == 0 || kept[0].hour == nil:
 		return 0

@@ -104,9 +104,9 @@ func (b *builder) records(q *book.Filter) {
 	}
 }
 
-// Usage selects the start of the period (0 where none is asked for), the group and the sums. minutes is since when there are
+// usage selects the start of the period (0 where none is asked for), the group and the sums. minutes is since when there are
 // sums by the minute, in Unix seconds.
-func Usage(f Flavor, q *book.Query, minutes int64) Statement {
+func usage(f Flavor, q *book.Query, minutes int64) Statement {
 	b := builder{flavor: f}
 	keys := 1
 	b.text("SELECT ")
