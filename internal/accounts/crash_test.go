@@ -221,21 +221,12 @@ func TestARecordThatTheLedgerRefusesHoldsUpNoStart(t *testing.T) {
 	if _, err := db.ExecContext(t.Context(), "CREATE TRIGGER refuse BEFORE INSERT ON ledger_records WHEN NEW.id='"+refused+"' BEGIN SELECT RAISE(ABORT,'no'); END"); err != nil {
 		t.Fatal(err)
 	}
-	locked, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer locked.Close()
-	if _, err := locked.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	unlock := lock(t, db)
 	one.settle(first)
 	one.settle(second)
 	one.want(nil, 400_000, 0) // the ledger does not have them before the lock is gone
 	crash(t, dir, "one", "two")
-	if _, err := locked.ExecContext(t.Context(), "ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
+	unlock()
 	two := begin(t, dir, "two")
 	if n := len(two.left.Unwritten); n != 2 {
 		t.Fatalf("%d records are in the journal", n)
@@ -274,22 +265,13 @@ func TestATruthThatCameLateSurvivesACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	locked, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer locked.Close()
-	if _, err := locked.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	unlock := lock(t, db)
 	two.settle(hold)
 	two.want([]string{expired}, 200_000, 0) // the ledger does not have it before the lock is gone
 	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := locked.ExecContext(t.Context(), "ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
+	unlock()
 	both := []string{expired, "1 late ok cost -0.0088 charged -8800000"}
 	three := begin(t, copied, "two")
 	three.know()
@@ -298,4 +280,21 @@ func TestATruthThatCameLateSurvivesACrash(t *testing.T) {
 	four := begin(t, copied, "four")
 	four.know()
 	four.want(both, 200_000, 0)
+}
+
+// lock keeps others from writing to a database until the function that it returns is called, or the test ends.
+func lock(t *testing.T, db *sql.DB) (unlock func()) {
+	t.Helper()
+	c, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(statement string) {
+		if _, err := c.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("BEGIN IMMEDIATE")
+	t.Cleanup(func() { _ = c.Close() })
+	return func() { run("ROLLBACK") }
 }

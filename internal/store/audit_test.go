@@ -54,10 +54,10 @@ func audit(t *testing.T, at func(store.Options) *rig) {
 		return errors.Join(tx.DeleteTeam("edge", 0), tx.CreateTeam(&store.Team{Name: "edge", Organization: "acme", Title: "again"}))
 	})
 	edge := store.AuditFilter{Kind: store.KindTeam, Object: "edge"}
-	for now, want := range map[bool]int{false: 3, true: 1} {
-		edge.Now = now
+	for present, want := range map[bool]int{false: 3, true: 1} {
+		edge.Now = present
 		if all, _, err := r.Audit(ctx, edge, 0); err != nil || len(all) != want || !strings.Contains(all[0].After, "again") {
-			t.Errorf("of what is there now %v: %v, %v", now, all, err)
+			t.Errorf("of what is there now %v: %v, %v", present, all, err)
 		}
 	}
 }

@@ -350,27 +350,30 @@ func reckon(all []*ledger.Record, q *book.Query) []book.Row {
 	return out
 }
 
+// exchanges are those that the sums of a time have.
+func exchanges(t *testing.T, s book.Store, from, until time.Time, every book.Period) (n int64) {
+	t.Helper()
+	rows, err := s.Usage(t.Context(), book.Query{Filter: book.Filter{From: from, Until: until}, Every: every})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		n += r.Sums.Exchanges
+	}
+	return n
+}
+
 func edges(t *testing.T, s book.Store) {
 	midnight := time.Date(2026, 8, 21, 0, 0, 0, 0, time.UTC)
 	Write(t, s, Make("a", midnight.Add(-time.Millisecond)), Make("b", midnight), Make("c", midnight.Add(24*time.Hour-time.Millisecond)), Make("d", midnight.Add(24*time.Hour)))
-	count := func(from, until time.Time, every book.Period) (n int64) {
-		rows, err := s.Usage(t.Context(), book.Query{Filter: book.Filter{From: from, Until: until}, Every: every})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range rows {
-			n += r.Sums.Exchanges
-		}
-		return n
-	}
 	for _, every := range []book.Period{0, book.Minute, book.Hour, book.Day} {
-		if n := count(midnight, midnight.Add(24*time.Hour), every); n != 2 {
+		if n := exchanges(t, s, midnight, midnight.Add(24*time.Hour), every); n != 2 {
 			t.Errorf("every %q: a day has %d, want 2", every, n)
 		}
-		if n := count(midnight.Add(-time.Minute), midnight.Add(24*time.Hour+time.Minute), every); n != 4 {
+		if n := exchanges(t, s, midnight.Add(-time.Minute), midnight.Add(24*time.Hour+time.Minute), every); n != 4 {
 			t.Errorf("every %q: a minute around has %d, want 4", every, n)
 		}
-		if n := count(midnight.Add(-time.Minute), midnight, every); n != 1 {
+		if n := exchanges(t, s, midnight.Add(-time.Minute), midnight, every); n != 1 {
 			t.Errorf("every %q: the minute before has %d, want 1", every, n)
 		}
 	}

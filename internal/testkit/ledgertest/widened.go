@@ -12,17 +12,6 @@ func widening(t *testing.T, s book.Store) {
 	const day = 24 * time.Hour
 	hour := Noon().Add(-4 * day)
 	Write(t, s, Make("before", hour.Add(-10*time.Minute)), Make("early", hour.Add(10*time.Minute)), Make("late", hour.Add(50*time.Minute)), Make("new", Noon()))
-	ask := func(from, until time.Time, every book.Period) (n int64) {
-		t.Helper()
-		rows, err := s.Usage(t.Context(), book.Query{Filter: book.Filter{From: from, Until: until}, Every: every})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range rows {
-			n += r.Sums.Exchanges
-		}
-		return n
-	}
 	half := hour.Add(30 * time.Minute)
 	times := map[string]struct {
 		from, until time.Time
@@ -37,7 +26,7 @@ func widening(t *testing.T, s book.Store) {
 		"is behind all":     {Noon().Add(time.Minute), Noon().Add(2 * time.Minute), 0, 0},
 	}
 	for name, c := range times {
-		if n := ask(c.from, c.until, book.Hour); n != c.exact {
+		if n := exchanges(t, s, c.from, c.until, book.Hour); n != c.exact {
 			t.Errorf("a time that %s has %d exchanges, want %d", name, n, c.exact)
 		}
 	}
@@ -46,12 +35,12 @@ func widening(t *testing.T, s book.Store) {
 	}
 	for name, c := range times {
 		for _, every := range []book.Period{0, book.Hour, book.Day} {
-			if n := ask(c.from, c.until, every); n != c.wide {
+			if n := exchanges(t, s, c.from, c.until, every); n != c.wide {
 				t.Errorf("a time that %s has %d exchanges by the hour, want %d", name, n, c.wide)
 			}
 		}
 	}
-	if n := ask(half, hour.Add(time.Hour), book.Minute); n != 0 {
+	if n := exchanges(t, s, half, hour.Add(time.Hour), book.Minute); n != 0 {
 		t.Errorf("%d exchanges are in minutes that are gone", n)
 	}
 }
