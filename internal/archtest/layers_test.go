@@ -55,7 +55,7 @@ var layers = []string{
 		providers/dialect/fit
 		tokenizer/vocab
 		tokenizer/scan`,
-	"tokenizer/* internal/ledger/book internal/ledger/usage internal/slo/keeper internal/slo/show internal/experiment/results internal/auth/pass",
+	"tokenizer/* internal/ledger/book internal/ledger/usage internal/slo/keeper internal/slo/show internal/experiment/results internal/auth/pass internal/store/digests",
 	`tokenizer
 		internal/experiment/shadow
 		internal/health/probe

@@ -4,17 +4,16 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"hash/maphash"
 	"iter"
 	"log/slog"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/signalbox-ai/signalbox/internal/auth"
 	"github.com/signalbox-ai/signalbox/internal/jsonx"
+	"github.com/signalbox-ai/signalbox/internal/store/digests"
 )
 
 // poll is how often changes are looked for; PostgreSQL tells of them besides.
@@ -277,7 +276,7 @@ func (s *Store) scanIssued(ctx context.Context, _ string, skip func(id string, e
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	all, err := readSecrets(ctx, tx)
+	all, err := readDigests(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -292,7 +291,7 @@ func (s *Store) scanIssued(ctx context.Context, _ string, skip func(id string, e
 		if err := rows.Scan(to...); err != nil {
 			return err
 		}
-		first := all.first(k.key.ID)
+		first := all.First(k.key.ID)
 		if first < 0 {
 			continue
 		}
@@ -301,8 +300,8 @@ func (s *Store) scanIssued(ctx context.Context, _ string, skip func(id string, e
 			skip(k.key.ID, err)
 			continue
 		}
-		for at := first; at >= 0; at = all.behind(at) {
-			i.Digest, i.Until = all.digests[at], all.until[at]
+		for at := first; at >= 0; at = all.Next(at) {
+			i.Digest, i.Until = all.At(at)
 			if err := f(i); err != nil {
 				return err
 			}
@@ -346,30 +345,12 @@ func (r *keyRow) read() (*auth.Key, error) {
 	return &r.key, nil
 }
 
-// secrets are the digests of all secrets, by the ids of their keys. They have no pointer for each: a store may have millions.
-type secrets struct {
-	digests []auth.Digest
-	until   map[int]time.Time // of those that end before their keys, by place
-	ids     []byte            // one behind the other
-	ends    []uint32          // of ids
-	next    []uint32          // by place, that of the key's next secret; 0: none
-	slots   []uint64          // by hash of the id, the hash's first half and the place of the key's first secret, from 1; 0: free; a power of two
-	seed    maphash.Seed
-}
-
-func readSecrets(ctx context.Context, q querier) (*secrets, error) {
+func readDigests(ctx context.Context, q querier) (*digests.Table, error) {
 	var n int
 	if err := q.QueryRowContext(ctx, "SELECT count(*) FROM api_key_secrets").Scan(&n); err != nil {
 		return nil, err
 	}
-	const usual = 16 // bytes of an id
-	slots := 1
-	for slots < 2*n {
-		slots *= 2
-	}
-	all := &secrets{
-		digests: make([]auth.Digest, 0, n), until: map[int]time.Time{}, ids: make([]byte, 0, usual*n), ends: make([]uint32, 0, n), next: make([]uint32, n), slots: make([]uint64, slots), seed: maphash.MakeSeed(),
-	}
+	all := digests.New(n)
 	rows, err := q.QueryContext(ctx, "SELECT api_key, digest, until FROM api_key_secrets")
 	if err != nil {
 		return nil, err
@@ -382,66 +363,9 @@ func readSecrets(ctx context.Context, q querier) (*secrets, error) {
 		if err := rows.Scan(to...); err != nil {
 			return nil, err
 		}
-		if uint64(len(all.ids)+len(id)) > math.MaxUint32 {
-			return nil, errors.New("the ids of all keys take over 4 GB")
+		if err := all.Add(id, auth.Digest(digest), until); err != nil {
+			return nil, err
 		}
-		all.add(id, auth.Digest(digest), until)
 	}
 	return all, rows.Err()
-}
-
-func (a *secrets) add(id []byte, d auth.Digest, until time.Time) {
-	at := len(a.digests)
-	a.digests, a.ids = append(a.digests, d), append(a.ids, id...)
-	a.ends = append(a.ends, uint32(len(a.ids)))
-	if !until.IsZero() {
-		a.until[at] = until
-	}
-	slot, mark := a.slot(string(id))
-	if *slot == 0 {
-		*slot = mark | uint64(at+1)
-		return
-	}
-	last := place(*slot)
-	for a.next[last] != 0 {
-		last = int(a.next[last])
-	}
-	a.next[last] = uint32(at)
-}
-
-// slot returns that of a key, or the free one where it would be, and what marks slots of its hash.
-func (a *secrets) slot(id string) (slot *uint64, mark uint64) {
-	const half = 1<<32 - 1
-	hash := maphash.String(a.seed, id)
-	for n := hash; ; n++ {
-		slot := &a.slots[n&uint64(len(a.slots)-1)]
-		if *slot == 0 || *slot&^half == hash&^half && string(a.id(place(*slot))) == id {
-			return slot, hash &^ half
-		}
-	}
-}
-
-// place is that which a slot has, -1: none.
-func place(slot uint64) int { return int(uint32(slot)) - 1 }
-
-func (a *secrets) id(at int) []byte {
-	begin := uint32(0)
-	if at > 0 {
-		begin = a.ends[at-1]
-	}
-	return a.ids[begin:a.ends[at]]
-}
-
-// first returns the place of the first secret of a key, -1: it has none.
-func (a *secrets) first(id string) int {
-	slot, _ := a.slot(id)
-	return place(*slot)
-}
-
-// behind returns the place of the next secret of the same key, -1: there is none.
-func (a *secrets) behind(at int) int {
-	if n := a.next[at]; n > 0 {
-		return int(n)
-	}
-	return -1
 }
